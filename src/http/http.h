@@ -1,0 +1,138 @@
+/*
+ * http: server (libmicrohttpd), client (libcurl), routes. Layer 1, includes base and language. Knows no services.
+ *
+ * A route row says everything about an address; the router, the help, the OpenAPI paths and the authorisation tests are
+ * made of the same rows. Handlers run where the row says:
+ *   inline   on the server's threads; nothing in it may block longer than an indexed read
+ *   worker   on the worker pool (argon2, statistics, files, everything that reads PostgreSQL)
+ * A handler either replies before it returns, or calls http_suspend() and later, from any thread, http_resume(): then
+ * its `next` function runs on a server thread and must reply.
+ */
+#ifndef CHAPAR_HTTP_H
+#define CHAPAR_HTTP_H
+
+#include "base/base.h"
+#include "language/language.h"
+
+struct http_server;
+struct http_req;
+
+enum http_where { HTTP_INLINE, HTTP_WORKER };
+/* Cross-site rule of a row: SAFE reads only (GET/HEAD) · TOKEN needs the session's form token when the session came by cookie ·
+ * BEARER never accepts a cookie (API writes) · OPEN writes without a session (sign-in, USSD), still refusing cross-origin browsers
+ * (Origin / Sec-Fetch-Site) · MACHINE called by machines with a secret of their own (USSD, exchange). */
+enum http_cross { HTTP_SAFE, HTTP_TOKEN, HTTP_BEARER, HTTP_OPEN, HTTP_MACHINE };
+
+typedef void (*http_handler)(struct http_req *req);
+
+struct http_route {
+  const char *method;      /* "GET" (also answers HEAD), "POST", "PUT", "DELETE" */
+  const char *path;        /* "/api/v1/cases/{tracking}"; {name} is one segment, {name...} the rest */
+  enum http_where where;
+  unsigned permission;     /* the app's number; given to the authorise hook. 0: everybody */
+  enum http_cross cross;
+  size_t most_body;        /* bytes; 0 = no body allowed. Over it: 413 before it is read */
+  http_handler handler;
+  const char *help;        /* one English sentence: what it does */
+};
+
+struct http_options {
+  const char *listen;      /* "127.0.0.1:8080", "[::1]:8080", ":8080", port 0 picks one */
+  int threads;             /* server threads, 0: number of cores */
+  int workers;             /* worker threads, 0: 4 */
+  bool all_worker;         /* run every handler on workers (PostgreSQL) */
+  int deadline_ms;         /* total time to send a request (0: 20000): a reaper closes slow senders; also idle keep-alive */
+  int most_connections;    /* 0: 4000; further ones are closed at once */
+  const char *server_name; /* of the Content-Security-Policy and absolute links: base URL such as "https://khorasan.example", may be NULL */
+  bool access_log;         /* JSON lines: at, method, route (pattern, not path), status, ms, bytes, agent class. No personal data */
+  bool (*peer_allowed)(void *ctx, const char *address); void *peer_ctx; /* optional */
+};
+
+/* Before the handler of each request: identify the caller (req->user) and judge the row. Return 0 to go on, -1 after replying. */
+typedef int (*http_authorise)(struct http_req *req, const struct http_route *route, void *ctx);
+/* Called to show an error to a person: page for browsers (Accept: text/html first), problem+json otherwise is built in. */
+typedef void (*http_error_page)(struct http_req *req, int status, const struct err *err, void *ctx);
+
+int http_server_new(const struct http_options *o, struct http_server **out, struct err *err);
+/* Add a table of rows (kept by address). Two rows with the same method and shape are refused. Before http_server_start only. */
+int http_server_routes(struct http_server *s, const struct http_route *rows, size_t n, void *ctx, struct err *err);
+void http_server_hooks(struct http_server *s, http_authorise authorise, http_error_page page, void *ctx);
+int http_server_start(struct http_server *s, struct err *err);
+int http_server_port(const struct http_server *s);
+void http_server_stop(struct http_server *s);    /* stop accepting, finish what runs (≤ 10 s), then close */
+void http_server_free(struct http_server *s);
+/* Every row of every table, for help, OpenAPI and tests. */
+void http_server_each(const struct http_server *s, void (*fn)(void *ctx, const struct http_route *row), void *ctx);
+
+/* ---- the request -------------------------------------------------------------------- */
+void *http_ctx(const struct http_req *r);                 /* ctx of the row's table */
+const struct http_route *http_route_of(const struct http_req *r);
+struct arena *http_arena(struct http_req *r);             /* lives until the reply is sent; cap 4 MiB */
+void http_set_user(struct http_req *r, void *user, void (*free_user)(void *)); /* who is asking: set by the authorise hook */
+void *http_user(const struct http_req *r);
+const char *http_method(const struct http_req *r);        /* "HEAD" is kept */
+const char *http_path(const struct http_req *r);          /* decoded, normalised, begins with '/' */
+const char *http_raw_path(const struct http_req *r);      /* as sent, without query */
+const char *http_raw_query(const struct http_req *r);     /* as sent, "" when there is none */
+const char *http_param(const struct http_req *r, const char *name);   /* from the path; NULL when the row has none such */
+const char *http_query(const struct http_req *r, const char *name);   /* decoded first value, NULL when absent */
+const char *http_header(const struct http_req *r, const char *name);  /* NULL when absent */
+const char *http_cookie(const struct http_req *r, const char *name);
+const char *http_peer(const struct http_req *r);          /* address without port; X-Forwarded-For only from a trusted proxy setting */
+enum lang http_lang(const struct http_req *r);            /* query lang=, cookie lang, then Accept-Language; default Persian */
+const void *http_body(const struct http_req *r, size_t *n);
+json_t *http_json(struct http_req *r);                    /* borrowed; NULL after it has replied 400/415 itself */
+/* Forms: application/x-www-form-urlencoded and multipart/form-data (≤ 200 fields, names ≤ 100 bytes). */
+struct http_field { const char *name, *value; size_t size; const char *filename, *media_type; };
+size_t http_form(struct http_req *r, const struct http_field **fields); /* 0 when none or malformed (then *fields is NULL and it has replied) */
+const char *http_form_value(struct http_req *r, const char *name);      /* first value, NULL when absent */
+bool http_replied(const struct http_req *r);
+bool http_wants_html(const struct http_req *r);
+
+/* ---- the reply: exactly one ---------------------------------------------------------- */
+void http_reply_header(struct http_req *r, const char *name, const char *value); /* before the reply; control characters refused */
+void http_reply_cookie(struct http_req *r, const char *name, const char *value, int max_age, bool http_only); /* SameSite=Lax, Path=/, Secure when https */
+void http_reply(struct http_req *r, int status, const char *media_type, const void *body, size_t n); /* copies */
+void http_reply_take(struct http_req *r, int status, const char *media_type, char *body, size_t n);  /* takes malloc'ed memory */
+void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes the reference */
+void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag); /* body lives for ever; caching headers, 304 */
+void http_redirect(struct http_req *r, int status, const char *location);
+/* RFC 9457 problem+json (or the error page for browsers). errors: array of {"field","code","message"} or NULL; takes it.
+ * title and detail come from words "error.<name>" and "error.<name>.detail" unless detail is given (in the person's language). */
+void http_problem(struct http_req *r, const struct err *err, const char *detail, json_t *errors);
+void http_problem_code(struct http_req *r, enum err_code code, const char *detail);
+/* Weak ETag of a representation; answers true after replying 304. Sets Cache-Control as given ("private, no-cache", "no-store", …). */
+bool http_not_modified(struct http_req *r, const char *etag, const char *cache_control);
+
+void http_suspend(struct http_req *r, http_handler next);
+void http_resume(struct http_req *r);
+void http_set_data(struct http_req *r, void *data);        /* of the handler, across a suspension */
+void *http_data(const struct http_req *r);
+
+/* Every reply gets: X-Content-Type-Options, Referrer-Policy, Content-Security-Policy (self only, no inline script),
+ * Cache-Control: no-store unless said otherwise, Vary, Request-Id; gzip above 1 KiB when the client accepts and the type is text. */
+
+struct http_stats { int64_t requests, active, connections, refused, reaped; int64_t by_class[6]; int64_t micros_total; };
+void http_server_stats(const struct http_server *s, struct http_stats *out);
+/* Prometheus text: chapar_http_requests_total{route,method,class}, chapar_http_request_seconds histogram by route. */
+void http_server_metrics(const struct http_server *s, struct buf *out);
+
+/* ---- client (libcurl multi on a thread of its own) ----------------------------------- */
+struct http_client;
+struct http_client *http_client_new(void);
+void http_client_free(struct http_client *c);
+struct http_call {
+  const char *method, *url;
+  const char *const *headers;      /* "Name: value", NULL-terminated, may be NULL */
+  const void *body; size_t body_size;
+  int timeout_ms;                  /* whole call; 0: 10000 */
+  size_t most;                     /* most bytes of answer kept (0: 1 MiB); more is an error */
+};
+struct http_answer { int status; char *body; size_t size; char *media_type; };
+/* Waits for the answer (from a worker or job thread). Redirects are never followed; http and https only. */
+int http_client_call(struct http_client *c, const struct http_call *call, struct http_answer *out, struct err *err);
+void http_answer_free(struct http_answer *a);
+/* Mail through SMTP (libcurl): url "smtp://host:port". text is the body in UTF-8. */
+int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text, struct err *err);
+
+#endif
