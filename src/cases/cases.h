@@ -1,0 +1,146 @@
+/*
+ * cases: the case engine. Events, states, deadlines, inquiries, effects. Layer 3; includes base, language, store, trust, directory,
+ * identity, catalog. Thread-safe.
+ *
+ * A case is an append-only list of events under one service version; the row in `cases` is what the events say, kept by
+ * cases_set_state() alone. Every event is a leaf of the ledger. A transaction touches one case; what happens elsewhere
+ * (child cases, notices, registry records) travels by the outbox and is applied once by event id.
+ */
+#ifndef CHAPAR_CASES_H
+#define CHAPAR_CASES_H
+
+#include "base/base.h"
+#include "catalog/catalog.h"
+#include "identity/identity.h"
+#include "store/store.h"
+#include "trust/trust.h"
+
+#define TRACKING_SIZE 17
+
+struct cases;
+struct cases_options {
+  const unsigned char *secret;      /* 32 bytes: tracking codes */
+  const char *node;                 /* name of this process, for leases */
+  /* Ports wired by app. notify: queue a message inside the transaction (text is ready; channel "sms"); key makes it once only. */
+  int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err);
+  void *notify_ctx;
+  int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *key, json_t *attributes, const char *tracking, struct err *err);
+  void *record_ctx;
+};
+int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
+void cases_close(struct cases *c);
+struct pack *cases_pack(const struct cases *c);
+
+enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
+const char *intake_text(enum intake i);
+
+/* ---- submitting --------------------------------------------------------------------------- */
+struct case_submission {
+  /* in: must live until done */
+  const struct service *service;
+  json_t *data;                     /* canonical, from service_validate; borrowed */
+  const char *key;                  /* Idempotency-Key, 1–200 characters */
+  const char *body;                 /* what the caller sent, hashed to tell repetition from reuse (canonical JSON of data is fine) */
+  struct actor actor;
+  const char *caller;               /* who repeats: session person, "ussd:<msisdn>", "anonymous:<address class>"… */
+  enum intake intake;
+  enum lang lang;
+  int64_t at;                       /* 0: now (simulate gives others) */
+  const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
+  const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  /* out */
+  char tracking[TRACKING_SIZE];
+  bool repeated;                    /* this key had already made it: same answer */
+  int64_t version, submitted_at;
+  const char *state;
+  int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
+  unsigned char leaf_hash[TRUST_HASH];
+};
+/* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
+ * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
+int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
+json_t *cases_submitted(struct cases *c, const struct case_submission *s);
+
+/* ---- acting --------------------------------------------------------------------------------- */
+struct case_act {
+  /* in */
+  char tracking[TRACKING_SIZE];
+  const char *action;
+  const char *comment, *reason;     /* reason: code of the action's list; may be NULL */
+  json_t *data;                     /* raw; validated inside with action_validate; may be NULL */
+  int64_t expected_version;         /* -1: whatever it is (jobs only) */
+  const char *key;                  /* Idempotency-Key or NULL */
+  struct actor actor;
+  enum lang lang;
+  int64_t at;                       /* 0: now */
+  struct arena *arena;              /* for messages; may be NULL */
+  /* out */
+  bool repeated;
+  int64_t version;
+  json_t *errors;                   /* new reference or NULL, when ERR_INVALID */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
+};
+/* ERR_NOT_FOUND what is another's; ERR_FORBIDDEN what is not allowed; ERR_CONFLICT moved on, or no such action in this state. */
+int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err);
+
+/* ---- reading --------------------------------------------------------------------------------- */
+/* What the caller may see of a case: everybody {"tracking","service","organisation","state","state_title","submitted_at","due"};
+ * its citizen or its staff also data, events, actions allowed now ("actions":[{"name","title","reason","reasons","fields"}]), applicant,
+ * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
+ * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */
+int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
+/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. */
+int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err);
+int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err); /* {"items":[…]} with ledger indices */
+int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
+enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
+/* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
+int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err);
+
+struct case_query {
+  const char *organisation;         /* staff: demanded, one of the actor's */
+  const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  int overdue;                      /* 1 only overdue, 0 only not, -1 any */
+  int open;                         /* 1 open, 0 closed, -1 any */
+  int limit;                        /* 1–200, 0: 50 */
+};
+int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
+int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err);
+/* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
+int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- calendars ---------------------------------------------------------------------------------- */
+/* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
+int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
+                         bool closed, struct err *err);
+int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err); /* {"calendar","weekend","version","closures":[…],"horizon"} */
+int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- documents ------------------------------------------------------------------------------------ */
+struct case_document { char id[40]; char sha256[65]; int64_t size; const char *media_type; };
+/* Sniffed type (pdf, jpeg, png only), ≤ 10 MiB, stored in chunks of 256 KiB. Waits; worker routes. */
+int cases_document_put(struct cases *c, const struct actor *who, const void *p, size_t n, const char *filename, struct case_document *out, struct err *err);
+int cases_document_get(struct cases *c, const struct actor *who, const char *id, char **data, size_t *n, char media_type[64], struct err *err);
+
+/* ---- jobs -------------------------------------------------------------------------------------------- */
+/* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
+int cases_jobs(struct cases *c, int64_t *done, struct err *err);
+/* For ledger verify: recompute the digest of an event from its row; see struct trust_verify.leaf. */
+int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]);
+/* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
+int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
+
+struct cases_figures { int64_t cases, open, overdue, events, outbox; };
+int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
+
+/* ---- drafts ------------------------------------------------------------------------------------------- */
+/* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */
+int cases_draft_save(struct cases *c, const char *owner, const char *service, json_t *data, struct err *err);
+int cases_draft_load(struct cases *c, const char *owner, const char *service, json_t **out, struct err *err); /* ERR_NOT_FOUND */
+int cases_draft_drop(struct cases *c, const char *owner, const char *service, struct err *err);
+int cases_drafts(struct cases *c, const char *owner, json_t **out, struct err *err); /* [{"service","saved_at"}] */
+
+#endif

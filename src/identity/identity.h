@@ -1,0 +1,101 @@
+/*
+ * identity: citizens by one-time code, staff by password (argon2id) and optional TOTP, roles in organisations, sessions,
+ * form tokens, rate limits. Layer 2; includes base, language, store, trust, directory. Thread-safe.
+ *
+ * Two stores: `main` keeps staff and their roles; `fast` keeps sessions, one-time codes and limits (a second SQLite file; the same
+ * PostgreSQL). Session tokens, codes and challenges are kept as hashes only.
+ */
+#ifndef CHAPAR_IDENTITY_H
+#define CHAPAR_IDENTITY_H
+
+#include "base/base.h"
+#include "directory/directory.h"
+#include "language/language.h"
+#include "store/store.h"
+
+/* The same order and names as enum role of catalog (which is above this room). */
+#define STAFF_ROLE_TABLE(X) X(STAFF_OFFICER, "officer", 1) X(STAFF_SUPERVISOR, "supervisor", 2) X(STAFF_MANAGER, "manager", 3) \
+  X(STAFF_AGENT, "agent", 4) X(STAFF_HELPDESK, "helpdesk", 5) X(STAFF_OPERATOR, "operator", 6) X(STAFF_AUDITOR, "auditor", 7)
+enum staff_role {
+#define X(name, text, number) name = number,
+  STAFF_ROLE_TABLE(X)
+#undef X
+};
+const char *staff_role_text(int role);
+int staff_role_parse(const char *text);              /* -1 when unknown */
+
+enum assurance { ASSURANCE_NONE, ASSURANCE_CLAIMED, ASSURANCE_SIM_MATCHED, ASSURANCE_COUNTER, ASSURANCE_CERTIFICATE };
+const char *assurance_text(enum assurance a);
+
+enum actor_kind { ACTOR_NOBODY, ACTOR_CITIZEN, ACTOR_STAFF, ACTOR_SYSTEM };
+/* Who asks. By value in one block: copy with actor_copy(), free with actor_free(). */
+struct actor {
+  enum actor_kind kind;
+  enum assurance assurance;
+  char national_id[16];        /* citizens */
+  char mobile[16];             /* citizens */
+  char person[72];             /* key of the person in cases: "c:<hex of HMAC(national id ‖ mobile)>" while claimed (bound to the pair),
+                                  "p:<hex of HMAC(national id)>" from sim_matched on; staff: "s:<username>" */
+  char pair[72];               /* always the "c:…" key: what this pair filed stays visible after the assurance rises */
+  char username[64];           /* staff */
+  char name[128];              /* staff: shown name */
+  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "" */
+  unsigned role_count;
+  struct { char organisation[48]; int role; } roles[16];
+  bool by_cookie;              /* the session came by cookie: form tokens are demanded */
+  char form_token[48];         /* per session; compare with identity_form_token_ok */
+  int64_t expires_at;
+};
+bool actor_has_role(const struct actor *a, const char *organisation, int role);  /* organisation NULL: anywhere */
+bool actor_in(const struct actor *a, const char *organisation);                  /* any role there */
+
+struct identity;
+struct identity_options {
+  const unsigned char *secret;         /* 32 bytes: pseudonymous keys, form tokens */
+  int otp_seconds, session_seconds;    /* 0: 120 and 28800 */
+  bool secure_cookie;
+  /* Send a one-time code or a notice; wired by app to notify. lang for the text. Must not block (queues). */
+  int (*send)(void *ctx, const char *mobile, const char *text, struct err *err);
+  void *send_ctx;
+};
+int identity_open(struct store *main, struct store *fast, const struct identity_options *o, struct identity **out, struct err *err);
+void identity_close(struct identity *i);
+
+/* ---- citizens ------------------------------------------------------------------------- */
+/* Begin: the same answer whoever asks (also for limits by telephone that are silently over). challenge: 32 hex digits.
+ * ERR_INVALID when the identifiers cannot be right (field in err->message: "national_id" or "mobile"), ERR_RATE by address. */
+int identity_otp(struct identity *i, const char *national_id, const char *mobile, const char *address, enum lang l,
+                 char challenge[40], int *expires_in, struct err *err);
+/* Finish: at most 5 tries a challenge (UPDATE … WHERE tries < 5 RETURNING). Token: 43 base64url characters. ERR_UNAUTHENTICATED, ERR_RATE. */
+int identity_otp_verify(struct identity *i, const char *challenge, const char *code, const char *address,
+                        char token[64], int *expires_in, struct err *err);
+
+/* ---- staff ----------------------------------------------------------------------------- */
+/* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
+int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
+                       const char *organisation, int role, struct err *err);
+int identity_staff_totp(struct identity *i, const char *username, char secret_base32[64], struct err *err); /* enrol: new secret */
+/* argon2id 19 MiB, at most two at once; the same time for unknown names; locked for growing times after 5 wrong ones. Blocks: worker routes only. */
+int identity_password(struct identity *i, const char *username, const char *password, const char *totp, const char *address,
+                      char token[64], int *expires_in, struct err *err);
+/* All staff of an organisation (NULL: all): [{"username","name","organisation","role"}] */
+int identity_staff(struct identity *i, const char *organisation, json_t **out, struct err *err);
+
+/* ---- sessions --------------------------------------------------------------------------- */
+/* Fill *out from a token (cached five seconds at most). 0 found, 1 no such session (out->kind = ACTOR_NOBODY), -1 error. */
+int identity_session(struct identity *i, const char *token, struct actor *out, struct err *err);
+int identity_logout(struct identity *i, const char *token, struct err *err);
+int identity_logout_user(struct identity *i, const char *username, struct err *err); /* end all sessions of a member of staff */
+bool identity_form_token_ok(const struct actor *a, const char *given);               /* constant time */
+/* A form token for people without a session (drafts, sign-in): bound to a random cookie value. */
+void identity_anonymous_token(const struct identity *i, const char *cookie, char out[48]);
+
+/* Keys of persons for cases, whatever the way in. */
+void identity_person_key(const struct identity *i, const char *national_id, char out[72]);
+void identity_pair_key(const struct identity *i, const char *national_id, const char *mobile, char out[72]);
+
+/* ---- limits ------------------------------------------------------------------------------ */
+/* Token bucket in memory, per process: false when `key` has used more than `most` in `seconds`. Bounded memory (oldest forgotten). */
+bool identity_limit(struct identity *i, const char *kind, const char *key, int most, int seconds);
+
+#endif
