@@ -1,0 +1,95 @@
+#include "base/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_CAP = 16 * 1024 * 1024 };
+
+void buf_init(struct buf *b, size_t cap)
+{
+  *b = (struct buf){.cap = cap};
+}
+
+void buf_free(struct buf *b)
+{
+  if (!b) return;
+  free(b->data);
+  *b = (struct buf){.cap = b->cap};
+}
+
+void buf_clear(struct buf *b)
+{
+  b->len = 0;
+  b->overflow = false;
+  if (b->data) b->data[0] = '\0';
+}
+
+/* Room for n more bytes and the NUL, or false beyond the cap. */
+static bool grow(struct buf *b, size_t n)
+{
+  size_t cap = b->cap ? b->cap : DEFAULT_CAP;
+  if (cap == SIZE_MAX) cap--;
+  if (b->overflow || b->len > cap || n > cap - b->len) {
+    b->overflow = true;
+    return false;
+  }
+  size_t need = b->len + n + 1;
+  if (need > b->room) {
+    size_t room = b->room ? b->room : 64;
+    while (room < need) room = room > SIZE_MAX / 2 ? need : room * 2;
+    b->data = base_realloc(b->data, room);
+    b->room = room;
+  }
+  return true;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+  if (!grow(b, n)) return;
+  if (n) memcpy(b->data + b->len, p, n);
+  b->len += n;
+  b->data[b->len] = '\0';
+}
+
+void buf_adds(struct buf *b, const char *s)
+{
+  if (s) buf_add(b, s, strlen(s));
+}
+
+void buf_addc(struct buf *b, char c)
+{
+  buf_add(b, &c, 1);
+}
+
+void buf_addf(struct buf *b, const char *fmt, ...)
+{
+  va_list args, again;
+  va_start(args, fmt);
+  va_copy(again, args);
+  int n = vsnprintf(NULL, 0, fmt, args);
+  if (n < 0) b->overflow = true;
+  else if (grow(b, (size_t)n)) {
+    vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    b->len += (size_t)n;
+  }
+  va_end(again);
+  va_end(args);
+}
+
+bool buf_overflowed(const struct buf *b)
+{
+  return b->overflow;
+}
+
+char *buf_take(struct buf *b)
+{
+  char *s = b->data ? b->data : base_strdup("");
+  *b = (struct buf){.cap = b->cap};
+  return s;
+}
+
+const char *buf_str(const struct buf *b)
+{
+  return b->data ? b->data : "";
+}

@@ -1,0 +1,200 @@
+#include "base/inside.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+int utf8_next(const char **s, const char *end)
+{
+  const unsigned char *p = (const unsigned char *)*s, *stop = (const unsigned char *)end;
+  if (p >= stop) return -1;
+  int lead = p[0], more, cp, least;
+  if (lead < 0x80) more = 0, cp = lead, least = 0;
+  else if (lead >= 0xC2 && lead <= 0xDF) more = 1, cp = lead & 0x1F, least = 0x80;
+  else if (lead >= 0xE0 && lead <= 0xEF) more = 2, cp = lead & 0x0F, least = 0x800;
+  else if (lead >= 0xF0 && lead <= 0xF4) more = 3, cp = lead & 0x07, least = 0x10000;
+  else return -1;
+  if (stop - p <= more) return -1;
+  for (int i = 1; i <= more; i++) {
+    if ((p[i] & 0xC0) != 0x80) return -1;
+    cp = cp << 6 | (p[i] & 0x3F);
+  }
+  if (cp < least || cp > 0x10FFFF || (cp >= 0xD800 && cp <= 0xDFFF)) return -1;
+  *s += more + 1;
+  return cp;
+}
+
+bool utf8_valid(const char *s, size_t n)
+{
+  if (!n) return true;
+  const char *end = s + n;
+  while (s < end)
+    if (utf8_next(&s, end) < 0) return false;
+  return true;
+}
+
+size_t utf8_length(const char *s)
+{
+  size_t n = 0;
+  for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
+  return n;
+}
+
+size_t utf8_encode(uint32_t cp, char out[4])
+{
+  if (cp > 0x10FFFF || (cp >= 0xD800 && cp <= 0xDFFF)) return 0;
+  if (cp < 0x80) {
+    out[0] = (char)cp;
+    return 1;
+  }
+  size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+  for (size_t i = n; i-- > 1; cp >>= 6) out[i] = (char)(0x80 | (cp & 0x3F));
+  out[0] = (char)((n == 2 ? 0xC0 : n == 3 ? 0xE0 : 0xF0) | cp);
+  return n;
+}
+
+char *base_utf8_repair(const char *s, size_t n)
+{
+  struct buf b = {.cap = SIZE_MAX};
+  for (const char *end = s + n; s < end;) {
+    const char *at = s;
+    if (utf8_next(&s, end) < 0) {
+      buf_adds(&b, "\xEF\xBF\xBD");
+      s++;
+    } else {
+      buf_add(&b, at, (size_t)(s - at));
+    }
+  }
+  return buf_take(&b);
+}
+
+void hex_encode(const void *p, size_t n, char *out)
+{
+  static const char digits[] = "0123456789abcdef";
+  const unsigned char *b = p;
+  for (size_t i = 0; i < n; i++) {
+    *out++ = digits[b[i] >> 4];
+    *out++ = digits[b[i] & 15];
+  }
+  *out = '\0';
+}
+
+static int hex_value(char c)
+{
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+int hex_decode(const char *hex, void *out, size_t n)
+{
+  unsigned char *b = out;
+  if (!hex || strlen(hex) / 2 != n || strlen(hex) % 2) return -1;
+  for (size_t i = 0; i < n; i++) {
+    int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+    if (high < 0 || low < 0) return -1;
+    b[i] = (unsigned char)(high << 4 | low);
+  }
+  return 0;
+}
+
+static char *encode64(const unsigned char *p, size_t n, const char *alphabet, bool pad)
+{
+  if (n > SIZE_MAX / 2) base_die("base64 of an impossible size");
+  char *s = base_alloc((n + 2) / 3 * 4 + 1), *out = s;
+  for (size_t i = 0; i < n; i += 3) {
+    size_t left = n - i;
+    uint32_t v = (uint32_t)p[i] << 16;
+    if (left > 1) v |= (uint32_t)p[i + 1] << 8;
+    if (left > 2) v |= p[i + 2];
+    *out++ = alphabet[v >> 18];
+    *out++ = alphabet[v >> 12 & 63];
+    if (left > 1) *out++ = alphabet[v >> 6 & 63];
+    else if (pad) *out++ = '=';
+    if (left > 2) *out++ = alphabet[v & 63];
+    else if (pad) *out++ = '=';
+  }
+  *out = '\0';
+  return s;
+}
+
+char *base64_encode(const void *p, size_t n)
+{
+  return encode64(p, n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", true);
+}
+
+char *base64url_encode(const void *p, size_t n)
+{
+  return encode64(p, n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", false);
+}
+
+static int value64(char c)
+{
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+int base64_decode(const char *s, size_t n, void *out, size_t room, size_t *len)
+{
+  unsigned char *b = out;
+  size_t done = 0;
+  *len = 0;
+  if (n % 4) return -1;
+  for (size_t i = 0; i < n; i += 4) {
+    int v[4];
+    size_t pad = i + 4 < n ? 0 : s[i + 3] != '=' ? 0 : s[i + 2] != '=' ? 1 : 2;
+    for (size_t k = 0; k < 4; k++) {
+      v[k] = k + pad >= 4 ? 0 : value64(s[i + k]);
+      if (v[k] < 0) return -1;
+    }
+    if ((pad == 1 && v[2] & 3) || (pad == 2 && v[1] & 15)) return -1;
+    size_t take = 3 - pad;
+    if (room - done < take) return -1;
+    uint32_t bits = (uint32_t)v[0] << 18 | (uint32_t)v[1] << 12 | (uint32_t)v[2] << 6 | (uint32_t)v[3];
+    for (size_t k = 0; k < take; k++) b[done++] = (unsigned char)(bits >> (16 - 8 * k));
+  }
+  *len = done;
+  return 0;
+}
+
+void random_bytes(void *p, size_t n)
+{
+  unsigned char *b = p;
+  while (n) {
+    ssize_t got = getrandom(b, n, 0);
+    if (got < 0 && errno != EINTR) base_die("the kernel refuses random bytes");
+    if (got > 0) {
+      b += got;
+      n -= (size_t)got;
+    }
+  }
+}
+
+bool base_same(const char *a, const char *b)
+{
+  return a == b || (a && b && !strcmp(a, b));
+}
+
+bool base_starts(const char *s, const char *prefix)
+{
+  return s && prefix && !strncmp(s, prefix, strlen(prefix));
+}
+
+int parse_i64(const char *s, int64_t *out)
+{
+  if (!s) return -1;
+  bool minus = *s == '-';
+  if (minus) s++;
+  if (!*s) return -1;
+  int64_t v = 0; /* counted downwards: the negative side is the longer one */
+  for (; *s; s++) {
+    if (*s < '0' || *s > '9') return -1;
+    if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s - '0', &v)) return -1;
+  }
+  if (!minus && __builtin_sub_overflow((int64_t)0, v, &v)) return -1;
+  *out = v;
+  return 0;
+}
