@@ -27,6 +27,7 @@ enum organisation_kind { ORG_AGENCY, ORG_GOVERNORATE, ORG_MUNICIPALITY, ORG_DEHY
 struct organisation {
   const char *code, *name_fa, *name_en, *class_, *member, *phone;
   int parent, place;                      /* indices, -1 when none */
+  int unit_of;                            /* the organisation of which it is a unit, -1 when it stands by itself */
   enum organisation_kind kind;
 };
 
@@ -70,6 +71,9 @@ int place_kind_parse(const char *text);                              /* -1 when 
 int organisation_kind_parse(const char *text);
 /* Places whose folded name begins with `prefix` (folded here), of one kind (or -1), below `within` (or -1): up to `most` indices. */
 size_t directory_search_places(const struct directory *d, const char *prefix, int kind, int within, int *out, size_t most);
+/* Nearest spelling among names offered, for "did you mean": best stays NULL while none is near enough (a third of the letters, 3 at most). */
+struct nearest { const char *wanted, *best; unsigned distance; };
+void nearest_offer(struct nearest *n, const char *candidate);        /* candidate must outlive n */
 /* «مشهد، بخش مرکزی، …» from the place up to its county, arena-owned. */
 char *place_path(const struct directory *d, int place, enum lang l, struct arena *a);
 
