@@ -157,7 +157,7 @@ struct yaml_node {
 };
 struct yaml_doc;
 struct yaml_doc *yaml_read(const char *data, size_t n, unsigned *line, struct err *err); /* *line: where it failed */
-void yaml_free(struct yaml_doc *d);
+void yaml_doc_free(struct yaml_doc *d);
 const struct yaml_node *yaml_root(const struct yaml_doc *d);
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NULL when absent or not a map */
 json_t *yaml_to_json(const struct yaml_node *n); /* plain scalars become null/bool/int/real where they look so; new reference */

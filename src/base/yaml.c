@@ -206,11 +206,11 @@ struct yaml_doc *yaml_read(const char *data, size_t n, unsigned *line, struct er
   } else {
     err_set(err, ERR_MALFORMED, "line %u: %s", b.line, b.message);
   }
-  yaml_free(b.doc);
+  yaml_doc_free(b.doc);
   return NULL;
 }
 
-void yaml_free(struct yaml_doc *d)
+void yaml_doc_free(struct yaml_doc *d)
 {
   if (!d) return;
   arena_free(d->arena);
