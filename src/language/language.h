@@ -8,11 +8,13 @@
 #include "base/base.h"
 
 enum lang { LANG_FA, LANG_EN };
-int language_init(struct err *err);          /* opens ICU, loads locale/words.csv and locale/hijri.csv; once, at start */
+int language_init(struct err *err);          /* opens ICU, loads locale/words*.csv and locale/hijri.csv; at start, before any
+                                              * thread; a second call does nothing. A key said twice, a word without a text, or a
+                                              * key that is both a text and a group (nav, nav.home) is an error naming key and file */
 enum lang lang_from_accept(const char *accept_language); /* RFC 9110 quality values; NULL or nothing known: LANG_FA */
 const char *lang_code(enum lang l);          /* "fa" or "en" */
 
-/* ---- words of the interface: locale/words.csv = key,fa,en -------------------------- */
+/* ---- words of the interface: every locale/words*.csv = key,fa,en -------------------- */
 const char *word(enum lang l, const char *key);                      /* the key itself when unknown */
 bool word_known(const char *key);
 /* Named parameters: words_fill(a, LANG_FA, "due.left", "days", "3", NULL) replaces {days}. Arena-owned. */
@@ -21,11 +23,13 @@ json_t *words_all(enum lang l);              /* {"key":"text"} borrowed, for tem
 
 /* ---- repair and folding ------------------------------------------------------------ */
 /* Repair what people paste (stored form): NFC, Arabic yeh/kaf to Persian, removes bidi controls U+202A–E, U+2066–9, U+200E/F,
- * U+FEFF, soft hyphen, other C0/C1 controls but \n; collapses ZWNJ runs, trims, folds line ends. Digits are kept as typed.
+ * U+061C, U+FEFF, soft hyphen, other C0/C1 controls but \n; a tab becomes a space; collapses ZWNJ runs and drops them beside
+ * white space, trims, folds line ends (CR, NEL, U+2028/9 too) to \n. Digits are kept as typed. Idempotent, and so is text_fold.
  * NULL when beyond the arena's cap or invalid UTF-8. */
 char *text_repair(struct arena *a, const char *s);
 /* Fold for search and comparison: repair, lower case, digits to ASCII, ZWNJ and tatweel removed, diacritics removed,
- * آ أ إ ٱ → ا, ة → ه, ؤ → و, ئ → ی, ۀ → ه, ي ى → ی, ك → ک, punctuation to one space. Same result on every engine. */
+ * آ أ إ ٱ → ا, ة → ه, ؤ → و, ئ → ی, ۀ → ه, ي ى → ی, ك → ک, punctuation to one space; presentation forms and full-width
+ * letters become plain ones (NFKC). Same result on every engine. NULL as text_repair. */
 char *text_fold(struct arena *a, const char *s);
 /* Folded words of s for the search table, unique, in order of appearance; returns how many were written (≤ most). */
 size_t text_terms(struct arena *a, const char *s, const char **terms, size_t most);
@@ -33,7 +37,8 @@ char *digits_ascii(struct arena *a, const char *s);   /* ۰–۹ and ٠–٩ bec
 char *digits_local(struct arena *a, enum lang l, const char *s); /* 0–9 become ۰–۹ for LANG_FA; unchanged for LANG_EN */
 int text_compare(enum lang l, const char *a, const char *b); /* ICU collation (fa: پ after ب and so on) */
 bool text_has_bidi_control(const char *s);            /* any of U+202A–E, U+2066–9 */
-/* GSM 03.38: can every character be sent in the 7-bit alphabet? *septets gets the length (extension counts 2). */
+/* GSM 03.38: can every character be sent in the 7-bit alphabet? *septets (may be NULL) gets the length (extension
+ * characters count 2), or 0 when the answer is no. */
 bool text_gsm7(const char *s, size_t *septets);
 
 /* ---- identifiers: repaired (digits, spaces, dashes, direction marks), judged --------- */
@@ -52,7 +57,7 @@ enum identifier {
 };
 /* Write the canonical form to out (room ≥ 32) and return 0, or -1 when it cannot be repaired into a valid one. */
 int identifier_parse(enum identifier kind, const char *typed, char out[32]);
-/* Masked for showing: 0499370899 → 049****899 (national ids, mobiles, sheba, FIDA); others unchanged. */
+/* Masked for showing: 0499370899 → 049****899 (national ids, mobiles, FIDA: three at each end; sheba: four); others unchanged. */
 void identifier_mask(enum identifier kind, const char *value, char out[32]);
 char luhn_digit(const char *digits, size_t n);        /* check digit for n ASCII digits */
 /* For showing, in groups: tracking and sheba in fours. ASCII digits. out ≥ 48. */
@@ -63,7 +68,8 @@ struct date { int year, month, day; };                /* in whichever calendar i
 int32_t day_from_gregorian(struct date d);            /* days since 1970-01-01; INT32_MIN when impossible */
 struct date day_to_gregorian(int32_t day);
 int32_t day_from_jalali(struct date d);               /* years 1200–1500; INT32_MIN when impossible */
-struct date day_to_jalali(int32_t day);
+struct date day_to_jalali(int32_t day);               /* outside 1200–1500: the 33-year arithmetic, not the official calendar */
+bool jalali_leap(int year);
 struct date day_to_hijri(int32_t day);                /* Iranian Hijri by locale/hijri.csv (month starts); ICU's Umm al-Qura outside its range */
 int day_weekday(int32_t day);                         /* ISO: Monday 1 … Sunday 7 */
 int32_t day_of(int64_t ms);                           /* local day in Asia/Tehran (UTC+03:30 since 2022-09; the tz rules before) */
@@ -83,15 +89,16 @@ struct calendar *calendar_new(const char *code, unsigned weekend_mask /* bit (is
 struct calendar *calendar_copy(const struct calendar *c);
 void calendar_free(struct calendar *c);
 const char *calendar_code(const struct calendar *c);
-void calendar_close(struct calendar *c, int32_t day, const char *title_fa, const char *title_en); /* a holiday or closure */
+/* A holiday or closure; titles may be NULL. Two holidays on one day: their titles are joined. */
+void calendar_close(struct calendar *c, int32_t day, const char *title_fa, const char *title_en);
 void calendar_open(struct calendar *c, int32_t day);  /* a weekend or holiday worked */
-void calendar_set_horizon(struct calendar *c, int32_t last_known_day); /* holidays are known up to here */
+void calendar_set_horizon(struct calendar *c, int32_t last_known_day); /* holidays are known up to here; nothing is known at first */
 int32_t calendar_horizon(const struct calendar *c);
 bool calendar_works(const struct calendar *c, int32_t day);
 const char *calendar_title(const struct calendar *c, enum lang l, int32_t day); /* why it is closed, NULL when it is not a titled closure */
 /* Ordinal: number of working days in (1970-01-01, day]. Monotonic; equal for a closed day and the working day before it. */
 int32_t calendar_ordinal(const struct calendar *c, int32_t day);
-int32_t calendar_day(const struct calendar *c, int32_t ordinal); /* the working day that has this ordinal */
+int32_t calendar_day(const struct calendar *c, int32_t ordinal); /* the working day that has this ordinal; INT32_MAX when none ever has */
 /* The n-th working day after `day` (n ≥ 0; day itself does not count) = calendar_day(ordinal(day)+n). */
 int32_t calendar_add(const struct calendar *c, int32_t day, int n);
 bool calendar_provisional(const struct calendar *c, int32_t day); /* beyond the horizon */
