@@ -21,6 +21,7 @@ struct cases;
 struct cases_options {
   const unsigned char *secret;      /* 32 bytes: tracking codes */
   const char *node;                 /* name of this process, for leases */
+  struct identity *identity;        /* keys of persons, names of staff */
   /* Ports wired by app. notify: queue a message inside the transaction (text is ready; channel "sms"); key makes it once only. */
   int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err);
   void *notify_ctx;
@@ -130,11 +131,17 @@ int cases_document_get(struct cases *c, const struct actor *who, const char *id,
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);
 /* For ledger verify: recompute the digest of an event from its row; see struct trust_verify.leaf. */
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]);
+/* The rows of cases against their events; one line a fault. -1 with ERR_CONFLICT when there was any. */
+int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), void *ctx, struct err *err);
 /* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
 
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
+
+/* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
+int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);
+int cases_note(struct cases *c, const char *name, char **value, struct err *err);
 
 /* ---- drafts ------------------------------------------------------------------------------------------- */
 /* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */

@@ -1,0 +1,434 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct act_job {
+  struct cases *c;
+  struct case_act *a;
+  unsigned char key_hash[32], body_hash[32];
+  bool has_key;
+  store_done_fn done;
+  void *arg;
+};
+
+/* What one attempt of the work carries from step to step. */
+struct step {
+  struct cases *c;
+  struct store_tx *tx;
+  struct arena *arena;
+  struct case_act *a;
+  struct case_row row;
+  const struct action *act;
+  json_t *given, *data;      /* data of the request without the fixed members; validated */
+  const char *assignee, *to; /* fixed members */
+  int64_t at, old_version;
+};
+
+/* ---- effects elsewhere ---- */
+
+static int release(struct store_tx *tx, const struct case_row *row, struct err *err) {
+  if (!row->def->one_open_per_person || !row->applicant[0]) return 0;
+  char name[192];
+  snprintf(name, sizeof name, "open:%s:%s", row->service, row->applicant);
+  return store_put(tx, err, "DELETE FROM case_reservation WHERE name=?1 AND tracking=?2", "tt", name, row->tracking);
+}
+
+static int ask_others(struct store_tx *tx, struct case_row *row, const json_t *data, int64_t at, struct err *err) {
+  size_t asked = 0;
+  for (size_t i = 0; i < row->def->inquiry_count; i++) {
+    const struct inquiry *q = &row->def->inquiries[i];
+    if (!cond_holds(q->when, data)) continue;
+    json_t *p = json_object();
+    json_put(p, "inquiry", q->name);
+    if (case_outbox_put(tx, "inquiry", row->tracking, row->version, q->name, p, at, err)) return -1;
+    asked++;
+  }
+  if (asked) return 0;
+  return case_outbox_put(tx, "replied", row->tracking, row->version, "none", json_object(), at, err);
+}
+
+int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at,
+               struct err *err) {
+  int rc = -1;
+  json_t *data = row->data ? json_loads(row->data, 0, NULL) : json_object();
+  if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
+  if (row->result != RESULT_OPEN) {
+    if (release(tx, row, err)) goto out;
+    if (row->result == RESULT_APPROVED && row->def->record.registry &&
+        case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
+      goto out;
+  }
+  rc = 0;
+out:
+  json_decref(data);
+  return rc;
+}
+
+/* ---- the parts of an action ---- */
+
+static const char *fixed(struct step *s, const char *name) {
+  if (s->given) {
+    for (size_t i = 0; s->act && i < s->act->field_count; i++)
+      if (strcmp(s->act->fields[i]->name, name) == 0) return json_str(s->given, name);
+  }
+  const char *v = arena_strdup(s->arena, json_str(s->given, name));
+  if (v) json_object_del(s->given, name);
+  return v;
+}
+
+static int refuse(struct step *s, enum err_code code, const char *word_key, const char *message, struct err *err) {
+  s->a->detail = word_key;
+  return err_set(err, code, "%s", message);
+}
+
+static int check_reason(struct step *s, struct err *err) {
+  const struct action *act = s->act;
+  const char *reason = s->a->reason;
+  if (reason && reason[0] && act->reason_count) {
+    for (size_t i = 0; i < act->reason_count; i++)
+      if (strcmp(act->reasons[i].code, reason) == 0) return 0;
+    return refuse(s, ERR_INVALID, "case.reason_unknown", "the reason is not on this action's list", err);
+  }
+  if (!act->reason_required) return 0;
+  if ((s->a->comment && s->a->comment[0]) || (reason && reason[0])) return 0;
+  return refuse(s, ERR_INVALID, "case.reason_required", "this action needs a reason", err);
+}
+
+static int do_assign(struct step *s, struct err *err) {
+  const char *to = s->assignee ? s->assignee : s->a->actor.username;
+  if (strcmp(to, "none") == 0) {
+    s->row.assignee = "";
+    return 0;
+  }
+  if (strcmp(to, s->a->actor.username) != 0) {
+    json_t *staff = NULL;
+    bool known = false;
+    if (identity_staff(s->c->o.identity, s->row.holder, &staff, err)) return -1;
+    size_t i;
+    json_t *one;
+    json_array_foreach(staff, i, one) known = known || base_same(json_str(one, "username"), to);
+    json_decref(staff);
+    if (!known) return refuse(s, ERR_INVALID, "case.assignee_unknown", "nobody of that name works on this organisation's cases", err);
+  }
+  s->row.assignee = to;
+  return 0;
+}
+
+/* The search words move with the case to the desk that now holds it. */
+static int move_desk(struct step *s, const char *to, struct err *err) {
+  if (store_put(s->tx, err,
+        "INSERT INTO case_term (organisation,term,ord,tracking) SELECT ?1,term,ord,tracking FROM case_term "
+        "WHERE organisation=?2 AND tracking=?3 ON CONFLICT DO NOTHING", "ttt", to, s->row.holder, s->row.tracking))
+    return -1;
+  s->row.holder = to;
+  s->row.assignee = "";
+  return 0;
+}
+
+static int do_send(struct step *s, bool transfer, struct err *err) {
+  const struct directory *d = pack_directory(s->c->pack);
+  const struct organisation *to = s->to ? directory_organisation(d, directory_find_organisation(d, s->to)) : NULL;
+  if (!to) {
+    if (s->to || transfer) return refuse(s, ERR_INVALID, "case.organisation_unknown", "name the organisation that it goes to", err);
+    s->row.assignee = ""; /* referred inside the house: back to the queue */
+    return 0;
+  }
+  if (transfer) s->row.owner = s->row.provider = to->code;
+  return move_desk(s, to->code, err);
+}
+
+static int check_suspension(struct step *s, struct err *err) {
+  int64_t left = s->row.def->suspension_days - s->row.stopped_days;
+  if (s->act->kind == ACT_SUSPEND && left <= 0) return refuse(s, ERR_CONFLICT, "case.suspension_used", "the case has been suspended as long as its service allows", err);
+  return 0;
+}
+
+static int do_extend(struct step *s, struct err *err) {
+  const struct service *def = s->row.def;
+  if (s->row.extended >= def->extension_times || def->extension_days <= 0)
+    return refuse(s, ERR_CONFLICT, "case.extension_used", "the deadline has been extended as often as its service allows", err);
+  s->row.extended++;
+  if (s->row.legal_ord < NO_ORD) s->row.legal_ord += def->extension_days;
+  if (s->row.state_legal_ord < NO_ORD) s->row.state_legal_ord += def->extension_days;
+  return 0;
+}
+
+static int do_appeal(struct step *s, struct err *err) {
+  const struct service *def = s->row.def;
+  const struct calendar *cal = case_calendar(s->c, s->row.calendar);
+  int64_t now = case_ord(s->c, &s->row, s->at);
+  if (def->appeal_days <= 0) return refuse(s, ERR_CONFLICT, "case.no_appeal", "this service has no appeal", err);
+  if (s->row.closed_at && now > calendar_ordinal(cal, day_of(s->row.closed_at)) + def->appeal_days)
+    return refuse(s, ERR_CONFLICT, "case.appeal_late", "the time to appeal has passed", err);
+  s->row.appealed = 1;
+  s->row.assignee = "";
+  s->row.extended = 0;
+  s->row.norm_ord = NO_ORD;
+  s->row.legal_ord = def->appeal_legal > 0 ? now + def->appeal_legal : NO_ORD;
+  return 0;
+}
+
+static int do_reopen(struct step *s) {
+  const struct service *def = s->row.def;
+  int64_t now = case_ord(s->c, &s->row, s->at);
+  s->row.norm_ord = def->norm >= 0 ? now + def->norm : NO_ORD;
+  s->row.legal_ord = def->legal >= 0 ? now + def->legal : NO_ORD;
+  return 0;
+}
+
+static int effect(struct step *s, struct err *err) {
+  switch (s->act->kind) {
+  case ACT_ASSIGN: return do_assign(s, err);
+  case ACT_REFER: return do_send(s, false, err);
+  case ACT_TRANSFER: return do_send(s, true, err);
+  case ACT_SUSPEND:
+  case ACT_REQUEST_INFO: return check_suspension(s, err);
+  case ACT_EXTEND: return do_extend(s, err);
+  case ACT_APPEAL: return do_appeal(s, err);
+  case ACT_REOPEN: return do_reopen(s);
+  case ACT_APPROVE:
+  case ACT_REJECT: {
+    const char *by = arena_strdup(s->arena, s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system");
+    if (!by) return err_set(err, ERR_LIMIT, "the request is too large");
+    s->row.decider = by;
+    return 0;
+  }
+  case ACT_PROVIDE_INFO: {
+    json_t *all = s->row.data ? json_loads(s->row.data, 0, NULL) : json_object();
+    if (s->data) json_object_update(all, s->data);
+    char *text = json_canonical(all);
+    s->row.data = arena_strdup(s->arena, text);
+    free(text);
+    json_decref(all);
+    return 0;
+  }
+  default: return 0;
+  }
+}
+
+static int next_state(const struct step *s) {
+  if (s->act->to >= 0) return s->act->to;
+  if (s->act->kind == ACT_RESUME || s->act->kind == ACT_PROVIDE_INFO) return service_state(s->row.def, s->row.prior_state);
+  return -1;
+}
+
+static char *payload_of(const struct step *s) {
+  json_t *p = json_object();
+  const struct actor *who = &s->a->actor;
+  json_put(p, "comment", s->a->comment && s->a->comment[0] ? s->a->comment : NULL);
+  json_put(p, "reason", s->a->reason && s->a->reason[0] ? s->a->reason : NULL);
+  if (s->data && json_object_size(s->data)) json_object_set(p, "data", s->data);
+  if (s->assignee) json_put(p, "assignee", s->assignee);
+  if (s->to) json_put(p, "to", s->to);
+  json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
+  char *text = json_canonical(p);
+  json_decref(p);
+  return text;
+}
+
+static const char *organisation_of(const struct step *s) {
+  const struct actor *who = &s->a->actor;
+  if (who->kind != ACTOR_STAFF) return "";
+  if (actor_in(who, s->row.holder)) return s->row.holder;
+  return who->role_count ? who->roles[0].organisation : "";
+}
+
+/* The event, the row, and what follows from them. */
+static int commit_step(struct step *s, struct err *err) {
+  int to = next_state(s);
+  struct case_entry e = {.action = s->act->name, .from_state = s->row.state, .role = case_acting_role(&s->a->actor, &s->row, s->act),
+                         .organisation = organisation_of(s), .at = s->at};
+  if (effect(s, err)) return -1;
+  if (to >= 0) cases_set_state(s->c, &s->row, to, s->at);
+  else case_next_check(s->c, &s->row);
+  if (s->act->kind == ACT_EXTEND) case_next_check(s->c, &s->row);
+  e.to_state = s->row.state;
+  char *payload = payload_of(s);
+  e.payload = payload;
+  int rc = -1;
+  if (case_append(s->tx, &s->row, &e, NULL, err) || case_save(s->tx, &s->row, s->old_version, err) ||
+      case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
+      case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err))
+    goto out;
+  rc = 0;
+out:
+  free(payload);
+  return rc;
+}
+
+/* ---- inquiries: what another organisation is asked ---- */
+
+static int reply_inquiry(struct step *s, struct err *err) {
+  struct case_row *row = &s->row;
+  const char *answer = json_str(s->given, "answer");
+  if (row->result != RESULT_OPEN) return err_set(err, ERR_CONFLICT, "the inquiry is closed");
+  if (strcmp(s->a->action, "reply") != 0) return refuse(s, ERR_CONFLICT, "case.only_reply", "an inquiry takes the action reply alone", err);
+  if (!(case_roles_of(&s->a->actor, row) & (1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER)) && s->a->actor.kind != ACTOR_SYSTEM)
+    return err_set(err, ERR_FORBIDDEN, "not allowed");
+  if (s->a->expected_version >= 0 && s->a->expected_version != row->version) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  if (!answer || (strcmp(answer, "agree") != 0 && strcmp(answer, "object") != 0)) {
+    s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", "answer", "code", "choice", "message", word(s->a->lang, "case.answer"));
+    return err_set(err, ERR_INVALID, "answer agree or object");
+  }
+  if (strcmp(answer, "object") == 0 && !(s->a->comment && s->a->comment[0]))
+    return refuse(s, ERR_INVALID, "case.reason_required", "an objection needs its reason", err);
+  json_t *p = json_object(), *out = json_object();
+  json_put(p, "answer", answer);
+  json_put(p, "comment", s->a->comment);
+  json_put(p, "who", s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system");
+  json_put(out, "answer", answer);
+  json_put(out, "inquiry", row->inquiry);
+  json_put(out, "organisation", row->holder);
+  json_put(out, "comment", s->a->comment);
+  char *payload = json_canonical(p);
+  json_decref(p);
+  struct case_entry e = {.action = "reply", .from_state = row->state, .to_state = INQUIRY_ANSWERED, .role = "officer", .organisation = row->holder,
+                         .at = s->at, .payload = payload};
+  row->state = INQUIRY_ANSWERED;
+  row->result = RESULT_CLOSED;
+  row->closed_at = row->state_at = s->at;
+  case_next_check(s->c, row);
+  int rc = case_append(s->tx, row, &e, NULL, err);
+  if (rc == 0) rc = case_save(s->tx, row, s->old_version, err);
+  if (rc == 0) rc = case_outbox_put(s->tx, "reply", row->parent, row->version, row->tracking, out, s->at, err);
+  else json_decref(out);
+  free(payload);
+  return rc;
+}
+
+/* ---- the whole action ---- */
+
+static int known_key(struct act_job *j, struct step *s, struct err *err) {
+  if (!j->has_key) return 0;
+  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
+                                      (const void *)j->key_hash, (size_t)32);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  size_t n = 0;
+  const void *body = rc == 1 ? store_blob(r, 0, &n) : NULL;
+  bool same = body && n == 32 && memcmp(body, j->body_hash, 32) == 0;
+  store_done(r);
+  if (rc < 0) return -1;
+  if (rc == 0) return 0;
+  if (!same) return err_set(err, ERR_KEY_REUSED, "this Idempotency-Key was used with another body");
+  return 1;
+}
+
+static int perform(struct act_job *j, struct step *s, struct err *err) {
+  struct case_row *row = &s->row;
+  enum err_code why;
+  if (case_is_inquiry(row)) return reply_inquiry(s, err);
+  if (!row->def) return err_set(err, ERR_UNAVAILABLE, "the pack has no version %lld of service %s", (long long)row->service_version, row->service);
+  s->act = service_action(row->def, row->state_index, s->a->action);
+  if (!s->act) return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
+  json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
+  bool may = case_may(&s->a->actor, row, s->act, answers, &why);
+  json_decref(answers);
+  if (!may) return err_set(err, why, "not allowed");
+  if (s->a->expected_version >= 0 && s->a->expected_version != row->version) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  if (check_reason(s, err)) return -1;
+  if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
+  if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
+  if (s->given && json_object_get(s->given, "letter_no")) row->letter_no = fixed(s, "letter_no");
+  if (s->given && json_object_get(s->given, "letter_date")) row->letter_date = fixed(s, "letter_date");
+  if (!row->letter_no) row->letter_no = "";
+  if (!row->letter_date) row->letter_date = "";
+  if (action_validate(s->c->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
+    return err_set(err, ERR_INVALID, "the data of the action are not valid");
+  return commit_step(s, err);
+}
+
+static int act_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct act_job *j = arg;
+  struct case_act *a = j->a;
+  struct step s = {.c = j->c, .tx = tx, .a = a, .at = a->at ? a->at : clock_now()};
+  s.arena = arena_new(1024 * 1024);
+  int rc = -1;
+  if (a->errors) json_decref(a->errors);
+  a->errors = NULL;
+  a->repeated = false;
+  a->detail = NULL;
+  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
+  s.old_version = s.row.version;
+  enum case_right right = case_right_of(&a->actor, &s.row);
+  if (a->actor.kind != ACTOR_SYSTEM && right == CASE_PUBLIC && !(case_roles_of(&a->actor, &s.row) & 1u << ROLE_OPERATOR)) {
+    err_set(err, ERR_NOT_FOUND, "no such case");
+    goto out;
+  }
+  int known = known_key(j, &s, err);
+  if (known < 0) goto out;
+  if (known == 1) {
+    a->repeated = true;
+    a->version = s.row.version;
+    rc = 0;
+    goto out;
+  }
+  s.given = a->data && json_is_object(a->data) ? json_deep_copy(a->data) : json_object();
+  if (perform(j, &s, err)) goto out;
+  if (j->has_key && store_put(tx, err, "INSERT INTO case_key (tracking,key_hash,body_hash,seq) VALUES (?1,?2,?3,?4)", "tbbi", a->tracking,
+                              (const void *)j->key_hash, (size_t)32, (const void *)j->body_hash, (size_t)32, s.row.version))
+    goto out;
+  a->version = s.row.version;
+  rc = 0;
+out:
+  json_decref(s.given);
+  json_decref(s.data);
+  arena_free(s.arena);
+  return rc;
+}
+
+static void act_done(void *arg, int rc, const struct err *err) {
+  struct act_job *j = arg;
+  store_done_fn done = j->done;
+  void *next = j->arg;
+  free(j);
+  if (done) done(next, rc, err);
+}
+
+static void hash_request(struct act_job *j) {
+  struct case_act *a = j->a;
+  struct buf b = {0};
+  buf_adds(&b, a->actor.kind == ACTOR_STAFF ? a->actor.username : a->actor.pair);
+  buf_add(&b, "\0", 1);
+  buf_adds(&b, a->key);
+  sha256(buf_str(&b), b.len, j->key_hash);
+  buf_clear(&b);
+  char *data = a->data ? json_canonical(a->data) : base_strdup("");
+  buf_addf(&b, "%s\n%s\n%s\n%lld\n", a->action, a->comment ? a->comment : "", a->reason ? a->reason : "", (long long)a->expected_version);
+  buf_adds(&b, data);
+  sha256(buf_str(&b), b.len, j->body_hash);
+  free(data);
+  buf_free(&b);
+}
+
+int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err) {
+  size_t length = a->key ? strlen(a->key) : 0;
+  if (length > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
+  if (a->comment && strlen(a->comment) > 4000) return err_set(err, ERR_INVALID, "a comment has at most 4000 bytes");
+  struct act_job *j = base_alloc(sizeof *j);
+  j->c = c;
+  j->a = a;
+  j->done = done;
+  j->arg = arg;
+  j->has_key = length > 0;
+  if (j->has_key) hash_request(j);
+  if (!done) {
+    int rc = store_write(c->store, STORE_FRONT, act_work, j, err);
+    free(j);
+    return rc;
+  }
+  if (store_submit(c->store, STORE_FRONT, act_work, j, act_done, err) == 0) return 0;
+  free(j);
+  return -1;
+}
+
+/* ---- by rule, not by a person: silence, replies, ends of suspensions ---- */
+
+int case_system_act(struct cases *c, struct store_tx *tx, struct arena *arena, struct case_row *row, const struct action *act, const char *why, struct err *err) {
+  struct case_act a = {.action = act->name, .comment = why, .expected_version = -1, .actor = {.kind = ACTOR_SYSTEM}, .lang = LANG_FA};
+  struct step s = {.c = c, .tx = tx, .arena = arena, .a = &a, .row = *row, .act = act, .at = clock_now(), .old_version = row->version};
+  if (commit_step(&s, err)) return -1;
+  *row = s.row;
+  return 0;
+}

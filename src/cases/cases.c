@@ -1,0 +1,237 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const intakes[] = {"web", "app", "api", "ussd", "sms", "counter", "paper"};
+const char *intake_text(enum intake i) { return (size_t)i < BASE_COUNT(intakes) ? intakes[i] : "api"; }
+
+static int open_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+
+int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
+  struct cases *c = base_alloc(sizeof *c);
+  c->store = s;
+  c->trust = t;
+  c->pack = pack_ref(p);
+  c->o = *o;
+  memcpy(c->secret, o->secret, sizeof c->secret);
+  snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
+  pthread_rwlock_init(&c->lock, NULL);
+  if (pack_calendars(p) == 0) {
+    err_set(err, ERR_INVALID, "the pack has no calendar");
+    cases_close(c);
+    return -1;
+  }
+  if (store_read(s, open_work, c, err)) {
+    cases_close(c);
+    return -1;
+  }
+  *out = c;
+  return 0;
+}
+
+void cases_close(struct cases *c) {
+  if (!c) return;
+  for (size_t i = 0; i < c->calendar_count; i++) calendar_free(c->calendars[i].now);
+  for (size_t i = 0; i < c->retired_count; i++) calendar_free(c->retired[i]);
+  free(c->calendars);
+  free(c->retired);
+  pthread_rwlock_destroy(&c->lock);
+  pack_unref(c->pack);
+  free(c);
+}
+
+struct pack *cases_pack(const struct cases *c) { return c->pack; }
+
+/* ---- for the ledger's verifier ---- */
+
+struct digest {
+  const char *sql_kind, *tracking, *id;
+  int64_t seq;
+  unsigned char *out;
+  int answer;
+};
+
+static int digest_of(struct digest *k, struct store_rows *r, struct err *err) {
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    size_t n = 0;
+    const void *salt = store_blob(r, 0, &n);
+    const char *payload = store_text(r, 1);
+    if (!salt || n != TRUST_SALT || !payload) k->answer = 1;
+    else {
+      unsigned char leaf[TRUST_HASH];
+      trust_leaf("", salt, payload, strlen(payload), k->out, leaf);
+      k->answer = 0;
+    }
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct digest *k = arg;
+  k->answer = -1;
+  if (strcmp(k->sql_kind, "access") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
+  if (strcmp(k->sql_kind, "calendar") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM calendar_log WHERE id=?1", "t", k->id), err);
+  return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_event WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
+}
+
+int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]) {
+  json_t *h = json_loads(header, 0, NULL);
+  const char *kind = json_str(h, "kind");
+  struct digest k = {.sql_kind = kind ? kind : "", .tracking = json_str(h, "case"), .seq = json_int(h, "seq", 0), .out = digest};
+  k.id = json_str(h, "batch") ? json_str(h, "batch") : json_str(h, "id");
+  int rc = kind && (k.id || k.tracking) ? store_read(c->store, digest_work, &k, NULL) : -1;
+  json_decref(h);
+  return rc ? -1 : k.answer;
+}
+
+struct verify {
+  struct cases *c;
+  void (*report)(void *ctx, const char *line);
+  void *ctx;
+  char after[TRACKING_SIZE];
+  int64_t faults, seen;
+};
+
+static void fault(struct verify *k, const char *tracking, const char *what) {
+  char *line = base_printf("case %s: %s", tracking, what);
+  k->report(k->ctx, line);
+  free(line);
+  k->faults++;
+}
+
+/* The row of a case must be what its last event says, and its answers what was submitted. */
+static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct verify *k = arg;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT cases.tracking,cases.version,cases.state,(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking),"
+    "(SELECT to_state FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.seq=cases.version),"
+    "cases.data,(SELECT payload FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.seq=1),"
+    "(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.action='provide_info') "
+    "FROM cases WHERE cases.tracking>?1 ORDER BY cases.tracking LIMIT 500", "t", k->after);
+  if (!r) return -1;
+  int rc;
+  k->seen = 0;
+  while ((rc = store_next(r, err)) == 1) {
+    const char *tracking = store_text(r, 0), *last = store_text(r, 4);
+    k->seen++;
+    if (store_int(r, 1) != store_int(r, 3)) fault(k, tracking, "has not as many events as its version says");
+    else if (!last || strcmp(last, store_text(r, 2)) != 0) fault(k, tracking, "is not in the state that its last event says");
+    if (store_text(r, 5) && store_text(r, 6) && store_int(r, 7) == 0) {
+      json_t *p = json_loads(store_text(r, 6), 0, NULL), *d = json_loads(store_text(r, 5), 0, NULL);
+      if (!json_equal(json_object_get(p, "data"), d)) fault(k, tracking, "does not hold the answers that were submitted");
+      json_decref(p);
+      json_decref(d);
+    }
+    snprintf(k->after, sizeof k->after, "%s", tracking);
+  }
+  store_done(r);
+  return rc;
+}
+
+int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), void *ctx, struct err *err) {
+  struct verify k = {.c = c, .report = report, .ctx = ctx};
+  do {
+    if (store_read(c->store, verify_work, &k, err)) return -1;
+  } while (k.seen > 0);
+  return k.faults ? err_set(err, ERR_CONFLICT, "%lld cases do not agree with their events", (long long)k.faults) : 0;
+}
+
+/* ---- figures, notes of the installation, rating ---- */
+
+static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cases_figures *f = arg;
+  if (store_value(tx, &f->cases, 0, err, "SELECT COUNT(*) FROM cases", "") ||
+      store_value(tx, &f->open, 0, err, "SELECT COUNT(*) FROM cases WHERE result=0", "") ||
+      store_value(tx, &f->events, 0, err, "SELECT COUNT(*) FROM case_event", ""))
+    return -1;
+  return store_value(tx, &f->outbox, 0, err, "SELECT COUNT(*) FROM case_outbox", "");
+}
+
+int cases_figures(struct cases *c, struct cases_figures *out, struct err *err) {
+  memset(out, 0, sizeof *out);
+  return store_read(c->store, figures_work, out, err);
+}
+
+struct note {
+  const char *name, *value;
+  char *out;
+};
+
+static int note_put(struct store_tx *tx, void *arg, struct err *err) {
+  struct note *k = arg;
+  return store_put(tx, err, "INSERT INTO case_meta (name,value) VALUES (?1,?2) ON CONFLICT (name) DO UPDATE SET value=excluded.value", "tt", k->name, k->value);
+}
+
+static int note_get(struct store_tx *tx, void *arg, struct err *err) {
+  struct note *k = arg;
+  struct store_rows *r = store_select(tx, err, "SELECT value FROM case_meta WHERE name=?1", "t", k->name);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  free(k->out);
+  k->out = rc == 1 ? base_strdup(store_text(r, 0)) : NULL;
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err) {
+  struct note k = {.name = name, .value = value};
+  return store_write(c->store, STORE_FRONT, note_put, &k, err);
+}
+
+int cases_note(struct cases *c, const char *name, char **value, struct err *err) {
+  struct note k = {.name = name};
+  if (store_read(c->store, note_get, &k, err)) return -1;
+  *value = k.out;
+  return 0;
+}
+
+struct rate {
+  struct cases *c;
+  const struct actor *who;
+  const char *tracking, *comment;
+  int score;
+  json_t *answers;
+};
+
+static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct rate *k = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(k->c, tx, a, k->tracking, &row, err);
+  if (rc) goto out;
+  rc = -1;
+  if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
+  else if (!row.def || !row.def->rating) err_set(err, ERR_CONFLICT, "this service is not rated");
+  else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
+  else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
+  else {
+    int64_t before = row.version;
+    json_t *p = json_object();
+    json_object_set_new(p, "score", json_integer(k->score));
+    if (k->answers) json_object_set(p, "answers", k->answers);
+    json_put(p, "comment", k->comment);
+    char *payload = json_canonical(p);
+    json_decref(p);
+    struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
+    row.rating = k->score;
+    rc = case_append(tx, &row, &e, NULL, err);
+    if (rc == 0) rc = case_save(tx, &row, before, err);
+    free(payload);
+  }
+out:
+  arena_free(a);
+  return rc;
+}
+
+int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err) {
+  if (score < 1 || score > 5) return err_set(err, ERR_INVALID, "a score is 1 to 5");
+  if (comment && strlen(comment) > 2000) return err_set(err, ERR_INVALID, "a comment has at most 2000 bytes");
+  struct rate k = {.c = c, .who = who, .tracking = tracking, .score = score, .answers = answers, .comment = comment};
+  return store_write(c->store, STORE_FRONT, rate_work, &k, err);
+}

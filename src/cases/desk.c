@@ -1,0 +1,302 @@
+#include "cases/private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST "cases.tracking,cases.service,cases.service_version,cases.owner,cases.holder,cases.state,cases.result,cases.submitted_at," \
+  "cases.norm_ord,cases.legal_ord,cases.calendar,cases.assignee,cases.version,cases.stopped_ord,cases.inquiry,cases.changed_at,cases.parent"
+
+struct list {
+  struct cases *c;
+  const struct case_query *q;
+  const char *person;         /* key of a citizen, a telephone or a member of staff */
+  enum lang lang;
+  int limit;
+  struct arena *arena;
+  int64_t after_result, after_ord;
+  const char *after_tracking;
+  json_t *items;
+  char next[64];
+};
+
+static const char *plain(const char *s) { return s ? s : ""; }
+
+static json_t *list_item(struct list *k, const struct store_rows *r) {
+  struct case_row row = {.tracking = store_text(r, 0), .service = store_text(r, 1), .service_version = store_int(r, 2), .owner = store_text(r, 3),
+    .holder = store_text(r, 4), .state = store_text(r, 5), .result = store_int(r, 6), .submitted_at = store_int(r, 7), .norm_ord = store_int(r, 8),
+    .legal_ord = store_int(r, 9), .calendar = store_text(r, 10), .assignee = store_text(r, 11), .version = store_int(r, 12),
+    .stopped_ord = store_int(r, 13), .inquiry = store_text(r, 14), .parent = store_text(r, 16)};
+  row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
+  row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
+  const struct directory *d = pack_directory(k->c->pack);
+  const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
+  char at[32];
+  json_t *o = json_object();
+  json_put(o, "tracking", row.tracking);
+  json_put(o, "service", row.service);
+  json_put(o, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
+  json_put(o, "organisation", row.owner);
+  json_put(o, "holder", row.holder);
+  json_put(o, "holder_name", holder ? organisation_name(holder, k->lang) : row.holder);
+  json_put(o, "state", row.state);
+  json_put(o, "state_title", case_state_title(&row, k->lang));
+  json_put(o, "result", result_text((enum result)row.result));
+  clock_rfc3339_ms(row.submitted_at, at);
+  json_put(o, "submitted_at", at);
+  clock_rfc3339_ms(store_int(r, 15), at);
+  json_put(o, "changed_at", at);
+  json_object_set_new(o, "due", case_due_json(k->c, &row));
+  if (row.result == RESULT_OPEN && row.legal_ord < NO_ORD) {
+    int64_t now = row.stopped_ord >= 0 ? row.stopped_ord : calendar_ordinal(case_calendar(k->c, row.calendar), cases_today());
+    json_object_set_new(o, "days_left", json_integer(row.legal_ord - now));
+    json_object_set_new(o, "overdue", json_boolean(row.legal_ord < now));
+  }
+  json_put(o, "assignee", row.assignee[0] ? row.assignee : NULL);
+  json_object_set_new(o, "version", json_integer(row.version));
+  if (case_is_inquiry(&row)) {
+    json_put(o, "inquiry", row.inquiry);
+    json_put(o, "parent", row.parent);
+  }
+  return o;
+}
+
+/* Take rows until the page is full; the last row taken names the next page. */
+static int take_rows(struct list *k, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
+  int rc = 0, n = 0;
+  if (!r) return -1;
+  while (n < k->limit && (rc = store_next(r, err)) == 1) {
+    json_array_append_new(k->items, list_item(k, r));
+    snprintf(k->next, sizeof k->next, "%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), store_text(r, 0));
+    n++;
+  }
+  if (n < k->limit) k->next[0] = 0;
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+static int64_t by_due(const struct store_rows *r) { return store_int(r, 9); }
+static int64_t by_time(const struct store_rows *r) { return -store_int(r, 7); }
+
+static int read_after(struct list *k, const char *after, struct err *err) {
+  k->after_result = 0;
+  k->after_ord = INT64_MIN;
+  k->after_tracking = "";
+  if (!after || !after[0]) return 0;
+  char tracking[TRACKING_SIZE + 1] = "";
+  long long result, ord;
+  if (sscanf(after, "%lld.%lld.%17[0-9]", &result, &ord, tracking) != 3) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
+  k->after_result = result;
+  k->after_ord = ord;
+  k->after_tracking = arena_strdup(k->arena, tracking);
+  return 0;
+}
+
+static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
+  const char *terms[4] = {"", "", "", ""};
+  char code[32];
+  if (identifier_parse(IDENT_TRACKING, k->q->q, code) == 0)
+    return take_rows(k, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, k->q->organisation), by_due, err);
+  size_t n = text_terms(k->arena, k->q->q, terms, 4);
+  char id[32];
+  if (identifier_parse(IDENT_NATIONAL_ID, k->q->q, id) == 0 || identifier_parse(IDENT_MOBILE, k->q->q, id) == 0) {
+    terms[0] = id;
+    n = 1;
+  }
+  if (!n) return 0;
+  int64_t fewest = INT64_MAX;
+  for (size_t i = 0; i < n; i++) {
+    int64_t count = 0;
+    if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 2000) AS some", "tt",
+                    k->q->organisation, terms[i]))
+      return -1;
+    if (count < fewest) {
+      const char *first = terms[0];
+      fewest = count;
+      terms[0] = terms[i];
+      terms[i] = first;
+    }
+  }
+  if (fewest == 0) return 0;
+  for (size_t i = n; i < 4; i++) terms[i] = "";
+  return take_rows(k, store_select(tx, err,
+    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?2 "
+    "AND (case_term.ord,case_term.tracking)>(?3,?4) "
+    "AND (?5='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?5 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?6='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?6 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?7='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?7 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?8='' OR cases.state=?8) AND (?9='' OR cases.service=?9) AND cases.holder=?1 "
+    "ORDER BY case_term.ord,case_term.tracking LIMIT ?10", "ttitttttti", k->q->organisation, terms[0], k->after_ord, k->after_tracking,
+    terms[1], terms[2], terms[3], plain(k->q->state), plain(k->q->service), (int64_t)k->limit), by_time, err);
+}
+
+static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct list *k = arg;
+  const struct case_query *q = k->q;
+  int organisation = directory_find_organisation(pack_directory(k->c->pack), q->organisation);
+  int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
+  int64_t before = q->overdue == 1 ? today : INT64_MAX, least = q->overdue == 0 ? today : INT64_MIN;
+  const char *assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
+  json_array_clear(k->items);
+  if (q->q && q->q[0]) return search_work(k, tx, err);
+  if (q->state && q->state[0])
+    return take_rows(k, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (legal_ord,tracking)>(?3,?4) AND legal_ord<?5 AND legal_ord>=?6 "
+      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY legal_ord,tracking LIMIT ?10", "ttitiititi", q->organisation, q->state,
+      k->after_ord, k->after_tracking, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit), by_due, err);
+  if (assignee && assignee[0])
+    return take_rows(k, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE assignee=?1 AND (result,legal_ord,tracking)>(?2,?3,?4) AND result<=?5 AND holder=?6 AND legal_ord<?7 "
+      "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,tracking LIMIT ?10", "tiititiiti", assignee,
+      q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_tracking, q->open == 1 ? (int64_t)0 : (int64_t)9,
+      q->organisation, before, least, plain(q->service), (int64_t)k->limit), by_due, err);
+  return take_rows(k, store_select(tx, err,
+    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,tracking)>(?2,?3,?4) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 "
+    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,tracking LIMIT ?10", "tiitiiitii", q->organisation,
+    q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_tracking, q->open == 1 ? (int64_t)0 : (int64_t)9,
+    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit), by_due, err);
+}
+
+static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
+  int rc = -1;
+  k->arena = arena_new(256 * 1024);
+  k->limit = limit < 1 ? 50 : limit > 200 ? 200 : limit;
+  k->items = json_array();
+  if (read_after(k, after, err) == 0) rc = store_read(k->c->store, work, k, err);
+  if (rc == 0) {
+    *out = json_object();
+    json_object_set(*out, "items", k->items);
+    json_put(*out, "next", k->next[0] ? k->next : NULL);
+  }
+  json_decref(k->items);
+  arena_free(k->arena);
+  return rc;
+}
+
+int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err) {
+  bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
+  if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, q->organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  struct list k = {.c = c, .q = q, .lang = l};
+  return run_list(&k, q->after, q->limit, desk_work, out, err);
+}
+
+static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct list *k = arg;
+  json_array_clear(k->items);
+  return take_rows(k, store_select(tx, err,
+    "SELECT " LIST " FROM case_person JOIN cases ON cases.tracking=case_person.tracking WHERE case_person.person=?1 "
+    "AND (case_person.ord,case_person.tracking)>(?2,?3) ORDER BY case_person.ord,case_person.tracking LIMIT ?4", "titi", k->person, k->after_ord,
+    k->after_tracking, (int64_t)k->limit), by_time, err);
+}
+
+int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
+  if (who->kind == ACTOR_NOBODY) return err_set(err, ERR_UNAUTHENTICATED, "sign in first");
+  bool whole = who->kind == ACTOR_STAFF || who->assurance >= ASSURANCE_SIM_MATCHED;
+  struct list k = {.c = c, .lang = l, .person = whole ? who->person : who->pair};
+  return run_list(&k, after, limit, mine_work, out, err);
+}
+
+int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err) {
+  char key[32];
+  snprintf(key, sizeof key, "m:%s", mobile);
+  struct list k = {.c = c, .lang = l, .person = key};
+  return run_list(&k, NULL, limit, mine_work, out, err);
+}
+
+/* ---- who looked ---- */
+
+struct look {
+  struct cases *c;
+  struct actor who;
+  char tracking[TRACKING_SIZE], right[64];
+  store_done_fn done;
+  void *arg;
+};
+
+static int look_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct look *k = arg;
+  struct store_rows *r = store_select(tx, err, "SELECT applicant,pair,holder FROM cases WHERE tracking=?1", "t", k->tracking);
+  if (!r) return -1;
+  char person[80] = "", pair[80] = "", id[33];
+  unsigned char raw[16];
+  const char *org = k->who.role_count ? k->who.roles[0].organisation : "";
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    snprintf(person, sizeof person, "%s", store_text(r, 0));
+    snprintf(pair, sizeof pair, "%s", store_text(r, 1));
+    if (actor_in(&k->who, store_text(r, 2)))
+      for (unsigned i = 0; i < k->who.role_count; i++)
+        if (strcmp(k->who.roles[i].organisation, store_text(r, 2)) == 0) org = k->who.roles[i].organisation;
+  }
+  store_done(r);
+  if (rc <= 0) return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such case");
+  int64_t now = clock_now();
+  const char *keys[2] = {person, pair};
+  for (int i = 0; i < 2; i++) {
+    if (!keys[i][0]) continue;
+    random_bytes(raw, sizeof raw);
+    hex_encode(raw, sizeof raw, id);
+    if (store_put(tx, err, "INSERT INTO case_access (person,at,id,tracking,who,organisation,basis,batch) VALUES (?1,?2,?3,?4,?5,?6,?7,'')", "titttt" "t",
+                  keys[i], now, id, k->tracking, k->who.username, org, k->right) ||
+        store_put(tx, err, "INSERT INTO case_access_new (id,person,at) VALUES (?1,?2,?3)", "tti", id, keys[i], now))
+      return -1;
+  }
+  return 0;
+}
+
+static void look_done(void *arg, int rc, const struct err *err) {
+  struct look *k = arg;
+  if (k->done) k->done(k->arg, rc, err);
+  free(k);
+}
+
+int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err) {
+  struct look *k = base_alloc(sizeof *k);
+  k->c = c;
+  k->who = *who;
+  k->done = done;
+  k->arg = arg;
+  snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
+  snprintf(k->right, sizeof k->right, "%s", right);
+  int rc;
+  if (done) {
+    rc = store_submit(c->store, STORE_FRONT, look_work, k, look_done, err);
+    if (rc == 0) return 0;
+  } else rc = store_write(c->store, STORE_FRONT, look_work, k, err);
+  free(k);
+  return rc;
+}
+
+static int access_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct list *k = arg;
+  json_array_clear(k->items);
+  k->next[0] = 0;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<?2 ORDER BY at DESC,id LIMIT ?3", "tii", k->person,
+    k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit);
+  if (!r) return -1;
+  int rc;
+  const struct directory *d = pack_directory(k->c->pack);
+  while ((rc = store_next(r, err)) == 1) {
+    const struct organisation *org = directory_organisation(d, directory_find_organisation(d, store_text(r, 4)));
+    char at[32];
+    json_t *o = json_object();
+    clock_rfc3339_ms(store_int(r, 0), at);
+    json_put(o, "at", at);
+    json_put(o, "tracking", store_text(r, 2));
+    json_put(o, "organisation", store_text(r, 4));
+    json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
+    json_put(o, "basis", store_text(r, 5));
+    json_array_append_new(k->items, o);
+    snprintf(k->next, sizeof k->next, "0.%lld.0", (long long)store_int(r, 0));
+  }
+  store_done(r);
+  if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;
+  return rc;
+}
+
+int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
+  if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "for citizens");
+  struct list k = {.c = c, .lang = l, .person = who->assurance >= ASSURANCE_SIM_MATCHED ? who->person : who->pair};
+  return run_list(&k, after, limit, access_work, out, err);
+}

@@ -1,0 +1,115 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK (256 * 1024)
+#define MOST (10 * 1024 * 1024)
+
+/* What the bytes say, not what the name says. */
+static const char *sniff(const unsigned char *p, size_t n) {
+  if (n > 5 && memcmp(p, "%PDF-", 5) == 0) return "application/pdf";
+  if (n > 3 && p[0] == 0xff && p[1] == 0xd8 && p[2] == 0xff) return "image/jpeg";
+  if (n > 8 && memcmp(p, "\x89PNG\r\n\x1a\n", 8) == 0) return "image/png";
+  return NULL;
+}
+
+struct put {
+  const unsigned char *p;
+  size_t n;
+  const char *filename, *person;
+  struct case_document *out;
+};
+
+static int put_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct put *k = arg;
+  if (store_put(tx, err, "INSERT INTO document (id,sha256,size,media_type,filename,person,tracking,at) VALUES (?1,?2,?3,?4,?5,?6,'',?7)", "ttittti",
+                k->out->id, k->out->sha256, k->out->size, k->out->media_type, k->filename, k->person, clock_now()))
+    return -1;
+  for (size_t at = 0, n = 0; at < k->n; at += CHUNK, n++) {
+    size_t size = k->n - at < CHUNK ? k->n - at : CHUNK;
+    if (store_put(tx, err, "INSERT INTO document_chunk (sha256,n,bytes) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", "tib", k->out->sha256, (int64_t)n,
+                  (const void *)(k->p + at), size))
+      return -1;
+  }
+  return 0;
+}
+
+int cases_document_put(struct cases *c, const struct actor *who, const void *p, size_t n, const char *filename, struct case_document *out, struct err *err) {
+  unsigned char hash[32], raw[16];
+  if (who->kind == ACTOR_NOBODY) return err_set(err, ERR_UNAUTHENTICATED, "sign in first");
+  if (n > MOST) return err_set(err, ERR_TOO_LARGE, "a document has at most 10 MiB");
+  out->media_type = sniff(p, n);
+  if (!out->media_type) return err_set(err, ERR_UNSUPPORTED, "only PDF, JPEG and PNG documents are taken");
+  sha256(p, n, hash);
+  hex_encode(hash, 32, out->sha256);
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, out->id);
+  out->size = (int64_t)n;
+  char name[201] = "";
+  if (filename) snprintf(name, sizeof name, "%.200s", filename);
+  if (!utf8_valid(name, strlen(name))) name[0] = 0;
+  struct put k = {.p = p, .n = n, .filename = name, .person = who->kind == ACTOR_CITIZEN ? who->pair : who->person, .out = out};
+  return store_write(c->store, STORE_FRONT, put_work, &k, err);
+}
+
+struct get {
+  struct cases *c;
+  const struct actor *who;
+  const char *id;
+  struct buf *b;
+  char *media_type;
+};
+
+/* The one who sent it, or whoever may read the case that it belongs to. */
+static int may_read(struct get *k, struct store_tx *tx, const char *person, const char *tracking, struct err *err) {
+  const char *mine = k->who->kind == ACTOR_CITIZEN ? k->who->pair : k->who->person;
+  if (k->who->kind != ACTOR_NOBODY && strcmp(mine, person) == 0) return 0;
+  if (!tracking[0]) return err_set(err, ERR_NOT_FOUND, "no such document");
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(k->c, tx, a, tracking, &row, err);
+  enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
+  arena_free(a);
+  return rc == 0 && (right == CASE_STAFF || right == CASE_CITIZEN || right == CASE_AUDITOR) ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
+}
+
+static int get_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct get *k = arg;
+  char sha[65] = "", person[80] = "", tracking[TRACKING_SIZE] = "";
+  buf_clear(k->b);
+  struct store_rows *r = store_select(tx, err, "SELECT sha256,media_type,person,tracking FROM document WHERE id=?1", "t", k->id);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    snprintf(sha, sizeof sha, "%s", store_text(r, 0));
+    snprintf(k->media_type, 64, "%s", store_text(r, 1));
+    snprintf(person, sizeof person, "%s", store_text(r, 2));
+    snprintf(tracking, sizeof tracking, "%s", store_text(r, 3));
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such document");
+  if (may_read(k, tx, person, tracking, err)) return -1;
+  r = store_select(tx, err, "SELECT bytes FROM document_chunk WHERE sha256=?1 ORDER BY n", "t", sha);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    size_t n = 0;
+    const void *p = store_blob(r, 0, &n);
+    buf_add(k->b, p, n);
+  }
+  store_done(r);
+  return rc;
+}
+
+int cases_document_get(struct cases *c, const struct actor *who, const char *id, char **data, size_t *n, char media_type[64], struct err *err) {
+  struct buf b = {0};
+  struct get k = {.c = c, .who = who, .id = id, .b = &b, .media_type = media_type};
+  if (store_read(c->store, get_work, &k, err)) {
+    buf_free(&b);
+    return -1;
+  }
+  *n = b.len;
+  *data = buf_take(&b);
+  return 0;
+}

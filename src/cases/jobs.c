@@ -1,0 +1,222 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEASE_MS 10000
+
+/* ---- clocks that have run out ---- */
+
+struct due {
+  struct cases *c;
+  const char *calendar;
+  int64_t before;
+  char tracking[64][TRACKING_SIZE];
+  int count;
+};
+
+static int due_list(struct store_tx *tx, void *arg, struct err *err) {
+  struct due *k = arg;
+  k->count = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,tracking LIMIT 64", "ti", k->calendar, k->before);
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
+  store_done(r);
+  return rc;
+}
+
+struct one {
+  struct cases *c;
+  const char *tracking;
+  int64_t before;
+};
+
+static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
+  int64_t before = row->version;
+  struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
+  if (store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking) ||
+      store_put(tx, err, "DELETE FROM document_chunk WHERE sha256 IN (SELECT sha256 FROM document WHERE tracking=?1)", "t", row->tracking))
+    return -1;
+  row->data = NULL;
+  row->next_ord = NO_ORD;
+  if (case_append(tx, row, &e, NULL, err)) return -1;
+  return case_save(tx, row, before, err);
+}
+
+static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
+  int64_t before = row->version;
+  json_t *p = json_object();
+  json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
+  json_put(p, "who", "system");
+  char *payload = json_canonical(p);
+  json_decref(p);
+  struct case_entry e = {.action = "escalate", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = payload};
+  row->escalated++;
+  case_next_check(c, row);
+  int rc = case_append(tx, row, &e, NULL, err);
+  if (rc == 0) rc = case_save(tx, row, before, err);
+  if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
+  free(payload);
+  return rc;
+}
+
+static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
+  const struct inquiry *q = NULL;
+  for (size_t i = 0; row->def && i < row->def->inquiry_count; i++)
+    if (strcmp(row->def->inquiries[i].name, row->inquiry) == 0) q = &row->def->inquiries[i];
+  int64_t before = row->version;
+  bool consents = q && q->silence_consents;
+  struct case_entry e = {.action = consents ? "silence" : "escalate", .from_state = row->state, .to_state = consents ? INQUIRY_CONSENTED : row->state, .role = "system",
+                         .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
+  if (consents) {
+    row->state = INQUIRY_CONSENTED;
+    row->result = RESULT_CLOSED;
+    row->closed_at = row->state_at = e.at;
+    row->next_ord = NO_ORD;
+  } else {
+    row->escalated++;
+    row->next_ord = row->escalated < 3 ? row->legal_ord + 3 * row->escalated : NO_ORD;
+  }
+  if (case_append(tx, row, &e, NULL, err) || case_save(tx, row, before, err)) return -1;
+  if (!consents) return 0;
+  json_t *out = json_object();
+  json_put(out, "answer", "consent");
+  json_put(out, "inquiry", row->inquiry);
+  json_put(out, "organisation", row->holder);
+  return case_outbox_put(tx, "reply", row->parent, row->version, row->tracking, out, e.at, err);
+}
+
+/* The citizen did not answer, or the suspension is used up: the office goes on with what it has. */
+static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, struct err *err) {
+  const struct state *s = &row->def->states[row->state_index];
+  for (size_t i = 0; i < s->action_count; i++)
+    if (s->actions[i].kind == ACT_RESUME) return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
+  int64_t before = row->version;
+  int back = service_state(row->def, row->prior_state);
+  struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
+  if (back < 0) {
+    row->next_ord = NO_ORD;
+    return case_save(tx, row, before, err);
+  }
+  cases_set_state(c, row, back, e.at);
+  e.to_state = row->state;
+  if (case_append(tx, row, &e, NULL, err)) return -1;
+  return case_save(tx, row, before, err);
+}
+
+static int due_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct one *k = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(k->c, tx, a, k->tracking, &row, err);
+  if (rc) goto out;
+  if (row.next_ord >= k->before) goto out; /* somebody was here before */
+  if (!row.def || (row.state_index < 0 && !case_is_inquiry(&row))) {
+    row.next_ord = NO_ORD;
+    rc = case_save(tx, &row, row.version, err);
+  } else if (row.result != RESULT_OPEN) rc = erase(k->c, tx, &row, err);
+  else if (case_is_inquiry(&row)) rc = silent_inquiry(k->c, tx, &row, err);
+  else if (row.stopped_ord >= 0) rc = clock_goes_on(k->c, tx, a, &row, err);
+  else {
+    const struct state *s = &row.def->states[row.state_index];
+    if (s->silence_action >= 0 && row.state_legal_ord < k->before) rc = case_system_act(k->c, tx, a, &row, &s->actions[s->silence_action], NULL, err);
+    else rc = escalate(k->c, tx, &row, s->escalate_role, err);
+  }
+out:
+  arena_free(a);
+  return rc;
+}
+
+static int run_due(struct cases *c, int64_t *done, struct err *err) {
+  for (size_t i = 0; i < c->calendar_count; i++) {
+    struct due k = {.c = c, .calendar = c->calendars[i].code};
+    k.before = calendar_ordinal(case_calendar(c, k.calendar), cases_today());
+    if (store_read(c->store, due_list, &k, err)) return -1;
+    for (int n = 0; n < k.count; n++) {
+      struct one o = {.c = c, .tracking = k.tracking[n], .before = k.before};
+      struct err why;
+      if (store_write(c->store, STORE_JOBS, due_work, &o, &why)) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", why.message);
+      else if (done) (*done)++;
+    }
+  }
+  return 0;
+}
+
+/* ---- looks at personal data: one leaf a batch ---- */
+
+struct looks {
+  char ids[256][40];
+  char person[256][80];
+  int64_t at[256];
+  int count;
+};
+
+static int looks_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct looks *k = arg;
+  unsigned char raw[16], salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
+  char batch[33], at[32];
+  k->count = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT id,person,at FROM case_access_new ORDER BY id LIMIT 256", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    snprintf(k->ids[k->count], sizeof k->ids[0], "%s", store_text(r, 0));
+    snprintf(k->person[k->count], sizeof k->person[0], "%s", store_text(r, 1));
+    k->at[k->count++] = store_int(r, 2);
+  }
+  store_done(r);
+  if (rc < 0 || k->count == 0) return rc;
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, batch);
+  random_bytes(salt, sizeof salt);
+  json_t *list = json_array();
+  for (int i = 0; i < k->count; i++) json_array_append_new(list, json_pack("{s:s,s:s,s:I}", "id", k->ids[i], "person", k->person[i], "at", (json_int_t)k->at[i]));
+  char *payload = json_canonical(list);
+  json_decref(list);
+  clock_rfc3339_ms(clock_now(), at);
+  char *header = base_printf("{\"at\":\"%s\",\"batch\":\"%s\",\"kind\":\"access\",\"looks\":%d}", at, batch, k->count);
+  trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
+  rc = store_put(tx, err, "INSERT INTO case_access_batch (batch,at,salt,payload) VALUES (?1,?2,?3,?4)", "tibt", batch, clock_now(), (const void *)salt, (size_t)TRUST_SALT, payload);
+  if (rc == 0) rc = trust_append(tx, leaf, header, digest, err);
+  for (int i = 0; i < k->count && rc == 0; i++) {
+    rc = store_put(tx, err, "UPDATE case_access SET batch=?1 WHERE person=?2 AND at=?3 AND id=?4", "ttit", batch, k->person[i], k->at[i], k->ids[i]);
+    if (rc == 0) rc = store_put(tx, err, "DELETE FROM case_access_new WHERE id=?1", "t", k->ids[i]);
+  }
+  free(payload);
+  free(header);
+  return rc;
+}
+
+static int waiting_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS some", "");
+}
+
+static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000);
+}
+
+static int calendars_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+
+int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
+  int64_t epoch = 0, waiting = 0;
+  if (done) *done = 0;
+  if (store_read(c->store, calendars_work, c, err)) return -1;
+  int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
+  if (held <= 0) return held;
+  if (case_outbox_run(c, done, err) || run_due(c, done, err)) return -1;
+  if (store_read(c->store, waiting_work, &waiting, err)) return -1;
+  if (waiting) {
+    struct looks *k = base_alloc(sizeof *k);
+    int rc = store_write(c->store, STORE_JOBS, looks_work, k, err);
+    free(k);
+    if (rc) return -1;
+  }
+  int64_t minute = clock_now() / 60000;
+  if (minute != c->drafts_minute) {
+    c->drafts_minute = minute;
+    return store_write(c->store, STORE_JOBS, drafts_work, NULL, err);
+  }
+  return 0;
+}

@@ -1,0 +1,186 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a case's event causes elsewhere. The id is the event's, so that an effect is applied once however often it is tried. */
+int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err) {
+  char *id = base_printf("%s/%lld/%s", tracking, (long long)seq, suffix);
+  char *text = json_canonical(payload);
+  int rc = store_put(tx, err, "INSERT INTO case_outbox (id,at,kind,tracking,payload,tries) VALUES (?1,?2,?3,?4,?5,0) ON CONFLICT DO NOTHING", "titt" "t",
+                     id, at, kind, tracking, text);
+  free(id);
+  free(text);
+  json_decref(payload);
+  return rc;
+}
+
+struct effect {
+  struct cases *c;
+  char *id, *kind, *tracking;
+  json_t *payload;
+};
+
+/* ---- an inquiry becomes a case of the organisation that is asked ---- */
+
+struct asked {
+  struct cases *c;
+  const char *tracking;
+  struct arena *arena;
+  struct case_row row;
+};
+
+static int asked_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct asked *k = arg;
+  return case_load(k->c, tx, k->arena, k->tracking, &k->row, err);
+}
+
+static int apply_inquiry(struct effect *e, struct err *err) {
+  struct asked k = {.c = e->c, .tracking = e->tracking, .arena = arena_new(1024 * 1024)};
+  const char *name = json_str(e->payload, "inquiry");
+  int rc = -1;
+  json_t *data = NULL;
+  if (store_read(e->c->store, asked_work, &k, err)) goto out;
+  const struct inquiry *q = NULL;
+  for (size_t i = 0; k.row.def && i < k.row.def->inquiry_count; i++)
+    if (base_same(k.row.def->inquiries[i].name, name)) q = &k.row.def->inquiries[i];
+  if (!q) {
+    log_write(LOG_ERROR, "cases", "case %s asks an inquiry '%s' that its service does not have", e->tracking, name ? name : "");
+    rc = 0;
+    goto out;
+  }
+  data = k.row.data ? json_loads(k.row.data, 0, NULL) : json_object();
+  const struct organisation *to = directory_organisation(pack_directory(e->c->pack), inquiry_organisation(e->c->pack, q, data));
+  if (!to) to = directory_organisation(pack_directory(e->c->pack), directory_find_organisation(pack_directory(e->c->pack), k.row.owner));
+  struct case_submission s = {.service = k.row.def, .data = data, .key = e->id, .actor = {.kind = ACTOR_SYSTEM}, .intake = INTAKE_API, .lang = LANG_FA,
+                              .parent = e->tracking, .inquiry = q->name, .owner = to->code};
+  rc = cases_submit(e->c, &s, NULL, NULL, err);
+out:
+  json_decref(data);
+  arena_free(k.arena);
+  return rc;
+}
+
+/* ---- an answer comes back to the case that asked ---- */
+
+static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct effect *e = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = -1;
+  int64_t open = 0;
+  const char *child = strrchr(e->id, '/') + 1;
+  bool none = strcmp(child, "none") == 0;
+  char *payload = json_canonical(e->payload);
+  if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
+  int64_t before = row.version;
+  if (!none) {
+    int n = store_exec(tx, err, "UPDATE case_child SET open=0 WHERE parent=?1 AND tracking=?2 AND open=1", "tt", e->tracking, child);
+    if (n < 0) goto out;
+    if (n == 0) { /* applied before */
+      rc = 0;
+      goto out;
+    }
+    struct case_entry entry = {.action = "inquiry_reply", .from_state = row.state, .to_state = row.state, .role = "system",
+                               .organisation = json_str(e->payload, "organisation") ? json_str(e->payload, "organisation") : "", .at = clock_now(), .payload = payload};
+    if (case_append(tx, &row, &entry, NULL, err) || case_save(tx, &row, before, err)) goto out;
+  }
+  if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", e->tracking)) goto out;
+  rc = 0;
+  if (open == 0 && row.state_index >= 0) {
+    const struct state *s = &row.def->states[row.state_index];
+    for (size_t i = 0; i < s->action_count && rc == 0; i++)
+      if (s->actions[i].kind == ACT_REPLY && s->actions[i].to >= 0) {
+        rc = case_system_act(e->c, tx, a, &row, &s->actions[i], NULL, err);
+        break;
+      }
+  }
+out:
+  free(payload);
+  arena_free(a);
+  return rc;
+}
+
+static int record_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct effect *e = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(e->c, tx, a, e->tracking, &row, err);
+  if (rc == 0 && row.def && row.def->record.registry && row.data && e->c->o.record) {
+    json_t *data = json_loads(row.data, 0, NULL), *attributes = json_object();
+    for (size_t i = 0; i < row.def->record.count; i++) {
+      json_t *v = json_object_get(data, row.def->record.map[i].field);
+      if (v) json_object_set(attributes, row.def->record.map[i].attribute, v);
+    }
+    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, row.tracking, attributes, row.tracking, err);
+    json_decref(attributes);
+    json_decref(data);
+  }
+  arena_free(a);
+  return rc;
+}
+
+static int drop_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct effect *e = arg;
+  return store_put(tx, err, "DELETE FROM case_outbox WHERE id=?1", "t", e->id);
+}
+
+static int tried_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct effect *e = arg;
+  return store_put(tx, err, "UPDATE case_outbox SET tries=tries+1, at=?1 WHERE id=?2", "it", clock_now() + 5000, e->id);
+}
+
+static int apply(struct effect *e, struct err *err) {
+  if (strcmp(e->kind, "inquiry") == 0) return apply_inquiry(e, err);
+  if (strcmp(e->kind, "reply") == 0 || strcmp(e->kind, "replied") == 0) return store_write(e->c->store, STORE_JOBS, parent_work, e, err);
+  if (strcmp(e->kind, "record") == 0) return store_write(e->c->store, STORE_JOBS, record_work, e, err);
+  log_write(LOG_ERROR, "cases", "unknown effect '%s'", e->kind);
+  return 0;
+}
+
+struct batch {
+  struct effect items[64];
+  int count;
+};
+
+static int batch_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct batch *b = arg;
+  struct store_rows *r = store_select(tx, err, "SELECT id,kind,tracking,payload FROM case_outbox WHERE at<=?1 ORDER BY at,id LIMIT 64", "i", clock_now());
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    struct effect *e = &b->items[b->count++];
+    e->id = base_strdup(store_text(r, 0));
+    e->kind = base_strdup(store_text(r, 1));
+    e->tracking = base_strdup(store_text(r, 2));
+    e->payload = json_loads(store_text(r, 3), 0, NULL);
+    if (!e->payload) e->payload = json_object();
+  }
+  store_done(r);
+  return rc;
+}
+
+int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
+  struct batch *b = base_alloc(sizeof *b);
+  int rc = store_read(c->store, batch_work, b, err);
+  for (int i = 0; i < b->count; i++) {
+    struct effect *e = &b->items[i];
+    struct err why;
+    e->c = c;
+    if (rc == 0) {
+      if (apply(e, &why) == 0) {
+        rc = store_write(c->store, STORE_JOBS, drop_work, e, err);
+        if (done) (*done)++;
+      } else {
+        log_write(LOG_WARN, "cases", "effect %s is tried again: %s", e->kind, why.message);
+        rc = store_write(c->store, STORE_JOBS, tried_work, e, err);
+      }
+    }
+    free(e->id);
+    free(e->kind);
+    free(e->tracking);
+    json_decref(e->payload);
+  }
+  free(b);
+  return rc;
+}

@@ -1,0 +1,111 @@
+/* Shared by the files of this room alone. */
+#ifndef CHAPAR_CASES_PRIVATE_H
+#define CHAPAR_CASES_PRIVATE_H
+
+#include "cases/cases.h"
+
+#include <pthread.h>
+
+#define NO_ORD INT64_C(4611686018427387903) /* a clock that is not set; sorts last */
+
+struct live_calendar {
+  const char *code;
+  struct calendar *now;      /* base and closures declared later; replaced as a whole */
+  int64_t version;
+};
+
+struct cases {
+  struct store *store;
+  struct trust *trust;
+  struct pack *pack;
+  struct cases_options o;
+  unsigned char secret[32];
+  char node[64];
+  pthread_rwlock_t lock;     /* over calendars and retired */
+  struct live_calendar *calendars;
+  size_t calendar_count;
+  int64_t calendar_seen;     /* newest change that was loaded */
+  struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
+  size_t retired_count;
+  int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
+};
+
+/* The row of `cases`, whole. Strings live in the arena given to case_load. */
+struct case_row {
+  const char *tracking, *service, *owner, *provider, *holder, *state;
+  int64_t service_version, result, version, submitted_at, changed_at, closed_at;
+  const char *applicant, *pair, *beneficiary, *submitted_by, *submitter;
+  int64_t intake, assurance;
+  const char *mobile;
+  int64_t lang;
+  const char *assignee, *parent, *inquiry, *data; /* data: canonical JSON, NULL when erased */
+  unsigned char key_hash[32], body_hash[32];
+  const char *calendar;
+  int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
+  const char *prior_state;
+  int64_t stopped_ord, stopped_days, extended, appealed;
+  const char *decider;
+  int64_t escalated, next_ord;
+  const char *letter_no, *letter_date;
+  int64_t rating;
+  const struct service *def; /* NULL when the pack has no such version */
+  int state_index;           /* -1 for inquiry states */
+};
+
+/* One event about to be written. */
+struct case_entry {
+  const char *action, *from_state, *to_state, *role, *organisation;
+  int64_t at;
+  const char *payload; /* canonical JSON */
+};
+
+/* row.c */
+int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err); /* ERR_NOT_FOUND */
+int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
+int case_save(struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
+void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
+int case_event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
+                   const unsigned char salt[TRUST_SALT], const unsigned char digest[TRUST_HASH], const unsigned char leaf[TRUST_HASH], struct err *err);
+/* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
+int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
+
+/* state.c: the only place where a case changes its state and its clocks */
+void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at);
+void case_stamp(struct cases *c, struct case_row *row, int64_t at); /* clocks at the beginning */
+void case_next_check(struct cases *c, struct case_row *row);        /* next_ord from state, clocks and retention */
+const struct calendar *case_calendar(struct cases *c, const char *code); /* live; valid until cases_close */
+int32_t case_due_day(struct cases *c, const struct case_row *row, int64_t ord); /* INT32_MIN for NO_ORD */
+int64_t case_ord(struct cases *c, const struct case_row *row, int64_t at);      /* ordinal of the local day of `at` */
+int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err);
+#define INQUIRY_OPEN "inquiry_open"
+#define INQUIRY_ANSWERED "inquiry_answered"
+#define INQUIRY_CONSENTED "inquiry_consented"
+#define INQUIRY_CANCELLED "inquiry_cancelled"
+bool case_is_inquiry(const struct case_row *row);
+
+/* rights.c */
+enum case_right case_right_of(const struct actor *who, const struct case_row *row);
+bool case_is_applicant(const struct actor *who, const struct case_row *row);
+unsigned case_roles_of(const struct actor *who, const struct case_row *row); /* bits 1<<enum role towards this case */
+bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why);
+const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act);
+
+/* submit.c */
+void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
+int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
+size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
+
+/* act.c */
+int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
+int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at, struct err *err);
+
+/* view.c */
+json_t *case_due_json(struct cases *c, const struct case_row *row);
+const char *case_state_title(const struct case_row *row, enum lang l);
+
+/* outbox.c */
+int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
+int case_outbox_run(struct cases *c, int64_t *done, struct err *err);
+
+#endif

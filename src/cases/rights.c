@@ -1,0 +1,65 @@
+#include "cases/private.h"
+
+#include <string.h>
+
+bool case_is_applicant(const struct actor *who, const struct case_row *row) {
+  if (who->kind == ACTOR_STAFF) return strcmp(row->submitted_by, "staff") == 0 && base_same(who->username, row->submitter);
+  if (who->kind != ACTOR_CITIZEN || case_is_inquiry(row)) return false;
+  if (row->pair[0] && strcmp(row->pair, who->pair) == 0) return true;
+  if (who->assurance < ASSURANCE_SIM_MATCHED) return false;
+  return (row->applicant[0] && strcmp(row->applicant, who->person) == 0) ||
+         (row->beneficiary[0] && strcmp(row->beneficiary, who->person) == 0);
+}
+
+/* What the caller is towards this case, as bits of enum role. */
+unsigned case_roles_of(const struct actor *who, const struct case_row *row) {
+  unsigned bits = 0;
+  if (case_is_applicant(who, row)) bits |= 1u << ROLE_APPLICANT;
+  if (who->kind == ACTOR_SYSTEM) bits |= 1u << ROLE_SYSTEM;
+  if (who->kind != ACTOR_STAFF) return bits;
+  for (unsigned i = 0; i < who->role_count; i++) {
+    const char *org = who->roles[i].organisation;
+    int role = who->roles[i].role;
+    bool handles = strcmp(org, row->holder) == 0 || strcmp(org, row->owner) == 0;
+    if (role == ROLE_OPERATOR || role == ROLE_AUDITOR) bits |= 1u << role;
+    else if (role == ROLE_AGENT) bits |= strcmp(row->submitter, who->username) == 0 ? 1u << ROLE_AGENT : 0;
+    else if (handles) bits |= 1u << role;
+    if (strcmp(org, row->provider) == 0 && strcmp(row->provider, row->owner) != 0 && (role == ROLE_OFFICER || role == ROLE_SUPERVISOR))
+      bits |= 1u << ROLE_PROVIDER;
+  }
+  return bits;
+}
+
+enum case_right case_right_of(const struct actor *who, const struct case_row *row) {
+  unsigned bits = case_roles_of(who, row);
+  unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER | 1u << ROLE_PROVIDER;
+  if (bits & office) return case_is_inquiry(row) ? CASE_INQUIRED : CASE_STAFF;
+  if (bits & (1u << ROLE_APPLICANT | 1u << ROLE_AGENT)) return CASE_CITIZEN;
+  if (bits & 1u << ROLE_HELPDESK) return CASE_HELPDESK;
+  if (bits & (1u << ROLE_AUDITOR)) return CASE_AUDITOR;
+  return CASE_PUBLIC;
+}
+
+static bool decides(const struct action *act) { return act->kind == ACT_APPROVE || act->kind == ACT_REJECT; }
+
+bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why) {
+  unsigned bits = case_roles_of(who, row);
+  *why = ERR_FORBIDDEN;
+  if (!(act->roles & bits)) return false;
+  if (act->when && !cond_holds(act->when, data)) {
+    *why = ERR_CONFLICT;
+    return false;
+  }
+  if (who->kind != ACTOR_STAFF || !(decides(act) || act->four_eyes)) return true;
+  /* Nobody decides a case of their own, nor an appeal against their own decision. */
+  if (strcmp(who->username, row->submitter) == 0) return false;
+  if ((row->appealed || act->four_eyes) && strcmp(row->decider, who->username) == 0) return false;
+  return true;
+}
+
+const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act) {
+  unsigned bits = case_roles_of(who, row) & act->roles;
+  for (unsigned r = 0; r < 16; r++)
+    if (bits & 1u << r) return role_text((enum role)r);
+  return "none";
+}

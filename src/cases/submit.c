@@ -1,0 +1,404 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_TERMS 24
+
+struct submit_job {
+  struct cases *c;
+  struct case_submission *s;
+  struct arena *arena;
+  struct case_row row;
+  struct case_entry entry;
+  const char *terms[MOST_TERMS];
+  size_t term_count;
+  char reservation[192];
+  store_done_fn done;
+  void *arg;
+};
+
+/* The code is the key: repetition meets its own row. 15 digits and Luhn's. */
+void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]) {
+  unsigned char mac[32], input[36];
+  memcpy(input, key_hash, 32);
+  for (int i = 0; i < 4; i++) input[32 + i] = (unsigned char)(counter >> (8 * i));
+  hmac_sha256(c->secret, sizeof c->secret, input, sizeof input, mac);
+  uint64_t n = 0;
+  for (int i = 0; i < 8; i++) n = n << 8 | mac[i];
+  n %= UINT64_C(1000000000000000);
+  for (int i = 14; i >= 0; i--) {
+    out[i] = (char)('0' + n % 10);
+    n /= 10;
+  }
+  out[15] = luhn_digit(out, 15);
+  out[16] = 0;
+}
+
+static void key_hash_of(const struct case_submission *s, unsigned char out[32]) {
+  struct buf b = {0};
+  buf_adds(&b, s->parent ? "child" : s->caller ? s->caller : "");
+  buf_add(&b, "\0", 1);
+  buf_adds(&b, s->service->code);
+  buf_add(&b, "\0", 1);
+  buf_adds(&b, s->key);
+  sha256(buf_str(&b), b.len, out);
+  buf_free(&b);
+}
+
+/* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
+size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
+  size_t n = 0;
+  for (size_t i = 0; i < s->field_count && n < most; i++) {
+    const struct field *f = s->fields[i];
+    const json_t *v = json_object_get(data, f->name);
+    bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_LEGAL_ID || f->type == FIELD_FIDA;
+    if (!v || !(f->searchable || identifier)) continue;
+    if (identifier) {
+      terms[n++] = json_string_value(v);
+      continue;
+    }
+    const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
+                                                                                             : field_show(c->pack, f, v, LANG_FA, a);
+    if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
+  }
+  if (mobile && mobile[0] && n < most) terms[n++] = mobile;
+  return n;
+}
+
+static int put_person(struct store_tx *tx, const char *person, const struct case_row *row, struct err *err) {
+  return store_put(tx, err, "INSERT INTO case_person (person,ord,tracking) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", "tit",
+                   person, -row->submitted_at, row->tracking);
+}
+
+int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err) {
+  for (size_t i = 0; i < count; i++)
+    if (terms[i] && store_put(tx, err, "INSERT INTO case_term (organisation,term,ord,tracking) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "ttit",
+                              row->holder, terms[i], -row->submitted_at, row->tracking))
+      return -1;
+  if (case_is_inquiry(row)) return 0;
+  if (row->applicant[0] && put_person(tx, row->applicant, row, err)) return -1;
+  if (row->pair[0] && strcmp(row->pair, row->applicant) != 0 && put_person(tx, row->pair, row, err)) return -1;
+  if (row->beneficiary[0] && strcmp(row->beneficiary, row->applicant) != 0 && put_person(tx, row->beneficiary, row, err)) return -1;
+  if (strcmp(row->submitted_by, "agent") == 0 || strcmp(row->submitted_by, "staff") == 0) {
+    char who[80];
+    snprintf(who, sizeof who, "s:%s", row->submitter);
+    if (put_person(tx, who, row, err)) return -1;
+  }
+  if (row->mobile[0]) {
+    char m[32];
+    snprintf(m, sizeof m, "m:%s", row->mobile);
+    if (put_person(tx, m, row, err)) return -1;
+  }
+  return 0;
+}
+
+/* ---- notices of the definition: {{tracking}} {{service}} {{state}} {{reason}} {{due}} ---- */
+
+static void fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count) {
+  while (*text) {
+    const char *end;
+    if (text[0] == '{' && text[1] == '{' && (end = strstr(text, "}}"))) {
+      const char *name = text + 2 + strspn(text + 2, " ");
+      for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(pairs[i][0]);
+        if (strncmp(name, pairs[i][0], n) == 0 && (name[n] == '}' || name[n] == ' ')) buf_adds(b, pairs[i][1]);
+      }
+      text = end + 2;
+    } else buf_addc(b, *text++);
+  }
+}
+
+static const char *reason_text(const struct case_row *row, const char *code, enum lang l) {
+  if (!code || !row->def) return "";
+  for (size_t i = 0; i < row->def->state_count; i++)
+    for (size_t j = 0; j < row->def->states[i].action_count; j++) {
+      const struct action *act = &row->def->states[i].actions[j];
+      for (size_t k = 0; k < act->reason_count; k++)
+        if (strcmp(act->reasons[k].code, code) == 0) return text_in(&act->reasons[k].text, l);
+    }
+  return "";
+}
+
+int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err) {
+  if (!c->o.notify || !row->mobile[0] || !row->def || case_is_inquiry(row)) return 0;
+  enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
+  int rc = 0;
+  for (size_t i = 0; i < row->def->notice_count && rc == 0; i++) {
+    if (strcmp(row->def->notices[i].on, on) != 0) continue;
+    struct arena *a = arena_new(64 * 1024);
+    char code[48], key[64];
+    int32_t due = case_due_day(c, row, row->legal_ord);
+    identifier_group(IDENT_TRACKING, row->tracking, code);
+    snprintf(key, sizeof key, "%s/%lld/%zu", row->tracking, (long long)seq, i);
+    const char *pairs[][2] = {{"tracking", code}, {"service", text_in(&row->def->title, l)}, {"state", case_state_title(row, l)},
+                              {"reason", reason_text(row, reason_code, l)}, {"due", due == INT32_MIN ? "" : date_short(a, l, due)}};
+    struct buf b;
+    buf_init(&b, 4096);
+    fill(&b, text_in(&row->def->notices[i].text, l), (const char *const(*)[2])pairs, BASE_COUNT(pairs));
+    rc = c->o.notify(c->o.notify_ctx, tx, key, row->mobile, l, buf_str(&b), err);
+    buf_free(&b);
+    arena_free(a);
+  }
+  return rc;
+}
+
+/* ---- the transaction ---- */
+
+static int repeated(struct submit_job *j, struct store_tx *tx, struct err *err) {
+  struct case_submission *s = j->s;
+  struct case_row old;
+  if (case_load(j->c, tx, j->arena, j->row.tracking, &old, err)) return -1;
+  if (memcmp(old.key_hash, j->row.key_hash, 32) != 0) return 1;
+  if (memcmp(old.body_hash, j->row.body_hash, 32) != 0)
+    return err_set(err, ERR_KEY_REUSED, "this Idempotency-Key was used with another body");
+  struct store_rows *r = store_select(tx, err, "SELECT payload,leaf_hash,to_state FROM case_event WHERE tracking=?1 AND seq=1", "t", old.tracking);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    size_t n = 0;
+    const void *leaf = store_blob(r, 1, &n);
+    if (leaf && n == TRUST_HASH) memcpy(s->leaf_hash, leaf, TRUST_HASH);
+    const char *text = store_text(r, 0);
+    json_t *p = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *due = json_object_get(p, "due");
+    s->due_norm = json_str(due, "norm") ? date_parse(json_str(due, "norm")) : INT32_MIN;
+    s->due_legal = json_str(due, "legal") ? date_parse(json_str(due, "legal")) : INT32_MIN;
+    json_decref(p);
+    if (case_is_inquiry(&old)) s->state = INQUIRY_OPEN;
+    else {
+      int st = old.def ? service_state(old.def, store_text(r, 2)) : -1;
+      s->state = st >= 0 ? old.def->states[st].name : s->state;
+    }
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  s->repeated = true;
+  s->version = 1;
+  s->submitted_at = old.submitted_at;
+  memcpy(s->tracking, j->row.tracking, TRACKING_SIZE);
+  return 0;
+}
+
+static int reserve(struct submit_job *j, struct store_tx *tx, struct err *err) {
+  if (!j->reservation[0]) return 0;
+  int n = store_exec(tx, err, "INSERT INTO case_reservation (name,tracking) VALUES (?1,?2) ON CONFLICT DO NOTHING", "tt", j->reservation, j->row.tracking);
+  if (n < 0) return -1;
+  if (n == 0) return err_set(err, ERR_CONFLICT, "this person already has an open request for this service");
+  return 0;
+}
+
+static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct submit_job *j = arg;
+  struct case_submission *s = j->s;
+  unsigned char salt[TRUST_SALT], digest[TRUST_HASH];
+  char header[320];
+  s->repeated = false;
+  for (unsigned counter = 0; counter < 8; counter++) {
+    char *tracking = arena_alloc(j->arena, TRACKING_SIZE);
+    if (!tracking) return err_set(err, ERR_LIMIT, "the request is too large");
+    case_tracking(j->c, j->row.key_hash, counter, tracking);
+    j->row.tracking = tracking;
+    int n = case_insert(tx, &j->row, err);
+    if (n < 0) return -1;
+    if (n == 0) {
+      int rc = repeated(j, tx, err);
+      if (rc <= 0) return rc;
+      continue;
+    }
+    random_bytes(salt, sizeof salt);
+    case_header(header, &j->row, &j->entry, 1);
+    trust_leaf(header, salt, j->entry.payload, strlen(j->entry.payload), digest, s->leaf_hash);
+    if (reserve(j, tx, err) ||
+        case_event_put(tx, tracking, 1, &j->entry, header, salt, digest, s->leaf_hash, err) ||
+        case_index(tx, &j->row, j->terms, j->term_count, err) || case_notice(j->c, tx, &j->row, "submit", 1, NULL, err))
+      return -1;
+    if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
+                               s->parent, tracking, s->inquiry))
+      return -1;
+    memcpy(s->tracking, tracking, TRACKING_SIZE);
+    s->version = 1;
+    s->submitted_at = j->row.submitted_at;
+    s->state = j->row.state;
+    s->due_norm = case_due_day(j->c, &j->row, j->row.norm_ord);
+    s->due_legal = case_due_day(j->c, &j->row, j->row.legal_ord);
+    return 0;
+  }
+  return err_set(err, ERR_UNAVAILABLE, "no free tracking code: try again");
+}
+
+static void submit_done(void *arg, int rc, const struct err *err) {
+  struct submit_job *j = arg;
+  store_done_fn done = j->done;
+  void *next = j->arg;
+  arena_free(j->arena);
+  free(j);
+  if (done) done(next, rc, err);
+}
+
+/* ---- before the transaction ---- */
+
+static const char *person_of(struct submit_job *j, const char *field) {
+  const char *id = field ? json_str(j->s->data, field) : NULL;
+  if (!id) return "";
+  char key[72];
+  identity_person_key(j->c->o.identity, id, key);
+  return arena_strdup(j->arena, key);
+}
+
+static int who_files(struct submit_job *j, struct err *err) {
+  struct case_submission *s = j->s;
+  const struct service *def = s->service;
+  struct case_row *row = &j->row;
+  const struct actor *who = &s->actor;
+  row->applicant = person_of(j, def->applicant_field);
+  row->beneficiary = person_of(j, def->beneficiary_field);
+  row->mobile = def->mobile_field && json_str(s->data, def->mobile_field) ? json_str(s->data, def->mobile_field) : who->mobile;
+  row->pair = who->kind == ACTOR_CITIZEN ? who->pair : "";
+  row->submitter = "";
+  row->submitted_by = "self";
+  row->assurance = who->kind == ACTOR_CITIZEN ? who->assurance : ASSURANCE_NONE;
+  if (s->parent) {
+    row->submitted_by = "system";
+    return 0;
+  }
+  if (who->kind == ACTOR_STAFF) {
+    row->submitted_by = actor_has_role(who, NULL, STAFF_AGENT) && !def->staff_only ? "agent" : "staff";
+    row->submitter = who->username;
+  } else if (def->staff_only && who->kind != ACTOR_SYSTEM) {
+    return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "this service is for members of staff");
+  }
+  if (!row->applicant[0] && who->kind == ACTOR_CITIZEN) {
+    char key[72];
+    identity_person_key(j->c->o.identity, who->national_id, key);
+    row->applicant = arena_strdup(j->arena, key);
+  }
+  if (!row->applicant[0] && who->kind == ACTOR_NOBODY && s->intake != INTAKE_USSD)
+    return err_set(err, ERR_UNAUTHENTICATED, "sign in first: this service does not ask who you are");
+  if (!row->pair[0] && def->applicant_field && row->mobile[0]) {
+    char key[72];
+    identity_pair_key(j->c->o.identity, json_str(s->data, def->applicant_field) ? json_str(s->data, def->applicant_field) : "", row->mobile, key);
+    row->pair = arena_strdup(j->arena, key);
+  }
+  return 0;
+}
+
+static void due_put(json_t *due, const char *key, int32_t day) {
+  char text[16];
+  if (day != INT32_MIN) date_iso(day, text);
+  json_put(due, key, day == INT32_MIN ? NULL : text);
+}
+
+static int prepare_clock(struct submit_job *j, int64_t at, struct err *err) {
+  struct case_submission *s = j->s;
+  struct case_row *row = &j->row;
+  row->stopped_ord = -1;
+  row->norm_ord = row->legal_ord = row->state_legal_ord = row->next_ord = NO_ORD;
+  int owner = -1;
+  if (s->owner) owner = directory_find_organisation(pack_directory(j->c->pack), s->owner);
+  else owner = service_owner(j->c->pack, s->service, s->data, err);
+  const struct organisation *org = directory_organisation(pack_directory(j->c->pack), owner);
+  if (!org) return s->owner ? err_set(err, ERR_INVALID, "no organisation '%s'", s->owner) : -1;
+  row->owner = row->holder = org->code;
+  const struct organisation *provider = directory_organisation(pack_directory(j->c->pack), s->service->provider);
+  row->provider = provider && !s->owner ? provider->code : org->code;
+  if (s->service->provider >= 0 && !s->owner) row->holder = row->provider;
+  row->calendar = pack_calendar_of(j->c->pack, owner);
+  row->submitted_at = row->changed_at = row->state_at = at;
+  if (s->parent) {
+    int64_t days = 5;
+    for (size_t i = 0; i < s->service->inquiry_count; i++)
+      if (strcmp(s->service->inquiries[i].name, s->inquiry) == 0) days = s->service->inquiries[i].days;
+    row->state = INQUIRY_OPEN;
+    row->state_index = -1;
+    row->start_day = row->state_day = day_of(at);
+    row->norm_ord = row->legal_ord = row->state_legal_ord = case_ord(j->c, row, at) + days;
+    case_next_check(j->c, row);
+    return 0;
+  }
+  case_stamp(j->c, row, at);
+  row->state = "";
+  cases_set_state(j->c, row, s->service->start, at);
+  row->prior_state = "";
+  return 0;
+}
+
+static int prepare(struct submit_job *j, struct err *err) {
+  struct case_submission *s = j->s;
+  struct case_row *row = &j->row;
+  size_t key_length = s->key ? strlen(s->key) : 0;
+  int64_t at = s->at ? s->at : clock_now();
+  if (key_length < 1 || key_length > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
+  row->service = s->service->code;
+  row->service_version = s->service->version;
+  row->def = s->service;
+  row->version = 1;
+  row->parent = s->parent ? s->parent : "";
+  row->inquiry = s->inquiry ? s->inquiry : "";
+  row->assignee = row->decider = row->letter_no = row->letter_date = row->prior_state = "";
+  row->intake = s->intake;
+  row->lang = s->lang;
+  if (who_files(j, err) || prepare_clock(j, at, err)) return -1;
+  key_hash_of(s, row->key_hash);
+  char *data = json_canonical(s->data);
+  row->data = arena_strdup(j->arena, data);
+  const char *body = s->body ? s->body : data;
+  sha256(body, strlen(body), row->body_hash);
+  free(data);
+  json_t *p = json_object(), *due = json_object();
+  due_put(due, "norm", case_due_day(j->c, row, row->norm_ord));
+  due_put(due, "legal", case_due_day(j->c, row, row->legal_ord));
+  json_object_set(p, "data", s->data);
+  json_object_set_new(p, "due", due);
+  json_put(p, "intake", intake_text(s->intake));
+  json_put(p, "submitted_by", row->submitted_by);
+  json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
+  char *payload = json_canonical(p);
+  json_decref(p);
+  j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : row->submitter[0] ? "agent" : "applicant",
+                                 .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
+                                 .at = at, .payload = arena_strdup(j->arena, payload)};
+  free(payload);
+  if (!s->parent) j->term_count = case_terms(j->c, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (s->service->one_open_per_person && !s->parent && row->applicant[0])
+    snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
+  if (arena_overflowed(j->arena)) return err_set(err, ERR_LIMIT, "the request is too large");
+  return 0;
+}
+
+int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
+  struct submit_job *j = base_alloc(sizeof *j);
+  j->c = c;
+  j->s = s;
+  j->arena = arena_new(2 * 1024 * 1024);
+  j->done = done;
+  j->arg = arg;
+  int rc = prepare(j, err);
+  if (rc == 0) {
+    if (done) {
+      rc = store_submit(c->store, STORE_FRONT, submit_work, j, submit_done, err);
+      if (rc == 0) return 0;
+    } else rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
+  }
+  arena_free(j->arena);
+  free(j);
+  return rc;
+}
+
+json_t *cases_submitted(struct cases *c, const struct case_submission *s) {
+  json_t *o = json_object(), *due = json_object(), *receipt = json_object();
+  char at[32], hex[2 * TRUST_HASH + 1];
+  clock_rfc3339_ms(s->submitted_at, at);
+  hex_encode(s->leaf_hash, TRUST_HASH, hex);
+  due_put(due, "norm", s->due_norm);
+  due_put(due, "legal", s->due_legal);
+  json_put(receipt, "leaf_hash", hex);
+  json_object_set_new(receipt, "promise", trust_promise(c->trust, s->leaf_hash, s->submitted_at));
+  json_put(o, "tracking", s->tracking);
+  json_put(o, "state", s->state);
+  json_object_set_new(o, "version", json_integer(s->version));
+  json_put(o, "submitted_at", at);
+  json_object_set_new(o, "due", due);
+  json_object_set_new(o, "receipt", receipt);
+  return o;
+}

@@ -1,0 +1,563 @@
+#include "cases/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct { const char *name, *word; } inquiry_words[] = {{INQUIRY_OPEN, "case.inquiry_open"}, {INQUIRY_ANSWERED, "case.inquiry_answered"},
+  {INQUIRY_CONSENTED, "case.inquiry_consented"}, {INQUIRY_CANCELLED, "case.inquiry_cancelled"}};
+
+const char *case_state_title(const struct case_row *row, enum lang l) {
+  if (row->state_index >= 0) return text_in(&row->def->states[row->state_index].title, l);
+  for (size_t i = 0; i < BASE_COUNT(inquiry_words); i++)
+    if (strcmp(row->state, inquiry_words[i].name) == 0) return word(l, inquiry_words[i].word);
+  return row->state;
+}
+
+static void put_day(json_t *o, const char *key, int32_t day) {
+  char text[16];
+  if (day != INT32_MIN) date_iso(day, text);
+  json_put(o, key, day == INT32_MIN ? NULL : text);
+}
+
+static void put_time(json_t *o, const char *key, int64_t at) {
+  char text[32];
+  if (at) clock_rfc3339_ms(at, text);
+  json_put(o, key, at ? text : NULL);
+}
+
+json_t *case_due_json(struct cases *c, const struct case_row *row) {
+  json_t *due = json_object();
+  int32_t norm = case_due_day(c, row, row->norm_ord), legal = case_due_day(c, row, row->legal_ord);
+  put_day(due, "norm", norm);
+  put_day(due, "legal", legal);
+  if (legal != INT32_MIN && calendar_provisional(case_calendar(c, row->calendar), legal)) json_object_set_new(due, "provisional", json_true());
+  return due;
+}
+
+static json_t *organisation_json(struct cases *c, const char *code, enum lang l) {
+  const struct directory *d = pack_directory(c->pack);
+  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+  json_t *v = json_object();
+  json_put(v, "code", code);
+  json_put(v, "name", o ? organisation_name(o, l) : code);
+  return v;
+}
+
+static void put_public(struct cases *c, const struct case_row *row, enum lang l, json_t *o) {
+  json_put(o, "tracking", row->tracking);
+  json_put(o, "service", row->service);
+  json_put(o, "service_title", row->def ? text_in(&row->def->title, l) : row->service);
+  json_put(o, "organisation", row->owner);
+  json_t *owner = organisation_json(c, row->owner, l);
+  json_object_set(o, "organisation_name", json_object_get(owner, "name"));
+  json_decref(owner);
+  json_object_set_new(o, "holder", organisation_json(c, row->holder, l));
+  json_put(o, "state", row->state);
+  json_put(o, "state_title", case_state_title(row, l));
+  put_time(o, "state_since", row->state_at);
+  json_put(o, "result", result_text((enum result)row->result));
+  put_time(o, "submitted_at", row->submitted_at);
+  json_object_set_new(o, "due", case_due_json(c, row));
+}
+
+static int64_t calendar_version(struct cases *c, const char *code) {
+  int64_t v = 0;
+  pthread_rwlock_rdlock(&c->lock);
+  for (size_t i = 0; i < c->calendar_count; i++)
+    if (strcmp(c->calendars[i].code, code) == 0) v = c->calendars[i].version;
+  pthread_rwlock_unlock(&c->lock);
+  return v;
+}
+
+static void etag_of(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]) {
+  struct buf b;
+  buf_init(&b, 79);
+  buf_addf(&b, "%s-%lld-%lld-%s%s", row->tracking + 8, (long long)row->version, (long long)calendar_version(c, row->calendar), lang_code(l), extra);
+  memcpy(out, buf_str(&b), b.len + 1);
+  buf_free(&b);
+}
+
+struct load {
+  struct cases *c;
+  const char *tracking;
+  struct arena *arena;
+  struct case_row row;
+  json_t *children, *events, *ratings;
+  bool want_events;
+};
+
+static int load_children(struct load *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT cases.tracking,cases.inquiry,cases.holder,cases.state,cases.legal_ord,cases.submitted_at,cases.calendar FROM case_child "
+    "JOIN cases ON cases.tracking=case_child.tracking WHERE case_child.parent=?1 ORDER BY cases.submitted_at,cases.tracking LIMIT 50", "t", k->tracking);
+  if (!r) return -1;
+  int rc;
+  k->children = json_array();
+  while ((rc = store_next(r, err)) == 1) {
+    json_t *o = json_object();
+    json_put(o, "tracking", store_text(r, 0));
+    json_put(o, "inquiry", store_text(r, 1));
+    json_put(o, "holder", store_text(r, 2));
+    json_put(o, "state", store_text(r, 3));
+    put_time(o, "asked_at", store_int(r, 5));
+    struct case_row due = {.calendar = store_text(r, 6)};
+    put_day(o, "due", case_due_day(k->c, &due, store_int(r, 4)));
+    json_array_append_new(k->children, o);
+  }
+  store_done(r);
+  return rc;
+}
+
+static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM case_event WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
+  if (!r) return -1;
+  int rc;
+  k->events = json_array();
+  while ((rc = store_next(r, err)) == 1) {
+    json_t *o = json_object();
+    size_t n = 0;
+    const void *leaf = store_blob(r, 8, &n);
+    char hex[65] = "";
+    if (leaf && n == 32) hex_encode(leaf, 32, hex);
+    json_object_set_new(o, "seq", json_integer(store_int(r, 0)));
+    json_put(o, "action", store_text(r, 1));
+    put_time(o, "at", store_int(r, 2));
+    json_put(o, "from", store_text(r, 3));
+    json_put(o, "to", store_text(r, 4));
+    json_put(o, "role", store_text(r, 5));
+    json_put(o, "organisation", store_text(r, 6));
+    json_put(o, "leaf_hash", hex);
+    const char *p = store_text(r, 7);
+    json_object_set_new(o, "payload", p ? json_loads(p, 0, NULL) : json_null());
+    json_array_append_new(k->events, o);
+  }
+  store_done(r);
+  return rc;
+}
+
+static int load_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct load *k = arg;
+  if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
+  if (load_children(k, tx, err)) return -1;
+  return k->want_events ? load_events(k, tx, err) : 0;
+}
+
+static int load_all(struct load *k, bool events, struct err *err) {
+  k->arena = arena_new(2 * 1024 * 1024);
+  k->want_events = events;
+  return store_read(k->c->store, load_work, k, err);
+}
+
+static void load_free(struct load *k) {
+  json_decref(k->children);
+  json_decref(k->events);
+  arena_free(k->arena);
+}
+
+static enum identifier masked_kind(const struct field *f) {
+  switch (f->type) {
+  case FIELD_MOBILE: return IDENT_MOBILE;
+  case FIELD_SHEBA: return IDENT_SHEBA;
+  case FIELD_FIDA: return IDENT_FIDA;
+  default: return IDENT_NATIONAL_ID;
+  }
+}
+
+/* The helpdesk sees that something was answered, not what. */
+static void mask(const struct service *def, json_t *data) {
+  for (size_t i = 0; i < def->field_count; i++) {
+    const struct field *f = def->fields[i];
+    const json_t *v = json_object_get(data, f->name);
+    bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_FIDA || f->type == FIELD_MOBILE || f->type == FIELD_SHEBA;
+    if (!v || !(f->personal || identifier)) continue;
+    char out[32] = "•••";
+    if (identifier && json_is_string(v)) identifier_mask(masked_kind(f), json_string_value(v), out);
+    json_put(data, f->name, out);
+  }
+}
+
+static json_t *shown_to_inquired(const struct case_row *row, json_t *data) {
+  json_t *o = json_object();
+  for (size_t i = 0; i < row->def->inquiry_count; i++) {
+    const struct inquiry *q = &row->def->inquiries[i];
+    if (strcmp(q->name, row->inquiry) != 0) continue;
+    for (size_t k = 0; k < q->show_count; k++) {
+      json_t *v = json_object_get(data, q->shows[k]);
+      if (v) json_object_set(o, q->shows[k], v);
+    }
+  }
+  return o;
+}
+
+static json_t *texts_of_fields(const struct field *const *fields, size_t count, enum lang l) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < count; i++) {
+    json_t *o = json_object(), *choices = json_array();
+    const struct field *f = fields[i];
+    json_put(o, "name", f->name);
+    json_put(o, "type", field_type_text(f->type));
+    json_put(o, "label", text_in(&f->label, l));
+    json_put(o, "hint", text_in(&f->hint, l));
+    json_object_set_new(o, "required", json_boolean(f->required));
+    for (size_t k = 0; k < f->choice_count; k++) {
+      json_t *one = json_object();
+      json_put(one, "value", f->choices[k].value);
+      json_put(one, "label", text_in(&f->choices[k].label, l));
+      json_array_append_new(choices, one);
+    }
+    json_object_set_new(o, "choices", choices);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
+  json_t *list = json_array();
+  if (row->state_index < 0) {
+    unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER;
+    if (case_is_inquiry(row) && row->result == RESULT_OPEN && (case_roles_of(who, row) & office))
+      json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:[],s:[{s:s,s:s,s:s,s:s,s:b,s:[{s:s,s:s},{s:s,s:s}]}]}", "name", "reply", "title", word(l, "case.reply"),
+        "reason", 0, "reasons", "fields", "name", "answer", "type", "choice", "label", word(l, "case.answer"), "hint", "", "required", 1,
+        "choices", "value", "agree", "label", word(l, "case.agree"), "value", "object", "label", word(l, "case.object")));
+    return list;
+  }
+  const struct state *s = &row->def->states[row->state_index];
+  for (size_t i = 0; i < s->action_count; i++) {
+    const struct action *act = &s->actions[i];
+    enum err_code why;
+    if (!case_may(who, row, act, data, &why)) continue;
+    json_t *o = json_object(), *reasons = json_array();
+    json_put(o, "name", act->name);
+    json_put(o, "title", text_in(&act->title, l));
+    json_object_set_new(o, "reason", json_boolean(act->reason_required));
+    for (size_t k = 0; k < act->reason_count; k++) {
+      json_t *one = json_object();
+      json_put(one, "code", act->reasons[k].code);
+      json_put(one, "text", text_in(&act->reasons[k].text, l));
+      json_array_append_new(reasons, one);
+    }
+    json_object_set_new(o, "reasons", reasons);
+    json_object_set_new(o, "fields", texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static json_t *shown(struct cases *c, const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
+  json_t *list = json_array();
+  for (size_t i = 0; row->def && i < row->def->field_count; i++) {
+    const struct field *f = row->def->fields[i];
+    const json_t *v = json_object_get(data, f->name);
+    if (!v) continue;
+    json_t *o = json_object();
+    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(c->pack, f, v, l, a);
+    json_put(o, "name", f->name);
+    json_put(o, "label", text_in(&f->label, l));
+    json_put(o, "text", text ? text : "");
+    if (f->type == FIELD_DOCUMENT) json_object_set(o, "documents", (json_t *)v);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static void put_clock(struct cases *c, const struct case_row *row, json_t *o) {
+  json_t *k = json_object();
+  const struct calendar *cal = case_calendar(c, row->calendar);
+  int32_t today = cases_today();
+  json_put(k, "calendar", row->calendar);
+  json_object_set_new(k, "stopped", json_boolean(row->stopped_ord >= 0));
+  if (row->result == RESULT_OPEN && row->legal_ord < NO_ORD) {
+    int64_t left = row->legal_ord - (row->stopped_ord >= 0 ? row->stopped_ord : calendar_ordinal(cal, today));
+    json_object_set_new(k, "days_left", json_integer(left));
+    json_object_set_new(k, "overdue", json_boolean(left < 0));
+  }
+  put_day(k, "state_due", case_due_day(c, row, row->state_legal_ord));
+  json_object_set_new(k, "suspended_days", json_integer(row->stopped_days));
+  json_object_set_new(k, "extended", json_integer(row->extended));
+  json_object_set_new(o, "clock", k);
+}
+
+/* Names of the organisations asked and titles of their inquiries, in the reader's language. */
+static void name_children(struct load *k, enum lang l) {
+  size_t i;
+  json_t *o;
+  json_array_foreach(k->children, i, o) {
+    struct case_row child = {.state = json_str(o, "state"), .state_index = -1, .inquiry = json_str(o, "inquiry")};
+    json_put(o, "state_title", case_state_title(&child, l));
+    json_object_set_new(o, "organisation", organisation_json(k->c, json_str(o, "holder"), l));
+    for (size_t q = 0; k->row.def && q < k->row.def->inquiry_count; q++)
+      if (strcmp(k->row.def->inquiries[q].name, child.inquiry) == 0) json_put(o, "title", text_in(&k->row.def->inquiries[q].title, l));
+  }
+}
+
+static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
+  struct case_row *row = &k->row;
+  json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
+  json_object_set_new(o, "version", json_integer(row->version));
+  json_object_set_new(o, "actions", actions_json(who, row, data, l));
+  if (data && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && right == CASE_INQUIRED) {
+    json_t *part = shown_to_inquired(row, data);
+    json_decref(data);
+    data = part;
+  }
+  json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
+  json_object_set_new(o, "data", data ? data : json_null());
+  json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
+  json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
+  json_put(o, "submitted_by", row->submitted_by);
+  json_put(o, "submitter", right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0 ? NULL : row->submitter);
+  json_put(o, "intake", intake_text((enum intake)row->intake));
+  json_put(o, "assurance", assurance_text((enum assurance)row->assurance));
+  json_put(o, "owner", row->owner);
+  json_put(o, "provider", row->provider);
+  json_put(o, "assignee", row->assignee[0] ? row->assignee : NULL);
+  json_put(o, "letter_no", row->letter_no[0] ? row->letter_no : NULL);
+  json_put(o, "letter_date", row->letter_date[0] ? row->letter_date : NULL);
+  json_object_set_new(o, "appealed", json_boolean(row->appealed));
+  json_object_set_new(o, "rating", row->rating ? json_integer(row->rating) : json_null());
+  if (case_is_inquiry(row)) {
+    json_put(o, "inquiry", row->inquiry);
+    for (size_t i = 0; row->def && i < row->def->inquiry_count; i++)
+      if (strcmp(row->def->inquiries[i].name, row->inquiry) == 0) {
+        json_put(o, "inquiry_title", text_in(&row->def->inquiries[i].title, l));
+        json_put(o, "plain", text_in(&row->def->inquiries[i].question, l));
+      }
+  }
+  name_children(k, l);
+  json_object_set(o, "children", k->children);
+  put_clock(k->c, row, o);
+}
+
+static json_t *person_json(const struct case_row *row, const char *field, enum lang l) {
+  (void)l;
+  json_t *o = json_object();
+  json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
+  char out[32] = "";
+  const char *id = field ? json_str(data, field) : NULL;
+  if (id) identifier_mask(IDENT_NATIONAL_ID, id, out);
+  json_put(o, "national_id", id ? out : NULL);
+  json_decref(data);
+  return o;
+}
+
+int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
+  struct load k = {.c = c, .tracking = tracking};
+  int rc = -1;
+  char etag[80];
+  if (load_all(&k, false, err)) goto out;
+  json_t *o = json_object();
+  put_public(c, &k.row, l, o);
+  enum case_right right = case_right_of(who, &k.row);
+  if (right != CASE_PUBLIC) {
+    put_full(&k, who, right, l, o);
+    if (right != CASE_INQUIRED && k.row.def) {
+      json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
+      json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
+    }
+  }
+  etag_of(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
+  json_put(o, "etag", etag);
+  *out = o;
+  rc = 0;
+out:
+  load_free(&k);
+  return rc;
+}
+
+/* ---- the fast path: everybody's view as text ---- */
+
+struct quick {
+  struct cases *c;
+  const char *tracking;
+  enum lang lang;
+  struct buf *b;
+  char *etag;
+};
+
+static void quote(struct buf *b, const char *s) {
+  buf_addc(b, '"');
+  for (; *s; s++) {
+    unsigned char ch = (unsigned char)*s;
+    if (ch == '"' || ch == '\\') buf_addc(b, '\\');
+    if (ch < 0x20) buf_addf(b, "\\u%04x", ch);
+    else buf_addc(b, (char)ch);
+  }
+  buf_addc(b, '"');
+}
+
+static void quick_day(struct buf *b, int32_t day) {
+  char text[16];
+  if (day == INT32_MIN) buf_adds(b, "null");
+  else {
+    date_iso(day, text);
+    quote(b, text);
+  }
+}
+
+static void quick_member(struct buf *b, const char *name, const char *value) {
+  buf_addf(b, "%s\"%s\":", b->len > 1 ? "," : "", name);
+  quote(b, value);
+}
+
+static int quick_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct quick *k = arg;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at "
+    "FROM cases WHERE tracking=?1", "t", k->tracking);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    struct case_row row = {.tracking = k->tracking, .service = store_text(r, 0), .service_version = store_int(r, 1), .owner = store_text(r, 2),
+      .holder = store_text(r, 3), .state = store_text(r, 4), .result = store_int(r, 5), .submitted_at = store_int(r, 6), .norm_ord = store_int(r, 7),
+      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12)};
+    char at[32];
+    struct buf *b = k->b;
+    const struct directory *d = pack_directory(k->c->pack);
+    row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
+    row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
+    const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, row.owner));
+    const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
+    buf_clear(b);
+    buf_addc(b, '{');
+    quick_member(b, "tracking", row.tracking);
+    quick_member(b, "service", row.service);
+    quick_member(b, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
+    quick_member(b, "organisation", row.owner);
+    quick_member(b, "organisation_name", owner ? organisation_name(owner, k->lang) : row.owner);
+    buf_adds(b, ",\"holder\":{\"code\":");
+    quote(b, row.holder);
+    buf_adds(b, ",\"name\":");
+    quote(b, holder ? organisation_name(holder, k->lang) : row.holder);
+    buf_addc(b, '}');
+    quick_member(b, "state", row.state);
+    quick_member(b, "state_title", case_state_title(&row, k->lang));
+    clock_rfc3339_ms(row.state_at, at);
+    quick_member(b, "state_since", at);
+    quick_member(b, "result", result_text((enum result)row.result));
+    clock_rfc3339_ms(row.submitted_at, at);
+    quick_member(b, "submitted_at", at);
+    int32_t legal = case_due_day(k->c, &row, row.legal_ord);
+    buf_adds(b, ",\"due\":{\"norm\":");
+    quick_day(b, case_due_day(k->c, &row, row.norm_ord));
+    buf_adds(b, ",\"legal\":");
+    quick_day(b, legal);
+    if (legal != INT32_MIN && calendar_provisional(case_calendar(k->c, row.calendar), legal)) buf_adds(b, ",\"provisional\":true");
+    buf_adds(b, "}}");
+    etag_of(k->c, &row, k->lang, "", k->etag);
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  return rc == 1 ? 0 : err_set(err, ERR_NOT_FOUND, "no such case");
+}
+
+int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err) {
+  struct buf b;
+  buf_init(&b, 64 * 1024);
+  struct quick k = {.c = c, .tracking = tracking, .lang = l, .b = &b, .etag = etag};
+  if (store_read(c->store, quick_work, &k, err)) {
+    buf_free(&b);
+    return -1;
+  }
+  *n = b.len;
+  *body = buf_take(&b);
+  return 0;
+}
+
+/* ---- history and proofs ---- */
+
+static const char *action_title(const struct case_row *row, const char *action, enum lang l, struct arena *a) {
+  for (size_t i = 0; row->def && i < row->def->state_count; i++)
+    for (size_t k = 0; k < row->def->states[i].action_count; k++)
+      if (strcmp(row->def->states[i].actions[k].name, action) == 0) return text_in(&row->def->states[i].actions[k].title, l);
+  const char *key = arena_printf(a, "case.event.%s", action);
+  return key && word_known(key) ? word(l, key) : action;
+}
+
+int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
+  struct load k = {.c = c, .tracking = tracking};
+  int rc = -1;
+  if (load_all(&k, true, err)) goto out;
+  enum case_right right = case_right_of(who, &k.row);
+  size_t i;
+  json_t *e;
+  json_array_foreach(k.events, i, e) {
+    unsigned char leaf[TRUST_HASH];
+    struct case_row at = k.row;
+    if (hex_decode(json_str(e, "leaf_hash"), leaf, TRUST_HASH) == 0) {
+      int64_t index = trust_index(c->trust, leaf);
+      json_object_set_new(e, "leaf_index", index >= 0 ? json_integer(index) : json_null());
+    }
+    at.state = json_str(e, "to");
+    at.state_index = at.def && !case_is_inquiry(&at) ? service_state(at.def, at.state) : -1;
+    json_put(e, "state_title", case_state_title(&at, l));
+    json_put(e, "title", action_title(&k.row, json_str(e, "action"), l, k.arena));
+    json_t *p = json_object_get(e, "payload");
+    if (right == CASE_PUBLIC) {
+      json_object_del(e, "role");
+    } else {
+      if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
+      json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
+      if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
+    }
+    json_object_del(e, "payload");
+  }
+  *out = json_object();
+  json_object_set(*out, "items", k.events);
+  rc = 0;
+out:
+  load_free(&k);
+  return rc;
+}
+
+struct leaf_query {
+  const char *tracking;
+  int64_t seq, at;
+  unsigned char leaf[TRUST_HASH];
+  json_t *out;
+};
+
+static int leaf_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct leaf_query *k = arg;
+  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM case_event WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  size_t n = 0;
+  if (rc == 1) {
+    k->at = store_int(r, 0);
+    const void *p = store_blob(r, 1, &n);
+    if (p && n == TRUST_HASH) memcpy(k->leaf, p, n);
+    k->out = json_object();
+    char hex[65] = "";
+    p = store_blob(r, 3, &n);
+    if (p && n == TRUST_SALT) hex_encode(p, n, hex);
+    json_put(k->out, "header", store_text(r, 2));
+    json_put(k->out, "salt", hex[0] ? hex : NULL);
+    json_put(k->out, "payload", store_text(r, 4));
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  return rc == 1 ? 0 : err_set(err, ERR_NOT_FOUND, "no such case");
+}
+
+int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err) {
+  struct leaf_query k = {.tracking = tracking, .seq = 1};
+  if (store_read(c->store, leaf_work, &k, err)) return -1;
+  json_decref(k.out);
+  return trust_receipt(c->trust, k.leaf, k.at, out, err);
+}
+
+int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err) {
+  struct load l = {.c = c, .tracking = tracking};
+  int rc = load_all(&l, false, err);
+  enum case_right right = rc ? CASE_PUBLIC : case_right_of(who, &l.row);
+  load_free(&l);
+  if (rc) return -1;
+  if (right != CASE_CITIZEN && right != CASE_STAFF && right != CASE_AUDITOR) return err_set(err, ERR_NOT_FOUND, "no such case");
+  struct leaf_query k = {.tracking = tracking, .seq = seq};
+  if (store_read(c->store, leaf_work, &k, err)) return -1;
+  *out = k.out;
+  return 0;
+}
