@@ -52,44 +52,47 @@ static void put(struct out *o, int32_t c) {
   o->w += utf8_encode((uint32_t)c, o->w);
 }
 
-/* The long way, through NFKC_Casefold and NFD; a malloc'ed string, or NULL. */
+/* Normalise *u in place of itself (malloc'ed); false when that is impossible. */
+static bool normalize(const UNormalizer2 *form, UChar **u, int32_t *units) {
+  UErrorCode e = U_ZERO_ERROR;
+  int32_t n = unorm2_normalize(form, *u, *units, NULL, 0, &e);
+  UChar *v = e == U_BUFFER_OVERFLOW_ERROR || U_SUCCESS(e) ? text_room((size_t)n, sizeof *v) : NULL;
+  if (!v) return false;
+  e = U_ZERO_ERROR;
+  unorm2_normalize(form, *u, *units, v, n + 1, &e);
+  free(*u);
+  *u = v;
+  *units = n;
+  return U_SUCCESS(e);
+}
+
+/* The long way, through NFD (which puts marks in order), NFKC_Casefold and NFD; a malloc'ed string, or NULL. */
 static char *fold_long(const char *s, size_t n) {
   UErrorCode e = U_ZERO_ERROR;
-  UChar *u = text_room(n, sizeof *u), *v = NULL, *x = NULL;
+  UChar *u = text_room(n, sizeof *u);
   char *out = NULL;
   int32_t units = 0;
   if (!u) return NULL;
   u_strFromUTF8(u, (int32_t)n + 1, &units, s, (int32_t)n, &e);
-  int32_t folded = unorm2_normalize(nfkc_fold, u, units, NULL, 0, &e);
-  if (e == U_BUFFER_OVERFLOW_ERROR) e = U_ZERO_ERROR;
-  v = U_SUCCESS(e) ? text_room((size_t)folded, sizeof *v) : NULL;
-  if (!v) goto done;
-  folded = unorm2_normalize(nfkc_fold, u, units, v, folded + 1, &e);
-  int32_t apart = unorm2_normalize(nfd, v, folded, NULL, 0, &e);
-  if (e == U_BUFFER_OVERFLOW_ERROR) e = U_ZERO_ERROR;
-  x = U_SUCCESS(e) ? text_room((size_t)apart, sizeof *x) : NULL;
-  if (!x) goto done;
-  apart = unorm2_normalize(nfd, v, folded, x, apart + 1, &e);
-  out = U_SUCCESS(e) ? text_room(3 * (size_t)apart, 1) : NULL;
+  if (U_FAILURE(e) || !normalize(nfd, &u, &units) || !normalize(nfkc_fold, &u, &units) || !normalize(nfd, &u, &units)) goto done;
+  out = text_room(3 * (size_t)units, 1);
   if (!out) goto done;
   struct out o = {out, out, false};
-  for (int32_t i = 0; i < apart;) {
+  for (int32_t i = 0; i < units;) {
     UChar32 c;
-    U16_NEXT(x, i, apart, c);
+    U16_NEXT(u, i, units, c);
     put(&o, fold_one(c));
   }
   *o.w = '\0';
 done:
   free(u);
-  free(v);
-  free(x);
   return out;
 }
 
 /* Between two letters, so that gaps show. */
 static uint16_t table_entry(int32_t c) {
   char text[8] = "x";
-  if (c == 0) return SLOW;
+  if (c == 0 || c == 0x345) return SLOW; /* iota subscript: a letter whose place depends on the marks around it */
   size_t n = 1 + utf8_encode((uint32_t)c, text + 1);
   text[n++] = 'x';
   char *folded = fold_long(text, n);
