@@ -70,7 +70,10 @@ struct date day_to_gregorian(int32_t day);
 int32_t day_from_jalali(struct date d);               /* years 1200–1500; INT32_MIN when impossible */
 struct date day_to_jalali(int32_t day);               /* outside 1200–1500: the 33-year arithmetic, not the official calendar */
 bool jalali_leap(int year);
-struct date day_to_hijri(int32_t day);                /* Iranian Hijri by locale/hijri.csv (month starts); ICU's Umm al-Qura outside its range */
+/* Iranian Hijri by locale/hijri.csv, the first days of its months (1346-01 to 1448-10); ICU's Umm al-Qura outside its range. The column
+ * basis says: centre = University of Tehran Calendar Centre; published = calendars and newspapers of the time, as gathered in the
+ * public-domain collection "qamari" by R. Pournader and others; predicted = computed for 1447 and 1448, to be replaced when announced. */
+struct date day_to_hijri(int32_t day);
 int day_weekday(int32_t day);                         /* ISO: Monday 1 … Sunday 7 */
 int32_t day_of(int64_t ms);                           /* local day in Asia/Tehran (UTC+03:30 since 2022-09; the tz rules before) */
 int64_t day_start(int32_t day);                       /* its first millisecond in Asia/Tehran */
