@@ -28,11 +28,11 @@ enum assurance { ASSURANCE_NONE, ASSURANCE_CLAIMED, ASSURANCE_SIM_MATCHED, ASSUR
 const char *assurance_text(enum assurance a);
 
 enum actor_kind { ACTOR_NOBODY, ACTOR_CITIZEN, ACTOR_STAFF, ACTOR_SYSTEM };
-/* Who asks. By value in one block: copy with actor_copy(), free with actor_free(). */
+/* Who asks. One block without pointers: assignment copies it; actor_copy() gives one on the heap, for http_set_user() and queues. */
 struct actor {
   enum actor_kind kind;
   enum assurance assurance;
-  char national_id[16];        /* citizens */
+  char national_id[16];        /* citizens; a foreigner's FIDA (12 to 15 digits) takes the same place */
   char mobile[16];             /* citizens */
   char person[72];             /* key of the person in cases: "c:<hex of HMAC(national id ‖ mobile)>" while claimed (bound to the pair),
                                   "p:<hex of HMAC(national id)>" from sim_matched on; staff: "s:<username>" */
@@ -46,14 +46,25 @@ struct actor {
   char form_token[48];         /* per session; compare with identity_form_token_ok */
   int64_t expires_at;
 };
+struct actor *actor_copy(const struct actor *a);
+void actor_free(struct actor *a);
 bool actor_has_role(const struct actor *a, const char *organisation, int role);  /* organisation NULL: anywhere */
 bool actor_in(const struct actor *a, const char *organisation);                  /* any role there */
+
+/* What a route row may demand of its caller; cases and desks judge the rest. */
+#define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_OPERATOR)
+enum permission {
+#define X(name) name,
+  PERMISSION_TABLE(X)
+#undef X
+};
 
 struct identity;
 struct identity_options {
   const unsigned char *secret;         /* 32 bytes: pseudonymous keys, form tokens */
   int otp_seconds, session_seconds;    /* 0: 120 and 28800 */
   bool secure_cookie;
+  int limit_factor;                    /* multiplies every limit by address, telephone and identifier (demonstrations); 0: 1 */
   /* Send a one-time code or a notice; wired by app to notify. lang for the text. Must not block (queues). */
   int (*send)(void *ctx, const char *mobile, const char *text, struct err *err);
   void *send_ctx;
@@ -63,6 +74,7 @@ void identity_close(struct identity *i);
 
 /* ---- citizens ------------------------------------------------------------------------- */
 /* Begin: the same answer whoever asks (also for limits by telephone that are silently over). challenge: 32 hex digits.
+ * Waits for the store: worker routes. At most 10 in 10 minutes by address; 3 in 10 minutes by telephone and 6 an hour by identifier, silently.
  * ERR_INVALID when the identifiers cannot be right (field in err->message: "national_id" or "mobile"), ERR_RATE by address. */
 int identity_otp(struct identity *i, const char *national_id, const char *mobile, const char *address, enum lang l,
                  char challenge[40], int *expires_in, struct err *err);
@@ -74,6 +86,8 @@ int identity_otp_verify(struct identity *i, const char *challenge, const char *c
 /* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err);
+/* Take one role away; organisation NULL: the person leaves, all roles, the password and the sessions end. ERR_NOT_FOUND. */
+int identity_staff_remove(struct identity *i, const char *username, const char *organisation, int role, struct err *err);
 int identity_staff_totp(struct identity *i, const char *username, char secret_base32[64], struct err *err); /* enrol: new secret */
 /* argon2id 19 MiB, at most two at once; the same time for unknown names; locked for growing times after 5 wrong ones. Blocks: worker routes only. */
 int identity_password(struct identity *i, const char *username, const char *password, const char *totp, const char *address,
@@ -95,7 +109,8 @@ void identity_person_key(const struct identity *i, const char *national_id, char
 void identity_pair_key(const struct identity *i, const char *national_id, const char *mobile, char out[72]);
 
 /* ---- limits ------------------------------------------------------------------------------ */
-/* Token bucket in memory, per process: false when `key` has used more than `most` in `seconds`. Bounded memory (oldest forgotten). */
+/* Token bucket in memory, per process: false when `key` has used more than `most` (times limit_factor) in `seconds`. Bounded memory
+ * (longest unused forgotten). For IPv6 addresses with kind "address…" the first 64 bits count. */
 bool identity_limit(struct identity *i, const char *kind, const char *key, int most, int seconds);
 
 #endif

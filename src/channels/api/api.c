@@ -1,0 +1,46 @@
+#include "channels/api/inside.h"
+
+#include <string.h>
+
+struct api_context *api_of(const struct http_req *r) { return http_ctx(r); }
+
+const struct actor *api_actor(const struct http_req *r) {
+  static const struct actor nobody = {.kind = ACTOR_NOBODY};
+  const struct actor *who = http_user(r);
+  return who ? who : &nobody;
+}
+
+int api_limit(const struct http_req *r) {
+  const char *text = http_query(r, "limit");
+  int64_t n = 50;
+  if (!text) return 50;
+  if (parse_i64(text, &n) || n < 1 || n > 200) {
+    http_problem_code((struct http_req *)r, ERR_INVALID, word(http_lang(r), "api.limit"));
+    return -1;
+  }
+  return (int)n;
+}
+
+const char *api_tracking(struct http_req *r) {
+  char code[32];
+  const char *typed = http_param(r, "tracking");
+  if (typed && identifier_parse(IDENT_TRACKING, typed, code) == 0) return arena_strdup(http_arena(r), code);
+  http_problem_code(r, ERR_NOT_FOUND, NULL);
+  return NULL;
+}
+
+void api_error(struct http_req *r, const struct err *err, const char *detail_word, json_t *errors) {
+  http_problem(r, err, detail_word ? word(http_lang(r), detail_word) : NULL, errors);
+}
+
+void api_list(struct http_req *r, int rc, json_t *out, const struct err *err) {
+  if (rc) api_error(r, err, NULL, NULL);
+  else http_reply_json(r, 200, out);
+}
+
+int api_routes(struct http_server *s, struct api_context *ctx, struct err *err) {
+  if (http_server_routes(s, api_session_rows, api_session_count, ctx, err) || http_server_routes(s, api_service_rows, api_service_count, ctx, err) ||
+      http_server_routes(s, api_case_rows, api_case_count, ctx, err) || http_server_routes(s, api_ledger_rows, api_ledger_count, ctx, err))
+    return -1;
+  return ctx->demo ? http_server_routes(s, api_demo_rows, api_demo_count, ctx, err) : 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * api: JSON under /api/v1, the ledger's public paths, /catalog.jsonld, the demonstration's paths. Layer 6: translates, never decides.
+ */
+#ifndef CHAPAR_API_H
+#define CHAPAR_API_H
+
+#include "cases/cases.h"
+#include "http/http.h"
+#include "identity/identity.h"
+#include "trust/trust.h"
+
+struct api_context {
+  struct cases *cases;
+  struct identity *identity;
+  struct trust *trust;
+  struct http_server *server;       /* for the list of routes */
+  const char *base_url;             /* "https://…" or "" : for catalogue entries */
+  bool demo;
+  json_t *demo_accounts;            /* [{"username","password","organisation","role"}], demonstrations only */
+  int (*outbox)(void *ctx, int limit, json_t **out, struct err *err); /* GET /demo/outbox, demonstrations only */
+  void *outbox_ctx;
+  int submissions_per_minute;       /* an address without a session may submit so often; 0: no limit */
+};
+/* Add the rows of this channel. ctx is kept. */
+int api_routes(struct http_server *s, struct api_context *ctx, struct err *err);
+
+#endif

@@ -1,0 +1,231 @@
+#include "channels/api/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *text_json(const struct text *t) {
+  json_t *o = json_object();
+  json_put(o, "fa", t->fa);
+  json_put(o, "en", t->en);
+  return o;
+}
+
+static json_t *channels_json(const struct service *s) {
+  json_t *a = json_array();
+  if (s->web) json_array_append_new(a, json_string("web"));
+  if (s->api) json_array_append_new(a, json_string("api"));
+  if (s->ussd) json_array_append_new(a, json_string("ussd"));
+  if (s->counter) json_array_append_new(a, json_string("counter"));
+  return a;
+}
+
+static const char *owner_code(const struct api_context *c, const struct service *s) {
+  const struct organisation *o = directory_organisation(pack_directory(cases_pack(c->cases)), s->organisation >= 0 ? s->organisation : s->secretary);
+  return o ? o->code : "";
+}
+
+static bool on_channel(const struct service *s, const char *channel) {
+  if (strcmp(channel, "web") == 0) return s->web;
+  if (strcmp(channel, "api") == 0) return s->api;
+  if (strcmp(channel, "ussd") == 0) return s->ussd;
+  return strcmp(channel, "counter") == 0 && s->counter;
+}
+
+static bool holds_words(struct arena *a, const struct service *s, const char *q) {
+  const char *terms[8];
+  size_t n = text_terms(a, q, terms, 8);
+  char *all = arena_printf(a, "%s %s %s %s %s %s", s->title.fa, s->title.en, s->description.fa, s->description.en, s->code, s->latn ? s->latn : "");
+  char *fold = all ? text_fold(a, all) : NULL;
+  for (size_t i = 0; fold && i < n; i++)
+    if (!strstr(fold, terms[i])) return false;
+  return fold != NULL;
+}
+
+static bool wanted(struct http_req *r, const struct service *s, const char *owner) {
+  const char *q = http_query(r, "q"), *org = http_query(r, "organisation"), *event = http_query(r, "life_event"), *channel = http_query(r, "channel");
+  if (org && strcmp(org, owner) != 0) return false;
+  if (channel && !on_channel(s, channel)) return false;
+  bool has = !event;
+  for (size_t i = 0; event && i < s->life_event_count; i++) has = has || strcmp(s->life_events[i], event) == 0;
+  return has && (!q || !q[0] || holds_words(http_arena(r), s, q));
+}
+
+static void get_services(struct http_req *r) {
+  struct api_context *c = api_of(r);
+  const struct pack *p = cases_pack(c->cases);
+  const char *after = http_query(r, "after"), *last = NULL;
+  int limit = api_limit(r), n = 0;
+  bool more = false;
+  if (limit < 0) return;
+  json_t *o = json_object(), *items = json_array();
+  for (size_t i = 0; i < pack_services(p); i++) {
+    const struct service *s = pack_service(p, i);
+    const char *owner = owner_code(c, s);
+    if ((after && strcmp(s->code, after) <= 0) || !wanted(r, s, owner)) continue;
+    if (n == limit) {
+      more = true;
+      break;
+    }
+    json_t *one = json_object();
+    json_put(one, "code", s->code);
+    json_object_set_new(one, "version", json_integer(s->version));
+    json_object_set_new(one, "title", text_json(&s->title));
+    json_put(one, "organisation", owner);
+    json_object_set_new(one, "channels", channels_json(s));
+    json_array_append_new(items, one);
+    last = s->code;
+    n++;
+  }
+  json_object_set_new(o, "items", items);
+  json_put(o, "next", more ? last : NULL);
+  http_reply_json(r, 200, o);
+}
+
+static const struct service *find(struct http_req *r) {
+  const struct service *s = pack_find(cases_pack(api_of(r)->cases), http_param(r, "code"));
+  if (!s) http_problem_code(r, ERR_NOT_FOUND, word(http_lang(r), "api.no_service"));
+  return s;
+}
+
+static void get_service(struct http_req *r) {
+  const struct service *s = find(r);
+  if (!s || http_not_modified(r, s->etag, "public, max-age=60")) return;
+  json_t *o = json_copy(s->definition);
+  json_put(o, "code", s->code);
+  json_object_set_new(o, "version", json_integer(s->version));
+  json_object_set_new(o, "title", text_json(&s->title));
+  json_put(o, "organisation", owner_code(api_of(r), s));
+  json_object_set_new(o, "channels", channels_json(s));
+  json_object_set(o, "form_schema", s->form_schema);
+  http_reply_json(r, 200, o);
+}
+
+/* ---- submitting: validated here, durable on the writer, answered after the commit ---- */
+
+struct submitting {
+  struct http_req *req;
+  struct case_submission s;
+  json_t *data;
+  int rc;
+  struct err err;
+};
+
+static void submitting_done(void *arg, int rc, const struct err *err) {
+  struct submitting *k = arg;
+  k->rc = rc;
+  if (err) k->err = *err;
+  http_resume(k->req);
+}
+
+static void submit_reply(struct http_req *r) {
+  struct submitting *k = http_data(r);
+  struct api_context *c = api_of(r);
+  json_decref(k->data);
+  k->data = NULL;
+  if (k->rc) return api_error(r, &k->err, NULL, NULL);
+  http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
+  http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
+}
+
+static bool too_often(struct http_req *r) {
+  struct api_context *c = api_of(r);
+  if (!c->submissions_per_minute || api_actor(r)->kind != ACTOR_NOBODY) return false;
+  return !identity_limit(c->identity, "submit", http_peer(r), c->submissions_per_minute, 60);
+}
+
+static void post_case(struct http_req *r) {
+  struct api_context *c = api_of(r);
+  const struct service *s = find(r);
+  if (!s) return;
+  const char *key = http_header(r, "Idempotency-Key");
+  if (!key || !key[0] || strlen(key) > 200) return http_problem_code(r, ERR_MALFORMED, word(http_lang(r), "api.idempotency"));
+  if (too_often(r)) return http_problem_code(r, ERR_RATE, NULL);
+  if (!s->api || s->handled_external) return http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "api.not_here"));
+  json_t *body = http_json(r);
+  if (!body) return;
+  json_t *given = json_object_get(body, "data"), *data = NULL, *errors = NULL;
+  struct err err;
+  const char *name;
+  json_t *member;
+  json_object_foreach(body, name, member) {
+    if (strcmp(name, "data") == 0) continue;
+    err_set(&err, ERR_INVALID, "unknown member %s", name);
+    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", name, "code", "unknown", "message", word(http_lang(r), "api.unknown_member")));
+  }
+  if (!json_is_object(given)) {
+    err_set(&err, ERR_INVALID, "data is missing");
+    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", "data", "code", "required", "message", word(http_lang(r), "api.required")));
+  }
+  if (service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors)) {
+    err_set(&err, ERR_INVALID, "the answers are not valid");
+    return api_error(r, &err, NULL, errors);
+  }
+  struct submitting *k = arena_alloc(http_arena(r), sizeof *k);
+  const struct actor *who = api_actor(r);
+  if (!k) {
+    json_decref(data);
+    return http_problem_code(r, ERR_LIMIT, NULL);
+  }
+  k->req = r;
+  k->data = data;
+  k->s = (struct case_submission){.service = s, .data = data, .key = arena_strdup(http_arena(r), key), .actor = *who,
+    .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
+    .intake = INTAKE_API, .lang = http_lang(r)};
+  http_set_data(r, k);
+  http_suspend(r, submit_reply);
+  if (cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {
+    k->rc = -1;
+    http_resume(r);
+  }
+}
+
+/* ---- CPSV-AP: the catalogue for machines ---- */
+
+static json_t *lang_text(const struct text *t) {
+  return json_pack("[{s:s,s:s},{s:s,s:s}]", "@language", "fa", "@value", t->fa, "@language", "en", "@value", t->en);
+}
+
+static void get_catalog(struct http_req *r) {
+  struct api_context *c = api_of(r);
+  const struct pack *p = cases_pack(c->cases);
+  const struct directory *d = pack_directory(p);
+  json_t *graph = json_array(), *seen = json_object();
+  for (size_t i = 0; i < pack_services(p); i++) {
+    const struct service *s = pack_service(p, i);
+    const char *owner = owner_code(c, s);
+    json_t *one = json_object(), *channels = json_array();
+    json_object_set_new(one, "@id", json_sprintf("%s/services/%s", c->base_url, s->code));
+    json_put(one, "@type", "cpsv:PublicService");
+    json_put(one, "dct:identifier", s->identifier && s->identifier[0] ? s->identifier : s->code);
+    json_object_set_new(one, "dct:title", lang_text(&s->title));
+    json_object_set_new(one, "dct:description", lang_text(&s->description));
+    json_object_set_new(one, "cv:hasCompetentAuthority", json_pack("{s:o}", "@id", json_sprintf("%s/organisations/%s", c->base_url, owner)));
+    if (s->web) json_array_append_new(channels, json_pack("{s:s,s:o}", "@type", "cv:Channel", "dct:identifier", json_sprintf("%s/services/%s", c->base_url, s->code)));
+    json_object_set_new(one, "cv:hasChannel", channels);
+    if (s->legal > 0) json_object_set_new(one, "cv:processingTime", json_sprintf("P%dD", s->legal));
+    json_t *events = json_array();
+    for (size_t k = 0; k < s->life_event_count; k++) json_array_append_new(events, json_pack("{s:o}", "@id", json_sprintf("%s/events/%s", c->base_url, s->life_events[k])));
+    json_object_set_new(one, "cv:isGroupedBy", events);
+    json_array_append_new(graph, one);
+    if (json_object_get(seen, owner)) continue;
+    json_object_set_new(seen, owner, json_true());
+    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, owner));
+    if (!o) continue;
+    struct text name = {o->name_fa, organisation_name(o, LANG_EN)};
+    json_array_append_new(graph, json_pack("{s:o,s:s,s:s,s:o}", "@id", json_sprintf("%s/organisations/%s", c->base_url, owner), "@type", "cv:PublicOrganisation",
+                                           "dct:identifier", owner, "dct:title", lang_text(&name)));
+  }
+  json_decref(seen);
+  json_t *o = json_pack("{s:{s:s,s:s,s:s},s:o}", "@context", "cpsv", "http://purl.org/vocab/cpsv#", "cv", "http://data.europa.eu/m8g/", "dct", "http://purl.org/dc/terms/", "@graph", graph);
+  char *text = json_dumps(o, JSON_COMPACT);
+  json_decref(o);
+  http_reply_take(r, 200, "application/ld+json", text, strlen(text));
+}
+
+const struct http_route api_service_rows[] = {
+  {"GET", "/api/v1/services", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_services, "List services, by words, organisation, life event or channel."},
+  {"GET", "/api/v1/services/{code}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_service, "A service's whole definition with its form's JSON Schema."},
+  {"POST", "/api/v1/services/{code}/cases", HTTP_INLINE, PERMIT_ALL, HTTP_BEARER, 256 * 1024, post_case, "Submit a request; repeatable with the same Idempotency-Key."},
+  {"GET", "/catalog.jsonld", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_catalog, "The catalogue of services as CPSV-AP in JSON-LD."},
+};
+const size_t api_service_count = BASE_COUNT(api_service_rows);
