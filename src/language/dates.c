@@ -1,8 +1,7 @@
 /* Gregorian, Jalali and Iranian Hijri days, and the local day of Asia/Tehran. */
 #include "language/internal.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <unicode/ucal.h>
 
 enum { JALALI_EPOCH = -492268 /* 1 Farvardin 1 in days since 1970-01-01 */ };
@@ -75,7 +74,7 @@ int hijri_init(struct err *err) {
   month_starts = base_alloc((n + 1) * sizeof *month_starts);
   for (size_t i = 0; i < n; i++) {
     const char *h = csv_cell(c, i, hijri);
-    int month = strlen(h) == 7 && h[4] == '-' ? atoi(h) * 12 + atoi(h + 5) - 1 : -1;
+    int year, of_year, month = sscanf(h, "%4d-%2d", &year, &of_year) == 2 ? year * 12 + of_year - 1 : -1;
     if (i == 0) first_month = month;
     month_starts[i] = date_parse(csv_cell(c, i, gregorian));
     int32_t length = i ? month_starts[i] - month_starts[i - 1] : 29;
@@ -157,7 +156,8 @@ int zone_init(struct err *err) {
     zone[zone_count++].offset = offset;
   }
   ucal_close(cal);
-  if (U_FAILURE(e) || zone_count == BASE_COUNT(zone)) return err_set(err, ERR_INTERNAL, "the rules of Asia/Tehran cannot be read: %s", u_errorName(e));
+  if (U_FAILURE(e) || zone_count == BASE_COUNT(zone))
+    return err_set(err, ERR_INTERNAL, "the rules of Asia/Tehran cannot be read: %s", u_errorName(e));
   return 0;
 }
 

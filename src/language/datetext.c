@@ -51,9 +51,9 @@ static const char *numbered(enum lang l, const char *group, int n) {
 
 const char *jalali_month(enum lang l, int month) { return numbered(l, "month.jalali", month); }
 
-static char *local(struct arena *a, enum lang l, const char *fmt, int n) {
+static char *local(struct arena *a, enum lang l, int width, int n) {
   char text[16];
-  snprintf(text, sizeof text, *fmt == '2' ? "%02d" : "%d", n);
+  snprintf(text, sizeof text, "%0*d", width, n);
   return digits_local(a, l, text);
 }
 
@@ -62,14 +62,17 @@ static char *whole(struct arena *a, char *text) { return arena_overflowed(a) ? N
 
 char *date_long(struct arena *a, enum lang l, int32_t day) {
   struct date d = l == LANG_FA ? day_to_jalali(day) : day_to_gregorian(day);
-  return whole(a, word_fill(a, l, "date.long", "weekday", numbered(l, "weekday", day_weekday(day)), "day", local(a, l, "1", d.day), "month",
-                            numbered(l, l == LANG_FA ? "month.jalali" : "month.gregorian", d.month), "year", local(a, l, "1", d.year), NULL));
+  const char *month = numbered(l, l == LANG_FA ? "month.jalali" : "month.gregorian", d.month);
+  const char *weekday = numbered(l, "weekday", day_weekday(day));
+  char *of_month = local(a, l, 1, d.day), *year = local(a, l, 1, d.year);
+  return whole(a, word_fill(a, l, "date.long", "weekday", weekday, "day", of_month, "month", month, "year", year, NULL));
 }
 
 char *date_short(struct arena *a, enum lang l, int32_t day) {
   struct date d = l == LANG_FA ? day_to_jalali(day) : day_to_gregorian(day);
-  return whole(a, word_fill(a, l, "date.short", "day", local(a, l, "1", d.day), "day2", local(a, l, "2", d.day), "month2", local(a, l, "2", d.month),
-                            "month", numbered(l, l == LANG_FA ? "month.jalali" : "month.short", d.month), "year", local(a, l, "1", d.year), NULL));
+  const char *month = numbered(l, l == LANG_FA ? "month.jalali" : "month.short", d.month);
+  char *plain = local(a, l, 1, d.day), *padded = local(a, l, 2, d.day), *month2 = local(a, l, 2, d.month), *year = local(a, l, 1, d.year);
+  return whole(a, word_fill(a, l, "date.short", "day", plain, "day2", padded, "month", month, "month2", month2, "year", year, NULL));
 }
 
 char *datetime_short(struct arena *a, enum lang l, int64_t ms) {

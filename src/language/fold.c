@@ -143,7 +143,8 @@ char *text_fold(struct arena *a, const char *s) {
   if (way == 0) return out;
   char *folded = fold_long(s, n);
   if (!folded) return NULL;
-  if (strlen(folded) <= n) strcpy(out, folded);
+  size_t length = strlen(folded);
+  if (length <= n) memcpy(out, folded, length + 1);
   else out = arena_strdup(a, folded);
   free(folded);
   return out;

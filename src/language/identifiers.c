@@ -51,7 +51,8 @@ static int parse_legal_id(const char *s) {
 /* The three digits after the zero: operators' ranges in the national numbering plan. */
 static bool mobile_prefix(const char *s) {
   int p = (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
-  return (p >= 900 && p <= 905) || (p >= 910 && p <= 923) || (p >= 930 && p <= 939) || p == 941 || (p >= 990 && p <= 996) || p == 998 || p == 999;
+  if (p == 941 || p == 998 || p == 999) return true;
+  return (p >= 900 && p <= 905) || (p >= 910 && p <= 923) || (p >= 930 && p <= 939) || (p >= 990 && p <= 996);
 }
 
 static int parse_mobile(char s[32]) {
@@ -108,7 +109,7 @@ int identifier_parse(enum identifier kind, const char *typed, char out[32]) {
   case IDENT_SHEBA: rc = parse_sheba(s); break;
   case IDENT_TRACKING: rc = n == 16 && all_digits(s) && luhn_digit(s, 15) == s[15] ? 0 : -1; break;
   }
-  if (rc == 0) strcpy(out, s);
+  if (rc == 0) memcpy(out, s, strlen(s) + 1);
   return rc;
 }
 

@@ -59,8 +59,8 @@ bool is_space_char(int32_t c) {
 static bool is_bidi_control(int32_t c) { return (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069); }
 
 bool is_invisible(int32_t c) {
-  return is_bidi_control(c) || c == 0x200E || c == 0x200F || c == 0x061C || c == 0xFEFF || c == 0xAD || (c < 0x20 && c != '\n' && c != '\t') ||
-         (c >= 0x7F && c < 0xA0);
+  if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return c != '\n' && c != '\t';
+  return is_bidi_control(c) || c == 0x200E || c == 0x200F || c == 0x061C || c == 0xFEFF || c == 0xAD;
 }
 
 int digit_value(int32_t c) {
@@ -167,7 +167,8 @@ char *text_repair(struct arena *a, const char *s) {
   if (rough) {
     char *composed = compose(out, (size_t)len);
     if (!composed) return NULL;
-    if (strlen(composed) <= n) strcpy(out, composed);
+    size_t length = strlen(composed);
+    if (length <= n) memcpy(out, composed, length + 1);
     else out = arena_strdup(a, composed);
     free(composed);
     if (!out) return NULL;

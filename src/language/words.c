@@ -48,9 +48,12 @@ static int add_file(const struct embedded *f, struct err *err) {
   for (size_t i = 0; i < n; i++) {
     const char *k = csv_cell(c, i, key), *tf = csv_cell(c, i, fa), *te = csv_cell(c, i, en);
     unsigned line = csv_line(c, i);
-    if (!key_valid(k)) rc = err_set(err, ERR_INVALID, "%s:%u: '%s' is not a key (a-z, 0-9, _, - in groups joined by dots)", f->name, line, k);
-    else if (!*tf || !*te) rc = err_set(err, ERR_INVALID, "%s:%u: '%s' has no text in both languages", f->name, line, k);
-    else if (!utf8_valid(tf, strlen(tf)) || !utf8_valid(te, strlen(te))) rc = err_set(err, ERR_INVALID, "%s:%u: '%s' is not UTF-8", f->name, line, k);
+    if (!key_valid(k))
+      rc = err_set(err, ERR_INVALID, "%s:%u: '%s' is not a key (a-z, 0-9, _, - in groups joined by dots)", f->name, line, k);
+    else if (!*tf || !*te)
+      rc = err_set(err, ERR_INVALID, "%s:%u: '%s' has no text in both languages", f->name, line, k);
+    else if (!utf8_valid(tf, strlen(tf)) || !utf8_valid(te, strlen(te)))
+      rc = err_set(err, ERR_INVALID, "%s:%u: '%s' is not UTF-8", f->name, line, k);
     if (rc) goto done;
     entries[entry_count++] = (struct entry){base_strdup(k), {base_strdup(tf), base_strdup(te)}, f->name, line};
   }
@@ -85,8 +88,8 @@ int words_init(struct err *err) {
   size_t count;
   const struct embedded *files = embedded_all(&count);
   for (size_t i = 0; i < count; i++) {
-    size_t n = strlen(files[i].name);
-    if (base_starts(files[i].name, "locale/words") && n > 4 && strcmp(files[i].name + n - 4, ".csv") == 0 && add_file(&files[i], err)) return -1;
+    const char *end = strrchr(files[i].name, '.');
+    if (base_starts(files[i].name, "locale/words") && base_same(end, ".csv") && add_file(&files[i], err)) return -1;
   }
   if (!entry_count) return err_set(err, ERR_INTERNAL, "no locale/words*.csv is built in");
   qsort(entries, entry_count, sizeof *entries, by_key);
