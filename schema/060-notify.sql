@@ -1,0 +1,22 @@
+-- Messages to people. state: queued, sending, sent, shown (no gateway is set), failed, unclear. urgent: a one-time code, whose text is
+-- wiped once it has left.
+CREATE TABLE notify_message (
+  key @id NOT NULL,
+  recipient TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  lang TEXT NOT NULL,
+  text TEXT NOT NULL,
+  urgent BIGINT NOT NULL,
+  created_at @time NOT NULL,
+  next_at @time NOT NULL,
+  expires_at @time NOT NULL,
+  tries BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  changed_at @time NOT NULL,
+  error TEXT NOT NULL,
+  PRIMARY KEY (key)
+) WITHOUT ROWID;
+
+CREATE INDEX notify_message_due ON notify_message (state, channel, urgent, next_at);
+
+CREATE INDEX notify_message_created ON notify_message (created_at);
