@@ -57,7 +57,7 @@ static int by_size(const void *a, const void *b) { return *(const int *)a - *(co
 
 static double measure(const char *where, int batch, int submitters, int seconds) {
   struct err err;
-  struct store_options o = {.batch = batch};
+  struct store_options o = {.batch = batch, .wal_guard = getenv("GUARD") ? strtoull(getenv("GUARD"), NULL, 10) << 20 : 0};
   must(store_open(where, &o, &s, &err), &err);
   must(store_write(s, STORE_FRONT, make, NULL, &err), &err);
   pthread_t thread[1024];

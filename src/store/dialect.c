@@ -149,6 +149,7 @@ struct dialect *dialect_new(struct store *s, const char *sql, struct err *err) {
     return NULL;
   }
   d->source = base_strdup(sql);
+  d->made = true;
   pthread_mutex_lock(&s->dialects.lock);
   d->id = s->dialects.spares > 0 ? s->dialects.spare[--s->dialects.spares] : s->dialects.next++;
   pthread_mutex_unlock(&s->dialects.lock);

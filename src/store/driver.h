@@ -15,7 +15,7 @@ enum {
 };
 
 struct param {
-  char type;     /* i t b d */
+  char type;     /* i t b d; n: a NULL where i would stand (from a dump) */
   const void *p; /* t, b: NULL is SQL NULL */
   size_t n;
   int64_t i;
@@ -35,6 +35,7 @@ struct dialect {
   unsigned id;  /* small and dense: drivers keep arrays of prepared statements by it */
   int params;
   enum kind kind;
+  bool made;    /* at run time: its number may have meant another text before */
 };
 struct ptrmap { /* address → thing */
   struct { const void *key; void *value; } *slots;
@@ -85,13 +86,14 @@ struct store_rows {
   void *handle;          /* sqlite3_stmt, PGresult or script */
   int row, columns;
   unsigned id;
-  struct buf *cells;     /* PostgreSQL: decoded bytea per column */
+  void **cells;          /* PostgreSQL: decoded bytea per column of this row */
 };
 
 struct store_tx {
   struct store *store;
   struct conn *conn;
   bool writing;          /* in work, not in a read */
+  bool dumping;          /* in a read, but cursors are allowed */
   int statements;
   int64_t now;
   struct err first;      /* the first failure; every later statement answers it again */

@@ -254,8 +254,8 @@ static int take(struct sq *c, const struct dialect *d, sqlite3_stmt **st, bool *
   }
   struct prepared *p = &c->prepared[d->id];
   *temporary = p->busy;
-  if (c->base.use == CONN_OWN && !p->busy && p->st != NULL && strcmp(sqlite3_sql(p->st), d->text) != 0) {
-    sqlite3_finalize(p->st); /* statements made at run time share numbers */
+  if (d->made && !p->busy && p->st != NULL && strcmp(sqlite3_sql(p->st), d->text) != 0) {
+    sqlite3_finalize(p->st);
     p->st = NULL;
   }
   if (*temporary || p->st == NULL) {

@@ -16,6 +16,7 @@ static const struct dialect *shared_literal(struct store *s, const char *sql, st
   pthread_mutex_lock(&all->lock);
   d = ptrmap_get(&all->known, sql);
   if (d == NULL) {
+    made->made = false;
     ptrmap_put(&all->known, sql, made);
     all->all = base_realloc(all->all, (all->count + 1) * sizeof *all->all);
     all->all[all->count++] = d = made;
@@ -86,6 +87,7 @@ void store_begin_tx(struct store_tx *tx, struct store *s, struct conn *c, bool w
   tx->store = s;
   tx->conn = c;
   tx->writing = writing;
+  tx->dumping = false;
   tx->statements = 0;
   tx->now = clock_now();
   tx->first.code = ERR_NONE;
@@ -97,7 +99,7 @@ void store_end_tx(struct store_tx *tx) {
   for (int i = 0; i < STORE_ROWS; i++) store_done(&tx->rows[i]);
 }
 
-static bool forbidden(const struct store_tx *tx, const struct dialect *d) { return !tx->writing && d->kind != KIND_SELECT; }
+static bool forbidden(const struct store_tx *tx, const struct dialect *d) { return !tx->writing && !tx->dumping && d->kind != KIND_SELECT; }
 
 int tx_exec(struct store_tx *tx, const struct dialect *d, const struct params *p, bool wait, int64_t *changed, struct err *err) {
   struct err why = {0};

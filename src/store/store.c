@@ -172,6 +172,7 @@ static int writers_start(struct store *s, struct err *err) {
 
 int store_open(const char *where, const struct store_options *options, struct store **out, struct err *err) {
   static const struct { const char *prefix; size_t skip; const struct driver *driver; } known[] = {
+    {"postgresql://", 0, &store_postgres}, {"postgres://", 0, &store_postgres},
     {"sqlite:", 7, &store_sqlite}, {"scripted:", 9, &store_scripted}};
   *out = NULL;
   for (size_t i = 0; i < BASE_COUNT(known); i++) {

@@ -1,0 +1,54 @@
+#!/bin/sh
+# A PostgreSQL of one's own for a test.
+#   pg.sh start DIR [SETTING=VALUE…]   make (once) and start a cluster in DIR, print its URL; DIR is made if missing
+#   pg.sh stop DIR                     stop in good order
+#   pg.sh kill DIR                     stop at once, as after a crash (start brings it back)
+#   pg.sh url DIR                      print the URL again
+# As root the server runs as the user postgres. fsync is on. Loopback only, a free port, the socket in DIR.
+# Where no PostgreSQL is installed it prints nothing and exits 77.
+set -eu
+[ $# -ge 2 ] || { sed -n 2,8p "$0" >&2; exit 2; }
+what=$1 dir=$2
+shift 2
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+[ -n "$bin" ] || exit 77
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+as() {
+  if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
+}
+url() { echo "postgresql://chapar@127.0.0.1:$(cat "$dir/port")/chapar"; }
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+case $what in
+start)
+  if [ ! -f "$dir/data/PG_VERSION" ]; then
+    [ "$(id -u)" != 0 ] || chown postgres "$dir"
+    chmod 755 "$dir"
+    as "$bin/initdb" -D "$dir/data" -U chapar -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+    free_port >"$dir/port"
+    for setting in "shared_buffers=64MB" "max_connections=60" "unix_socket_directories='$dir'" "listen_addresses='127.0.0.1'" \
+      "log_min_messages=error" "log_min_error_statement=panic" "$@"; do
+      echo "$setting" | as tee -a "$dir/data/postgresql.conf" >/dev/null
+    done
+  fi
+  tries=0
+  until as "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $(cat "$dir/port")" -w -t 60 start >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -lt 5 ] || { tail "$dir/log" >&2; exit 1; }
+    # The port was taken in between: another one, unless this cluster has been reached at it before.
+    [ -f "$dir/made" ] || free_port >"$dir/port"
+    sleep 0.2
+  done
+  if [ ! -f "$dir/made" ]; then
+    as "$bin/createdb" -h "$dir" -p "$(cat "$dir/port")" -U chapar chapar
+    touch "$dir/made"
+  fi
+  url
+  ;;
+stop) as "$bin/pg_ctl" -D "$dir/data" -m fast -w stop >/dev/null ;;
+kill) as "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null ;;
+url) url ;;
+*) exit 2 ;;
+esac
