@@ -30,6 +30,13 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   return 0;
 }
 
+struct cases *cases_reader(struct store *s) {
+  struct cases *c = base_alloc(sizeof *c);
+  c->store = s;
+  pthread_rwlock_init(&c->lock, NULL);
+  return c;
+}
+
 void cases_close(struct cases *c) {
   if (!c) return;
   for (size_t i = 0; i < c->calendar_count; i++) calendar_free(c->calendars[i].now);

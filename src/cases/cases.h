@@ -29,6 +29,8 @@ struct cases_options {
   void *record_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
+/* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
+struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
 struct pack *cases_pack(const struct cases *c);
 

@@ -1,0 +1,109 @@
+/*
+ * app: main, commands, settings, wiring. Layer 7: the only room that knows all the others.
+ */
+#ifndef CHAPAR_APP_H
+#define CHAPAR_APP_H
+
+#include "cases/cases.h"
+#include "catalog/catalog.h"
+#include "channels/notify/notify.h"
+#include "http/http.h"
+#include "http/template.h"
+#include "identity/identity.h"
+#include "store/store.h"
+#include "trust/trust.h"
+
+#define EXIT_DONE 0
+#define EXIT_REFUSED 1
+#define EXIT_USAGE 2
+
+/* ---- settings: one row each. flag --name, environment CHAPAR_NAME, line `name = value` of the file --config names ---- */
+#define SETTING_TABLE(X)                                                                                                     \
+  X(pack, "", "the folder that describes the province")                                                                      \
+  X(data, "", "folder of the embedded database and its keys (SQLite)")                                                       \
+  X(store, "", "postgresql://… instead of --data, when one machine is not enough")                                           \
+  X(keys, "", "folder of the keys; by default DATA/keys, or a folder below the home directory for each --store")             \
+  X(listen, "127.0.0.1:8080", "address and port to answer on")                                                               \
+  X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries and secure cookies")              \
+  X(origin, "", "name of the ledger; by default made of the pack's name")                                                    \
+  X(threads, "0", "server threads; 0: one for each core")                                                                    \
+  X(workers, "0", "worker threads; 0: four on SQLite, sixteen on PostgreSQL")                                                \
+  X(batch, "0", "most requests in one commit; 0: the store's own")                                                           \
+  X(log_level, "info", "debug, info, warn or error")                                                                         \
+  X(access_log, "yes", "one JSON line for each request on standard error")                                                   \
+  X(trusted_proxies, "", "addresses, by comma, whose X-Forwarded-For is believed")                                           \
+  X(submissions_per_minute, "60", "how often an address may submit without a session; 0: no limit")                          \
+  X(session_seconds, "28800", "how long a session lasts")                                                                    \
+  X(otp_seconds, "120", "how long a one-time code is good")                                                                  \
+  X(tsa_url, "", "RFC 3161 time-stamp authority")                                                                            \
+  X(tsa_ca, "", "its certificate, in PEM")                                                                                   \
+  X(kannel_url, "", "Kannel's sendsms address, such as http://127.0.0.1:13013/cgi-bin/sendsms")                              \
+  X(kannel_username, "", "user of Kannel's sendsms")                                                                         \
+  X(kannel_password, "", "its password")                                                                                     \
+  X(smtp_url, "", "mail relay, such as smtp://127.0.0.1:25")                                                                 \
+  X(mail_from, "", "sender of mail")                                                                                         \
+  X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \
+  X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
+  X(node, "", "name of this process among others; by default host name and process number")
+
+struct settings {
+#define X(name, dflt, meaning) const char *name;
+  SETTING_TABLE(X)
+#undef X
+  bool demo;
+  const char *config;
+};
+
+/* Rest of the command line after the settings' flags. */
+struct words_left { char *items[16]; int count; };
+/* Read flags (--name value, --name=value, --demo, --config FILE), environment and file. `own`: further flags of the command, by name,
+ * NULL-terminated pairs {"--days", &place}; flags without a value end in '!' ("--judge!"). EXIT_DONE, or EXIT_USAGE after a message. */
+struct own_flag { const char *name; const char **place; };
+int settings_read(struct settings *s, int argc, char **argv, const struct own_flag *own, struct words_left *left);
+void settings_print(const struct settings *s);       /* each with its source and meaning */
+const char *settings_source(const char *name);       /* "flag", "environment", "file", "default" */
+int settings_number(const char *text, int dflt);
+
+/* ---- the opened installation -------------------------------------------------------------- */
+struct platform {
+  struct settings set;
+  unsigned char secret[32];
+  char *keys, *node, *origin;
+  struct store *main, *fast;          /* the same on PostgreSQL */
+  struct pack *pack;
+  struct trust *trust;
+  struct identity *identity;
+  struct cases *cases;
+  struct notify *notify;
+  struct http_client *client;
+  struct template_set *templates;
+};
+enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7 };
+/* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
+int platform_open(struct platform *p, const struct settings *s, int parts);
+void platform_close(struct platform *p);
+/* One round of all jobs: sequencer, cases, notices, time-stamps. */
+void platform_jobs(struct platform *p);
+
+struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
+int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
+
+/* ---- commands ------------------------------------------------------------------------------- */
+#define COMMAND_TABLE(X)                                                                                    \
+  X("check", command_check, "PACK [--judge]", "compile a pack; mistakes as FILE:LINE: MESSAGE")            \
+  X("serve", command_serve, "--pack PACK (--data DIR | --store URL) [--listen ADDRESS] [--demo]", "answer citizens, officers and machines") \
+  X("staff", command_staff, "add --username U --organisation CODE --role ROLE [--name NAME] (--data DIR | --store URL)", "add a member of staff; password on standard input") \
+  X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE]", "verify the ledger, or one receipt offline") \
+  X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
+  X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
+  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
+  X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \
+  X("version", command_version, "", "print the version")
+#define X(name, fn, usage, help) int fn(int argc, char **argv);
+COMMAND_TABLE(X)
+#undef X
+int app_main(int argc, char **argv);
+int app_usage(const char *command, const char *problem);   /* prints, returns EXIT_USAGE; problem NULL: help on standard output, EXIT_DONE */
+
+#endif

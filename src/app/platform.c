@@ -1,0 +1,205 @@
+#include "app/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct told {
+  bool quiet;
+  int mistakes;
+  const char *folder;
+};
+
+static void tell(void *ctx, const char *file, unsigned line, const char *message, bool warning) {
+  struct told *t = ctx;
+  if (!warning) t->mistakes++;
+  if (warning && t->quiet) return;
+  fprintf(stderr, "%s:%u: %s%s\n", file, line, warning ? "warning: " : "", message);
+}
+
+struct pack *app_compile(const char *folder, bool quiet) {
+  struct told t = {.quiet = quiet, .folder = folder};
+  struct pack_report report = {.line = tell, .ctx = &t};
+  if (!folder || !folder[0]) {
+    fputs("chapar: say which province: --pack FOLDER\n", stderr);
+    return NULL;
+  }
+  struct pack *p = pack_compile(folder, &report);
+  if (!p && !t.mistakes) fprintf(stderr, "chapar: %s is not a pack\n", folder);
+  return p;
+}
+
+static int failed(const char *what, const struct err *err) {
+  fprintf(stderr, "chapar: %s: %s\n", what, err->message);
+  return EXIT_REFUSED;
+}
+
+/* Keys live beside the database, and apart from it when that is a cluster: one folder for each --store. */
+static char *keys_folder(const struct settings *s) {
+  if (s->keys[0]) return base_strdup(s->keys);
+  if (s->data[0]) return base_printf("%s/keys", s->data);
+  unsigned char hash[32];
+  char hex[65];
+  const char *at = strrchr(s->store, '@'), *home = getenv("HOME");
+  const char *name = at ? at + 1 : s->store; /* without user and password */
+  sha256(name, strlen(name), hash);
+  hex_encode(hash, 32, hex);
+  hex[16] = 0;
+  return base_printf("%s/.chapar/%s/keys", home && home[0] ? home : "/var/lib/chapar", hex);
+}
+
+static int open_stores(struct platform *p, struct err *err) {
+  static const char *const fast_rooms[] = {"store", "sessions", NULL};
+  const struct settings *s = &p->set;
+  struct store_options o = {.batch = settings_number(s->batch, 0)};
+  if (s->store[0]) {
+    if (store_open(s->store, &o, &p->main, err) || store_migrate(p->main, NULL, err)) return -1;
+    p->fast = p->main;
+    return 0;
+  }
+  static const char *const main_rooms[] = {"store", "trust", "identity", "cases", "notify", "registries", "ussd", NULL};
+  if (dir_make(s->data, 0700, err)) return -1;
+  char *main_url = base_printf("sqlite:%s/chapar.db", s->data), *fast_url = base_printf("sqlite:%s/fast.db", s->data);
+  int rc = store_open(main_url, &o, &p->main, err);
+  if (rc == 0) rc = store_open(fast_url, &(struct store_options){.readers = 4}, &p->fast, err);
+  if (rc == 0) rc = store_migrate(p->main, main_rooms, err);
+  if (rc == 0) rc = store_migrate(p->fast, fast_rooms, err);
+  free(main_url);
+  free(fast_url);
+  return rc;
+}
+
+static int post_stamp(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
+  char *type = base_printf("Content-Type: %s", media_type);
+  const char *headers[] = {type, NULL};
+  struct http_call call = {.method = "POST", .url = url, .headers = headers, .body = body, .body_size = n, .timeout_ms = 5000};
+  struct http_answer a = {0};
+  int rc = http_client_call(ctx, &call, &a, err);
+  free(type);
+  if (rc == 0 && a.status != 200) {
+    http_answer_free(&a);
+    return err_set(err, ERR_UNAVAILABLE, "the time-stamp authority answered %d", a.status);
+  }
+  if (rc) return -1;
+  *answer = a.body;
+  *size = a.size;
+  a.body = NULL;
+  http_answer_free(&a);
+  return 0;
+}
+
+/* The ledger's name is given once and kept beside its key, so that commands without a pack know it. */
+static int name_log(struct platform *p, struct err *err) {
+  char *file = base_printf("%s/origin", p->keys);
+  size_t n = 0;
+  int rc = 0;
+  p->origin = access(file, R_OK) == 0 ? file_read(file, 1024, &n, err) : NULL;
+  if (p->origin) p->origin[strcspn(p->origin, "\r\n")] = 0;
+  else {
+    p->origin = p->set.origin[0] ? base_strdup(p->set.origin) : base_printf("%s.chapar/ledger", p->pack ? pack_code(p->pack) : "chapar");
+    rc = file_write(file, p->origin, strlen(p->origin), 0600, err);
+  }
+  free(file);
+  return rc;
+}
+
+static const char *maybe(const char *s) { return s && s[0] ? s : NULL; }
+
+static int open_trust(struct platform *p, struct err *err) {
+  const struct settings *s = &p->set;
+  char *file = base_printf("%s/secret", p->keys), *key = base_printf("%s/ledger.pem", p->keys);
+  int rc = dir_make(p->keys, 0700, err);
+  if (rc == 0) rc = trust_secret(file, p->secret, err);
+  if (rc == 0) rc = name_log(p, err);
+  struct trust_options o = {.key_file = key, .origin = p->origin, .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .node = p->node,
+                            .post = post_stamp, .post_ctx = p->client};
+  if (rc == 0) rc = trust_open(p->main, &o, &p->trust, err);
+  free(file);
+  free(key);
+  return rc;
+}
+
+static int send_code(void *ctx, const char *mobile, const char *text, struct err *err) {
+  struct platform *p = ctx;
+  return notify_send_now(p->notify, mobile, text, err);
+}
+
+static int put_notice(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
+  return notify_put(tx, key, mobile, l, text, err);
+}
+
+static int open_rest(struct platform *p, struct err *err) {
+  const struct settings *s = &p->set;
+  struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password),
+                             .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from)};
+  if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
+  struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),
+                               .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p};
+  if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
+  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
+  return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+}
+
+static char *node_name(const struct settings *s) {
+  char host[65] = "node";
+  if (s->node[0]) return base_strdup(s->node);
+  gethostname(host, sizeof host - 1);
+  return base_printf("%s-%ld", host, (long)getpid());
+}
+
+int platform_open(struct platform *p, const struct settings *s, int parts) {
+  struct err err;
+  memset(p, 0, sizeof *p);
+  p->set = *s;
+  log_set_level(strcmp(s->log_level, "debug") == 0 ? LOG_DEBUG : strcmp(s->log_level, "warn") == 0 ? LOG_WARN : strcmp(s->log_level, "error") == 0 ? LOG_ERROR : LOG_INFO);
+  if (!s->data[0] == !s->store[0]) {
+    fputs("chapar: say where the data are: --data FOLDER, or --store postgresql://… (one of them)\n", stderr);
+    return EXIT_USAGE;
+  }
+  if ((parts & PLATFORM_PACK) && !(p->pack = app_compile(s->pack, true))) return EXIT_REFUSED;
+  p->node = node_name(s);
+  p->keys = keys_folder(s);
+  p->client = http_client_new();
+  if (open_stores(p, &err)) return failed("the store", &err);
+  if (open_trust(p, &err)) return failed("the ledger", &err);
+  if (parts == PLATFORM_ALL && open_rest(p, &err)) return failed("the engine", &err);
+  return 0;
+}
+
+void platform_close(struct platform *p) {
+  if (p->fast && p->fast != p->main) store_close(p->fast);
+  cases_close(p->cases);
+  identity_close(p->identity);
+  notify_close(p->notify);
+  trust_close(p->trust);
+  store_close(p->main);
+  http_client_free(p->client);
+  template_free(p->templates);
+  pack_unref(p->pack);
+  free(p->keys);
+  free(p->node);
+  free(p->origin);
+  memset(p, 0, sizeof *p);
+}
+
+static void complain(const char *what, const struct err *err) {
+  static _Atomic int64_t last;
+  int64_t now = clock_mono();
+  if (now - last < 5000) return; /* a job that fails is tried every round: say it every five seconds */
+  last = now;
+  log_write(LOG_WARN, "jobs", "%s: %s", what, err->message);
+}
+
+void platform_jobs(struct platform *p) {
+  static int64_t stamped;
+  struct err err;
+  int64_t n = 0;
+  if (trust_sequence(p->trust, &n, &err)) complain("sequencer", &err);
+  if (cases_jobs(p->cases, &n, &err)) complain("cases", &err);
+  if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+  if (p->set.tsa_url[0] && clock_mono() - stamped > 10000) {
+    stamped = clock_mono();
+    if (trust_timestamp(p->trust, &err)) complain("time-stamp", &err);
+  }
+}

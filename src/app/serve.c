@@ -1,0 +1,266 @@
+#include "app/app.h"
+#include "channels/api/api.h"
+#include "channels/ussd/ussd.h"
+#include "channels/web/web.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- who asks: one hook before every handler ---- */
+
+struct gate {
+  struct platform *p;
+  const char *cookie; /* name of the session's cookie */
+  struct web_context *web;
+};
+
+static const char *form_token(struct http_req *r) {
+  const char *h = http_header(r, "X-Form-Token");
+  return h ? h : http_form_value(r, "form_token");
+}
+
+static int refuse(struct http_req *r, enum err_code code) {
+  http_problem_code(r, code, NULL);
+  return -1;
+}
+
+static int check_form(struct http_req *r, const struct gate *g, const struct actor *who) {
+  const char *given = form_token(r), *visitor = http_cookie(r, "visitor");
+  if (http_replied(r)) return -1;
+  if (who->kind != ACTOR_NOBODY) return identity_form_token_ok(who, given) ? 0 : refuse(r, ERR_FORBIDDEN);
+  struct actor nobody = {.kind = ACTOR_NOBODY};
+  if (!visitor || !given) return refuse(r, ERR_FORBIDDEN);
+  identity_anonymous_token(g->p->identity, visitor, nobody.form_token);
+  return identity_form_token_ok(&nobody, given) ? 0 : refuse(r, ERR_FORBIDDEN);
+}
+
+static int permitted(struct http_req *r, const struct http_route *route, const struct actor *who) {
+  bool known = who->kind != ACTOR_NOBODY;
+  switch (route->permission) {
+  case PERMIT_ALL: return 0;
+  case PERMIT_SESSION: return known ? 0 : refuse(r, ERR_UNAUTHENTICATED);
+  case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_OPERATOR: return actor_has_role(who, NULL, STAFF_OPERATOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  default: return refuse(r, ERR_FORBIDDEN);
+  }
+}
+
+static int authorise(struct http_req *r, const struct http_route *route, void *ctx) {
+  const struct gate *g = ctx;
+  const char *h = http_header(r, "Authorization"), *token = NULL;
+  struct actor who = {.kind = ACTOR_NOBODY};
+  struct err err;
+  bool by_cookie = false;
+  if (h) {
+    if (!base_starts(h, "Bearer ")) return refuse(r, ERR_UNAUTHENTICATED);
+    token = h + 7;
+  } else if (route->cross != HTTP_BEARER && route->cross != HTTP_MACHINE) {
+    token = http_cookie(r, g->cookie);
+    by_cookie = token != NULL;
+  }
+  if (token) {
+    int rc = identity_session(g->p->identity, token, &who, &err);
+    if (rc < 0) {
+      http_problem(r, &err, NULL, NULL);
+      return -1;
+    }
+    if (rc == 1 && !by_cookie) return refuse(r, ERR_UNAUTHENTICATED); /* a stale cookie is nobody, a stale token is told */
+    who.by_cookie = by_cookie;
+  }
+  if (who.kind != ACTOR_NOBODY) {
+    struct actor *keep = base_alloc(sizeof *keep);
+    *keep = who;
+    http_set_user(r, keep, free);
+    if (http_header(r, "Chapar-Acting-As")) return refuse(r, ERR_FORBIDDEN); /* no mandate is on record */
+  }
+  if (route->cross == HTTP_TOKEN && !(h && who.kind != ACTOR_NOBODY) && check_form(r, g, &who)) return -1;
+  return permitted(r, route, &who);
+}
+
+static void error_page(struct http_req *r, int status, const struct err *err, void *ctx) {
+  const struct gate *g = ctx;
+  web_error_page(r, status, err, g->web);
+}
+
+/* ---- for machines around it ---- */
+
+static void get_health(struct http_req *r) {
+  struct platform *p = http_ctx(r);
+  struct err err;
+  json_t *o = json_object(), *causes = json_array();
+  if (store_ping(p->main, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "store", "message", err.message));
+  if (p->fast != p->main && store_ping(p->fast, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "sessions", "message", err.message));
+  bool good = json_array_size(causes) == 0;
+  json_put(o, "status", good ? "ok" : "failing");
+  json_object_set_new(o, "causes", causes);
+  http_reply_json(r, good ? 200 : 503, o);
+}
+
+static void store_lines(struct buf *b, struct store *s, const char *name) {
+  struct store_stats t;
+  store_stats(s, &t);
+#define LINE(what, type) buf_addf(b, "# TYPE chapar_store_" #what " " type "\nchapar_store_" #what "{store=\"%s\"} %lld\n", name, (long long)t.what);
+  LINE(commits, "counter") LINE(works, "counter") LINE(failures, "counter") LINE(retries, "counter") LINE(reads, "counter")
+  LINE(queued_front, "gauge") LINE(queued_jobs, "gauge") LINE(wal_bytes, "gauge") LINE(wal_truncations, "counter")
+#undef LINE
+}
+
+struct machines {
+  struct platform *p;
+  struct http_server *server;
+};
+
+static void get_metrics(struct http_req *r) {
+  struct machines *m = http_ctx(r);
+  struct buf b = {0};
+  struct cases_figures f;
+  struct err err;
+  int64_t size = 0;
+  http_server_metrics(m->server, &b);
+  store_lines(&b, m->p->main, "main");
+  if (m->p->fast != m->p->main) store_lines(&b, m->p->fast, "sessions");
+  notify_metrics(m->p->notify, &b);
+  if (cases_figures(m->p->cases, &f, &err) == 0)
+    buf_addf(&b, "# TYPE chapar_cases gauge\nchapar_cases{state=\"all\"} %lld\nchapar_cases{state=\"open\"} %lld\n# TYPE chapar_case_events gauge\nchapar_case_events %lld\n"
+                 "# TYPE chapar_case_outbox gauge\nchapar_case_outbox %lld\n", (long long)f.cases, (long long)f.open, (long long)f.events, (long long)f.outbox);
+  if (trust_size(m->p->trust, &size, &err) == 0) buf_addf(&b, "# TYPE chapar_ledger_leaves gauge\nchapar_ledger_leaves %lld\n", (long long)size);
+  size_t n = b.len;
+  http_reply_take(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&b), n);
+}
+
+static const struct http_route health_rows[] = {{"GET", "/health", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_health, "200, or 503 with the causes."}};
+static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus."}};
+
+/* ---- jobs ---- */
+
+struct jobs {
+  struct platform *p;
+  _Atomic bool stop;
+};
+
+static void *jobs_thread(void *arg) {
+  struct jobs *j = arg;
+  while (!j->stop) {
+    platform_jobs(j->p);
+    nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
+  }
+  return NULL;
+}
+
+/* ---- the process ---- */
+
+static int outbox(void *ctx, int limit, json_t **out, struct err *err) { return notify_outbox(ctx, limit, out, err); }
+
+static bool loopback(const char *listen) {
+  return base_starts(listen, "127.") || base_starts(listen, "localhost:") || base_starts(listen, "[::1]:");
+}
+
+struct serving {
+  struct platform p;
+  struct http_server *server;
+  struct gate gate;
+  struct machines machines;
+  struct api_context api;
+  struct web_context web;
+  struct ussd_context ussd;
+  struct jobs jobs;
+};
+
+static int add_routes(struct serving *s, struct err *err) {
+  struct platform *p = &s->p;
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+                                .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
+  if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
+  if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
+  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
+                                .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:")};
+  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->fast, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
+  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
+  s->machines = (struct machines){.p = p, .server = s->server};
+  http_server_hooks(s->server, authorise, error_page, &s->gate);
+  if (http_server_routes(s->server, health_rows, 1, p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
+      api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
+    return -1;
+  return ussd_routes(s->server, &s->ussd, err);
+}
+
+/* A store made as a demonstration stays one, and another never becomes one. */
+static int check_demo(struct platform *p, struct err *err) {
+  char *note = NULL;
+  struct cases_figures f;
+  if (cases_note(p->cases, "demo", &note, err)) return -1;
+  bool was = note != NULL;
+  free(note);
+  if (p->set.demo && !was) {
+    if (cases_figures(p->cases, &f, err)) return -1;
+    if (f.cases) return err_set(err, ERR_CONFLICT, "this store holds real cases: it cannot be served as a demonstration");
+    return cases_note_set(p->cases, "demo", "yes", err);
+  }
+  if (!p->set.demo && was) return err_set(err, ERR_CONFLICT, "this store was made as a demonstration: serve it with --demo, or begin another");
+  return 0;
+}
+
+static int serve(struct serving *s) {
+  struct platform *p = &s->p;
+  struct err err;
+  bool postgres = store_engine_of(p->main) == STORE_POSTGRES;
+  struct http_options o = {.listen = p->set.listen, .threads = settings_number(p->set.threads, 0), .workers = settings_number(p->set.workers, 0),
+                           .all_worker = postgres, .server_name = p->set.base_url[0] ? p->set.base_url : NULL,
+                           .access_log = strcmp(p->set.access_log, "yes") == 0, .trusted_proxies = p->set.trusted_proxies[0] ? p->set.trusted_proxies : NULL};
+  if (!o.workers) o.workers = postgres ? 16 : 4;
+  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+    fprintf(stderr, "chapar: %s\n", err.message);
+    return EXIT_REFUSED;
+  }
+  sigset_t wanted;
+  int got = 0;
+  pthread_t jobs;
+  s->jobs.p = p;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
+  printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
+  if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
+                          (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
+  fflush(stdout);
+  sigwait(&wanted, &got);
+  log_write(LOG_INFO, "app", "stopping");
+  http_server_stop(s->server);
+  s->jobs.stop = true;
+  pthread_join(jobs, NULL);
+  return EXIT_DONE;
+}
+
+int command_serve(int argc, char **argv) {
+  struct settings set;
+  struct words_left left;
+  int rc = settings_read(&set, argc, argv, NULL, &left);
+  if (rc) return rc;
+  if (left.count) return app_usage("serve", "there is a word too many");
+  if (!strrchr(set.listen, ':')) return app_usage("serve", "--listen is ADDRESS:PORT");
+  if (set.demo && !loopback(set.listen)) {
+    fputs("chapar: a demonstration answers on this machine alone: --listen 127.0.0.1:PORT\n", stderr);
+    return EXIT_USAGE;
+  }
+  sigset_t all;
+  sigemptyset(&all);
+  sigaddset(&all, SIGINT);
+  sigaddset(&all, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &all, NULL); /* before any thread: they are taken by sigwait alone */
+  signal(SIGPIPE, SIG_IGN);
+  struct serving *s = base_alloc(sizeof *s);
+  rc = platform_open(&s->p, &set, PLATFORM_ALL);
+  if (rc == 0) rc = serve(s);
+  http_server_free(s->server);
+  json_decref(s->api.demo_accounts);
+  platform_close(&s->p);
+  free(s);
+  return rc;
+}
