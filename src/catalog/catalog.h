@@ -10,6 +10,8 @@
 #include "directory/directory.h"
 #include "language/language.h"
 
+#include <stdio.h>
+
 struct text { const char *fa, *en; };                 /* both always set */
 const char *text_in(const struct text *t, enum lang l);
 struct texts { struct text *items; size_t count; };
@@ -188,7 +190,7 @@ const char *pack_ussd_code(const struct pack *p);     /* "*4015#" */
 const json_t *pack_settings(const struct pack *p);    /* map `settings` of pack.yaml */
 const struct directory *pack_directory(const struct pack *p);
 size_t pack_services(const struct pack *p);
-const struct service *pack_service(const struct pack *p, size_t i);            /* newest version of each in order of code */
+const struct service *pack_service(const struct pack *p, size_t i);            /* each once, in order of code: the version in effect, else the oldest to come */
 const struct service *pack_find(const struct pack *p, const char *code);       /* version in effect today, NULL */
 const struct service *pack_find_version(const struct pack *p, const char *code, int version);
 /* The calendar of an organisation (base definition; closures declared later are the case room's). */
@@ -196,6 +198,18 @@ const struct calendar *pack_calendar(const struct pack *p, const char *calendar_
 const char *pack_calendar_of(const struct pack *p, int organisation);          /* calendar code */
 size_t pack_calendars(const struct pack *p); const char *pack_calendar_code(const struct pack *p, size_t i);
 size_t pack_life_events(const struct pack *p); const char *pack_life_event(const struct pack *p, size_t i, struct text *title);
+
+/* A registry of the pack: what an organisation keeps. */
+struct registry_attribute { const char *name; enum field_type type; struct text title; bool personal; };
+struct registry {
+  const char *code; struct text title;
+  int organisation;                                   /* its owner */
+  const char *key;                                    /* the attribute that finds a record, or NULL */
+  struct registry_attribute *attributes; size_t count;
+};
+size_t pack_registries(const struct pack *p);
+const struct registry *pack_registry(const struct pack *p, size_t i);          /* in order of code; NULL out of range */
+const struct registry *pack_find_registry(const struct pack *p, const char *code); /* NULL */
 
 /* ---- looking things up in a service ------------------------------------------------------ */
 const struct field *service_field(const struct service *s, const char *name);
@@ -222,6 +236,9 @@ int service_validate(const struct pack *p, const struct service *s, const json_t
 /* Validate data of an action likewise. */
 int action_validate(const struct pack *p, const struct action *act, const json_t *in, int32_t today, enum lang l,
                     struct arena *a, json_t **out, json_t **errors);
+/* `chapar check PACK --judge`: reads JSON lines {"service","data"} and writes one line for each, {"valid":true,"data":canonical} or
+ * {"valid":false,"errors":[…]}; a line that is none of these gives {"error":…}. For tests of engine against schema. 0 at the end of input. */
+int catalog_judge(const struct pack *p, FILE *in, FILE *out);
 /* Show a canonical value to a person: labels of choices, Jalali dates, grouped digits, names of places; arena-owned. */
 char *field_show(const struct pack *p, const struct field *f, const json_t *value, enum lang l, struct arena *a);
 /* Remove answers whose field is no longer asked (a web form after a change). In place. */
