@@ -46,11 +46,14 @@ struct http_options {
   const char *server_name; /* of the Content-Security-Policy and absolute links: base URL such as "https://khorasan.example", may be NULL */
   bool access_log;         /* JSON lines: at, method, route (pattern, not path), status, ms, bytes, agent class. No personal data */
   bool (*peer_allowed)(void *ctx, const char *address); void *peer_ctx; /* optional */
+  int queue;               /* requests that may wait for a worker, 0: 64 for each; further ones are answered 503 with Retry-After */
+  const char *trusted_proxies; /* addresses, by comma, whose X-Forwarded-For (last entry) is believed; NULL: nobody's */
 };
 
 /* Before the handler of each request: identify the caller (req->user) and judge the row. Return 0 to go on, -1 after replying. */
 typedef int (*http_authorise)(struct http_req *req, const struct http_route *route, void *ctx);
-/* Called to show an error to a person: page for browsers (Accept: text/html first), problem+json otherwise is built in. */
+/* Called to show an error to a person: page for browsers (Accept: text/html first), problem+json otherwise is built in.
+ * err->message is the detail to show, or "" when words "error.<name>.detail" shall tell it. Must reply; runs wherever the error is met. */
 typedef void (*http_error_page)(struct http_req *req, int status, const struct err *err, void *ctx);
 
 int http_server_new(const struct http_options *o, struct http_server **out, struct err *err);
@@ -98,7 +101,7 @@ void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes 
 void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag); /* body lives for ever; caching headers, 304 */
 void http_redirect(struct http_req *r, int status, const char *location);
 /* RFC 9457 problem+json (or the error page for browsers). errors: array of {"field","code","message"} or NULL; takes it.
- * title and detail come from words "error.<name>" and "error.<name>.detail" unless detail is given (in the person's language). */
+ * title and detail come from words "error.<name>.title" and "error.<name>.detail" unless detail is given (in the person's language). */
 void http_problem(struct http_req *r, const struct err *err, const char *detail, json_t *errors);
 void http_problem_code(struct http_req *r, enum err_code code, const char *detail);
 /* Weak ETag of a representation; answers true after replying 304. Sets Cache-Control as given ("private, no-cache", "no-store", …). */
