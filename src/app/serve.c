@@ -180,7 +180,7 @@ static int add_routes(struct serving *s, struct err *err) {
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
   s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:")};
-  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->fast, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
+  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
   s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};
   http_server_hooks(s->server, authorise, error_page, &s->gate);

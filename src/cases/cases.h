@@ -32,6 +32,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
 struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
+void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
 
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
