@@ -27,7 +27,7 @@ static const char *const control_text[] = {
 };
 
 struct entry { /* something sent whose answer is still to be read */
-  enum { E_PREPARE, E_STATEMENT, E_CONTROL, E_COMMIT, E_SYNC } kind;
+  enum { E_PREPARE, E_UNNAMED, E_STATEMENT, E_CONTROL, E_COMMIT, E_SYNC } kind;
   int member;
   unsigned id;
 };
@@ -97,7 +97,7 @@ static void note_error(struct pg *c, const struct entry *e, const PGresult *r) {
   enum err_code code;
   c->kind = classify(state, &code);
   c->errored = true;
-  c->error_member = e->kind == E_STATEMENT || e->kind == E_PREPARE ? e->member : -1;
+  c->error_member = e->kind <= E_STATEMENT ? e->member : -1;
   err_set(&c->error, code, "%.300s (%s)", text != NULL ? text : "", state);
   if (severity != NULL && strcmp(severity, "ERROR") != 0) mark_lost(c, text != NULL ? text : "");
 }
@@ -247,7 +247,8 @@ static int send_prepare(struct pg *c, const char *name, const struct dialect *d,
     types[i] = p->v[i].type;
     oids[i] = types[i] == 'i' || types[i] == 'n' ? OID_INT8 : types[i] == 't' ? OID_TEXT : types[i] == 'b' ? OID_BYTEA : OID_FLOAT8;
   }
-  if (st->prepared && name[0] != '\0') {
+  if (d->made) return sent(c, PQsendPrepare(c->pq, "", d->text, p->count, oids), E_UNNAMED, 0) != 0 ? pg_fail(c, err) : 0;
+  if (st->prepared) {
     if (strcmp(st->types, types) == 0) return 0;
     c->base.trouble = TROUBLE_GROUP;
     return err_set(err, ERR_INTERNAL, "SQL: a literal is always called with the same types: %.80s", d->source);

@@ -35,7 +35,7 @@ static enum err_code code_of(int rc) {
   switch (rc & 0xff) {
   case SQLITE_CONSTRAINT: return ERR_CONFLICT;
   case SQLITE_FULL: case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_NOMEM: case SQLITE_CANTOPEN: case SQLITE_READONLY:
-  case SQLITE_INTERRUPT: case SQLITE_IOERR: return ERR_UNAVAILABLE;
+  case SQLITE_INTERRUPT: case SQLITE_IOERR: case SQLITE_CORRUPT: case SQLITE_NOTADB: return ERR_UNAVAILABLE;
   case SQLITE_TOOBIG: return ERR_TOO_LARGE;
   default: return ERR_INTERNAL;
   }
@@ -104,7 +104,7 @@ static int settings(struct sq *c, struct err *err) {
   int rc = sqlite3_exec(c->db, common, NULL, NULL, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_exec(c->db, more, NULL, NULL, NULL);
   free(more);
-  return rc == SQLITE_OK ? 0 : sq_fail(c, rc, "opening", err);
+  return rc == SQLITE_OK ? 0 : sq_fail(c, rc, c->base.store->where, err);
 }
 
 static struct conn *sq_connect(struct store *s, enum conn_use use, struct err *err) {

@@ -4,10 +4,11 @@
 #   pg.sh stop DIR                     stop in good order
 #   pg.sh kill DIR                     stop at once, as after a crash (start brings it back)
 #   pg.sh url DIR                      print the URL again
+#   pg.sh new DIR                      make one more empty database in it, print its URL
 # As root the server runs as the user postgres. fsync is on. Loopback only, a free port, the socket in DIR.
 # Where no PostgreSQL is installed it prints nothing and exits 77.
 set -eu
-[ $# -ge 2 ] || { sed -n 2,8p "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n 2,9p "$0" >&2; exit 2; }
 what=$1 dir=$2
 shift 2
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -50,5 +51,10 @@ start)
 stop) as "$bin/pg_ctl" -D "$dir/data" -m fast -w stop >/dev/null ;;
 kill) as "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null ;;
 url) url ;;
+new)
+  name="t$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"
+  as "$bin/createdb" -h "$dir" -p "$(cat "$dir/port")" -U chapar -T template0 -E UTF8 --locale=C.UTF-8 "$name"
+  echo "postgresql://chapar@127.0.0.1:$(cat "$dir/port")/$name"
+  ;;
 *) exit 2 ;;
 esac
