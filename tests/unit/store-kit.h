@@ -50,6 +50,7 @@ static inline int kit_run(char *const argv[], char *out, size_t room) {
   close(fd[1]);
   FILE *f = fdopen(fd[0], "r");
   if (out != NULL && fgets(out, (int)room, f) != NULL) out[strcspn(out, "\n")] = '\0';
+  while (fgetc(f) != EOF) continue;
   fclose(f);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
