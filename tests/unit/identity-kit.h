@@ -2,29 +2,19 @@
 #ifndef CHAPAR_TEST_IDENTITY_KIT_H
 #define CHAPAR_TEST_IDENTITY_KIT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
-
 #include "identity/inner.h"
+#include "store-kit.h"
 
 struct kit {
   struct store *main, *fast;
   struct identity *identity;
   struct identity_options options;
-  char folder[64];
   pthread_mutex_t lock;
   int sent;
   char mobile[16], text[512];
 };
 
-/* NULL: SQLite. Otherwise an empty database of PostgreSQL (CHAPAR_TEST_POSTGRES=postgresql://…). */
+/* NULL: SQLite. Otherwise a database of PostgreSQL. */
 static const char *kit_postgres;
 static const unsigned char kit_secret[32] = "thirty-two bytes for the tests..";
 
@@ -45,6 +35,8 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
          store_exec(tx, err, "DELETE FROM staff_role", "") < 0 ? -1 : 0;
 }
 
+static inline void kit_pause(int ms) { kit_sleep(ms); }
+
 static inline void kit_must(int rc, const struct err *err) {
   if (rc != 0) fail_msg("%s: %s", err_name(err->code), err->message);
 }
@@ -58,11 +50,9 @@ static inline int kit_setup(void **state) {
   log_set_level(LOG_WARN);
   kit_must(language_init(&err), &err);
   pthread_mutex_init(&k->lock, NULL);
-  snprintf(k->folder, sizeof k->folder, "/tmp/chapar-test-XXXXXX");
-  assert_non_null(mkdtemp(k->folder));
   for (int s = 0; s < 2; s++) {
     struct store **store = s == 0 ? &k->main : &k->fast;
-    snprintf(where, sizeof where, "sqlite:%s/%s.db", k->folder, s == 0 ? "main" : "fast");
+    if (kit_postgres == NULL) kit_new_where(false, where, sizeof where);
     kit_must(store_open(kit_postgres != NULL ? kit_postgres : where, NULL, store, &err), &err);
     kit_must(store_migrate(*store, rooms, &err), &err);
   }
@@ -75,17 +65,10 @@ static inline int kit_setup(void **state) {
 
 static inline int kit_teardown(void **state) {
   struct kit *k = *state;
-  char path[128];
-  static const char *const files[] = {"main.db", "main.db-wal", "main.db-shm", "fast.db", "fast.db-wal", "fast.db-shm"};
   clock_set(0);
   identity_close(k->identity);
   store_close(k->main);
   store_close(k->fast);
-  for (size_t f = 0; f < BASE_COUNT(files); f++) {
-    snprintf(path, sizeof path, "%s/%s", k->folder, files[f]);
-    unlink(path);
-  }
-  rmdir(k->folder);
   pthread_mutex_destroy(&k->lock);
   free(k);
   return 0;
@@ -128,13 +111,20 @@ static inline void kit_citizen(struct kit *k, unsigned n, char token[64]) {
   kit_must(identity_otp_verify(k->identity, challenge, code, NULL, token, &expires, &err), &err);
 }
 
-/* Run the tests on SQLite, and on PostgreSQL when an empty database of it is given. */
-#define KIT_RUN(tests)                                                              \
-  do {                                                                              \
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);          \
-    kit_postgres = getenv("CHAPAR_TEST_POSTGRES");                                  \
-    if (kit_postgres != NULL) failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL); \
-    return failed;                                                                  \
+/* Run the tests on SQLite, and on PostgreSQL where there is one. */
+#define KIT_RUN(tests)                                                                \
+  do {                                                                                \
+    static char where[600];                                                           \
+    if (kit_start(NULL) != 0) return 1;                                               \
+    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);            \
+    if (kit_pg_start() == 0) {                                                        \
+      kit_new_where(true, where, sizeof where);                                       \
+      kit_postgres = where;                                                           \
+      failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);         \
+    }                                                                                 \
+    kit_pg_stop();                                                                    \
+    kit_stop(NULL);                                                                   \
+    return failed;                                                                    \
   } while (0)
 #define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 

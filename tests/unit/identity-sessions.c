@@ -47,7 +47,7 @@ static void the_cache_is_five_seconds_fresh(void **state) {
   kit_must(identity_logout(other, token, &err), &err);
   assert_int_equal(identity_session(other, token, &a, &err), 1);
   assert_int_equal(identity_session(k->identity, token, &a, &err), 0);
-  usleep((CACHE_FRESH_MS + 100) * 1000);
+  kit_pause(CACHE_FRESH_MS + 100);
   assert_int_equal(identity_session(k->identity, token, &a, &err), 1);
   identity_close(other);
 }
@@ -103,7 +103,7 @@ static void buckets_fill_again(void **state) {
   assert_false(identity_limit(k->identity, "kind", "a", 5, 1));
   assert_true(identity_limit(k->identity, "kind", "b", 5, 1));
   assert_true(identity_limit(k->identity, "other", "a", 5, 1));
-  usleep(450 * 1000);
+  kit_pause(450);
   assert_true(identity_limit(k->identity, "kind", "a", 5, 1));
   assert_true(identity_limit(k->identity, "kind", "a", 5, 1));
   assert_false(identity_limit(k->identity, "kind", "a", 0, 1));
