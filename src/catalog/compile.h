@@ -34,6 +34,8 @@ struct pack {
   struct family *families; size_t family_count;
 };
 
+/* Where a service's head stands, for mistakes between two services; by its place among those compiled. */
+struct origin { const char *file; unsigned version, valid_from, ussd, identifier; };
 struct shared_workflow { const char *name, *file; struct yaml_doc *doc; bool used; };
 
 struct compiler {
@@ -46,6 +48,7 @@ struct compiler {
   struct service *s;                  /* being compiled */
   const struct yaml_node *all_fields; /* its pages, to tell a later field from an unknown one */
   struct shared_workflow *workflows; size_t workflow_count;
+  struct origin *origins;
 };
 
 /* ---- report.c: mistakes and typed reading of nodes ------------------------------------------- */

@@ -280,16 +280,16 @@ static void read_retention(struct compiler *c, const struct yaml_node *root) {
   for (const struct yaml_node *i = list->first; i; i = i->next) {
     if (!keys(c, i, "retention row", "result years then")) continue;
     const struct yaml_node *result = want(c, i, "retention row", "result");
-    int r = word_of(c, i, "result", result_words, 0);
+    int r = word_of(c, i, "result", result_words + 1, -1) + 1;
     want(c, i, "retention row", "years");
     want(c, i, "retention row", "then");
     struct retention *row = &s->retentions[s->retention_count++];
     row->result = (enum result)r;
     row->years = (int)int_of(c, i, "years", 1, 0, 100);
     row->erase = word_of(c, i, "then", then, 0) == 1;
-    if (result && s->state_count && (r == RESULT_OPEN || !workflow_ends(s, row->result)))
+    if (result && r != RESULT_OPEN && s->state_count && !workflow_ends(s, row->result))
       fail(c, result->line, "retention for '%s', but the workflow has no such final result", result_words[r]);
-    else if (covered[r]) fail(c, i->line, "retention for '%s' stands twice", result_words[r]);
+    else if (r != RESULT_OPEN && covered[r]) fail(c, i->line, "retention for '%s' stands twice", result_words[r]);
     covered[r] = true;
   }
   for (int r = RESULT_APPROVED; r <= RESULT_CLOSED; r++)

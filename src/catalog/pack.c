@@ -84,30 +84,11 @@ static int by_code(const void *a, const void *b) {
   return order ? order : (x->version > y->version) - (x->version < y->version);
 }
 
-static void service_file(struct compiler *c, const struct service *s) {
-  char *file = base_printf(s->version == 1 ? "services/%s.yaml" : "services/%s-v%d.yaml", s->code, s->version);
-  c->file = keep(c, file);
-  free(file);
-}
-
-static void check_apart(struct compiler *c, const struct service *x, const struct service *y) {
-  service_file(c, y);
-  bool same = strcmp(x->code, y->code) == 0;
-  if (same && x->version == y->version) fail(c, 1, "service '%s' version %d stands in two files", y->code, y->version);
-  if (same && x->version < y->version && x->valid_from >= y->valid_from)
-    fail(c, 1, "version %d of '%s' begins no later than version %d: give it a later valid_from", y->version, y->code, x->version);
-  if (!same && x->ussd_code && y->ussd_code && strcmp(x->ussd_code, y->ussd_code) == 0)
-    fail(c, 1, "ussd '%s' belongs to service '%s' already: choose other digits", y->ussd_code, x->code);
-  if (!same && x->identifier && y->identifier && x->identifier[0] && strcmp(x->identifier, y->identifier) == 0)
-    fail(c, 1, "identifier '%s' belongs to service '%s' already", y->identifier, x->code);
-}
-
 static void make_families(struct compiler *c) {
   struct pack *p = c->p;
   if (p->service_count) qsort(p->services, p->service_count, sizeof *p->services, by_code);
   p->families = keep_alloc(c, p->service_count * sizeof *p->families);
   for (size_t i = 0; i < p->service_count; i++) {
-    for (size_t k = 0; k < i; k++) check_apart(c, p->services[k], p->services[i]);
     struct family *last = p->family_count ? &p->families[p->family_count - 1] : NULL;
     if (last && strcmp(p->services[last->first]->code, p->services[i]->code) == 0) last->count++;
     else p->families[p->family_count++] = (struct family){i, 1};

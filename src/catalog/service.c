@@ -338,6 +338,39 @@ static struct service *compile_one(struct compiler *c, const struct yaml_node *r
   return s;
 }
 
+static unsigned line_of(const struct yaml_node *map, const char *key) {
+  const struct yaml_node *n = yaml_get(map, key);
+  return n ? n->line : map->line;
+}
+
+static void check_apart(struct compiler *c, size_t before, size_t now) {
+  const struct service *x = c->p->services[before], *y = c->p->services[now];
+  const struct origin *at = &c->origins[now];
+  bool same = strcmp(x->code, y->code) == 0;
+  if (same && x->version == y->version) fail(c, at->version, "service '%s' version %d stands in %s already", y->code, y->version, c->origins[before].file);
+  if (!same && x->ussd_code && y->ussd_code && strcmp(x->ussd_code, y->ussd_code) == 0)
+    fail(c, at->ussd, "ussd '%s' belongs to service '%s' already: choose other digits", y->ussd_code, x->code);
+  if (!same && x->identifier && y->identifier && x->identifier[0] && strcmp(x->identifier, y->identifier) == 0)
+    fail(c, at->identifier, "identifier '%s' belongs to service '%s' already", y->identifier, x->code);
+  if (!same || x->version == y->version) return;
+  const struct service *older = x->version < y->version ? x : y, *newer = older == x ? y : x;
+  if (older->valid_from < newer->valid_from) return;
+  at = newer == x ? &c->origins[before] : at;
+  c->file = at->file;
+  fail(c, at->valid_from, "version %d of '%s' begins no later than version %d: give it a later valid_from", newer->version, newer->code, older->version);
+  c->file = c->origins[now].file;
+}
+
+static void add_service(struct compiler *c, struct service *s, const struct yaml_node *root) {
+  struct pack *p = c->p;
+  if (!s || !s->code || !s->code[0]) return;
+  const struct yaml_node *identity = yaml_get(root, "identity");
+  c->origins[p->service_count] = (struct origin){c->file, line_of(root, "version"), line_of(root, "valid_from"), line_of(root, "ussd"),
+                                                 identity ? line_of(identity, "identifier") : root->line};
+  p->services[p->service_count++] = s;
+  for (size_t i = 0; i + 1 < p->service_count; i++) check_apart(c, i, p->service_count - 1);
+}
+
 static void load_workflows(struct compiler *c) {
   const char **names;
   c->file = "workflows";
@@ -362,6 +395,7 @@ void compile_services(struct compiler *c) {
   size_t n = source_list(c, "services", ".yaml", &names);
   if (!n) warn(c, 0, "the pack has no services yet");
   c->p->services = keep_alloc(c, n * sizeof *c->p->services);
+  c->origins = base_alloc((n + 1) * sizeof *c->origins);
   for (size_t i = 0; i < n; i++) {
     char *file = base_printf("services/%s", names[i]), *base = base_strdup(names[i]);
     base[strlen(base) - 5] = 0;
@@ -370,12 +404,13 @@ void compile_services(struct compiler *c) {
     unsigned before = c->errors;
     struct service *s = doc ? compile_one(c, yaml_root(doc), base) : NULL;
     if (s && c->errors == before) compile_examples(c, yaml_root(doc));
-    if (s && s->code && s->code[0]) c->p->services[c->p->service_count++] = s;
+    if (doc) add_service(c, s, yaml_root(doc));
     yaml_doc_free(doc);
     free(file);
     free(base);
   }
   c->s = NULL;
+  free(c->origins);
   for (size_t i = 0; i < c->workflow_count; i++) {
     c->file = c->workflows[i].file;
     if (!c->workflows[i].used) warn(c, 1, "no service uses this workflow");

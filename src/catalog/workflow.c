@@ -150,9 +150,7 @@ static void read_state(struct compiler *c, const struct yaml_node *n, struct sta
   s->legal = (int)int_of(c, n, "legal", -1, 0, 1000);
   s->citizen = bool_of(c, n, "citizen", false);
   s->escalate_role = word_of(c, n, "escalate", role_words, -1);
-  int final = word_of(c, n, "final", result_words, 0);
-  if (yaml_get(n, "final") && final == RESULT_OPEN) fail(c, n->line, "final is one of approved, rejected, withdrawn, closed");
-  s->result = (enum result)final;
+  s->result = (enum result)(word_of(c, n, "final", result_words + 1, -1) + 1);
   read_actions(c, n, s);
 }
 
