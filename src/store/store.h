@@ -10,8 +10,11 @@
  * Lives: work functions run inside a transaction on the store's writer (SQLite: one thread; PostgreSQL: a few
  * connections), many in one COMMIT. A work function must be pure but for the store: it may be run again (after a full
  * disk, a serialisation failure, another member's error), so it sets its outputs anew each time and touches nothing else.
- * `done` is called once, after COMMIT is durable or the work is refused for good, on the writer's thread: it must only
- * hand over (wake a connection), never block.
+ * `done` is called once, after COMMIT is durable or the work is refused for good, on a writer's thread (with PostgreSQL
+ * several at once): it must only hand over (wake a connection), never block.
+ *
+ * Isolation: SQLite is serial; PostgreSQL is REPEATABLE READ, so what was read and then written is never lost to another
+ * writer (the work is run again), but rules over several rows need a row of their own to meet on.
  */
 #ifndef CHAPAR_STORE_H
 #define CHAPAR_STORE_H
@@ -47,6 +50,9 @@ int store_migrate(struct store *s, const char *const *rooms, struct err *err);
  * types: one letter per parameter: 'i' int64_t · 't' const char * (NULL is SQL NULL) · 'b' const void *, size_t · 'd' double.
  * All prepared and cached per connection by the address of the literal (so literals must have static storage). */
 int store_exec(struct store_tx *tx, struct err *err, const char *sql, const char *types, ...);  /* rows changed, -1 on error */
+/* A failed statement fails its member: every later statement answers the same error, and the work is undone even if it answers 0.
+ * Errors: ERR_CONFLICT for a broken key or constraint, ERR_INVALID for text that is not UTF-8, ERR_TOO_LARGE, ERR_UNAVAILABLE, else
+ * ERR_INTERNAL. A read may only SELECT. Types are the same at every call of one literal. */
 /* Like store_exec, but the count is not wanted: PostgreSQL pipelines it; an error may surface in a later call or at the end. */
 int store_put(struct store_tx *tx, struct err *err, const char *sql, const char *types, ...);   /* 0, -1 */
 
@@ -93,7 +99,8 @@ int store_lease_check(struct store_tx *tx, const char *name, const char *owner, 
 /* SQLite: a consistent copy into a new file while serving (backup API). PostgreSQL: ERR_UNSUPPORTED (use store_dump). */
 int store_backup(struct store *s, const char *file, struct err *err);
 /* Both engines: every row of every table as text lines through `sink`, from one snapshot; load is the inverse into an empty,
- * migrated store of either engine. Format: "T table col:type…\n" then "R base64|…\n" lines, end line "E rows sha256". */
+ * migrated store of either engine, all or nothing. Format: "T table col:type…\n" (types text, bigint, blob), then lines
+ * "R value|…\n" (decimal digits, base64, "-" for NULL), end line "E rows sha256". Leases are left out; schema_version is compared. */
 int store_dump(struct store *s, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
 int store_load(struct store *s, int (*source)(void *ctx, void *p, size_t room, size_t *n), void *ctx, struct err *err);
 
@@ -102,7 +109,7 @@ void store_stats(struct store *s, struct store_stats *out);
 int store_ping(struct store *s, struct err *err);        /* for /health: a read and the writer's pulse */
 
 /* ---- scripted driver for unit tests ---------------------------------------------------
- * "scripted:" + lines: `SQL-prefix => rows` where rows are `a|b;c|d`, `! error-name` or `# changed`. Each expected statement is met
+ * "scripted:" + lines: `SQL-prefix => rows` where rows are `a|b;c|d` (\N: NULL), `! error-name` or `# changed`. Each expected statement is met
  * in order; an unexpected one fails with ERR_INTERNAL naming it; store_close logs what was never asked. */
 
 #endif

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-static char kit_dir[128], kit_pg[512];
+__attribute__((unused)) static char kit_dir[128], kit_pg[512];
 
 #define must(call)                                                                      \
   do {                                                                                  \
@@ -33,7 +33,7 @@ static char kit_dir[128], kit_pg[512];
     if (e_.code != (expected)) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message); \
   } while (0)
 
-static void kit_sleep(int ms) { nanosleep(&(struct timespec){ms / 1000, (ms % 1000) * 1000000L}, NULL); }
+static inline void kit_sleep(int ms) { nanosleep(&(struct timespec){ms / 1000, (ms % 1000) * 1000000L}, NULL); }
 
 /* Run a program, its first line of output into out; its exit status. */
 static inline int kit_run(char *const argv[], char *out, size_t room) {
