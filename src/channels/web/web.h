@@ -2,7 +2,7 @@
  * web: pages for citizens and a plain desk for staff, under every path that is not /api/v1, /ussd, /ledger/… or /demo/….
  * Layer 6: translates, never decides. All HTML is in templates/, all words in locale/words-web.csv. No page needs a script.
  *
- * Cookies: "session" ("__Host-session" when secure), HttpOnly, holds the session's token; "visitor" ("__Host-visitor" when secure),
+ * Cookies: "session" ("__Host-session" when secure), HttpOnly, holds the session's token; "visitor", HttpOnly,
  * random, keeps drafts of people who have not signed in and binds their form tokens (identity_anonymous_token); "lang".
  * The authorise hook reads the session, sets http_user(struct actor) and, on HTTP_TOKEN rows, checks the form field "form_token".
  */
@@ -29,8 +29,7 @@ struct web_context {
 int web_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 /* The error hook (http_error_page); ctx is the same struct web_context. Always replies. */
 void web_error_page(struct http_req *r, int status, const struct err *err, void *ctx);
-/* Names of the cookies for the authorise hook. */
+/* Name of the session's cookie, for the authorise hook. */
 const char *web_session_cookie(const struct web_context *ctx);
-const char *web_visitor_cookie(const struct web_context *ctx);
 
 #endif

@@ -1,0 +1,80 @@
+/* Shared by the files of this room alone. */
+#ifndef CHAPAR_WEB_INSIDE_H
+#define CHAPAR_WEB_INSIDE_H
+
+#include "channels/web/web.h"
+
+#define FORM_BODY (64 * 1024)
+#define FILES_BODY (21 * 1024 * 1024)
+
+struct web_context *web_of(const struct http_req *r);
+const struct actor *web_actor(const struct http_req *r); /* never NULL */
+const char *say(const struct http_req *r, const char *key); /* words "web.<key>" */
+const struct pack *web_pack(const struct http_req *r);
+
+/* ---- pages ---- */
+/* What every page knows; `form` makes the visitor's cookie so that a form token can be given. */
+json_t *page_new(struct web_context *c, struct http_req *r, const char *title, bool form);
+/* Render templates/web/<name>; takes the context. */
+void page_reply(struct web_context *c, struct http_req *r, int status, const char *name, json_t *page);
+void put(json_t *o, const char *key, const char *value);       /* "" and NULL become null: a false section */
+void put_flag(json_t *o, const char *key, bool value);
+void put_list(json_t *o, const char *key, json_t *list);        /* takes list; has_<key> tells whether it has items */
+void put_number(struct http_req *r, json_t *o, const char *key, int64_t n); /* in the reader's digits */
+void crumb(json_t *page, const char *href, const char *text);
+void fault(json_t *page, const char *href, const char *text);   /* one line of the error summary */
+void web_error(struct http_req *r, const struct err *err);
+void not_found(struct http_req *r);
+
+/* ---- showing ---- */
+const char *local(struct http_req *r, const char *digits);
+const char *show_time(struct http_req *r, const char *rfc3339); /* with hour and minute */
+const char *show_time_day(struct http_req *r, const char *rfc3339);
+const char *show_iso_day(struct http_req *r, const char *iso);
+const char *show_code(struct http_req *r, const char *tracking); /* in groups of four */
+json_t *qr_json(const char *text);                              /* {"size","path"} for an SVG, NULL when it cannot be */
+const char *web_address(struct http_req *r, const char *path);  /* absolute */
+const char *safe_next(const char *path);                        /* a path of our own, or NULL */
+const char *url_quote(struct http_req *r, const char *text);
+const char *service_owner_name(const struct pack *p, const struct service *s, enum lang l);
+const struct service *find_service(struct http_req *r);         /* of the path; NULL after replying 404 */
+
+/* ---- who, without and with a session ---- */
+const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
+const char *draft_owner(struct http_req *r);                    /* NULL when there is no cookie yet */
+void drafts_move(struct http_req *r, const struct actor *to);   /* from the visitor to who has signed in */
+/* Drafts that can be resumed: [{"href","title","saved"}] */
+json_t *drafts_json(struct http_req *r);
+void to_signin(struct http_req *r, bool staff);                 /* redirect there and back to this page */
+
+/* ---- fields ---- */
+struct shown_field {
+  const struct field *field;
+  const json_t *value;      /* canonical answer, or NULL */
+  const char *raw;          /* what was typed and refused, or NULL */
+  const char *error;        /* or NULL */
+  const json_t *data;       /* answers so far */
+  const json_t *files;      /* {"id":{"name"}} of documents */
+  const char *find;         /* first letters of long lists, or NULL */
+};
+json_t *field_json(struct http_req *r, const struct shown_field *k);
+/* Options of organisations by first letters; *all: how many there were. */
+json_t *organisation_options(struct http_req *r, int kind, const char *find, const char *chosen, size_t *all);
+/* What was sent for a field as JSON for field_check (new reference or NULL); documents are stored on the way. `kept`: ids that stay.
+ * -1 with *message when a file is refused. */
+int field_take(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t **out, const char **message);
+const char *field_raw(struct http_req *r, const struct field *f); /* first value sent, arena-owned */
+size_t field_most_files(const struct field *f);
+
+/* ---- search ---- */
+void search_build(struct web_context *c);
+/* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
+size_t search_services(struct http_req *r, const char *q, const struct service **out, size_t most, const char **corrected);
+int certificates_build(struct web_context *c, struct err *err);
+
+extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
+  web_mine_rows[], web_desk_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
+  web_desk_count;
+
+#endif

@@ -1,0 +1,212 @@
+#include "channels/web/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct web_context *web_of(const struct http_req *r) { return http_ctx(r); }
+
+const struct actor *web_actor(const struct http_req *r) {
+  static const struct actor nobody = {.kind = ACTOR_NOBODY};
+  const struct actor *who = http_user(r);
+  return who ? who : &nobody;
+}
+
+const struct pack *web_pack(const struct http_req *r) { return cases_pack(web_of(r)->cases); }
+
+const char *say(const struct http_req *r, const char *key) {
+  char full[96];
+  snprintf(full, sizeof full, "web.%s", key);
+  return word(http_lang(r), full);
+}
+
+const char *web_session_cookie(const struct web_context *ctx) { return ctx->secure ? "__Host-session" : "session"; }
+
+/* ---- small things for contexts ---- */
+
+void put(json_t *o, const char *key, const char *value) { json_put(o, key, value && value[0] ? value : NULL); }
+
+void put_flag(json_t *o, const char *key, bool value) { json_object_set_new(o, key, json_boolean(value)); }
+
+void put_list(json_t *o, const char *key, json_t *list) {
+  char has[64];
+  snprintf(has, sizeof has, "has_%s", key);
+  put_flag(o, has, json_array_size(list) > 0);
+  json_object_set_new(o, key, list);
+}
+
+void put_number(struct http_req *r, json_t *o, const char *key, int64_t n) { put(o, key, number_format(http_arena(r), http_lang(r), n)); }
+
+void crumb(json_t *page, const char *href, const char *text) {
+  json_t *list = json_object_get(page, "crumbs"), *one = json_object();
+  if (!list) {
+    list = json_array();
+    json_object_set_new(page, "crumbs", list);
+    put_flag(page, "has_crumbs", true);
+  }
+  put(one, "href", href);
+  put(one, "text", text);
+  json_array_append_new(list, one);
+}
+
+void fault(json_t *page, const char *href, const char *text) {
+  json_t *list = json_object_get(page, "faults"), *one = json_object();
+  if (!json_is_array(list)) {
+    list = json_array();
+    json_object_set_new(page, "faults", list);
+    put_flag(page, "has_faults", true);
+  }
+  put(one, "href", href);
+  put(one, "text", text);
+  json_array_append_new(list, one);
+}
+
+void web_error(struct http_req *r, const struct err *err) { http_problem(r, err, NULL, NULL); }
+
+void not_found(struct http_req *r) { http_problem_code(r, ERR_NOT_FOUND, NULL); }
+
+/* ---- the visitor ---- */
+
+const char *web_visitor(struct http_req *r) {
+  const char *v = http_cookie(r, "visitor");
+  return v && strlen(v) == 32 && strspn(v, "0123456789abcdef") == 32 ? v : NULL;
+}
+
+const char *draft_owner(struct http_req *r) {
+  const struct actor *who = web_actor(r);
+  if (who->kind == ACTOR_CITIZEN) return who->pair;
+  if (who->kind == ACTOR_STAFF) return who->person;
+  const char *v = web_visitor(r);
+  return v ? arena_printf(http_arena(r), "v:%s", v) : NULL;
+}
+
+static void put_token(struct web_context *c, struct http_req *r, json_t *page) {
+  const struct actor *who = web_actor(r);
+  char token[48], made[33];
+  if (who->kind != ACTOR_NOBODY) {
+    put(page, "form_token", who->form_token);
+    return;
+  }
+  const char *v = web_visitor(r);
+  if (!v) {
+    unsigned char raw[16];
+    random_bytes(raw, sizeof raw);
+    hex_encode(raw, sizeof raw, made);
+    http_reply_cookie(r, "visitor", made, 30 * 86400, true);
+    v = made;
+  }
+  identity_anonymous_token(c->identity, v, token);
+  put(page, "form_token", token);
+}
+
+/* ---- pages ---- */
+
+static const char *asset_link(struct http_req *r, const char *name) {
+  const struct embedded *e = embedded_find(name);
+  return arena_printf(http_arena(r), "/%s?v=%.10s", name, e ? e->sha256 : "0");
+}
+
+/* The same address in the other language: every query member but lang. */
+static const char *other_language(struct http_req *r) {
+  struct buf b;
+  buf_init(&b, 4096);
+  bool get = strcmp(http_method(r), "POST") != 0;
+  buf_addf(&b, "%s?", http_raw_path(r));
+  for (const char *q = get ? http_raw_query(r) : ""; *q;) {
+    size_t n = strcspn(q, "&");
+    if (n && !base_starts(q, "lang=")) {
+      buf_add(&b, q, n);
+      buf_addc(&b, '&');
+    }
+    q += n + (q[n] == '&');
+  }
+  buf_addf(&b, "lang=%s", http_lang(r) == LANG_FA ? "en" : "fa");
+  const char *out = arena_strdup(http_arena(r), buf_overflowed(&b) ? "/" : buf_str(&b));
+  buf_free(&b);
+  return out;
+}
+
+json_t *page_new(struct web_context *c, struct http_req *r, const char *title, bool form) {
+  enum lang l = http_lang(r);
+  const struct pack *p = cases_pack(c->cases);
+  const struct actor *who = web_actor(r);
+  json_t *page = json_object(), *words = json_object_get(words_all(l), "web");
+  const char *chosen = http_query(r, "lang");
+  if (chosen && (strcmp(chosen, "fa") == 0 || strcmp(chosen, "en") == 0)) http_reply_cookie(r, "lang", chosen, 365 * 86400, true);
+  if (words) json_object_set(page, "t", words);
+  put(page, "lang", lang_code(l));
+  put(page, "dir", l == LANG_FA ? "rtl" : "ltr");
+  put(page, "other_lang", l == LANG_FA ? "en" : "fa");
+  put(page, "other_href", other_language(r));
+  put(page, "site", pack_name(p, l));
+  put(page, "ussd_code", pack_ussd_code(p));
+  put(page, "title", title);
+  put(page, "css", asset_link(r, "assets/site.css"));
+  put(page, "js", asset_link(r, "assets/site.js"));
+  put_flag(page, "demo", c->demo);
+  put_flag(page, "citizen", who->kind == ACTOR_CITIZEN);
+  put_flag(page, "staff", who->kind == ACTOR_STAFF);
+  put_flag(page, "signed_in", who->kind != ACTOR_NOBODY);
+  put(page, "user_name", who->name);
+  put_flag(page, "has_crumbs", false);
+  put_flag(page, "has_faults", false);
+  put(page, "form_token", NULL);
+  if (form || who->kind != ACTOR_NOBODY) put_token(c, r, page);
+  return page;
+}
+
+void page_reply(struct web_context *c, struct http_req *r, int status, const char *name, json_t *page) {
+  struct buf b;
+  struct err err;
+  char full[64];
+  buf_init(&b, 4 * 1024 * 1024);
+  snprintf(full, sizeof full, "web/%s", name);
+  int rc = template_render(c->templates, full, page, &b, &err);
+  json_decref(page);
+  if (rc || buf_overflowed(&b)) {
+    log_write(LOG_ERROR, "web", "%s: %s", full, rc ? err.message : "too long");
+    buf_free(&b);
+    http_reply(r, 500, "text/plain; charset=utf-8", "500\n", 4);
+    return;
+  }
+  http_reply_header(r, "Content-Language", lang_code(http_lang(r)));
+  size_t n = b.len;
+  http_reply_take(r, status, "text/html; charset=utf-8", buf_take(&b), n);
+}
+
+void to_signin(struct http_req *r, bool staff) {
+  const char *q = http_raw_query(r);
+  const char *here = arena_printf(http_arena(r), "%s%s%s", http_raw_path(r), q[0] ? "?" : "", q);
+  const char *to = arena_printf(http_arena(r), "%s?next=%s", staff ? "/staff" : "/signin", url_quote(r, here ? here : "/"));
+  http_redirect(r, 303, to ? to : "/signin");
+}
+
+void web_error_page(struct http_req *r, int status, const struct err *err, void *ctx) {
+  struct web_context *c = ctx;
+  enum lang l = http_lang(r);
+  char key[96];
+  bool get = strcmp(http_method(r), "POST") != 0;
+  if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk"));
+  snprintf(key, sizeof key, "error.%s.title", err_name(err->code));
+  const char *title = word_known(key) ? word(l, key) : word(l, "error.internal.title");
+  json_t *page = page_new(c, r, title, false);
+  snprintf(key, sizeof key, "error.%s.detail", err_name(err->code));
+  put(page, "detail", err->message[0] ? err->message : word(l, key));
+  put(page, "status", local(r, arena_printf(http_arena(r), "%d", status)));
+  put_flag(page, "is_missing", status == 404);
+  put_flag(page, "is_forbidden", status == 403 || status == 401);
+  put_flag(page, "is_again", status == 429 || status >= 500);
+  page_reply(c, r, status, "error", page);
+}
+
+/* ---- all rows ---- */
+
+int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
+  const struct { const struct http_route *rows; size_t n; } tables[] = {
+    {web_static_rows, web_static_count}, {web_catalogue_rows, web_catalogue_count}, {web_form_rows, web_form_count},
+    {web_signin_rows, web_signin_count}, {web_case_rows, web_case_count}, {web_act_rows, web_act_count},
+    {web_mine_rows, web_mine_count}, {web_desk_rows, web_desk_count}};
+  for (size_t i = 0; i < BASE_COUNT(tables); i++)
+    if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
+  search_build(ctx);
+  return certificates_build(ctx, err);
+}
