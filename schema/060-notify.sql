@@ -1,11 +1,11 @@
--- Messages to people. state: queued, sending, sent, shown (no gateway is set), failed, unclear. urgent: a one-time code, whose text is
+-- Messages to people. state: queued, sending, sent, shown (no gateway is set), failed, unclear. urgent: a one-time code, whose body is
 -- wiped once it has left.
 CREATE TABLE notify_message (
   key @id NOT NULL,
   recipient TEXT NOT NULL,
   channel TEXT NOT NULL,
   lang TEXT NOT NULL,
-  text TEXT NOT NULL,
+  body TEXT NOT NULL,
   urgent BIGINT NOT NULL,
   created_at @time NOT NULL,
   next_at @time NOT NULL,

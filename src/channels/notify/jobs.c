@@ -55,7 +55,7 @@ static void gateway_report(struct notify *n, enum channel c, bool trouble) {
 static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool urgent, struct err *err) {
   int64_t now = store_time(tx), most = CLAIM_MOST - b->count;
   struct store_rows *r = store_select(tx, err,
-    "SELECT key, recipient, lang, text, tries FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
+    "SELECT key, recipient, lang, body, tries FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
     " AND expires_at > ?3 ORDER BY next_at LIMIT ?4 @claim", "tiii", channel_texts[c], (int64_t)urgent, now, most);
   if (r == NULL) return -1;
   int rc, first = b->count;
@@ -114,7 +114,7 @@ static int settle_one(struct store_tx *tx, const struct message *m, struct err *
       m->key, next_try(m, now), m->error, now);
   const char *state = m->fate == FATE_SENT ? "sent" : m->fate == FATE_UNCLEAR ? "unclear" : "failed";
   return store_put(tx, err,
-    "UPDATE notify_message SET state = ?2, text = ?3, error = ?4, changed_at = ?5 WHERE key = ?1 AND state = 'sending'", "tttti",
+    "UPDATE notify_message SET state = ?2, body = ?3, error = ?4, changed_at = ?5 WHERE key = ?1 AND state = 'sending'", "tttti",
     m->key, state, m->urgent ? "" : m->text, m->error, now);
 }
 
@@ -159,13 +159,13 @@ static int tidy_work(struct store_tx *tx, void *arg, struct err *err) {
   for (int c = 0; c < CHANNELS && expired >= 0; c++) {
     if (!t->notify->gateways[c].set) continue; /* what is only shown does not age */
     int changed = store_exec(tx, err,
-      "UPDATE notify_message SET state = 'failed', changed_at = ?1, text = CASE WHEN urgent = 1 THEN '' ELSE text END, error = CASE WHEN"
+      "UPDATE notify_message SET state = 'failed', changed_at = ?1, body = CASE WHEN urgent = 1 THEN '' ELSE body END, error = CASE WHEN"
       " error = '' THEN 'too old to be sent' ELSE error END WHERE state = 'queued' AND channel = ?2 AND expires_at <= ?1", "it", now,
       channel_texts[c]);
     expired = changed < 0 ? -1 : expired + changed;
   }
   int stuck = expired < 0 ? -1 : store_exec(tx, err,
-    "UPDATE notify_message SET state = 'unclear', changed_at = ?1, text = CASE WHEN urgent = 1 THEN '' ELSE text END,"
+    "UPDATE notify_message SET state = 'unclear', changed_at = ?1, body = CASE WHEN urgent = 1 THEN '' ELSE body END,"
     " error = 'the process ended while it was sent' WHERE state = 'sending' AND changed_at <= ?2", "ii", now, now - STUCK_MS);
   t->expired = expired;
   t->stuck = stuck;

@@ -61,7 +61,7 @@ void notify_close(struct notify *n) {
 static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *text, bool urgent,
                   int64_t at, struct err *err) {
   return store_put(tx, err,
-    "INSERT INTO notify_message (key, recipient, channel, lang, text, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)"
+    "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '') ON CONFLICT (key) DO NOTHING",
     "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, at + (urgent ? URGENT_LIFE_MS : LIFE_MS));
 }
@@ -131,7 +131,7 @@ int notify_send_now(struct notify *n, const char *mobile, const char *text, stru
 
 /* ---- showing ------------------------------------------------------------------------------- */
 
-struct listing { int64_t limit; json_t *list, *seen; /* keys already listed */ };
+struct listing { int64_t limit; json_t *list, *seen; size_t pending; /* keys and number of those not yet durable */ };
 
 static void list_one(json_t *list, const char *to, const char *channel, const char *text, int64_t at) {
   char when[32];
@@ -146,8 +146,9 @@ static void list_one(json_t *list, const char *to, const char *channel, const ch
 
 static int outbox_work(struct store_tx *tx, void *arg, struct err *err) {
   struct listing *l = arg;
+  while (json_array_size(l->list) > l->pending) json_array_remove(l->list, json_array_size(l->list) - 1);
   struct store_rows *r = store_select(tx, err,
-    "SELECT key, recipient, channel, text, created_at FROM notify_message ORDER BY created_at DESC LIMIT ?1", "i", l->limit);
+    "SELECT key, recipient, channel, body, created_at FROM notify_message ORDER BY created_at DESC LIMIT ?1", "i", l->limit);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1 && json_array_size(l->list) < (size_t)l->limit)
@@ -160,7 +161,7 @@ static int outbox_work(struct store_tx *tx, void *arg, struct err *err) {
 static int64_t bounded(int limit) { return limit <= 0 ? 50 : limit > 200 ? 200 : limit; }
 
 int notify_outbox(struct notify *n, int limit, json_t **out, struct err *err) {
-  struct listing l = {bounded(limit), json_array(), json_object()};
+  struct listing l = {bounded(limit), json_array(), json_object(), 0};
   struct pending *p;
   /* First what is on its way into the store: read the other way round, a message could be in neither. */
   pthread_mutex_lock(&n->lock);
@@ -170,6 +171,7 @@ int notify_outbox(struct notify *n, int limit, json_t **out, struct err *err) {
     json_object_set_new(l.seen, p->key, json_true());
   }
   pthread_mutex_unlock(&n->lock);
+  l.pending = json_array_size(l.list);
   int rc = store_read(n->store, outbox_work, &l, err);
   json_decref(l.seen);
   if (rc == 0) *out = l.list;
@@ -217,7 +219,7 @@ static int failures_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 int notify_failures(struct notify *n, int limit, json_t **out, struct err *err) {
-  struct listing l = {bounded(limit), json_array(), NULL};
+  struct listing l = {.limit = bounded(limit), .list = json_array()};
   if (store_read(n->store, failures_work, &l, err) != 0) {
     json_decref(l.list);
     return -1;
