@@ -1,0 +1,72 @@
+-- The ledger. ledger_log: the names it has had (a declared new log is a new generation over the same tree). ledger_pending: leaves without a
+-- place. ledger_head.kept: 0 may be forgotten after ten minutes; bits: 1 first in its minute, 2 time-stamped, 4 co-signed.
+CREATE TABLE ledger_log (
+  generation BIGINT NOT NULL,
+  origin TEXT NOT NULL,
+  key TEXT NOT NULL,
+  begun_at @time NOT NULL,
+  first_size BIGINT NOT NULL,
+  why TEXT NOT NULL,
+  PRIMARY KEY (generation)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_pending (
+  at @time NOT NULL,
+  leaf_hash @blob NOT NULL,
+  header TEXT NOT NULL,
+  digest @blob NOT NULL,
+  PRIMARY KEY (at, leaf_hash)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_leaf (
+  idx BIGINT NOT NULL,
+  leaf_hash @blob NOT NULL,
+  header TEXT NOT NULL,
+  digest @blob NOT NULL,
+  PRIMARY KEY (idx)
+) WITHOUT ROWID;
+
+CREATE INDEX ledger_leaf_hash ON ledger_leaf (leaf_hash);
+
+CREATE TABLE ledger_tile (
+  level BIGINT NOT NULL,
+  n BIGINT NOT NULL,
+  hashes @blob NOT NULL,
+  PRIMARY KEY (level, n)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_state (
+  name TEXT NOT NULL,
+  size BIGINT NOT NULL,
+  root @blob NOT NULL,
+  PRIMARY KEY (name)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_head (
+  generation BIGINT NOT NULL,
+  tree_size BIGINT NOT NULL,
+  at @time NOT NULL,
+  root @blob NOT NULL,
+  checkpoint TEXT NOT NULL,
+  kept BIGINT NOT NULL,
+  PRIMARY KEY (generation, tree_size)
+) WITHOUT ROWID;
+
+CREATE INDEX ledger_head_spare ON ledger_head (kept, at);
+
+CREATE TABLE ledger_stamp (
+  generation BIGINT NOT NULL,
+  tree_size BIGINT NOT NULL,
+  at @time NOT NULL,
+  token @blob NOT NULL,
+  PRIMARY KEY (generation, tree_size)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger_cosignature (
+  generation BIGINT NOT NULL,
+  tree_size BIGINT NOT NULL,
+  witness TEXT NOT NULL,
+  at @time NOT NULL,
+  line TEXT NOT NULL,
+  PRIMARY KEY (generation, tree_size, witness)
+) WITHOUT ROWID;
