@@ -132,10 +132,13 @@ struct http_call {
   size_t most;                     /* most bytes of answer kept (0: 1 MiB); more is an error */
 };
 struct http_answer { int status; char *body; size_t size; char *media_type; };
-/* Waits for the answer (from a worker or job thread). Redirects are never followed; http and https only. */
+/* Waits for the answer (from a worker or job thread). Redirects are never followed; http and https only.
+ * ERR_INVALID: the call cannot be made as it is; ERR_UNAVAILABLE: nothing was sent (no address, no connection);
+ * ERR_OUTCOME_UNKNOWN: it was sent, wholly or in part, and no whole answer came (time-out, lost connection, answer beyond `most`). */
 int http_client_call(struct http_client *c, const struct http_call *call, struct http_answer *out, struct err *err);
 void http_answer_free(struct http_answer *a);
-/* Mail through SMTP (libcurl): url "smtp://host:port". text is the body in UTF-8. */
+/* Mail through SMTP (libcurl): url "smtp://host:port". text is the body in UTF-8. Errors as above; ERR_INVALID also when the server
+ * refused the letter (4xx or 5xx). */
 int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text, struct err *err);
 
 #endif

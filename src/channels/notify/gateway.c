@@ -30,11 +30,12 @@ static void excerpt(const struct http_answer *a, char out[64]) {
   out[n] = '\0';
 }
 
-/* Nothing left for certain: try again. Otherwise nobody knows: never again. Either way the gateway is in trouble. */
+/* Nothing left for certain: try again. Otherwise nobody knows: never again. True when the gateway itself is in trouble. */
 static bool no_answer(struct message *m, const struct err *why) {
-  m->fate = why->code == ERR_UNAVAILABLE ? FATE_AGAIN : FATE_UNCLEAR;
-  snprintf(m->error, sizeof m->error, "%s: %.120s", m->fate == FATE_AGAIN ? "not reached" : "no answer", why->message);
-  return true;
+  bool refused = why->code == ERR_INVALID, unreached = why->code == ERR_UNAVAILABLE;
+  m->fate = refused || unreached ? FATE_AGAIN : FATE_UNCLEAR;
+  snprintf(m->error, sizeof m->error, "%s: %.120s", refused ? "refused" : unreached ? "not reached" : "no answer", why->message);
+  return !refused;
 }
 
 static bool send_sms(struct notify *n, struct message *m) {
