@@ -237,7 +237,8 @@ int service_validate(const struct pack *p, const struct service *s, const json_t
 int action_validate(const struct pack *p, const struct action *act, const json_t *in, int32_t today, enum lang l,
                     struct arena *a, json_t **out, json_t **errors);
 /* `chapar check PACK --judge`: reads JSON lines {"service","data"} and writes one line for each, {"valid":true,"data":canonical} or
- * {"valid":false,"errors":[…]}; a line that is none of these gives {"error":…}. For tests of engine against schema. 0 at the end of input. */
+ * {"valid":false,"errors":[…]}; a line that is none of these gives {"error":…}. The line {"schemas":true} gives
+ * {"schemas":{code: form_schema}} of the services in effect. For tests of engine against schema. 0 at the end of input. */
 int catalog_judge(const struct pack *p, FILE *in, FILE *out);
 /* Show a canonical value to a person: labels of choices, Jalali dates, grouped digits, names of places; arena-owned. */
 char *field_show(const struct pack *p, const struct field *f, const json_t *value, enum lang l, struct arena *a);

@@ -50,11 +50,19 @@ void compile_examples(struct compiler *c, const struct yaml_node *root) {
 
 /* ---- the judge ---------------------------------------------------------------------------------------------- */
 
+static json_t *all_schemas(const struct pack *p) {
+  json_t *all = json_object();
+  for (size_t i = 0; i < p->service_count; i++)
+    if (pack_find(p, p->services[i]->code) == p->services[i]) json_object_set(all, p->services[i]->code, p->services[i]->form_schema);
+  return all;
+}
+
 static json_t *judge_line(const struct pack *p, const char *line, size_t n, struct arena *a, int32_t today) {
   struct err err = {0};
   json_t *in = json_read(line, n, 0, &err), *out = NULL, *errors = NULL, *answer = json_object();
   const struct service *s = in ? pack_find(p, json_str(in, "service")) : NULL;
   if (!in) json_put(answer, "error", err.message);
+  else if (json_flag(in, "schemas", false)) json_object_set_new(answer, "schemas", all_schemas(p));
   else if (!s) json_put(answer, "error", "unknown service");
   else if (service_validate(p, s, json_object_get(in, "data"), today, LANG_EN, a, &out, &errors) == 0) {
     json_object_set_new(answer, "valid", json_true());

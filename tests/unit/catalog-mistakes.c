@@ -37,7 +37,8 @@ static void copy_pack(const char *to, const char *file, const char *find, const 
     assert_non_null(data);
     if (file && strcmp(file, files[i]) == 0) {
       char *at = strstr(data, find);
-      if (!at) fail_msg("%s has no '%s'", file, find);
+      if (!at) print_message("%s has no '%s'\n", file, find);
+      assert_non_null(at);
       char *changed = base_printf("%.*s%s%s", (int)(at - data), data, replace, at + strlen(find));
       free(data);
       data = changed;
