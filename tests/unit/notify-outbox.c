@@ -121,7 +121,7 @@ static void what_may_not_be_sent_is_refused(void **state) {
   refused(put(k, text, "09151234567", "text", err), ERR_INVALID);
   const struct { const char *piece; int most; } lengths[] = {{"a", 306}, {"{", 153}, {"ب", 134}, {"😀", 67}};
   for (size_t n = 0; n < BASE_COUNT(lengths); n++) {
-    char key[8];
+    char key[24];
     snprintf(key, sizeof key, "k%zu", n);
     repeat(text, lengths[n].piece, lengths[n].most);
     must(put(k, key, "09151234567", text, err));
