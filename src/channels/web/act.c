@@ -1,0 +1,239 @@
+/* Acting on a case: one page for each action, and the rating. */
+#include "channels/web/inside.h"
+
+#include <string.h>
+
+struct acting {
+  struct http_req *r;
+  const char *tracking, *name;
+  json_t *view;
+  const json_t *shown;          /* the action as cases_get shows it */
+  const struct service *service;
+  const struct action *action;  /* NULL for the answer to an inquiry */
+  const char *right;
+};
+
+static const char *tracking_of(struct http_req *r) {
+  char code[32];
+  if (identifier_parse(IDENT_TRACKING, http_param(r, "tracking"), code) == 0) return arena_strdup(http_arena(r), code);
+  not_found(r);
+  return NULL;
+}
+
+/* The action, allowed to this person now; -1 after replying. */
+static int acting_open(struct acting *k, struct http_req *r) {
+  struct err err;
+  json_t *one;
+  size_t i;
+  *k = (struct acting){.r = r, .tracking = tracking_of(r), .name = http_param(r, "action")};
+  if (!k->tracking) return -1;
+  if (cases_get(web_of(r)->cases, web_actor(r), k->tracking, http_lang(r), &k->view, &err)) {
+    web_error(r, &err);
+    return -1;
+  }
+  json_array_foreach(json_object_get(k->view, "actions"), i, one) if (base_same(json_str(one, "name"), k->name)) k->shown = one;
+  k->right = json_str(k->view, "right");
+  k->service = pack_find_version(web_pack(r), json_str(k->view, "service"), (int)json_int(k->view, "service_version", 0));
+  if (!k->service) k->service = pack_find(web_pack(r), json_str(k->view, "service"));
+  int state = k->service ? service_state(k->service, json_str(k->view, "state")) : -1;
+  if (state >= 0 && !json_str(k->view, "inquiry")) k->action = service_action(k->service, state, k->name);
+  return 0;
+}
+
+static json_t *colleagues(const struct acting *k) {
+  json_t *staff = NULL, *list = json_array(), *seen = json_object(), *one;
+  struct err err;
+  size_t i;
+  const char *me = web_actor(k->r)->username;
+  if (identity_staff(web_of(k->r)->identity, json_str(json_object_get(k->view, "holder"), "code"), &staff, &err)) staff = NULL;
+  json_array_foreach(staff, i, one) {
+    const char *username = json_str(one, "username"), *name = json_str(one, "name"), *role = json_str(one, "role");
+    if (!username || json_object_get(seen, username) || base_same(role, "agent") || base_same(role, "auditor")) continue;
+    json_object_set_new(seen, username, json_true());
+    json_t *o = json_object();
+    put(o, "value", username);
+    put(o, "label", arena_printf(http_arena(k->r), "%s%s", name && name[0] ? name : username, strcmp(username, me) == 0 ? say(k->r, "me_suffix") : ""));
+    put_flag(o, "chosen", strcmp(username, me) == 0);
+    json_array_append_new(list, o);
+  }
+  json_decref(staff);
+  json_decref(seen);
+  return list;
+}
+
+static void put_destination(const struct acting *k, json_t *page) {
+  const char *find = http_query(k->r, "find.to");
+  size_t all = 0;
+  enum action_kind kind = k->action ? k->action->kind : ACT_OWN;
+  bool sends = kind == ACT_TRANSFER || kind == ACT_REFER;
+  put_flag(page, "assigns", kind == ACT_ASSIGN);
+  put_list(page, "colleagues", kind == ACT_ASSIGN ? colleagues(k) : json_array());
+  put_flag(page, "sends", sends);
+  put_flag(page, "must_send", kind == ACT_TRANSFER);
+  json_t *options = sends && find && find[0] ? organisation_options(k->r, -1, find, NULL, &all) : json_array();
+  put(page, "find", find);
+  put_flag(page, "none_found", sends && find && find[0] && !json_array_size(options));
+  put_list(page, "options", options);
+}
+
+static const char *value_of(struct http_req *r, const char *name) {
+  const char *v = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, name) : NULL;
+  return v && v[0] && utf8_valid(v, strlen(v)) ? v : NULL;
+}
+
+static const char *error_for(const json_t *errors, const char *name) {
+  size_t i;
+  const json_t *e;
+  json_array_foreach(errors, i, e) if (base_same(json_str(e, "field"), name)) return json_str(e, "message");
+  return NULL;
+}
+
+static json_t *fields_json(const struct acting *k, json_t *page, const json_t *errors) {
+  json_t *list = json_array(), *one;
+  struct http_req *r = k->r;
+  size_t i;
+  bool post = strcmp(http_method(r), "POST") == 0;
+  for (i = 0; k->action && i < k->action->field_count; i++) {
+    const struct field *f = k->action->fields[i];
+    struct shown_field s = {.field = f, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
+                            .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
+    if (s.error) fault(page, arena_printf(http_arena(r), "#f-%s", f->name), arena_printf(http_arena(r), "%s — %s", text_in(&f->label, http_lang(r)), s.error));
+    json_array_append_new(list, field_json(r, &s));
+  }
+  if (k->action) return list;
+  json_array_foreach(json_object_get(k->shown, "fields"), i, one) { /* answering an inquiry: agree or object */
+    struct choice choices[2] = {0};
+    json_t *given = json_object_get(one, "choices");
+    for (size_t c = 0; c < 2; c++) {
+      const char *label = json_str(json_array_get(given, c), "label");
+      choices[c] = (struct choice){.value = json_str(json_array_get(given, c), "value"), .label = {label, label}};
+    }
+    const char *label = json_str(one, "label");
+    struct field f = {.name = json_str(one, "name"), .type = FIELD_CHOICE, .label = {label, label}, .hint = {"", ""}, .required = true, .choices = choices, .choice_count = 2};
+    struct shown_field s = {.field = &f, .error = error_for(errors, f.name)};
+    if (choices[1].value) json_array_append_new(list, field_json(r, &s));
+  }
+  return list;
+}
+
+static void show_action(const struct acting *k, const char *detail, const json_t *errors, int status) {
+  struct http_req *r = k->r;
+  json_t *page = page_new(web_of(r), r, json_str(k->shown, "title"), true), *reasons = json_array(), *one;
+  const char *chosen = value_of(r, "reason"), *key = value_of(r, "key"), *version = value_of(r, "expected_version");
+  unsigned char raw[16];
+  char made[40] = "web-";
+  size_t i;
+  crumb(page, arena_printf(http_arena(r), "/cases/%s", k->tracking), say(r, "case"));
+  json_array_foreach(json_object_get(k->shown, "reasons"), i, one) {
+    json_t *o = json_object();
+    put(o, "value", json_str(one, "code"));
+    put(o, "label", json_str(one, "text"));
+    put_flag(o, "chosen", base_same(chosen, json_str(one, "code")));
+    json_array_append_new(reasons, o);
+  }
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, made + 4);
+  put(page, "service", json_str(k->view, "service_title"));
+  put(page, "code", show_code(r, k->tracking));
+  put(page, "action", arena_printf(http_arena(r), "/cases/%s/actions/%s", k->tracking, k->name));
+  put(page, "back", arena_printf(http_arena(r), "/cases/%s", k->tracking));
+  put(page, "key", key ? key : made);
+  put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
+  put(page, "comment", value_of(r, "comment"));
+  bool reason = json_flag(k->shown, "reason", false);
+  put_flag(page, "reason_required", reason);
+  put_flag(page, "comment_required", reason && !json_array_size(reasons));
+  put_flag(page, "is_office", k->right && strcmp(k->right, "citizen") != 0);
+  put_flag(page, "warn", strcmp(k->name, "withdraw") == 0);
+  put(page, "detail", detail);
+  put_destination(k, page);
+  json_t *fields = fields_json(k, page, errors), *finders = json_array(), *f;
+  json_array_foreach(fields, i, f) if (json_flag(f, "can_find", false)) json_array_append(finders, f);
+  if (detail) fault(page, json_array_size(reasons) ? "#reason" : "#comment", detail);
+  put(page, "here", json_str(page, "action"));
+  put_list(page, "finders", finders);
+  put_list(page, "fields", fields);
+  put_list(page, "reasons", reasons);
+  page_reply(web_of(r), r, status, "act", page);
+}
+
+/* Moved on, or not this person's to do. */
+static int refused(struct acting *k) {
+  if (k->shown) return 0;
+  http_problem_code(k->r, k->right ? ERR_CONFLICT : ERR_NOT_FOUND, NULL);
+  json_decref(k->view);
+  return -1;
+}
+
+static void get_action(struct http_req *r) {
+  struct acting k;
+  struct err err;
+  if (acting_open(&k, r) || refused(&k)) return;
+  if (strcmp(k.right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), k.tracking, k.right, NULL, NULL, &err)) web_error(r, &err);
+  else show_action(&k, NULL, NULL, 200);
+  json_decref(k.view);
+}
+
+static int read_data(const struct acting *k, json_t *data, json_t *errors) {
+  static const char *const fixed[] = {"assignee", "to", "answer", "letter_no", "letter_date"};
+  struct http_req *r = k->r;
+  for (size_t i = 0; i < BASE_COUNT(fixed); i++)
+    if (value_of(r, fixed[i])) json_put(data, fixed[i], value_of(r, fixed[i]));
+  for (size_t i = 0; k->action && i < k->action->field_count; i++) {
+    const struct field *f = k->action->fields[i];
+    json_t *in = NULL;
+    const char *message = NULL;
+    int rc = field_take(r, f, NULL, NULL, &in, &message);
+    json_object_del(data, f->name);
+    if (in) json_object_set_new(data, f->name, in);
+    if (rc) {
+      json_t *e = json_object();
+      put(e, "field", f->name);
+      put(e, "message", message);
+      json_array_append_new(errors, e);
+    }
+  }
+  return json_array_size(errors) ? -1 : 0;
+}
+
+static void post_action(struct http_req *r) {
+  struct acting k;
+  struct err err;
+  int64_t version = 0;
+  if (acting_open(&k, r)) return;
+  json_t *data = json_object(), *errors = json_array();
+  const char *key = value_of(r, "key"), *typed = value_of(r, "expected_version"), *home = arena_printf(http_arena(r), "/cases/%s", k.tracking);
+  if (!key || strlen(key) > 200 || !typed || parse_i64(typed, &version) || version < 0) http_problem_code(r, ERR_MALFORMED, NULL);
+  else if (k.shown && read_data(&k, data, errors)) show_action(&k, NULL, errors, 422);
+  else {
+    struct case_act a = {.action = k.name, .comment = value_of(r, "comment") ? text_repair(http_arena(r), value_of(r, "comment")) : NULL, .reason = value_of(r, "reason"),
+                         .data = json_object_size(data) ? data : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
+    snprintf(a.tracking, sizeof a.tracking, "%s", k.tracking);
+    if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) http_redirect(r, 303, arena_printf(http_arena(r), "%s?done=1", home));
+    else if (err.code == ERR_INVALID && k.shown) show_action(&k, a.detail ? word(http_lang(r), a.detail) : NULL, a.errors, 422);
+    else http_problem(r, &err, a.detail ? word(http_lang(r), a.detail) : NULL, NULL);
+    json_decref(a.errors);
+  }
+  json_decref(data);
+  json_decref(errors);
+  json_decref(k.view);
+}
+
+static void post_rating(struct http_req *r) {
+  const char *tracking = tracking_of(r);
+  int64_t score = 0;
+  struct err err;
+  if (!tracking) return;
+  const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
+  if (!typed || parse_i64(typed, &score) || score < 1 || score > 5) return http_problem_code(r, ERR_INVALID, say(r, "score_needed"));
+  const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
+  if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &err)) return web_error(r, &err);
+  http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?thanks=1", tracking));
+}
+
+const struct http_route web_act_rows[] = {
+  {"GET", "/cases/{tracking}/actions/{action}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_action, "The form of one action."},
+  {"POST", "/cases/{tracking}/actions/{action}", HTTP_WORKER, PERMIT_SESSION, HTTP_TOKEN, FILES_BODY, post_action, "Do one action."},
+  {"POST", "/cases/{tracking}/rating", HTTP_WORKER, PERMIT_SESSION, HTTP_TOKEN, FORM_BODY, post_rating, "Rate, once, after the decision."},
+};
+const size_t web_act_count = BASE_COUNT(web_act_rows);

@@ -1,0 +1,396 @@
+/* One case: for everybody, for its citizen, for its staff; its receipt and its certificate. */
+#include "channels/web/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct template_set *certificates; /* compiled once, before the server starts */
+
+static const char *tracking_of(struct http_req *r) {
+  char code[32];
+  const char *typed = http_param(r, "tracking");
+  if (typed && identifier_parse(IDENT_TRACKING, typed, code) == 0) return arena_strdup(http_arena(r), code);
+  not_found(r);
+  return NULL;
+}
+
+static void get_track(struct http_req *r) {
+  const char *typed = http_query(r, "code");
+  char code[32];
+  if (typed && typed[0] && identifier_parse(IDENT_TRACKING, typed, code) == 0)
+    return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s", code));
+  json_t *page = page_new(web_of(r), r, say(r, "track_title"), false);
+  crumb(page, "/", say(r, "home"));
+  put(page, "code", typed);
+  put(page, "code_error", typed && typed[0] ? say(r, "track_wrong") : NULL);
+  if (typed && typed[0]) fault(page, "#code", say(r, "track_wrong"));
+  page_reply(web_of(r), r, typed && typed[0] ? 422 : 200, "track", page);
+}
+
+/* ---- what everybody sees ---- */
+
+static const struct state *state_of(struct http_req *r, const json_t *view) {
+  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  int i = s ? service_state(s, json_str(view, "state")) : -1;
+  return i >= 0 ? &s->states[i] : NULL;
+}
+
+static void put_case(struct http_req *r, json_t *page, const json_t *view) {
+  const char *tracking = json_str(view, "tracking"), *result = json_str(view, "result"), *plain = json_str(view, "plain");
+  const json_t *due = json_object_get(view, "due");
+  const struct state *st = state_of(r, view);
+  bool open = base_same(result, "open");
+  put(page, "tracking", tracking);
+  put(page, "code", show_code(r, tracking));
+  put(page, "service", json_str(view, "service_title"));
+  put(page, "service_href", arena_printf(http_arena(r), "/services/%s", json_str(view, "service")));
+  put(page, "owner", json_str(view, "organisation_name"));
+  put(page, "holder", json_str(json_object_get(view, "holder"), "name"));
+  put(page, "state", json_str(view, "state_title"));
+  put(page, "plain", plain && plain[0] ? plain : st ? text_in(&st->plain, http_lang(r)) : NULL);
+  put(page, "since", show_time(r, json_str(view, "state_since")));
+  put(page, "submitted", show_time(r, json_str(view, "submitted_at")));
+  put(page, "result", result);
+  put_flag(page, "is_open", open);
+  put_flag(page, "is_approved", base_same(result, "approved"));
+  put_flag(page, "is_rejected", base_same(result, "rejected"));
+  put_flag(page, "waits_for_you", open && st && st->citizen);
+  put(page, "due_norm", open ? show_iso_day(r, json_str(due, "norm")) : NULL);
+  put(page, "due_legal", open ? show_iso_day(r, json_str(due, "legal")) : NULL);
+  put_flag(page, "provisional", json_flag(due, "provisional", false));
+  put(page, "left", NULL);
+  put_flag(page, "late", false);
+  const json_t *clock = json_object_get(view, "clock"), *left = json_object_get(clock, "days_left");
+  if (open && left) {
+    int64_t n = json_integer_value(left);
+    put_flag(page, "late", n < 0);
+    put(page, "left", word_fill(http_arena(r), http_lang(r), n < 0 ? "web.days_late" : "web.days_left", "n", number_format(http_arena(r), http_lang(r), n < 0 ? -n : n), NULL));
+  }
+}
+
+/* ---- history ---- */
+
+static const struct field *action_field(const struct service *s, const char *action, const char *name) {
+  for (size_t i = 0; s && i < s->state_count; i++)
+    for (size_t k = 0; k < s->states[i].action_count; k++) {
+      const struct action *act = &s->states[i].actions[k];
+      for (size_t f = 0; strcmp(act->name, action) == 0 && f < act->field_count; f++)
+        if (strcmp(act->fields[f]->name, name) == 0) return act->fields[f];
+    }
+  return NULL;
+}
+
+static const char *reason_text(struct http_req *r, const struct service *s, const char *action, const char *code) {
+  for (size_t i = 0; s && code && i < s->state_count; i++)
+    for (size_t k = 0; k < s->states[i].action_count; k++) {
+      const struct action *act = &s->states[i].actions[k];
+      for (size_t f = 0; strcmp(act->name, action) == 0 && f < act->reason_count; f++)
+        if (strcmp(act->reasons[f].code, code) == 0) return text_in(&act->reasons[f].text, http_lang(r));
+    }
+  return code;
+}
+
+static json_t *documents_json(struct http_req *r, const json_t *ids) {
+  json_t *list = json_array();
+  size_t i;
+  const json_t *v;
+  json_array_foreach(ids, i, v) {
+    if (!json_string_value(v)) continue;
+    json_t *o = json_object();
+    put(o, "href", arena_printf(http_arena(r), "/documents/%s", json_string_value(v)));
+    put(o, "name", word_fill(http_arena(r), http_lang(r), "web.document_n", "n", number_format(http_arena(r), http_lang(r), (int64_t)i + 1), NULL));
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static json_t *event_data(struct http_req *r, const struct service *s, const char *action, const json_t *data) {
+  json_t *list = json_array();
+  const char *name;
+  const json_t *v;
+  for (void *it = json_object_iter((json_t *)(uintptr_t)data); it; it = json_object_iter_next((json_t *)(uintptr_t)data, it)) {
+    name = json_object_iter_key(it);
+    v = json_object_iter_value(it);
+    const struct field *f = action_field(s, action, name);
+    json_t *o = json_object();
+    put(o, "label", f ? text_in(&f->label, http_lang(r)) : name);
+    put(o, "text", f && f->type == FIELD_DOCUMENT ? NULL : f ? field_show(web_pack(r), f, v, http_lang(r), http_arena(r)) : json_string_value(v));
+    put_list(o, "documents", documents_json(r, f && f->type == FIELD_DOCUMENT ? v : NULL));
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct service *s) {
+  json_t *out = NULL, *one, *list = json_array();
+  struct err err;
+  size_t i;
+  if (cases_events(web_of(r)->cases, who, tracking, http_lang(r), &out, &err)) return list;
+  json_array_foreach(json_object_get(out, "items"), i, one) {
+    json_t *o = json_object(), *leaf = json_object_get(one, "leaf_index");
+    const char *action = json_str(one, "action"), *org = json_str(one, "organisation");
+    const struct directory *d = pack_directory(web_pack(r));
+    const struct organisation *by = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
+    put(o, "title", json_str(one, "title"));
+    put(o, "state", json_str(one, "state_title"));
+    put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "organisation", by ? organisation_name(by, http_lang(r)) : NULL);
+    put(o, "comment", json_str(one, "comment"));
+    put(o, "reason", reason_text(r, s, action ? action : "", json_str(one, "reason")));
+    put(o, "who", json_str(one, "who"));
+    put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    put_list(o, "data", event_data(r, s, action ? action : "", json_object_get(one, "data")));
+    json_array_insert_new(list, 0, o);
+  }
+  json_decref(out);
+  return list;
+}
+
+/* ---- what its citizen and its staff see ---- */
+
+static void put_answers(struct http_req *r, json_t *page, const json_t *view) {
+  json_t *list = json_array(), *one;
+  size_t i;
+  json_array_foreach(json_object_get(view, "answers"), i, one) {
+    json_t *o = json_object();
+    put(o, "label", json_str(one, "label"));
+    put(o, "text", json_object_get(one, "documents") ? NULL : json_str(one, "text"));
+    put_list(o, "documents", documents_json(r, json_object_get(one, "documents")));
+    json_array_append_new(list, o);
+  }
+  put_list(page, "answers", list);
+}
+
+static void put_actions(struct http_req *r, json_t *page, const json_t *view) {
+  static const char *const careful[] = {"withdraw", "reject", "lapse", "suspend"};
+  json_t *list = json_array(), *one;
+  size_t i;
+  json_array_foreach(json_object_get(view, "actions"), i, one) {
+    json_t *o = json_object();
+    const char *name = json_str(one, "name");
+    bool warn = false;
+    for (size_t k = 0; k < BASE_COUNT(careful); k++) warn = warn || base_same(name, careful[k]);
+    put(o, "href", arena_printf(http_arena(r), "/cases/%s/actions/%s", json_str(view, "tracking"), name));
+    put(o, "name", json_str(one, "title"));
+    put_flag(o, "warn", warn);
+    json_array_append_new(list, o);
+  }
+  put_list(page, "actions", list);
+}
+
+static void put_children(struct http_req *r, json_t *page, const json_t *view) {
+  json_t *list = json_array(), *one;
+  size_t i;
+  json_array_foreach(json_object_get(view, "children"), i, one) {
+    json_t *o = json_object();
+    put(o, "name", json_str(one, "title") ? json_str(one, "title") : json_str(one, "inquiry"));
+    put(o, "who", json_str(json_object_get(one, "organisation"), "name"));
+    put(o, "state", json_str(one, "state_title"));
+    put(o, "due", show_iso_day(r, json_str(one, "due")));
+    json_array_append_new(list, o);
+  }
+  put_list(page, "children", list);
+}
+
+static void show_case(struct http_req *r, json_t *view) {
+  const struct actor *who = web_actor(r);
+  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
+  bool citizen = base_same(right, "citizen"), office = right && !citizen;
+  json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
+  if (office) crumb(page, "/desk", say(r, "desk"));
+  else {
+    crumb(page, "/", say(r, "home"));
+    if (who->kind == ACTOR_CITIZEN) crumb(page, "/mine", say(r, "mine"));
+  }
+  put_case(r, page, view);
+  put_flag(page, "is_mine", citizen);
+  put_flag(page, "is_office", office);
+  put_flag(page, "is_public", !right);
+  put(page, "question", json_str(view, "inquiry_title"));
+  put(page, "assignee", json_str(view, "assignee"));
+  put(page, "letter_no", json_str(view, "letter_no"));
+  put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
+  put_answers(r, page, view);
+  put_actions(r, page, view);
+  put_children(r, page, view);
+  put_list(page, "history", history_json(r, who, tracking, s));
+  bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
+  put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
+  put_flag(page, "rated", citizen && rated);
+  put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
+  put_flag(page, "done", http_query(r, "done") != NULL);
+  put_flag(page, "thanks", http_query(r, "thanks") != NULL);
+  page_reply(web_of(r), r, 200, "case", page);
+}
+
+struct looking {
+  struct http_req *req;
+  int rc;
+  struct err err;
+  json_t *view;
+};
+
+static void looked(void *arg, int rc, const struct err *err) {
+  struct looking *k = arg;
+  k->rc = rc;
+  if (err) k->err = *err;
+  http_resume(k->req);
+}
+
+static void show_looked(struct http_req *r) {
+  struct looking *k = http_data(r);
+  if (k->rc) web_error(r, &k->err);
+  else show_case(r, k->view);
+  json_decref(k->view);
+}
+
+static void get_case(struct http_req *r) {
+  const char *tracking = tracking_of(r);
+  json_t *view = NULL;
+  struct err err;
+  if (!tracking) return;
+  if (cases_get(web_of(r)->cases, web_actor(r), tracking, http_lang(r), &view, &err)) return web_error(r, &err);
+  const char *right = json_str(view, "right");
+  if (!right || strcmp(right, "citizen") == 0) {
+    show_case(r, view);
+    json_decref(view);
+    return;
+  }
+  /* A person of an office sees personal data only after the look is on record. */
+  struct looking *k = arena_alloc(http_arena(r), sizeof *k);
+  if (!k) {
+    json_decref(view);
+    return http_problem_code(r, ERR_LIMIT, NULL);
+  }
+  k->req = r;
+  k->view = view;
+  http_set_data(r, k);
+  http_suspend(r, show_looked);
+  if (cases_look(web_of(r)->cases, web_actor(r), tracking, right, looked, k, &k->err)) {
+    k->rc = -1;
+    http_resume(r);
+  }
+}
+
+/* ---- receipt ---- */
+
+static void get_receipt(struct http_req *r) {
+  const char *tracking = tracking_of(r);
+  json_t *view = NULL, *receipt = NULL;
+  struct actor nobody = {.kind = ACTOR_NOBODY};
+  struct err err;
+  if (!tracking) return;
+  if (cases_get(web_of(r)->cases, &nobody, tracking, http_lang(r), &view, &err)) return web_error(r, &err);
+  json_t *page = page_new(web_of(r), r, say(r, "receipt_title"), false);
+  put_case(r, page, view);
+  const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
+  put(page, "address", address);
+  json_t *qr = qr_json(address ? address : "");
+  json_object_set_new(page, "qr", qr ? qr : json_null());
+  put(page, "receipt_href", arena_printf(http_arena(r), "/api/v1/cases/%s/receipt", tracking));
+  put(page, "leaf_hash", NULL);
+  put(page, "leaf", NULL);
+  if (cases_receipt(web_of(r)->cases, tracking, &receipt, &err) == 0) {
+    const json_t *leaf = json_object_get(receipt, "leaf_index");
+    put(page, "leaf_hash", json_str(receipt, "leaf_hash"));
+    put(page, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    put(page, "merge_by", show_time(r, json_str(json_object_get(receipt, "promise"), "merge_by")));
+  }
+  json_decref(receipt);
+  json_decref(view);
+  page_reply(web_of(r), r, 200, "receipt", page);
+}
+
+/* ---- certificate ---- */
+
+static const char *certificate_name(char out[160], const struct service *s, const char *part) {
+  snprintf(out, 160, "%s.%d.%s", s->code, s->version, part);
+  return out;
+}
+
+int certificates_build(struct web_context *c, struct err *err) {
+  const struct pack *p = cases_pack(c->cases);
+  char name[160];
+  template_free(certificates);
+  certificates = template_new();
+  for (size_t i = 0; i < pack_services(p); i++) {
+    const struct service *s = pack_service(p, i);
+    if (!s->certificate.present) continue;
+    if (template_add(certificates, certificate_name(name, s, "fa"), s->certificate.body.fa, err) ||
+        template_add(certificates, certificate_name(name, s, "en"), s->certificate.body.en, err) ||
+        template_add(certificates, certificate_name(name, s, "number"), s->certificate.number ? s->certificate.number : "{{tracking}}", err))
+      return -1;
+  }
+  return 0;
+}
+
+static char *fill(struct http_req *r, const char *name, const json_t *values) {
+  struct buf b;
+  struct err err;
+  buf_init(&b, 64 * 1024);
+  char *out = template_render(certificates, name, values, &b, &err) ? NULL : arena_strdup(http_arena(r), buf_str(&b));
+  buf_free(&b);
+  return out;
+}
+
+static void show_certificate(struct http_req *r, const struct service *s, const json_t *view) {
+  const char *tracking = json_str(view, "tracking"), *since = json_str(view, "state_since");
+  json_t *values = json_object(), *one;
+  char name[160];
+  size_t i;
+  int64_t ms = 0;
+  json_array_foreach(json_object_get(view, "answers"), i, one) put(values, json_str(one, "name"), json_str(one, "text"));
+  if (clock_parse(since ? since : "", &ms)) ms = clock_now();
+  int32_t day = day_of(ms);
+  put(values, "tracking", tracking);
+  put(values, "date", date_short(http_arena(r), http_lang(r), day));
+  const char *number = fill(r, certificate_name(name, s, "number"), values);
+  put(values, "tracking", show_code(r, tracking));
+  put(values, "number", local(r, number));
+  json_t *page = page_new(web_of(r), r, text_in(&s->certificate.title, http_lang(r)), false);
+  crumb(page, arena_printf(http_arena(r), "/cases/%s", tracking), say(r, "case"));
+  put_case(r, page, view);
+  put(page, "number", local(r, number));
+  put(page, "body", fill(r, certificate_name(name, s, lang_code(http_lang(r))), values));
+  put(page, "issued", date_long(http_arena(r), http_lang(r), day));
+  put(page, "until", s->certificate.valid_days > 0 ? date_long(http_arena(r), http_lang(r), day + s->certificate.valid_days) : NULL);
+  const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
+  put(page, "address", address);
+  json_t *qr = qr_json(address ? address : "");
+  json_object_set_new(page, "qr", qr ? qr : json_null());
+  json_decref(values);
+  page_reply(web_of(r), r, 200, "certificate", page);
+}
+
+static void get_certificate(struct http_req *r) {
+  const char *tracking = tracking_of(r);
+  json_t *view = NULL;
+  struct err err;
+  if (!tracking) return;
+  if (cases_get(web_of(r)->cases, web_actor(r), tracking, http_lang(r), &view, &err)) return web_error(r, &err);
+  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  const char *right = json_str(view, "right");
+  if (!right || !s || !s->certificate.present || !base_same(json_str(view, "result"), "approved")) not_found(r);
+  else if (strcmp(right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), tracking, right, NULL, NULL, &err)) web_error(r, &err);
+  else show_certificate(r, s, view);
+  json_decref(view);
+}
+
+static void get_document(struct http_req *r) {
+  char media_type[64], *data;
+  size_t n;
+  struct err err;
+  if (cases_document_get(web_of(r)->cases, web_actor(r), http_param(r, "id"), &data, &n, media_type, &err)) return web_error(r, &err);
+  http_reply_header(r, "Content-Disposition", "attachment");
+  http_reply_take(r, 200, media_type, data, n);
+}
+
+const struct http_route web_case_rows[] = {
+  {"GET", "/track", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_track, "Enter a tracking code."},
+  {"GET", "/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: what happens now; all of it for its citizen and its staff."},
+  {"GET", "/cases/{tracking}/receipt", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_receipt, "The receipt, to print or keep."},
+  {"GET", "/cases/{tracking}/certificate", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_certificate, "The certificate of an approved case."},
+  {"GET", "/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document of a case."},
+};
+const size_t web_case_count = BASE_COUNT(web_case_rows);
