@@ -120,7 +120,7 @@ void http_server_stats(const struct http_server *s, struct http_stats *out);
 /* Prometheus text: chapar_http_requests_total{route,method,class}, chapar_http_request_seconds histogram by route. */
 void http_server_metrics(const struct http_server *s, struct buf *out);
 
-/* ---- client (libcurl multi on a thread of its own) ----------------------------------- */
+/* ---- client (libcurl, a pool of handles that keep their connections; any thread) ------- */
 struct http_client;
 struct http_client *http_client_new(void);
 void http_client_free(struct http_client *c);
