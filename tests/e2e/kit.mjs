@@ -1,0 +1,87 @@
+// What the end-to-end tests share: a served Chapar on a store of the test's own, and a small HTTP client.
+import { spawn, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+export const chapar = process.env.CHAPAR_BIN || join(root, 'build', 'chapar');
+export const pack = process.env.CHAPAR_TEST_PACK || join(root, 'packs', 'khorasan-razavi');
+const cleanups = [];
+export const folder = () => {
+  const dir = mkdtempSync(join(tmpdir(), 'chapar-'));
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+};
+const cleanup = () => { while (cleanups.length) { try { cleanups.pop()(); } catch { /* gone already */ } } };
+process.on('exit', cleanup);
+for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(1));
+
+// A PostgreSQL of the test's own, or null where none is installed.
+export function postgres() {
+  const dir = folder();
+  const sh = (...words) => execFileSync('sh', [join(root, 'tests/lib/pg.sh'), ...words], { encoding: 'utf8' }).trim();
+  let url;
+  try { url = sh('start', dir); } catch (e) { if (e.status === 77) return null; throw e; }
+  cleanups.push(() => sh('stop', dir));
+  return { url, kill: () => sh('kill', dir), start: () => sh('start', dir), fresh: () => sh('new', dir) };
+}
+
+// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers.
+export async function serve(where, { demo = true, args = [], port = 0, env = {} } = {}) {
+  const child = spawn(chapar, ['serve', '--pack', pack, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
+    { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
+  cleanups.push(() => child.kill('SIGKILL'));
+  const base = await new Promise((good, bad) => {
+    let text = '';
+    child.stdout.on('data', (d) => { text += d; const m = /at (http:\/\/\S+?)\/?\s/.exec(text); if (m) good(m[1]); });
+    child.on('exit', (code) => bad(new Error(`chapar serve ended with ${code}`)));
+  });
+  return {
+    base, child,
+    stop: (signal = 'SIGTERM') => new Promise((done) => { if (child.exitCode !== null || child.signalCode !== null) return done(child.exitCode); child.on('exit', (c) => done(c)); child.kill(signal); }),
+  };
+}
+export const run = (...args) => execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
+export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
+
+export async function call(base, method, path, { body, token, key, lang = 'en', headers = {} } = {}) {
+  const h = { 'Accept-Language': lang, ...headers };
+  if (body !== undefined && !h['Content-Type']) h['Content-Type'] = 'application/json';
+  if (token) h.Authorization = `Bearer ${token}`;
+  if (key) h['Idempotency-Key'] = key;
+  const r = await fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });
+  const text = await r.text();
+  let json = null;
+  if ((r.headers.get('content-type') || '').includes('json')) json = JSON.parse(text);
+  return { status: r.status, headers: r.headers, text, json };
+}
+
+// Sign in as the demonstration's staff or as a citizen by a code read from the outbox.
+export async function staff(base, username) {
+  const accounts = (await call(base, 'GET', '/demo/accounts')).json;
+  const a = accounts.find((x) => x.username === username);
+  if (!a) throw new Error(`no account ${username}`);
+  const r = await call(base, 'POST', '/api/v1/sessions', { body: { username, password: a.password } });
+  if (r.status !== 201) throw new Error(`sign-in of ${username}: ${r.status} ${r.text}`);
+  return r.json.access_token;
+}
+export async function citizen(base, national_id = '0499370899', mobile = '09151234567') {
+  const o = await call(base, 'POST', '/api/v1/otp', { body: { national_id, mobile } });
+  if (o.status !== 202) throw new Error(`otp: ${o.status} ${o.text}`);
+  const box = (await call(base, 'GET', '/demo/outbox')).json;
+  const code = /[0-9۰-۹]{5,8}/.exec(box.find((m) => m.to === mobile).text)[0].replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
+  const s = await call(base, 'POST', '/api/v1/sessions', { body: { challenge: o.json.challenge, code } });
+  if (s.status !== 201) throw new Error(`session: ${s.status} ${s.text}`);
+  return s.json.access_token;
+}
+
+let passed = 0, failed = 0;
+export async function test(name, fn) {
+  try { await fn(); passed++; console.log(`ok ${name}`); } catch (e) { failed++; console.log(`NOT OK ${name}\n  ${String(e.stack || e).split('\n').join('\n  ')}`); }
+}
+export function same(a, b, what = '') { if (JSON.stringify(a) !== JSON.stringify(b)) throw new Error(`${what}: ${JSON.stringify(a)} is not ${JSON.stringify(b)}`); }
+export function good(v, what) { if (!v) throw new Error(what); }
+export function end() { console.log(`${passed} good, ${failed} bad`); cleanup(); process.exit(failed ? 1 : 0); }
+export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
