@@ -50,6 +50,10 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
 /* The sequencer: give pending leaves their places, extend tiles, sign a head (at most one checkpoint a second). One holder of the lease;
  * call it every 200 ms from a job. *placed: how many leaves (may be NULL). Loops in batches of at most 4,096. */
 int trust_sequence(struct trust *t, int64_t *placed, struct err *err);
+/* The key remembers the last head it signed (FILE.head beside the key) and signs the next only when it continues it. After a restore behind that
+ * head, or with another key, trust_sequence still gives places but signs nothing: ERR_CONFLICT, and the message says why. This begins a declared
+ * new log over the leaves that are here: the name becomes origin/2, /3…, recorded in the store with the reason (1–500 bytes). */
+int trust_new_log(struct trust *t, const char *why, struct err *err);
 /* Time-stamp the newest head that has none, if an authority is set. ERR_UNAVAILABLE when it does not answer: traffic goes on. */
 int trust_timestamp(struct trust *t, struct err *err);
 
