@@ -107,7 +107,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   int64_t fewest = INT64_MAX;
   for (size_t i = 0; i < n; i++) {
     int64_t count = 0;
-    if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 2000) AS some", "tt",
+    if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 2000) AS few", "tt",
                     k->q->organisation, terms[i]))
       return -1;
     if (count < fewest) {

@@ -190,7 +190,7 @@ static int looks_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 static int waiting_work(struct store_tx *tx, void *arg, struct err *err) {
-  return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS some", "");
+  return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS few", "");
 }
 
 static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {

@@ -48,7 +48,7 @@ export const fails = (args, input) => { try { execFileSync(chapar, args, { encod
 
 export async function call(base, method, path, { body, token, key, lang = 'en', headers = {} } = {}) {
   const h = { 'Accept-Language': lang, ...headers };
-  if (body !== undefined && !h['Content-Type']) h['Content-Type'] = 'application/json';
+  if (body !== undefined && !(body instanceof FormData) && !h['Content-Type']) h['Content-Type'] = 'application/json';
   if (token) h.Authorization = `Bearer ${token}`;
   if (key) h['Idempotency-Key'] = key;
   const r = await fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });

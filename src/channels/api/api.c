@@ -33,9 +33,9 @@ void api_error(struct http_req *r, const struct err *err, const char *detail_wor
   http_problem(r, err, detail_word ? word(http_lang(r), detail_word) : NULL, errors);
 }
 
-void api_list(struct http_req *r, int rc, json_t *out, const struct err *err) {
+void api_list(struct http_req *r, int rc, json_t **out, const struct err *err) {
   if (rc) api_error(r, err, NULL, NULL);
-  else http_reply_json(r, 200, out);
+  else http_reply_json(r, 200, *out);
 }
 
 int api_routes(struct http_server *s, struct api_context *ctx, struct err *err) {

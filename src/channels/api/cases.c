@@ -71,7 +71,7 @@ static void get_events(struct http_req *r) {
   const char *tracking = api_tracking(r);
   json_t *out = NULL;
   struct err err;
-  if (tracking) api_list(r, cases_events(api_of(r)->cases, api_actor(r), tracking, http_lang(r), &out, &err), out, &err);
+  if (tracking) api_list(r, cases_events(api_of(r)->cases, api_actor(r), tracking, http_lang(r), &out, &err), &out, &err);
 }
 
 static void get_leaf(struct http_req *r) {
@@ -81,14 +81,14 @@ static void get_leaf(struct http_req *r) {
   struct err err;
   if (!tracking) return;
   if (parse_i64(http_param(r, "seq"), &seq)) return http_problem_code(r, ERR_NOT_FOUND, NULL);
-  api_list(r, cases_leaf(api_of(r)->cases, api_actor(r), tracking, seq, &out, &err), out, &err);
+  api_list(r, cases_leaf(api_of(r)->cases, api_actor(r), tracking, seq, &out, &err), &out, &err);
 }
 
 static void get_receipt(struct http_req *r) {
   const char *tracking = api_tracking(r);
   json_t *out = NULL;
   struct err err;
-  if (tracking) api_list(r, cases_receipt(api_of(r)->cases, tracking, &out, &err), out, &err);
+  if (tracking) api_list(r, cases_receipt(api_of(r)->cases, tracking, &out, &err), &out, &err);
 }
 
 /* ---- acting ---- */
@@ -197,21 +197,21 @@ static void get_desk(struct http_req *r) {
   if (q.assignee && strcmp(q.assignee, "me") == 0) q.assignee = who->username;
   json_t *out = NULL;
   struct err err;
-  api_list(r, cases_desk(api_of(r)->cases, who, &q, http_lang(r), &out, &err), out, &err);
+  api_list(r, cases_desk(api_of(r)->cases, who, &q, http_lang(r), &out, &err), &out, &err);
 }
 
 static void get_mine(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   int limit = api_limit(r);
-  if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), out, &err);
+  if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), &out, &err);
 }
 
 static void get_access(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   int limit = api_limit(r);
-  if (limit > 0) api_list(r, cases_my_access(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), out, &err);
+  if (limit > 0) api_list(r, cases_my_access(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), &out, &err);
 }
 
 /* ---- documents ---- */
@@ -248,7 +248,7 @@ static void get_document(struct http_req *r) {
 static void get_calendar(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
-  api_list(r, cases_calendar(api_of(r)->cases, http_param(r, "calendar"), &out, &err), out, &err);
+  api_list(r, cases_calendar(api_of(r)->cases, http_param(r, "calendar"), &out, &err), &out, &err);
 }
 
 static void post_closure(struct http_req *r) {

@@ -6,7 +6,7 @@
 static void get_head(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
-  api_list(r, trust_head(api_of(r)->trust, &out, &err), out, &err);
+  api_list(r, trust_head(api_of(r)->trust, &out, &err), &out, &err);
 }
 
 static int number(struct http_req *r, const char *name, int64_t *out) {
@@ -22,7 +22,7 @@ static void get_proof(struct http_req *r) {
   int64_t leaf, size;
   json_t *out = NULL;
   struct err err;
-  if (number(r, "leaf", &leaf) == 0 && number(r, "tree_size", &size) == 0) api_list(r, trust_proof(api_of(r)->trust, leaf, size, &out, &err), out, &err);
+  if (number(r, "leaf", &leaf) == 0 && number(r, "tree_size", &size) == 0) api_list(r, trust_proof(api_of(r)->trust, leaf, size, &out, &err), &out, &err);
 }
 
 static void get_consistency(struct http_req *r) {
@@ -30,7 +30,7 @@ static void get_consistency(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   if (number(r, "first", &first) == 0 && number(r, "second", &second) == 0)
-    api_list(r, trust_consistency(api_of(r)->trust, first, second, &out, &err), out, &err);
+    api_list(r, trust_consistency(api_of(r)->trust, first, second, &out, &err), &out, &err);
 }
 
 static void get_key(struct http_req *r) {
@@ -124,7 +124,7 @@ static void get_accounts(struct http_req *r) {
 static void get_outbox(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
-  api_list(r, api_of(r)->outbox(api_of(r)->outbox_ctx, 200, &out, &err), out, &err);
+  api_list(r, api_of(r)->outbox(api_of(r)->outbox_ctx, 200, &out, &err), &out, &err);
 }
 
 const struct http_route api_demo_rows[] = {
