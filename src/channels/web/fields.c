@@ -118,6 +118,7 @@ static void put_files(struct http_req *r, const struct shown_field *k, json_t *o
   json_array_foreach(k->value, i, v) {
     json_t *one = json_object();
     const char *id = json_string_value(v), *name = json_str(json_object_get(k->files, id ? id : ""), "name");
+    put(one, "field", k->field->name);
     put(one, "id", id);
     put(one, "name", name ? name : say(r, "file"));
     json_array_append_new(list, one);
