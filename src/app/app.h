@@ -78,7 +78,7 @@ struct platform {
   struct http_client *client;
   struct template_set *templates;
 };
-enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7 };
+enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PLATFORM_BARE = 8 /* no ledger: for restore */ };
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);

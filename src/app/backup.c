@@ -102,7 +102,7 @@ static int load_and_verify(const struct settings *s, gzFile in, struct err *err)
   struct cases_figures f;
   int rc = -1;
   struct cases *c = NULL;
-  if (platform_open(&p, s, PLATFORM_STORE)) {
+  if (platform_open(&p, s, PLATFORM_BARE)) {
     err_set(err, ERR_UNAVAILABLE, "the place could not be opened");
     goto out;
   }

@@ -162,7 +162,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
   p->keys = keys_folder(s);
   p->client = http_client_new();
   if (open_stores(p, &err)) return failed("the store", &err);
-  if (open_trust(p, &err)) return failed("the ledger", &err);
+  if (!(parts & PLATFORM_BARE) && open_trust(p, &err)) return failed("the ledger", &err);
   if (parts == PLATFORM_ALL && open_rest(p, &err)) return failed("the engine", &err);
   return 0;
 }

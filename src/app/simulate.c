@@ -22,12 +22,14 @@ struct pending {
   int64_t due_at;        /* when somebody acts on it next */
   int steps;
   bool rural;
+  struct chance chance;  /* the case's own: what happens to it depends on no other */
 };
 
 struct sim {
   struct platform p;
   struct samples *words;
-  struct chance chance;
+  struct chance chance;  /* of the days */
+  uint64_t seed;
   struct pending *open;
   size_t open_count, open_room;
   pthread_mutex_t lock;
@@ -57,10 +59,9 @@ static void settle(struct sim *s) {
   pthread_mutex_unlock(&s->lock);
 }
 
-static bool rural_of(const struct pack *p, const struct service *s, const json_t *data) {
+static bool rural_of(const struct service *s, const json_t *data) {
   for (size_t i = 0; i < s->field_count; i++)
     if (s->fields[i]->type == FIELD_PLACE && s->fields[i]->place_kind == PLACE_VILLAGE && json_object_get(data, s->fields[i]->name)) return true;
-  (void)p;
   return false;
 }
 
@@ -79,6 +80,7 @@ struct arrival {
   json_t *data;
   char key[64], caller[64];
   bool rural;
+  struct chance chance;
 };
 
 static void arrived(void *arg, int rc, const struct err *err) {
@@ -97,6 +99,7 @@ static void arrived(void *arg, int rc, const struct err *err) {
     memcpy(p->tracking, a->s.tracking, TRACKING_SIZE);
     p->service = a->s.service;
     p->rural = a->rural;
+    p->chance = a->chance;
     p->due_at = a->s.submitted_at + 3600000;
     s->submitted++;
   }
@@ -106,36 +109,44 @@ static void arrived(void *arg, int rc, const struct err *err) {
   free(a);
 }
 
-static const struct service *draw_service(struct sim *s) {
+static const struct service *draw_service(struct sim *s, struct chance *c) {
   double all = 0, at;
   size_t n = pack_services(s->p.pack);
   for (size_t i = 0; i < n && i < BASE_COUNT(s->weight); i++) all += s->weight[i];
-  at = (double)(chance_next(&s->chance) >> 11) / 9007199254740992.0 * all;
+  at = (double)(chance_next(c) >> 11) / 9007199254740992.0 * all;
   for (size_t i = 0; i < n && i < BASE_COUNT(s->weight); i++)
     if ((at -= s->weight[i]) < 0) return pack_service(s->p.pack, i);
   return pack_service(s->p.pack, 0);
 }
 
+static void file_one(struct sim *s, const struct service *def, json_t *data, enum intake way, enum lang l, int64_t at, int64_t number, struct chance chance) {
+  struct arrival *a = base_alloc(sizeof *a);
+  a->sim = s;
+  a->data = data;
+  a->chance = chance;
+  a->rural = rural_of(def, data);
+  snprintf(a->key, sizeof a->key, "sim-%lld", (long long)number);
+  snprintf(a->caller, sizeof a->caller, "simulated");
+  a->s = (struct case_submission){.service = def, .data = data, .key = a->key, .caller = a->caller, .at = at, .lang = l, .intake = way, .actor = {.kind = ACTOR_SYSTEM}};
+  begin_one(s);
+  struct err err;
+  if (cases_submit(s->p.cases, &a->s, arrived, a, &err)) arrived(a, -1, &err);
+}
+
 static void submit_one(struct sim *s, int64_t at, int64_t number) {
-  const struct service *def = draw_service(s);
-  json_t *data = generate_answers(s->p.pack, def, s->words, &s->chance, day_of(at));
+  static const enum intake ways[] = {INTAKE_WEB, INTAKE_WEB, INTAKE_WEB, INTAKE_USSD, INTAKE_USSD, INTAKE_API, INTAKE_COUNTER};
+  struct chance c = {.state = s->seed * UINT64_C(1000003) + (uint64_t)number};
+  const struct service *def = draw_service(s, &c);
+  json_t *data = generate_answers(s->p.pack, def, s->words, &c, day_of(at));
+  enum lang l = chance_percent(&c, 96) ? LANG_FA : LANG_EN;
+  enum intake way = ways[chance_range(&c, 0, (int64_t)BASE_COUNT(ways) - 1)];
+  bool twice = chance_percent(&c, 1.5); /* the button was pressed twice: the same key comes again */
   if (!data) {
     s->failed++;
     return;
   }
-  struct arrival *a = base_alloc(sizeof *a);
-  static const enum intake ways[] = {INTAKE_WEB, INTAKE_WEB, INTAKE_WEB, INTAKE_USSD, INTAKE_USSD, INTAKE_API, INTAKE_COUNTER};
-  a->sim = s;
-  a->data = data;
-  a->rural = rural_of(s->p.pack, def, data);
-  bool again = chance_percent(&s->chance, 1.5); /* pressed twice: the same key comes again */
-  snprintf(a->key, sizeof a->key, "sim-%lld", (long long)(again ? number - 1 : number));
-  snprintf(a->caller, sizeof a->caller, "simulated");
-  a->s = (struct case_submission){.service = def, .data = data, .key = a->key, .caller = a->caller, .at = at, .lang = chance_percent(&s->chance, 96) ? LANG_FA : LANG_EN,
-    .intake = ways[chance_range(&s->chance, 0, (int64_t)BASE_COUNT(ways) - 1)], .actor = {.kind = ACTOR_SYSTEM}};
-  begin_one(s);
-  struct err err;
-  if (cases_submit(s->p.cases, &a->s, arrived, a, &err)) arrived(a, -1, &err);
+  if (twice) file_one(s, def, json_incref(data), way, l, at, number, c);
+  file_one(s, def, data, way, l, at, number, c);
 }
 
 /* ---- decisions ---- */
@@ -184,14 +195,14 @@ static const struct action *by_kind(const struct state *st, enum action_kind kin
 }
 
 /* What a clerk does with this case now; NULL: nothing more. */
-static const struct action *choose(struct sim *s, const struct pending *p, const struct state *st, const json_t *data, const char *holder) {
+static const struct action *choose(struct pending *p, const struct state *st, const json_t *data, const char *holder) {
   const struct action *approve = by_kind(st, ACT_APPROVE, data), *reject = by_kind(st, ACT_REJECT, data), *assign = by_kind(st, ACT_ASSIGN, data);
   const struct action *ask = by_kind(st, ACT_REQUEST_INFO, data), *inquire = by_kind(st, ACT_INQUIRE, data), *provide = by_kind(st, ACT_PROVIDE_INFO, data);
-  if (provide) return chance_percent(&s->chance, 85) ? provide : NULL;
+  if (provide) return chance_percent(&p->chance, 85) ? provide : NULL;
   if (assign && assign->to >= 0 && p->steps == 0) return assign;
-  if (inquire && chance_percent(&s->chance, 80)) return inquire;
-  if (ask && p->steps < 3 && chance_percent(&s->chance, 12)) return ask;
-  if (reject && chance_percent(&s->chance, refusal_rate(p, holder))) return reject;
+  if (inquire && chance_percent(&p->chance, 80)) return inquire;
+  if (ask && p->steps < 3 && chance_percent(&p->chance, 12)) return ask;
+  if (reject && chance_percent(&p->chance, refusal_rate(p, holder))) return reject;
   if (approve) return approve;
   for (size_t i = 0; i < st->action_count; i++) {
     const struct action *a = &st->actions[i];
@@ -207,13 +218,13 @@ static int lowest_role(const struct action *act) {
   return ROLE_OFFICER;
 }
 
-static json_t *action_data(struct sim *s, const struct action *act, int32_t today) {
+static json_t *action_data(struct sim *s, const struct action *act, int32_t today, struct chance *c) {
   if (!act->field_count) return NULL;
   json_t *data = json_object();
   struct arena *a = arena_new(256 * 1024);
   for (size_t i = 0; i < act->field_count; i++) {
     const struct field *f = act->fields[i];
-    json_t *one = f->required || chance_percent(&s->chance, 50) ? generate_field(s->p.pack, f, data, s->words, &s->chance, today, a) : NULL;
+    json_t *one = f->required || chance_percent(c, 50) ? generate_field(s->p.pack, f, data, s->words, c, today, a) : NULL;
     if (one) json_object_set_new(data, f->name, one);
   }
   arena_free(a);
@@ -231,18 +242,18 @@ static void act_one(struct sim *s, struct pending *p, int64_t at) {
   int st = service_state(p->service, json_str(view, "state"));
   const char *holder = json_str(json_object_get(view, "holder"), "code");
   const struct state *state = st >= 0 ? &p->service->states[st] : NULL;
-  const struct action *act = state && state->result == RESULT_OPEN ? choose(s, p, state, json_object_get(view, "data"), holder) : NULL;
+  const struct action *act = state && state->result == RESULT_OPEN ? choose(p, state, json_object_get(view, "data"), holder) : NULL;
   if (!state || state->result != RESULT_OPEN) p->service = NULL;
   if (act) {
     struct decision *d = base_alloc(sizeof *d);
     d->sim = s;
     d->a = (struct case_act){.action = act->name, .expected_version = json_int(view, "version", 0), .lang = LANG_FA, .at = at};
     memcpy(d->a.tracking, p->tracking, TRACKING_SIZE);
-    snprintf(d->comment, sizeof d->comment, "%s", samples_pick(s->words, act->kind == ACT_REJECT ? "refusal" : "comment", &s->chance));
+    snprintf(d->comment, sizeof d->comment, "%s", samples_pick(s->words, act->kind == ACT_REJECT ? "refusal" : "comment", &p->chance));
     d->a.comment = d->comment;
-    if (act->reason_count) d->a.reason = act->reasons[chance_range(&s->chance, 0, (int64_t)act->reason_count - 1)].code;
-    d->a.data = action_data(s, act, day_of(at));
-    clerk(&d->a.actor, holder, chance_percent(&s->chance, 50) || p->steps > 0 ? "officer" : "officer2", lowest_role(act));
+    if (act->reason_count) d->a.reason = act->reasons[chance_range(&p->chance, 0, (int64_t)act->reason_count - 1)].code;
+    d->a.data = action_data(s, act, day_of(at), &p->chance);
+    clerk(&d->a.actor, holder, chance_percent(&p->chance, 50) || p->steps > 0 ? "officer" : "officer2", lowest_role(act));
     if (p->steps > 1 && act->four_eyes) clerk(&d->a.actor, holder, "supervisor", ROLE_SUPERVISOR);
     if (act->kind == ACT_PROVIDE_INFO) d->a.actor = (struct actor){.kind = ACTOR_SYSTEM};
     if (act->kind == ACT_PROVIDE_INFO && !(act->roles & 1u << ROLE_SYSTEM)) p->steps += 3; /* the citizen's answer: by rule of the clock instead */
@@ -256,7 +267,7 @@ static void act_one(struct sim *s, struct pending *p, int64_t at) {
       free(d);
     }
     p->steps++;
-    double days = -log(1 - (double)(chance_next(&s->chance) >> 11) / 9007199254740992.0) * pace(holder) * 1.6;
+    double days = -log(1 - (double)(chance_next(&p->chance) >> 11) / 9007199254740992.0) * pace(holder) * 1.6;
     p->due_at = at + (int64_t)((days < 12 ? days : 12) * (double)DAY_MS) + 1800000;
   } else p->due_at = at + 2 * DAY_MS;
   json_decref(view);
@@ -309,17 +320,19 @@ static void answer_inquiries(struct sim *s, int64_t at) {
     struct actor auditor = {.kind = ACTOR_STAFF, .role_count = 1, .roles = {{"", STAFF_AUDITOR}}};
     json_t *view = NULL, *child;
     size_t k;
-    if (!s->open[i].service || s->open[i].steps == 0 || !s->open[i].service->inquiry_count || !chance_percent(&s->chance, 45)) continue;
+    if (!s->open[i].service || s->open[i].steps == 0 || !s->open[i].service->inquiry_count || !chance_percent(&s->open[i].chance, 45)) continue;
     if (cases_get(s->p.cases, &auditor, s->open[i].tracking, LANG_FA, &view, &err)) continue;
     json_array_foreach(json_object_get(view, "children"), k, child) {
-      if (!base_same(json_str(child, "state"), "inquiry_open") || !chance_percent(&s->chance, 75)) continue;
+      struct chance c = {.state = s->open[i].chance.state}; /* by the inquiry's name, not by its place in the list */
+      for (const char *name = json_str(child, "inquiry"); name && *name; name++) c.state = c.state * 31 + (unsigned char)*name;
+      if (!base_same(json_str(child, "state"), "inquiry_open") || !chance_percent(&c, 75)) continue;
       struct decision *d = base_alloc(sizeof *d);
       d->sim = s;
       d->a = (struct case_act){.action = "reply", .expected_version = -1, .lang = LANG_FA, .at = at};
       snprintf(d->a.tracking, TRACKING_SIZE, "%s", json_str(child, "tracking"));
-      snprintf(d->comment, sizeof d->comment, "%s", samples_pick(s->words, "comment", &s->chance));
+      snprintf(d->comment, sizeof d->comment, "%s", samples_pick(s->words, "comment", &c));
       d->a.comment = d->comment;
-      d->a.data = json_pack("{s:s}", "answer", chance_percent(&s->chance, 90) ? "agree" : "object");
+      d->a.data = json_pack("{s:s}", "answer", chance_percent(&c, 90) ? "agree" : "object");
       clerk(&d->a.actor, json_str(child, "holder"), "officer", ROLE_OFFICER);
       begin_one(s);
       if (cases_act(s->p.cases, &d->a, decided, d, &err)) decided(d, -1, &err);
@@ -354,7 +367,7 @@ static int simulate(struct sim *s, int days, int64_t seed) {
   }
   text = base_printf("%d days, seed %lld", days, (long long)seed);
   if (cases_note_set(s->p.cases, "demo", "yes", &err) || cases_note_set(s->p.cases, "simulated", text, &err)) goto fail;
-  s->chance.state = (uint64_t)seed;
+  s->chance.state = s->seed = (uint64_t)seed;
   weigh(s);
   int32_t today = cases_today();
   int64_t number = 0;
