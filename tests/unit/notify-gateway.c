@@ -333,11 +333,11 @@ static void *serve_mail(void *arg) {
   while (fgets(line, sizeof line, f) != NULL) {
     size_t n = strlen(m->got);
     snprintf(m->got + n, sizeof m->got - n, "%s", line);
-    if (data && strcmp(line, ".\r\n") != 0) continue;
-    bool quit = strncmp(line, "QUIT", 4) == 0;
-    fputs(m->refuse ? "554 no\r\n" : strncmp(line, "DATA", 4) == 0 ? "354 go on\r\n" : quit ? "221 bye\r\n" : "250 ok\r\n", f);
+    bool end = data && strcmp(line, ".\r\n") == 0;
+    if (data && !end) continue;
     data = strncmp(line, "DATA", 4) == 0;
-    if (quit) break;
+    fputs(m->refuse ? "554 no\r\n" : data ? "354 go on\r\n" : "250 ok\r\n", f);
+    if (end) break; /* a client may keep its connection */
   }
   fclose(f);
   return NULL;
