@@ -22,7 +22,8 @@ static bool told_before(struct compiler *c, unsigned line, const char *message) 
 static void tell(struct compiler *c, unsigned line, bool warning, const char *fmt, va_list ap) BASE_PRINTF(4, 0);
 static void tell(struct compiler *c, unsigned line, bool warning, const char *fmt, va_list ap) {
   char message[600];
-  vsnprintf(message, sizeof message, fmt, ap);
+  if (vsnprintf(message, sizeof message, fmt, ap) >= (int)sizeof message) /* cut: not in the middle of a letter */
+    for (size_t n = strlen(message); n && !utf8_valid(message, n); n--) message[n - 1] = 0;
   if (!warning) c->errors++;
   if (c->reported >= MISTAKES_MOST || told_before(c, line, message)) return;
   c->reported++;
