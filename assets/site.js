@@ -1,0 +1,43 @@
+/* Comfort only: every page works without this file. */
+(function () {
+  'use strict';
+  if ('serviceWorker' in navigator) navigator.serviceWorker.register('/sw.js').catch(function () {});
+  var summary = document.getElementById('faults');
+  if (summary) summary.focus();
+  /* A second click sends nothing. */
+  document.querySelectorAll('form[data-once]').forEach(function (form) {
+    form.addEventListener('submit', function (event) {
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = '1';
+    });
+  });
+  window.addEventListener('pageshow', function () {
+    document.querySelectorAll('form[data-once]').forEach(function (form) { delete form.dataset.sent; });
+  });
+  document.querySelectorAll('[data-print]').forEach(function (button) {
+    button.hidden = false;
+    button.addEventListener('click', function () { window.print(); });
+  });
+  /* Long lists are shortened while typing; Arabic and Persian letters are the same. */
+  function fold(text) {
+    return text.toLowerCase().replace(/[يى]/g, 'ی').replace(/ك/g, 'ک').replace(/[آأإ]/g, 'ا').replace(/[\u200c\u064b-\u0652\s]/g, '');
+  }
+  document.querySelectorAll('select[data-filter]').forEach(function (select) {
+    var box = document.createElement('input'), all = Array.prototype.slice.call(select.options);
+    box.type = 'search';
+    box.className = 'w20 filterbox';
+    box.placeholder = select.dataset.filter;
+    box.setAttribute('aria-label', select.dataset.filter);
+    select.parentNode.insertBefore(box, select);
+    box.addEventListener('input', function () {
+      var wanted = fold(box.value), chosen = select.value;
+      select.textContent = '';
+      all.forEach(function (option) { if (!option.value || fold(option.text).indexOf(wanted) >= 0) select.appendChild(option); });
+      select.value = chosen;
+      if (select.selectedIndex < 0) select.selectedIndex = 0;
+      if (wanted && select.options.length === 2) select.selectedIndex = 1;
+    });
+    box.addEventListener('keydown', function (event) { if (event.key === 'Enter') { event.preventDefault(); select.focus(); } });
+  });
+  document.querySelectorAll('.finder').forEach(function (form) { if (document.querySelector('select[data-filter] option + option')) form.hidden = true; });
+}());
