@@ -120,6 +120,7 @@ static int read_flag(struct settings *s, int argc, char **argv, int *at, const s
 int settings_read(struct settings *s, int argc, char **argv, const struct own_flag *own, struct words_left *left) {
   memset(s, 0, sizeof *s);
   memset(left, 0, sizeof *left);
+  memset(sources, 0, sizeof sources);
   for (int i = 0; i < argc; i++) {
     if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
       int rc = read_flag(s, argc, argv, &i, own);
