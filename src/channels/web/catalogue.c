@@ -1,6 +1,7 @@
 /* Home, the catalogue, and each service's own page. */
 #include "channels/web/inside.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ static json_t *fees_json(struct http_req *r, const struct service *s) {
 static const char *coded(struct http_req *r, const char *group, const char *code) {
   char key[96];
   snprintf(key, sizeof key, "web.%s_%s", group, code ? code : "");
+  for (char *p = key; *p; p++) *p = (char)tolower((unsigned char)*p);
   return word_known(key) ? word(http_lang(r), key) : code;
 }
 
