@@ -1,0 +1,238 @@
+// The citizen's and the officer's way through the pages, without and with scripts, in two languages and three widths.
+// node tests/e2e/web.mjs [BINARY]     needs playwright-core and axe-core; CHROMIUM names the browser, SHOTS a folder for pictures.
+// CHAPAR_URL uses a demonstration that already runs.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, mkdirSync, rmSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import assert from 'node:assert/strict';
+
+const require = createRequire(process.env.E2E_MODULES ? path.join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const root = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..');
+const shots = process.env.SHOTS;
+let base = process.env.CHAPAR_URL, server, folder, count = 0;
+
+async function start() {
+  if (base) return;
+  folder = mkdtempSync(path.join(tmpdir(), 'chapar-e2e-'));
+  const binary = process.argv[2] || path.join(root, 'build/chapar');
+  server = spawn(binary, ['serve', '--pack', path.join(root, 'packs/khorasan-razavi'), '--data', folder, '--demo', '--listen', '127.0.0.1:18473'], { stdio: 'ignore' });
+  base = 'http://127.0.0.1:18473';
+  for (let i = 0; i < 100; i++) {
+    try { if ((await fetch(base + '/health')).ok) return; } catch { /* not yet */ }
+    await new Promise(done => setTimeout(done, 200));
+  }
+  throw new Error('the server does not answer');
+}
+
+const ok = text => { count++; console.log(`ok ${count} ${text}`); };
+const json = async where => (await fetch(base + where)).json();
+
+async function picture(page, name) {
+  if (!shots) return;
+  mkdirSync(shots, { recursive: true });
+  await page.screenshot({ path: path.join(shots, name + '.png'), fullPage: true });
+}
+
+async function accessible(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  const faults = found.violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(' | ')}`);
+  assert.deepEqual(faults, [], `accessibility of ${name}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 1, `${name} scrolls sideways by ${wide}`);
+}
+
+/* Fill whatever the screen asks from a complete valid answer. */
+async function fillScreen(page, answer) {
+  const asked = await page.$$eval('main form[method=post] [name]', all => [...new Set(all.filter(e => e.type !== 'hidden').map(e => e.name))]);
+  for (const name of asked) {
+    if (!(name in answer)) continue;
+    const value = answer[name], box = page.locator(`main form[method=post] [name="${name}"]`).first();
+    const kind = await box.evaluate(e => e.tagName === 'INPUT' ? e.type : e.tagName.toLowerCase());
+    if (kind === 'radio' || kind === 'checkbox') {
+      for (const one of Array.isArray(value) ? value : [String(value)]) await page.locator(`main [name="${name}"][value="${one}"]`).check();
+    } else if (kind === 'select') {
+      await box.selectOption(String(value));
+    } else if (kind !== 'file') {
+      await box.fill(String(value));
+    }
+  }
+  await page.locator('main form[method=post] button[type=submit]').last().click();
+}
+
+async function eligibility(page, definition) {
+  if (!page.url().endsWith('/eligibility')) return;
+  for (const one of definition.eligibility || []) {
+    const bad = one.exit_when?.is;
+    const good = one.type === 'yes_no' ? String(bad !== true && bad !== 'true') : (one.choices || []).map(c => c.value).find(v => v !== bad && !(one.exit_when?.in || []).includes(v));
+    await page.locator(`main [name="${one.field}"][value="${good}"]`).check();
+  }
+  await page.locator('main form[method=post] button[type=submit]').click();
+}
+
+/* From the service's page to the receipt; the tracking code. */
+async function apply(page, code, look) {
+  const definition = await json(`/api/v1/services/${code}`), answer = definition.form_schema.examples[0];
+  await page.goto(`${base}/services/${code}`);
+  await look?.(page, `service-${code}`);
+  await page.locator('a.start').click();
+  await look?.(page, `eligibility-${code}`);
+  await eligibility(page, definition);
+  for (let i = 0; i < 40 && !/\/check$/.test(page.url()); i++) {
+    assert.match(page.url(), /\/form\/\d+/, `${code}: ${await page.locator('main').innerText()}`);
+    await look?.(page, `form-${code}-${i + 1}`);
+    const before = page.url();
+    await fillScreen(page, answer);
+    assert.notEqual(page.url(), before, `${code}: the screen was refused: ${await page.locator('main').innerText()}`);
+  }
+  await look?.(page, `check-${code}`);
+  await page.locator('main form[method=post] button[type=submit]').click();
+  assert.match(page.url(), /\/cases\/\d{16}\/receipt$/, await page.locator('main').innerText());
+  await look?.(page, `receipt-${code}`);
+  return page.url().match(/\d{16}/)[0];
+}
+
+async function signIn(page, id, mobile) {
+  await page.goto(`${base}/signin?next=/mine`);
+  await page.fill('#national_id', id);
+  await page.fill('#mobile', mobile);
+  await page.locator('main button[type=submit]').click();
+  await page.waitForURL(/\/signin\/code/);
+  let code;
+  for (let i = 0; i < 20 && !code; i++) {
+    const sent = (await json('/demo/outbox')).find(m => m.to === mobile && /[0-9۰-۹]{5,8}/.test(m.text));
+    code = sent?.text.match(/[0-9۰-۹]{5,8}/)?.[0];
+    if (!code) await new Promise(done => setTimeout(done, 200));
+  }
+  assert.ok(code, 'the one-time code is in the outbox');
+  await page.fill('#code', code);
+  await page.locator('main button[type=submit]').click();
+  await page.waitForURL(/\/mine/);
+}
+
+async function officer(page, organisation) {
+  const account = (await json('/demo/accounts')).find(a => a.organisation === organisation && a.role === 'officer') || (await json('/demo/accounts')).find(a => a.role === 'officer');
+  await page.goto(base + '/staff');
+  await page.fill('#username', account.username);
+  await page.fill('#password', account.password);
+  await page.locator('main button[type=submit]').click();
+  await page.waitForURL(/\/desk/);
+  return account;
+}
+
+async function main() {
+  await start();
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  try {
+    const code = process.env.SERVICE || 'takapo-register', other = 'building-permit';
+    for (const [lang, width] of [['fa', 320], ['en', 320], ['fa', 768], ['fa', 1440], ['en', 1440]]) {
+      const context = await browser.newContext({ viewport: { width, height: 800 }, serviceWorkers: 'block' }), page = await context.newPage();
+      await page.goto(`${base}/?lang=${lang}`);
+      for (const where of ['/', '/services', '/services?q=ساختمن', '/services?q=qqqqq', `/services/${other}`, '/track?code=12', '/signin', '/staff', '/ledger', '/help/ussd', '/privacy', '/nothing', '/mine/drafts']) {
+        await page.goto(base + where);
+        assert.equal(await page.locator('html').getAttribute('lang'), lang);
+        const name = `${lang}-${width}-${where.replace(/[^a-z]+/gi, '_')}`;
+        await picture(page, name);
+        await accessible(page, name);
+      }
+      await context.close();
+      ok(`pages in ${lang} at ${width}`);
+    }
+
+    const plain = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 320, height: 700 } }), page = await plain.newPage();
+    const tracking = await apply(page, code, async (p, name) => picture(p, `plain-${name}`));
+    ok(`applied for ${code} without scripts: ${tracking}`);
+    await page.goto(`${base}/cases/${tracking}`);
+    const everybody = await page.locator('main').innerText(), example = (await json(`/api/v1/services/${code}`)).form_schema.examples[0];
+    for (const secret of [example.national_id, example.mobile, example.last_name].filter(Boolean)) assert.ok(!everybody.includes(secret), 'the public page holds nothing personal');
+    await picture(page, 'plain-case-public');
+    ok('the public page of a case holds nothing personal');
+    await page.goto(`${base}/services/${code}/form/1`);
+    ok('a new request begins with an empty form');
+    await plain.close();
+
+    const citizen = await browser.newContext({ viewport: { width: 390, height: 800 }, serviceWorkers: 'block' }), mine = await citizen.newPage();
+    await signIn(mine, example.national_id, example.mobile);
+    await accessible(mine, 'mine');
+    await picture(mine, 'mine');
+    await mine.goto(`${base}/cases/${tracking}`);
+    await accessible(mine, 'case');
+    await picture(mine, 'case-citizen');
+    assert.ok(await mine.locator('.summary').count(), 'the citizen sees the answers');
+    ok('the citizen sees the case after signing in');
+
+    const desk = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' }), work = await desk.newPage();
+    const view = await json(`/api/v1/cases/${tracking}`);
+    await officer(work, view.organisation);
+    await accessible(work, 'desk');
+    await picture(work, 'desk');
+    await work.goto(`${base}/cases/${tracking}`);
+    await accessible(work, 'case of an officer');
+    await picture(work, 'case-officer');
+    const actions = await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')));
+    assert.ok(actions.length, `the officer can act: ${await work.locator('main').innerText()}`);
+    const assign = actions.find(a => a.endsWith('/assign')) || actions[0];
+    await work.goto(base + assign);
+    await accessible(work, 'an action');
+    await picture(work, 'action');
+    await work.locator('main form[method=post] button[type=submit]').click();
+    assert.match(work.url(), /done=1/, await work.locator('main').innerText());
+    ok('an officer acts on the case');
+    const ask = (await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')))).find(a => a.endsWith('/request_info'));
+    if (ask) {
+      await work.goto(base + ask);
+      await work.locator('main form[method=post] button[type=submit]').click();
+      await accessible(work, 'a refused action');
+      await picture(work, 'action-refused');
+      assert.ok(await work.locator('.faults').count(), 'a reason is demanded');
+      await work.selectOption('#reason', { index: 1 });
+      await work.fill('#comment', 'لطفاً توضیح دهید');
+      await work.locator('main form[method=post] button[type=submit]').click();
+      assert.match(work.url(), /done=1/);
+      await mine.goto(`${base}/cases/${tracking}`);
+      assert.ok((await mine.locator('main').innerText()).includes('لطفاً توضیح دهید'));
+      await picture(mine, 'case-waits');
+      await mine.goto(`${base}/cases/${tracking}/actions/provide_info`);
+      await accessible(mine, 'provide_info');
+      for (const area of await mine.locator('main textarea').all()) await area.fill('این توضیح من است');
+      await mine.locator('main form[method=post] button[type=submit]').click();
+      assert.match(mine.url(), /done=1/, await mine.locator('main').innerText());
+      ok('asked for information, answered by the citizen');
+    }
+    await mine.goto(`${base}/mine/access`);
+    assert.ok(await mine.locator('tbody tr').count(), 'the look is shown to the citizen');
+    await accessible(mine, 'access');
+    await picture(mine, 'access');
+    ok('the citizen sees who looked');
+
+    const strange = await apply(mine, other, async (p, name) => { await picture(p, `js-${name}`); await accessible(p, name); });
+    ok(`applied for ${other} signed in: ${strange}`);
+    await mine.goto(`${base}/services/${other}/eligibility`);
+    await mine.locator('main form[method=post] button[type=submit]').click();
+    assert.ok(await mine.locator('.faults li a').count() > 0);
+    await accessible(mine, 'error summary');
+    await picture(mine, 'faults');
+    ok('mistakes are summed up with links to the fields');
+
+    const forged = await fetch(`${base}/services/${other}/submit`, { method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: 'form_token=x' });
+    assert.equal(forged.status, 403);
+    ok('a form without its token is refused');
+  } finally {
+    await browser.close();
+  }
+  console.log(`1..${count}`);
+}
+
+try {
+  await main();
+} catch (problem) {
+  console.error(problem);
+  process.exitCode = 1;
+} finally {
+  server?.kill();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+}
