@@ -285,7 +285,7 @@ static const char *back_link(const struct form *f, size_t n) {
 static void show_screen(struct form *f, size_t n, const struct answers *given, int status) {
   const struct screen *k = &f->screens[n];
   struct http_req *r = f->r;
-  bool from_check = base_same(http_query(r, "from"), "check") || base_same(http_form_value(r, "from"), "check"), documents = has_documents(k, f->data);
+  bool post = strcmp(http_method(r), "POST") == 0, from_check = base_same(post ? http_form_value(r, "from") : http_query(r, "from"), "check"), documents = has_documents(k, f->data);
   json_t *page = form_page(f, text_in(&k->page->title, http_lang(r))), *list = json_array();
   put_steps(f, page, n);
   put(page, "back", from_check ? link_to(f, "check") : back_link(f, n));
