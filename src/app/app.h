@@ -82,8 +82,9 @@ enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PL
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
-/* One round of all jobs: sequencer, cases, notices, time-stamps. */
+/* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
+void platform_notices(struct platform *p);
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */

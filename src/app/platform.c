@@ -191,13 +191,19 @@ static void complain(const char *what, const struct err *err) {
   log_write(LOG_WARN, "jobs", "%s: %s", what, err->message);
 }
 
+/* Messages have a round of their own: a gateway that does not answer must hold nothing else up. */
+void platform_notices(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
 void platform_jobs(struct platform *p) {
   static int64_t stamped;
   struct err err;
   int64_t n = 0;
   if (trust_sequence(p->trust, &n, &err)) complain("sequencer", &err);
   if (cases_jobs(p->cases, &n, &err)) complain("cases", &err);
-  if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
   if (p->set.tsa_url[0] && clock_mono() - stamped > 10000) {
     stamped = clock_mono();
     if (trust_timestamp(p->trust, &err)) complain("time-stamp", &err);

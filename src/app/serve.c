@@ -141,13 +141,14 @@ static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER
 
 struct jobs {
   struct platform *p;
+  void (*round)(struct platform *p);
   _Atomic bool stop;
 };
 
 static void *jobs_thread(void *arg) {
   struct jobs *j = arg;
   while (!j->stop) {
-    platform_jobs(j->p);
+    j->round(j->p);
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;
@@ -169,7 +170,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs;
+  struct jobs jobs, notices;
 };
 
 static int add_routes(struct serving *s, struct err *err) {
@@ -220,12 +221,14 @@ static int serve(struct serving *s) {
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs;
-  s->jobs.p = p;
+  pthread_t jobs, notices;
+  s->jobs = (struct jobs){.p = p, .round = platform_jobs};
+  s->notices = (struct jobs){.p = p, .round = platform_notices};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
+  pthread_create(&notices, NULL, jobs_thread, &s->notices);
   printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
   if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
                           (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
@@ -233,8 +236,9 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = true;
+  s->jobs.stop = s->notices.stop = true;
   pthread_join(jobs, NULL);
+  pthread_join(notices, NULL);
   return EXIT_DONE;
 }
 

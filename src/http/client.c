@@ -66,11 +66,17 @@ static size_t on_bytes(char *p, size_t one, size_t n, void *out)
   return buf_overflowed(out) ? 0 : n;
 }
 
-static int fail(struct err *err, CURLcode code, const struct buf *got, const char *said)
+static int fail(struct err *err, CURL *h, CURLcode code, const struct buf *got, const char *said)
 {
+  long answered = 0;
+  curl_off_t began = 0; /* 0: not even connected, so nothing was sent */
+  curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &answered);
+  curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &began);
   if (code == CURLE_WRITE_ERROR && got && buf_overflowed(got)) return err_set(err, ERR_LIMIT, "the answer is larger than %zu bytes", got->cap);
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return err_set(err, ERR_INVALID, "the address cannot be called");
-  return err_set(err, ERR_UNAVAILABLE, "%s", *said ? said : curl_easy_strerror(code));
+  bool mail = !got, unsent = began == 0;
+  enum err_code what = mail && answered >= 400 ? ERR_INVALID : unsent ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
+  return err_set(err, what, "%s", *said ? said : curl_easy_strerror(code));
 }
 
 static int text_sound(const char *s)
@@ -143,7 +149,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
   curl_easy_setopt(h, CURLOPT_WRITEDATA, &got);
   CURLcode code = curl_easy_perform(h);
   if (code) {
-    fail(err, code, &got, said);
+    fail(err, h, code, &got, said);
     goto done;
   }
   long status = 0;
@@ -274,7 +280,7 @@ int http_client_mail(struct http_client *c, const char *url, const char *from, c
   curl_easy_setopt(h, CURLOPT_READDATA, &reading);
   curl_easy_setopt(h, CURLOPT_USE_SSL, (long)CURLUSESSL_TRY);
   CURLcode code = curl_easy_perform(h);
-  int rc = code ? fail(err, code, NULL, said) : 0;
+  int rc = code ? fail(err, h, code, NULL, said) : 0;
   give_back(c, h);
   curl_slist_free_all(recipients);
   buf_free(&b);

@@ -86,6 +86,9 @@ int identity_otp_verify(struct identity *i, const char *challenge, const char *c
 /* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err);
+/* Many at once with one password (demonstrations): one hash, one transaction. Names as in identity_staff_add; who has an account already gets this password. */
+struct identity_member { const char *username, *name, *organisation; int role; };
+int identity_staff_many(struct identity *i, const struct identity_member *members, size_t count, const char *password, struct err *err);
 /* Take one role away; organisation NULL: the person leaves, all roles, the password and the sessions end. ERR_NOT_FOUND. */
 int identity_staff_remove(struct identity *i, const char *username, const char *organisation, int role, struct err *err);
 int identity_staff_totp(struct identity *i, const char *username, char secret_base32[64], struct err *err); /* enrol: new secret */

@@ -72,6 +72,37 @@ int identity_staff_add(struct identity *i, const char *username, const char *nam
   return 0;
 }
 
+struct many {
+  struct add *items;
+  size_t count;
+};
+
+static int many_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct many *m = arg;
+  for (size_t k = 0; k < m->count; k++)
+    if (add_work(tx, &m->items[k], err) != 0) return -1;
+  return 0;
+}
+
+int identity_staff_many(struct identity *i, const struct identity_member *members, size_t count, const char *password, struct err *err) {
+  struct many m = {.items = base_alloc((count + 1) * sizeof(struct add)), .count = count};
+  char *prepared = NULL, hash[sizeof m.items->password] = "";
+  int rc = password_prepare(password, &prepared, err);
+  if (rc == 0) rc = password_hash(i, prepared, hash, err);
+  for (size_t k = 0; k < count && rc == 0; k++) {
+    struct add *a = &m.items[k];
+    a->organisation = members[k].organisation;
+    a->role = members[k].role;
+    if (identity_username(members[k].username, a->username) != 0) rc = err_set(err, ERR_INVALID, "username: %s", members[k].username);
+    else rc = shown_name(members[k].name, a->name, err);
+    snprintf(a->password, sizeof a->password, "%s", hash);
+  }
+  if (rc == 0) rc = store_write(i->main, STORE_FRONT, many_work, &m, err);
+  password_free(prepared);
+  free(m.items);
+  return rc;
+}
+
 struct removal {
   char username[64];
   const char *organisation;

@@ -33,6 +33,16 @@ int32_t date_parse(const char *typed) {
 
 static void put_date(struct date d, char out[16]) {
   char text[40];
+  if (d.year >= 0 && d.year <= 9999 && d.month >= 1 && d.month <= 31 && d.day >= 1 && d.day <= 31) { /* the way of every reply: no formatter */
+    int parts[3] = {d.year, d.month, d.day};
+    char *at = out;
+    for (int i = 0; i < 3; i++) {
+      if (i > 0) *at++ = '-';
+      for (int place = i == 0 ? 1000 : 10; place > 0; place /= 10) *at++ = (char)('0' + parts[i] / place % 10);
+    }
+    *at = '\0';
+    return;
+  }
   snprintf(text, sizeof text, "%04d-%02d-%02d", d.year, d.month, d.day);
   memcpy(out, text, 15);
   out[15] = '\0';
