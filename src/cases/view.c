@@ -377,13 +377,17 @@ struct quick {
 };
 
 static void quote(struct buf *b, const char *s) {
+  const char *from = s;
   buf_addc(b, '"');
   for (; *s; s++) {
     unsigned char ch = (unsigned char)*s;
-    if (ch == '"' || ch == '\\') buf_addc(b, '\\');
+    if (ch != '"' && ch != '\\' && ch >= 0x20) continue;
+    buf_add(b, from, (size_t)(s - from));
     if (ch < 0x20) buf_addf(b, "\\u%04x", ch);
-    else buf_addc(b, (char)ch);
+    else buf_add(b, (char[2]){'\\', (char)ch}, 2);
+    from = s + 1;
   }
+  buf_add(b, from, (size_t)(s - from));
   buf_addc(b, '"');
 }
 
@@ -397,7 +401,9 @@ static void quick_day(struct buf *b, int32_t day) {
 }
 
 static void quick_member(struct buf *b, const char *name, const char *value) {
-  buf_addf(b, "%s\"%s\":", b->len > 1 ? "," : "", name);
+  buf_adds(b, b->len > 1 ? ",\"" : "\"");
+  buf_adds(b, name);
+  buf_add(b, "\":", 2);
   quote(b, value);
 }
 
