@@ -143,7 +143,7 @@ async function main() {
       ok(`pages in ${lang} at ${width}`);
     }
 
-    const plain = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 320, height: 700 } }), page = await plain.newPage();
+    const plain = await browser.newContext({ locale: 'fa-IR', javaScriptEnabled: false, viewport: { width: 320, height: 700 } }), page = await plain.newPage();
     const tracking = await apply(page, code, async (p, name) => picture(p, `plain-${name}`));
     ok(`applied for ${code} without scripts: ${tracking}`);
     await page.goto(`${base}/cases/${tracking}`);
@@ -155,7 +155,7 @@ async function main() {
     ok('a new request begins with an empty form');
     await plain.close();
 
-    const citizen = await browser.newContext({ viewport: { width: 390, height: 800 }, serviceWorkers: 'block' }), mine = await citizen.newPage();
+    const citizen = await browser.newContext({ locale: 'fa-IR', viewport: { width: 390, height: 800 }, serviceWorkers: 'block' }), mine = await citizen.newPage();
     await signIn(mine, example.national_id, example.mobile);
     await accessible(mine, 'mine');
     await picture(mine, 'mine');
@@ -165,7 +165,7 @@ async function main() {
     assert.ok(await mine.locator('.summary').count(), 'the citizen sees the answers');
     ok('the citizen sees the case after signing in');
 
-    const desk = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' }), work = await desk.newPage();
+    const desk = await browser.newContext({ locale: 'fa-IR', viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' }), work = await desk.newPage();
     const view = await json(`/api/v1/cases/${tracking}`);
     await officer(work, view.organisation);
     await accessible(work, 'desk');
@@ -203,6 +203,32 @@ async function main() {
       assert.match(mine.url(), /done=1/, await mine.locator('main').innerText());
       ok('asked for information, answered by the citizen');
     }
+    const approve = async () => {
+      await work.goto(`${base}/cases/${tracking}`);
+      const where = (await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')))).find(a => a.endsWith('/approve'));
+      if (!where) return false;
+      await work.goto(base + where);
+      await work.locator('main form[method=post] button[type=submit]').click();
+      assert.match(work.url(), /done=1/, await work.locator('main').innerText());
+      return true;
+    };
+    if (await approve()) {
+      await mine.goto(`${base}/cases/${tracking}`);
+      await picture(mine, 'case-approved');
+      await accessible(mine, 'an approved case');
+      if (await mine.locator(`a[href$="/certificate"]`).count()) {
+        await mine.locator(`a[href$="/certificate"]`).click();
+        await accessible(mine, 'certificate');
+        await picture(mine, 'certificate');
+      }
+      await mine.goto(`${base}/cases/${tracking}`);
+      if (await mine.locator('input[name=score]').count()) {
+        await mine.locator('input[name=score][value="5"]').check();
+        await mine.locator('form[action$="/rating"] button').click();
+        assert.match(mine.url(), /thanks=1/, await mine.locator('main').innerText());
+      }
+      ok('approved, with a certificate, and rated');
+    }
     await mine.goto(`${base}/mine/access`);
     assert.ok(await mine.locator('tbody tr').count(), 'the look is shown to the citizen');
     await accessible(mine, 'access');
@@ -212,6 +238,27 @@ async function main() {
     const strange = await apply(mine, other, async (p, name) => { await picture(p, `js-${name}`); await accessible(p, name); });
     ok(`applied for ${other} signed in: ${strange}`);
     await mine.goto(`${base}/services/${other}/eligibility`);
+    await eligibility(mine, await json(`/api/v1/services/${other}`));
+    for (let i = 0; i < 20 && !await mine.locator('input[type=file]').count() && !/\/check$/.test(mine.url()); i++)
+      await fillScreen(mine, (await json(`/api/v1/services/${other}`)).form_schema.examples[0]);
+    const file = mine.locator('input[type=file]').first();
+    if (await file.count()) {
+      const here = mine.url();
+      await file.setInputFiles({ name: 'سند.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n%%EOF\n') });
+      const box = mine.locator('main input[type=checkbox]:not(.mini)').last();
+      if (await box.count()) await box.check();
+      await mine.locator('main form[method=post] button[type=submit]').last().click();
+      await mine.goto(here);
+      assert.ok((await mine.locator('.files').innerText()).includes('سند.pdf'));
+      await accessible(mine, 'documents');
+      await picture(mine, 'documents');
+      await mine.locator('input[type=file]').first().setInputFiles({ name: 'virus.exe', mimeType: 'application/pdf', buffer: Buffer.from('MZ') });
+      await mine.locator('main form[method=post] button[type=submit]').last().click();
+      assert.ok(await mine.locator('.faults').count(), 'a file of another kind is refused');
+      ok('a document is kept, one of a wrong kind refused');
+    }
+    await mine.goto(`${base}/services/${other}/eligibility`);
+    for (const input of await mine.locator('main input[type=radio]').all()) await input.evaluate(e => { e.checked = false; });
     await mine.locator('main form[method=post] button[type=submit]').click();
     assert.ok(await mine.locator('.faults li a').count() > 0);
     await accessible(mine, 'error summary');

@@ -137,7 +137,9 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
     put(o, "organisation", by ? organisation_name(by, http_lang(r)) : NULL);
     put(o, "comment", json_str(one, "comment"));
     put(o, "reason", reason_text(r, s, action ? action : "", json_str(one, "reason")));
-    put(o, "who", json_str(one, "who"));
+    const char *by_name = json_str(one, "who");
+    bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
+    put(o, "who", key ? NULL : by_name);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put_list(o, "data", event_data(r, s, action ? action : "", json_object_get(one, "data")));
     json_array_insert_new(list, 0, o);
