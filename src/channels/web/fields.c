@@ -114,7 +114,6 @@ static void put_files(struct http_req *r, const struct shown_field *k, json_t *o
   json_t *list = json_array();
   size_t i;
   const json_t *v;
-  char accept[80] = "";
   json_array_foreach(k->value, i, v) {
     json_t *one = json_object();
     const char *id = json_string_value(v), *name = json_str(json_object_get(k->files, id ? id : ""), "name");
@@ -123,10 +122,8 @@ static void put_files(struct http_req *r, const struct shown_field *k, json_t *o
     put(one, "name", name ? name : say(r, "file"));
     json_array_append_new(list, one);
   }
-  if (strstr(k->field->accept, "pdf")) strcat(accept, ".pdf,");
-  if (strstr(k->field->accept, "jpeg")) strcat(accept, ".jpg,.jpeg,");
-  if (strstr(k->field->accept, "png")) strcat(accept, ".png,");
-  if (accept[0]) accept[strlen(accept) - 1] = 0;
+  const char *kinds = k->field->accept;
+  const char *accept = arena_printf(http_arena(r), "%s%s%s", strstr(kinds, "pdf") ? ".pdf," : "", strstr(kinds, "jpeg") ? ".jpg,.jpeg," : "", strstr(kinds, "png") ? ".png" : "");
   put_flag(o, "is_file", true);
   put(o, "accept", accept);
   put(o, "file_rule", word_fill(http_arena(r), http_lang(r), "web.file_rule", "n", number_format(http_arena(r), http_lang(r), (int64_t)field_most_files(k->field)), NULL));
