@@ -46,10 +46,10 @@ CREATE TABLE cases (
   rating BIGINT NOT NULL,
   PRIMARY KEY (tracking)
 ) WITHOUT ROWID;
-CREATE INDEX cases_desk ON cases (holder, result, legal_ord, tracking);
-CREATE INDEX cases_state ON cases (holder, state, legal_ord, tracking);
-CREATE INDEX cases_assignee ON cases (assignee, result, legal_ord, tracking);
-CREATE INDEX cases_due ON cases (calendar, next_ord, tracking);
+CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, tracking);
+CREATE INDEX cases_state ON cases (holder, state, legal_ord, submitted_at, tracking);
+CREATE INDEX cases_assignee ON cases (assignee, result, legal_ord, submitted_at, tracking) WHERE assignee <> '';
+CREATE INDEX cases_due ON cases (calendar, next_ord, submitted_at, tracking);
 
 CREATE TABLE case_event (
   tracking @id NOT NULL,

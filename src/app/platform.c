@@ -52,7 +52,7 @@ static char *keys_folder(const struct settings *s) {
 static int open_stores(struct platform *p, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
   const struct settings *s = &p->set;
-  struct store_options o = {.batch = settings_number(s->batch, 0)};
+  struct store_options o = {.batch = settings_number(s->batch, 0), .wal_guard = 64u << 20}; /* see docs/notes/performance.md */
   if (s->store[0]) {
     if (store_open(s->store, &o, &p->main, err) || store_migrate(p->main, NULL, err)) return -1;
     p->fast = p->main;

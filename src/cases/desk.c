@@ -14,10 +14,10 @@ struct list {
   enum lang lang;
   int limit;
   struct arena *arena;
-  int64_t after_result, after_ord;
+  int64_t after_result, after_ord, after_time;
   const char *after_tracking;
   json_t *items;
-  char next[64];
+  char next[96];
 };
 
 static const char *plain(const char *s) { return s ? s : ""; }
@@ -67,7 +67,7 @@ static int take_rows(struct list *k, struct store_rows *r, int64_t (*order)(cons
   if (!r) return -1;
   while (n < k->limit && (rc = store_next(r, err)) == 1) {
     json_array_append_new(k->items, list_item(k, r));
-    snprintf(k->next, sizeof k->next, "%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), store_text(r, 0));
+    snprintf(k->next, sizeof k->next, "%lld.%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), (long long)store_int(r, 7), store_text(r, 0));
     n++;
   }
   if (n < k->limit) k->next[0] = 0;
@@ -80,14 +80,15 @@ static int64_t by_time(const struct store_rows *r) { return -store_int(r, 7); }
 
 static int read_after(struct list *k, const char *after, struct err *err) {
   k->after_result = 0;
-  k->after_ord = INT64_MIN;
+  k->after_ord = k->after_time = INT64_MIN;
   k->after_tracking = "";
   if (!after || !after[0]) return 0;
   char tracking[TRACKING_SIZE + 1] = "";
-  long long result, ord;
-  if (sscanf(after, "%lld.%lld.%17[0-9]", &result, &ord, tracking) != 3) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
+  long long result, ord, time;
+  if (sscanf(after, "%lld.%lld.%lld.%17[0-9]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
   k->after_result = result;
   k->after_ord = ord;
+  k->after_time = time;
   k->after_tracking = arena_strdup(k->arena, tracking);
   return 0;
 }
@@ -141,20 +142,20 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (q->state && q->state[0])
     return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (legal_ord,tracking)>(?3,?4) AND legal_ord<?5 AND legal_ord>=?6 "
-      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY legal_ord,tracking LIMIT ?10", "ttitiititi", q->organisation, q->state,
-      k->after_ord, k->after_tracking, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit), by_due, err);
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (legal_ord,submitted_at,tracking)>(?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 "
+      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit", q->organisation, q->state,
+      k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking), by_due, err);
   if (assignee && assignee[0])
     return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE assignee=?1 AND (result,legal_ord,tracking)>(?2,?3,?4) AND result<=?5 AND holder=?6 AND legal_ord<?7 "
-      "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,tracking LIMIT ?10", "tiititiiti", assignee,
-      q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_tracking, q->open == 1 ? (int64_t)0 : (int64_t)9,
-      q->organisation, before, least, plain(q->service), (int64_t)k->limit), by_due, err);
+      "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 "
+      "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit", assignee,
+      q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
+      q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking), by_due, err);
   return take_rows(k, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,tracking)>(?2,?3,?4) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 "
-    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,tracking LIMIT ?10", "tiitiiitii", q->organisation,
-    q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_tracking, q->open == 1 ? (int64_t)0 : (int64_t)9,
-    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit), by_due, err);
+    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 "
+    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit", q->organisation,
+    q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
+    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit, k->after_tracking), by_due, err);
 }
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
@@ -288,7 +289,7 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     json_put(o, "basis", store_text(r, 5));
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0", (long long)store_int(r, 0));
+    snprintf(k->next, sizeof k->next, "0.%lld.0.0", (long long)store_int(r, 0));
   }
   store_done(r);
   if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;

@@ -18,7 +18,7 @@ struct due {
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,tracking LIMIT 64", "ti", k->calendar, k->before);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT 64", "ti", k->calendar, k->before);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
