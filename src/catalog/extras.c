@@ -67,7 +67,7 @@ static void check_template(struct compiler *c, unsigned line, const char *key, c
     } else {
       check_name(c, line, key, name, names);
       if ((sort == '#' || sort == '^') && depth == BASE_COUNT(open)) fail(c, line, "'%s' nests sections too deep", key);
-      else if (sort == '#' || sort == '^') strcpy(open[depth++], name);
+      else if (sort == '#' || sort == '^') snprintf(open[depth++], sizeof open[0], "%s", name);
     }
   }
   if (depth) fail(c, line, "'%s' opens {{#%s}} and never closes it", key, open[depth - 1]);

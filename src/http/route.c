@@ -172,11 +172,8 @@ unsigned router_every(const struct router *r)
 
 void router_allow(unsigned allowed, char out[64])
 {
-  out[0] = '\0';
-  for (int i = 0; i < METHODS; i++) {
-    if (!(allowed & 1u << i)) continue;
-    strcat(out, http_methods[i]);
-    strcat(out, i == METHOD_GET ? ", HEAD, " : ", ");
-  }
-  strcat(out, "OPTIONS");
+  int n = 0;
+  for (int i = 0; i < METHODS; i++)
+    if (allowed & 1u << i) n += snprintf(out + n, (size_t)(64 - n), "%s%s", http_methods[i], i == METHOD_GET ? ", HEAD, " : ", ");
+  snprintf(out + n, (size_t)(64 - n), "OPTIONS");
 }

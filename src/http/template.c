@@ -148,8 +148,8 @@ static int set_delimiters(struct compiler *c, const char *s, size_t n)
   if (sscanf(text, "%39s %39s %1s", first, second, rest) != 2 || strlen(first) > MOST_DELIMITER || strlen(second) > MOST_DELIMITER
       || strchr(text, '='))
     return fail(c, "two delimiters are expected");
-  strcpy(c->open, first);
-  strcpy(c->close, second);
+  memcpy(c->open, first, strlen(first) + 1);
+  memcpy(c->close, second, strlen(second) + 1);
   return 0;
 }
 
