@@ -39,5 +39,9 @@
     });
     box.addEventListener('keydown', function (event) { if (event.key === 'Enter') { event.preventDefault(); select.focus(); } });
   });
-  document.querySelectorAll('.finder').forEach(function (form) { if (document.querySelector('select[data-filter] option + option')) form.hidden = true; });
+  /* A finder whose whole list is here already is not needed. */
+  document.querySelectorAll('.finder input[type=search]').forEach(function (box) {
+    var select = document.querySelector('select[data-filter][name="' + box.name.replace('find.', '') + '"]');
+    if (select && select.options.length > 60 && !box.value) box.form.hidden = true;
+  });
 }());

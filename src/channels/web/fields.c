@@ -68,11 +68,32 @@ json_t *organisation_options(struct http_req *r, int kind, const char *find, con
   return options;
 }
 
+/* A list too long to show still offers what was chosen, and to members of staff the organisations they work in. */
+static void offer_known(struct http_req *r, const struct shown_field *k, json_t *options) {
+  const struct directory *d = pack_directory(web_pack(r));
+  const struct actor *who = web_actor(r);
+  const char *chosen = json_string_value(k->value);
+  if (k->field->type == FIELD_PLACE) {
+    const struct place *p = directory_place(d, chosen ? directory_find_place(d, chosen) : -1);
+    if (p) json_array_append_new(options, option(p->code, place_name(p, http_lang(r)), true));
+    return;
+  }
+  const struct organisation *o = directory_organisation(d, chosen ? directory_find_organisation(d, chosen) : -1);
+  if (o) json_array_append_new(options, option(o->code, organisation_name(o, http_lang(r)), true));
+  for (unsigned i = 0; i < who->role_count; i++) {
+    o = directory_organisation(d, directory_find_organisation(d, who->roles[i].organisation));
+    bool seen = !o || base_same(o->code, chosen) || (k->field->organisation_kind >= 0 && (int)o->kind != k->field->organisation_kind);
+    for (unsigned n = 0; n < i; n++) seen = seen || strcmp(who->roles[n].organisation, who->roles[i].organisation) == 0;
+    if (!seen) json_array_append_new(options, option(o->code, organisation_name(o, http_lang(r)), false));
+  }
+}
+
 static void put_long_list(struct http_req *r, const struct shown_field *k, json_t *o) {
   size_t all = 0;
   json_t *options = k->field->type == FIELD_PLACE ? place_options(r, k, &all)
     : organisation_options(r, k->field->organisation_kind, k->find, k->value ? json_string_value(k->value) : NULL, &all);
   bool searching = k->find && k->find[0];
+  if (all > LONG_LIST) offer_known(r, k, options);
   put_flag(o, "is_select", true);
   put_flag(o, "can_find", all > SHORT_LIST || searching);
   put_flag(o, "too_many", all > LONG_LIST);
