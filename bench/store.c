@@ -28,14 +28,16 @@ static void must(int rc, const struct err *err) {
 }
 
 static int make(struct store_tx *tx, void *arg, struct err *err) {
-  return store_exec(tx, err, "CREATE TABLE IF NOT EXISTS bench (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0
-    ? -1 : 0;
+  return store_exec(tx, err, "CREATE TABLE IF NOT EXISTS bench (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, "
+                             "PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0 ? -1 : 0;
 }
 
 static int insert(struct store_tx *tx, void *arg, struct err *err) {
-  static const char body[] = "{\"field\":\"a hundred bytes or so, as an event of a case has them, with the answers of the form inside it\"}";
+  static const char body[] =
+    "{\"field\":\"a hundred bytes or so, as an event of a case has them, with the answers of the form inside it\"}";
   for (int i = 0; i < inserts; i++)
-    if (store_put(tx, err, "INSERT INTO bench (id, n, body) VALUES (?1, ?2, ?3)", "tit", (const char *)arg, (int64_t)i, body) != 0) return -1;
+    if (store_put(tx, err, "INSERT INTO bench (id, n, body) VALUES (?1, ?2, ?3)", "tit", (const char *)arg, (int64_t)i, body) != 0)
+      return -1;
   return 0;
 }
 
@@ -75,7 +77,8 @@ static double measure(const char *where, int batch, int submitters, int seconds)
   qsort(latency_us, n, sizeof *latency_us, by_size);
   struct rusage use;
   getrusage(RUSAGE_SELF, &use);
-  printf("batch %d: %.0f works/s, %lld commits, p50 %.1f ms, p99 %.1f ms, most %.1f ms, truncations %lld, retries %lld, resident %ld MB\n", batch, rate,
+  printf("batch %d: %.0f works/s, %lld commits, p50 %.1f ms, p99 %.1f ms, most %.1f ms, truncations %lld, retries %lld, "
+         "resident %ld MB\n", batch, rate,
          (long long)stats.commits, latency_us[n / 2] / 1000.0, latency_us[n * 99 / 100] / 1000.0, latency_us[n - 1] / 1000.0,
          (long long)stats.wal_truncations, (long long)stats.retries, use.ru_maxrss / 1024);
   store_close(s);

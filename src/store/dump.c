@@ -286,7 +286,8 @@ static int begin_table(struct store_tx *tx, struct in *in, char *line) {
   const struct table *mine = NULL;
   for (int i = 0; i < in->tables.count; i++)
     if (base_same(in->tables.all[i].name, name)) mine = &in->tables.all[i];
-  if (mine == NULL) return err_set(in->err, ERR_CONFLICT, "the dump has a table %.60s that this store does not know", name == NULL ? "" : name);
+  if (mine == NULL)
+    return err_set(in->err, ERR_CONFLICT, "the dump has a table %.60s that this store does not know", name == NULL ? "" : name);
   in->now.columns = 0;
   in->versions = strcmp(mine->name, "schema_version") == 0;
   buf_addf(&sql, "INSERT INTO %s (", mine->name);
@@ -297,8 +298,9 @@ static int begin_table(struct store_tx *tx, struct in *in, char *line) {
     int found = -1, n = in->now.columns;
     for (int k = 0; k < mine->columns; k++)
       if (type != NULL && strcmp(mine->column[k].name, col) == 0 && strcmp(type_word(mine->column[k].type), type) == 0) found = k;
-    if (found < 0 || n == COLUMNS_MOST) rc = err_set(in->err, ERR_CONFLICT, "table %s: the dump's column %.60s is not like that here", mine->name, col);
-    else {
+    if (found < 0 || n == COLUMNS_MOST) {
+      rc = err_set(in->err, ERR_CONFLICT, "table %s: the dump's column %.60s is not like that here", mine->name, col);
+    } else {
       in->now.column[in->now.columns++].type = mine->column[found].type;
       buf_addf(&sql, "%s%s", n > 0 ? ", " : "", mine->column[found].name);
       buf_addf(&values, "%s?%d", n > 0 ? ", " : "", n + 1);
@@ -349,7 +351,9 @@ static int load_row(struct store_tx *tx, struct in *in, char *line) {
   if (p.count != 3) return err_set(in->err, ERR_MALFORMED, "schema_version has other columns");
   struct store_rows *r = tx_select(tx, in->insert, &p, in->err);
   int rc = r == NULL ? -1 : store_next(r, in->err);
-  if (rc == 1 && store_int(r, 0) != 1) rc = err_set(in->err, ERR_CONFLICT, "the dump was made with another migration %.60s: use the same release", (const char *)p.v[0].p);
+  const char *name = p.v[0].type == 't' && p.v[0].p != NULL ? p.v[0].p : "";
+  if (rc == 1 && store_int(r, 0) != 1)
+    rc = err_set(in->err, ERR_CONFLICT, "the dump was made with another migration %.60s: use the same release", name);
   store_done(r);
   return rc < 0 ? -1 : 0;
 }

@@ -68,7 +68,8 @@ static int recorded(struct store_tx *tx, const struct file *f, struct err *err) 
   bool same = rc == 1 && base_same(store_text(r, 0), f->text->sha256);
   store_done(r);
   if (rc == 1 && !same)
-    return err_set(err, ERR_CONFLICT, "schema/%s.sql has changed since it was applied to this store; write a new migration instead", f->name);
+    return err_set(err, ERR_CONFLICT, "schema/%s.sql has changed since it was applied to this store; write a new migration instead",
+                   f->name);
   return rc;
 }
 
@@ -80,7 +81,8 @@ static int apply(struct store_tx *tx, const struct file *f, bool first, struct e
   if (done != 0) return done < 0 ? -1 : 0;
   if (!first && run_text(tx, (const char *)f->text->data, f->text->size, err) != 0) return -1;
   log_write(LOG_INFO, "store", "migration %s", f->name);
-  return store_put(tx, err, "INSERT INTO schema_version (name, sha256, applied_at) VALUES (?1, ?2, ?3)", "tti", f->name, f->text->sha256, clock_now());
+  return store_put(tx, err, "INSERT INTO schema_version (name, sha256, applied_at) VALUES (?1, ?2, ?3)", "tti", f->name,
+                   f->text->sha256, clock_now());
 }
 
 /* In a transaction of its own; whatever another node's haste brings about is tried again. */
@@ -105,7 +107,7 @@ static int migrate_one(struct store *s, struct conn **c, const struct file *f, b
       *c = NULL;
     }
     if (rc == 0) return 0;
-    /* Two nodes making the first tables at once meet as a conflict in PostgreSQL's own catalogue. */
+    /* Two nodes making the first tables at once meet as a conflict in PostgreSQL's own catalogue, in spite of IF NOT EXISTS. */
     bool again = (t >= TROUBLE_AGAIN && t != TROUBLE_FULL) || (first && tries < 20 && why.code == ERR_CONFLICT && t != TROUBLE_NONE);
     if (!again || clock_mono() > deadline) return err_set(err, why.code, "migration %s: %.400s", f->name, why.message);
     nanosleep(&(struct timespec){.tv_nsec = MIGRATE_PAUSE_MS * 1000000L}, NULL);

@@ -67,6 +67,7 @@ static enum trouble classify(const char *state, enum err_code *code) {
     {"0A000", TROUBLE_LOST, ERR_UNAVAILABLE}, /* cached plan must not change result type: prepare anew */
     {"26000", TROUBLE_LOST, ERR_UNAVAILABLE}, {"08", TROUBLE_LOST, ERR_UNAVAILABLE}, {"57P", TROUBLE_LOST, ERR_UNAVAILABLE},
     {"53", TROUBLE_FULL, ERR_UNAVAILABLE}, {"58", TROUBLE_FULL, ERR_UNAVAILABLE}, {"57014", TROUBLE_MEMBER, ERR_UNAVAILABLE},
+    {"42P07", TROUBLE_MEMBER, ERR_CONFLICT}, {"42710", TROUBLE_MEMBER, ERR_CONFLICT}, /* made by another node just now */
     {"23", TROUBLE_MEMBER, ERR_CONFLICT}, {"54000", TROUBLE_MEMBER, ERR_TOO_LARGE}};
   for (size_t i = 0; i < BASE_COUNT(known); i++) {
     if (!base_starts(state, known[i].prefix)) continue;
@@ -153,9 +154,10 @@ static int settle(struct pg *c, PGresult **keep, int64_t deadline) {
   PGresult *r = next_result(c, deadline);
   if (r == NULL) return mark_lost(c, "the answer ended early");
   ExecStatusType status = PQresultStatus(r);
+  bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
   if (e.kind == E_PREPARE && status != PGRES_COMMAND_OK) c->stmts[e.id].prepared = false;
   if (status == PGRES_FATAL_ERROR) note_error(c, &e, r);
-  else if (e.kind == E_SYNC ? status != PGRES_PIPELINE_SYNC : status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED)
+  else if (e.kind == E_SYNC ? status != PGRES_PIPELINE_SYNC : !good && status != PGRES_PIPELINE_ABORTED)
     mark_lost(c, "an answer of an unexpected kind");
   else if (e.kind == E_COMMIT && status == PGRES_COMMAND_OK && strcmp(PQcmdStatus(r), "COMMIT") != 0 && !c->errored) {
     c->errored = true;
@@ -163,7 +165,6 @@ static int settle(struct pg *c, PGresult **keep, int64_t deadline) {
     c->error_member = -1;
     err_set(&c->error, ERR_INTERNAL, "the transaction had failed before COMMIT");
   }
-  bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
   if (good && keep != NULL && e.kind == E_STATEMENT) {
     PQclear(*keep);
     *keep = r;
@@ -324,17 +325,21 @@ static int settle_session(struct pg *c, struct err *err) {
   char *sql = base_printf(
     "SELECT set_config('search_path', 'public, pg_temp', false), set_config('standard_conforming_strings', 'on', false), "
     "set_config('default_transaction_isolation', '%s', false), set_config('default_transaction_read_only', '%s', false), "
-    "set_config('default_transaction_deferrable', 'off', false), set_config('bytea_output', 'hex', false), set_config('jit', 'off', false), "
-    "set_config('lock_timeout', '%d', false), set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '%d', false), "
+    "set_config('default_transaction_deferrable', 'off', false), set_config('bytea_output', 'hex', false), "
+    "set_config('jit', 'off', false), "
+    "set_config('lock_timeout', '%d', false), set_config('statement_timeout', '0', false), "
+    "set_config('idle_in_transaction_session_timeout', '%d', false), "
     "set_config('client_min_messages', 'warning', false), "
-    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)",
+    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+    "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)",
     c->base.use == CONN_OWN ? "read committed" : "repeatable read", c->base.use == CONN_READ ? "on" : "off",
     c->base.use == CONN_OWN ? OWN_WAIT_MS : c->base.store->options.busy_ms, c->base.use == CONN_OWN ? 0 : 60000);
   int rc = -1;
   PGresult *r = NULL;
   const char *encoding = PQparameterStatus(c->pq, "server_encoding");
   if (encoding == NULL || strcmp(encoding, "UTF8") != 0) {
-    err_set(err, ERR_UNAVAILABLE, "PostgreSQL: the database is encoded in %s; make one with ENCODING 'UTF8'", encoding != NULL ? encoding : "?");
+    err_set(err, ERR_UNAVAILABLE, "PostgreSQL: the database is encoded in %s; make one with ENCODING 'UTF8'",
+            encoding != NULL ? encoding : "?");
   } else if (PQserverVersion(c->pq) < 130000) {
     err_set(err, ERR_UNAVAILABLE, "PostgreSQL: version 13 or later is needed");
   } else if (PQsetnonblocking(c->pq, 1) != 0 || PQsendQuery(c->pq, sql) != 1) {

@@ -101,7 +101,10 @@ static int settings(struct sq *c, struct err *err) {
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   sqlite3_limit(c->db, SQLITE_LIMIT_ATTACHED, 0);
-  int rc = sqlite3_exec(c->db, common, NULL, NULL, NULL);
+  /* While another opens or leaves the file, the change to WAL is refused at once: SQLite does not wait here by itself. */
+  int64_t deadline = clock_mono() + c->base.store->options.busy_ms;
+  int rc;
+  while (((rc = sqlite3_exec(c->db, common, NULL, NULL, NULL)) & 0xff) == SQLITE_BUSY && clock_mono() < deadline) sqlite3_sleep(5);
   if (rc == SQLITE_OK) rc = sqlite3_exec(c->db, more, NULL, NULL, NULL);
   free(more);
   return rc == SQLITE_OK ? 0 : sq_fail(c, rc, c->base.store->where, err);
@@ -128,7 +131,8 @@ static struct conn *sq_connect(struct store *s, enum conn_use use, struct err *e
 static int check_file(struct store *s, struct conn *base, struct err *err) {
   sqlite3_stmt *st = NULL;
   struct sq *c = sq_of(base);
-  int rc = sqlite3_prepare_v2(c->db, "SELECT (SELECT count(*) FROM sqlite_schema), (SELECT journal_mode FROM pragma_journal_mode)", -1, &st, NULL);
+  const char *sql = "SELECT (SELECT count(*) FROM sqlite_schema), (SELECT journal_mode FROM pragma_journal_mode)";
+  int rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_step(st);
   int result = 0;
   if (rc != SQLITE_ROW) result = err_set(err, ERR_UNAVAILABLE, "%s: %s", s->where, sqlite3_errmsg(c->db));
@@ -138,12 +142,27 @@ static int check_file(struct store *s, struct conn *base, struct err *err) {
   return result;
 }
 
+/* An empty file of mode 0600 where there is none. It is closed before it gets its name: closing a descriptor of a file
+ * drops the locks that other connections of this process hold on it. */
+static int make_file(const char *where, struct err *err) {
+  if (access(where, F_OK) == 0) return 0;
+  char *fresh = base_printf("%s.new-XXXXXX", where);
+  int fd = mkostemp(fresh, O_CLOEXEC), rc = 0;
+  if (fd < 0) {
+    rc = err_set(err, ERR_UNAVAILABLE, "%s: %s; the folder must exist and be writable", where, strerror(errno));
+  } else {
+    close(fd);
+    if (link(fresh, where) != 0 && errno != EEXIST) rc = err_set(err, ERR_UNAVAILABLE, "%s: %s", where, strerror(errno));
+    unlink(fresh);
+  }
+  free(fresh);
+  return rc;
+}
+
 static int sq_open(struct store *s, const char *where, struct err *err) {
   if (where[0] == '\0' || where[0] == ':') return err_set(err, ERR_UNAVAILABLE, "sqlite: needs the path of a file");
   s->where = base_strdup(where);
-  int fd = open(where, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0) close(fd);
-  else if (errno != EEXIST) return err_set(err, ERR_UNAVAILABLE, "%s: %s; the folder must exist and be writable", where, strerror(errno));
+  if (make_file(where, err) != 0) return -1;
   struct conn *c = store_conn(s, CONN_OWN, err);
   if (c == NULL) return -1;
   sq_of(c)->opening = true;
@@ -161,7 +180,8 @@ static int sq_begin(struct conn *base, bool alone, struct err *err) {
   c->alone = alone;
   c->savepoint = false;
   if (control(c, &c->begin, base->use == CONN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) == 0) return 0;
-  if (base->trouble < TROUBLE_FULL) base->trouble = TROUBLE_LOST; /* another process holds the file: the whole batch waits, not its members */
+  /* Another process holds the file: the whole batch waits, not member by member. */
+  if (base->trouble < TROUBLE_FULL) base->trouble = TROUBLE_LOST;
   return -1;
 }
 

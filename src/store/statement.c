@@ -152,7 +152,8 @@ int tx_run(struct store_tx *tx, const char *sql, struct err *err) {
 
 /* ---- the public calls ------------------------------------------------------------------ */
 
-static const struct dialect *prepare(struct store_tx *tx, struct params *p, const char *sql, const char *types, va_list ap, struct err *err) {
+static const struct dialect *prepare(struct store_tx *tx, struct params *p, const char *sql, const char *types, va_list ap,
+                                     struct err *err) {
   struct err why = {0};
   if (tx->first.code != ERR_NONE) {
     failed(tx, err);

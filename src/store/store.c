@@ -324,7 +324,8 @@ int store_lease(struct store *s, const char *name, const char *owner, int64_t ms
 
 int store_lease_check(struct store_tx *tx, const char *name, const char *owner, int64_t epoch, struct err *err) {
   /* An update, so that a taking over in another transaction waits for this one to end, and the reverse. */
-  int rc = store_exec(tx, err, "UPDATE store_lock SET epoch = epoch WHERE name = ?1 AND owner = ?2 AND epoch = ?3", "tti", name, owner, epoch);
+  int rc = store_exec(tx, err, "UPDATE store_lock SET epoch = epoch WHERE name = ?1 AND owner = ?2 AND epoch = ?3", "tti", name,
+                      owner, epoch);
   if (rc == 0) return err_set(err, ERR_CONFLICT, "the lease %s is no longer held at epoch %lld", name, (long long)epoch);
   return rc < 0 ? -1 : 0;
 }

@@ -109,7 +109,7 @@ void store_stats(struct store *s, struct store_stats *out);
 int store_ping(struct store *s, struct err *err);        /* for /health: a read and the writer's pulse */
 
 /* ---- scripted driver for unit tests ---------------------------------------------------
- * "scripted:" + lines: `SQL-prefix => rows` where rows are `a|b;c|d` (\N: NULL), `! error-name` or `# changed`. Each expected statement is met
- * in order; an unexpected one fails with ERR_INTERNAL naming it; store_close logs what was never asked. */
+ * "scripted:" + lines: `SQL-prefix => rows` where rows are `a|b;c|d` (\N: NULL), `! error-name` or `# changed`. Each expected
+ * statement is met in order; an unexpected one fails with ERR_INTERNAL naming it; store_close logs what was never asked. */
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A PostgreSQL of one's own for a test.
-#   pg.sh start DIR [SETTING=VALUE…]   make (once) and start a cluster in DIR, print its URL; DIR is made if missing
+#   pg.sh start DIR [SETTING=VALUE…]   make (once) and start a cluster in DIR (if it does not run), print its URL
 #   pg.sh stop DIR                     stop in good order
 #   pg.sh kill DIR                     stop at once, as after a crash (start brings it back)
 #   pg.sh url DIR                      print the URL again
@@ -33,6 +33,10 @@ start)
       "log_min_messages=error" "log_min_error_statement=panic" "$@"; do
       echo "$setting" | as tee -a "$dir/data/postgresql.conf" >/dev/null
     done
+  fi
+  if as "$bin/pg_ctl" -D "$dir/data" status >/dev/null 2>&1; then
+    url
+    exit 0
   fi
   tries=0
   until as "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $(cat "$dir/port")" -w -t 60 start >/dev/null 2>&1; do

@@ -7,7 +7,8 @@ static char where[700];
 static struct store *s;
 
 static int create(struct store_tx *tx, void *arg, struct err *err) {
-  if (store_exec(tx, err, "CREATE TABLE t (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, data @blob, at @time, PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0)
+  if (store_exec(tx, err, "CREATE TABLE t (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, data @blob, at @time, "
+                          "PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0)
     return -1;
   return store_exec(tx, err, "CREATE INDEX t_at ON t (at, id)", "") < 0 ? -1 : 0;
 }
@@ -42,7 +43,8 @@ struct row {
 
 static int insert(struct store_tx *tx, void *arg, struct err *err) {
   const struct row *r = arg;
-  return store_put(tx, err, "INSERT INTO t (id, n, body, data, at) VALUES (?1, ?2, ?3, ?4, ?5)", "titbi", r->id, r->n, r->body, r->data, r->size, store_time(tx));
+  return store_put(tx, err, "INSERT INTO t (id, n, body, data, at) VALUES (?1, ?2, ?3, ?4, ?5)", "titbi", r->id, r->n, r->body,
+                   r->data, r->size, store_time(tx));
 }
 
 static int64_t counted;
@@ -56,7 +58,8 @@ static int64_t rows_now(void) {
 }
 
 static int types_read(struct store_tx *tx, void *arg, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT id, n, body, data, at, n IS NULL, n + 1 FROM t WHERE id = ?1 ORDER BY n", "t", "آب");
+  struct store_rows *r = store_select(tx, err, "SELECT id, n, body, data, at, n IS NULL, n + 1 FROM t WHERE id = ?1 ORDER BY n", "t",
+                                     "آب");
   if (r == NULL) return -1;
   size_t n = 99;
   assert_null(store_text(r, 0)); /* before the first row there is nothing */
@@ -172,7 +175,9 @@ static void open_results(void **state) {
 
 static int bad_syntax(struct store_tx *tx, void *arg, struct err *err) { return store_exec(tx, err, "UPDATE nowhere SET x = 1", ""); }
 static int bad_count(struct store_tx *tx, void *arg, struct err *err) { return store_put(tx, err, "DELETE FROM t WHERE id = ?1", ""); }
-static int bad_text(struct store_tx *tx, void *arg, struct err *err) { return store_put(tx, err, "DELETE FROM t WHERE id = ?1", "t", "\xc0\x80"); }
+static int bad_text(struct store_tx *tx, void *arg, struct err *err) {
+  return store_put(tx, err, "DELETE FROM t WHERE id = ?1", "t", "\xc0\x80");
+}
 static int bad_token(struct store_tx *tx, void *arg, struct err *err) { return store_put(tx, err, "DELETE FROM t WHERE id = @x", ""); }
 static int bad_ignored(struct store_tx *tx, void *arg, struct err *err) {
   struct row r = {"twice", 1, NULL, NULL, 0};
@@ -181,7 +186,9 @@ static int bad_ignored(struct store_tx *tx, void *arg, struct err *err) {
   return 0; /* says all is well */
 }
 static int write_in_read(struct store_tx *tx, void *arg, struct err *err) { return store_exec(tx, err, "DELETE FROM t", ""); }
-static int write_in_work(struct store_tx *tx, void *arg, struct err *err) { return store_write(store_of(tx), STORE_FRONT, count, NULL, err); }
+static int write_in_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_write(store_of(tx), STORE_FRONT, count, NULL, err);
+}
 static int read_in_read(struct store_tx *tx, void *arg, struct err *err) { return store_read(store_of(tx), count, NULL, err); }
 
 static void mistakes(void **state) {
@@ -272,7 +279,9 @@ static void *adder(void *arg) {
   return NULL;
 }
 
-static int sum_read(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, -1, err, "SELECT n FROM t WHERE id = 'sum'", ""); }
+static int sum_read(struct store_tx *tx, void *arg, struct err *err) {
+  return store_value(tx, arg, -1, err, "SELECT n FROM t WHERE id = 'sum'", "");
+}
 
 static void contention(void **state) {
   struct row r = {"sum", 0, NULL, NULL, 0};
@@ -357,20 +366,22 @@ static void closing(void **state) { /* what was queued is written first */
   assert_int_equal(rows_now(), 600);
 }
 
+static _Atomic bool gate;
 static int nothing(struct store_tx *tx, void *arg, struct err *err) { return 0; }
-static void nothing_done(void *arg, int rc, const struct err *err) { done_count++; }
 static int stand(struct store_tx *tx, void *arg, struct err *err) {
-  kit_sleep(300);
+  while (!gate) kit_sleep(1);
   return 0;
 }
+static void nothing_done(void *arg, int rc, const struct err *err) { done_count++; }
 
 static void bounds(void **state) {
   done_count = 0;
+  gate = false;
   struct err err = {0};
-  int taken = 0;
-  for (int i = 0; i < 8; i++) taken += store_submit(s, STORE_FRONT, stand, NULL, nothing_done, &err) == 0;
-  int rc = 0;
-  for (int i = 0; i < 40000 && rc == 0; i++) taken += (rc = store_submit(s, STORE_FRONT, nothing, NULL, nothing_done, &err)) == 0;
+  int taken = 0, rc = 0;
+  for (int i = 0; i < 128; i++) taken += store_submit(s, STORE_FRONT, stand, NULL, nothing_done, &err) == 0; /* every writer stands */
+  for (int i = 0; i < 30000 && rc == 0; i++) taken += (rc = store_submit(s, STORE_FRONT, nothing, NULL, nothing_done, &err)) == 0;
+  gate = true;
   assert_int_equal(rc, -1);
   assert_int_equal(err.code, ERR_UNAVAILABLE);
   assert_true(taken >= 20000);
@@ -413,6 +424,9 @@ static void *migrate(void *arg) {
   struct store *mine = NULL;
   struct err err = {0};
   *(int *)arg = store_open(where, NULL, &mine, &err);
+  unsigned late;
+  random_bytes(&late, sizeof late);
+  kit_sleep((int)(late % 12)); /* so that some meet the others' commit half-way */
   if (mine != NULL) *(int *)arg = store_migrate(mine, (const char *const[]){"store", NULL}, &err);
   if (*(int *)arg != 0) fprintf(stderr, "migrate: %s\n", err.message);
   store_close(mine);
@@ -423,12 +437,14 @@ static void migrations(void **state) {
   must(store_migrate(s, (const char *const[]){"store", NULL}, err)); /* again: nothing to do */
   must(store_write(s, STORE_FRONT, tamper, NULL, err));
   refused(store_migrate(s, (const char *const[]){"store", NULL}, err), ERR_CONFLICT);
-  kit_new_where(pg, where, sizeof where); /* four nodes at once, on a new store */
-  pthread_t thread[4];
-  int rc[4];
-  for (int i = 0; i < 4; i++) pthread_create(&thread[i], NULL, migrate, &rc[i]);
-  for (int i = 0; i < 4; i++) pthread_join(thread[i], NULL);
-  for (int i = 0; i < 4; i++) assert_int_equal(rc[i], 0);
+  for (int round = 0; round < 5; round++) { /* six nodes at once, on a new store */
+    pthread_t thread[6];
+    int rc[6];
+    kit_new_where(pg, where, sizeof where);
+    for (int i = 0; i < 6; i++) pthread_create(&thread[i], NULL, migrate, &rc[i]);
+    for (int i = 0; i < 6; i++) pthread_join(thread[i], NULL);
+    for (int i = 0; i < 6; i++) assert_int_equal(rc[i], 0);
+  }
 }
 
 static void backup(void **state) {
@@ -470,7 +486,8 @@ static int fill(struct store_tx *tx, void *arg, struct err *err) {
   for (int i = 0; i < 256; i++) blob[i] = (unsigned char)i;
   for (int i = 0; i < 1700; i++) {
     snprintf(id, sizeof id, "%c%03d", "bAaZ"[i % 4], i / 4);
-    struct row r = {id, i, i % 5 == 0 ? NULL : i % 7 == 0 ? "" : "متن | با\nخط", i % 3 == 0 ? NULL : blob, i % 3 == 0 ? 0 : (size_t)(i % 257)};
+    struct row r = {id, i, i % 5 == 0 ? NULL : i % 7 == 0 ? "" : "متن | با\nخط",
+                    i % 3 == 0 ? NULL : blob, i % 3 == 0 ? 0 : (size_t)(i % 257)};
     if (insert(tx, &r, err) != 0) return -1;
   }
   return store_exec(tx, err, "UPDATE t SET at = CASE n WHEN 5 THEN NULL ELSE n END", "") < 0 ? -1 : 0;
@@ -525,15 +542,17 @@ static void refusals(void **state) {
   assert_null(none);
   char path[200];
   snprintf(path, sizeof path, "%s/text.db", kit_dir);
-  must(file_write(path, "this is no database, and it is long enough to be taken for one..............................................", 100, 0600, err));
+  char text[101];
+  memset(text, 'x', sizeof text);
+  must(file_write(path, text, 100, 0600, err));
   char bad[220];
   snprintf(bad, sizeof bad, "sqlite:%s", path);
   refused(store_open(bad, NULL, &none, err), ERR_UNAVAILABLE);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, leave)
-static const struct CMUnitTest tests[] = {T(types), T(statements), T(ordering), T(open_results), T(mistakes), T(batches), T(contention), T(queues),
-  T(large), T(closing), T(bounds), T(leases), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
+static const struct CMUnitTest tests[] = {T(types), T(statements), T(ordering), T(open_results), T(mistakes), T(batches), T(contention),
+  T(queues), T(large), T(closing), T(bounds), T(leases), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
 
 int main(void) {
   kit_start(NULL);

@@ -11,12 +11,14 @@ enum { WRITERS = 8, MOST = 200000 };
 static char where[700];
 
 static int create(struct store_tx *tx, void *arg, struct err *err) {
-  return store_exec(tx, err, "CREATE TABLE IF NOT EXISTS f (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0 ? -1 : 0;
+  return store_exec(tx, err, "CREATE TABLE IF NOT EXISTS f (id @id NOT NULL, n BIGINT NOT NULL, body TEXT, "
+                             "PRIMARY KEY (id, n)) WITHOUT ROWID", "") < 0 ? -1 : 0;
 }
 
 static int insert(struct store_tx *tx, void *arg, struct err *err) { /* two rows: all or nothing */
   for (int64_t i = 0; i < 2; i++)
-    if (store_put(tx, err, "INSERT INTO f (id, n, body) VALUES (?1, ?2, ?3) ON CONFLICT (id, n) DO NOTHING", "tit", (const char *)arg, i, "body") != 0) return -1;
+    if (store_put(tx, err, "INSERT INTO f (id, n, body) VALUES (?1, ?2, ?3) ON CONFLICT (id, n) DO NOTHING", "tit",
+                  (const char *)arg, i, "body") != 0) return -1;
   return 0;
 }
 
@@ -378,8 +380,8 @@ static void replica_missing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(killed), cmocka_unit_test(full_disk), cmocka_unit_test(failing_file), cmocka_unit_test(wal_guard),
-    cmocka_unit_test(server_dies), cmocka_unit_test(server_freezes), cmocka_unit_test(replica_missing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(killed), cmocka_unit_test(full_disk), cmocka_unit_test(failing_file),
+    cmocka_unit_test(wal_guard), cmocka_unit_test(server_dies), cmocka_unit_test(server_freezes), cmocka_unit_test(replica_missing)};
   kit_start(NULL);
   if (kit_pg_start() != 0) fprintf(stderr, "no PostgreSQL here: its faults were skipped\n");
   int bad = cmocka_run_group_tests(tests, NULL, NULL);

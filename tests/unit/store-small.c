@@ -14,13 +14,16 @@ static void same(enum store_engine engine, const char *sql, const char *expected
 
 static void translation(void **state) {
   const char *make = "CREATE TABLE t (a @id, b @time, c @blob, d TEXT DEFAULT 'TEXT', context TEXT, \"TEXT\" BIGINT) WITHOUT\n ROWID";
-  same(STORE_SQLITE, make, "CREATE TABLE t (a TEXT, b BIGINT, c BLOB, d TEXT DEFAULT 'TEXT', context TEXT, \"TEXT\" BIGINT) WITHOUT\n ROWID");
+  same(STORE_SQLITE, make, "CREATE TABLE t (a TEXT, b BIGINT, c BLOB, d TEXT DEFAULT 'TEXT', "
+                           "context TEXT, \"TEXT\" BIGINT) WITHOUT\n ROWID");
   same(STORE_POSTGRES, make, "CREATE TABLE t (a TEXT COLLATE \"C\", b BIGINT, c BYTEA, d TEXT COLLATE \"C\" DEFAULT 'TEXT', "
                              "context TEXT COLLATE \"C\", \"TEXT\" BIGINT) ");
   const char *ask = "-- ?9 @none\nSELECT a, CAST(b AS TEXT) FROM t WHERE a = ?1 AND c <> '?2 @id ''x' AND ?12 = ?1 LIMIT ?3 @claim";
   same(STORE_SQLITE, ask, "SELECT a, CAST(b AS TEXT) FROM t WHERE a = ?1 AND c <> '?2 @id ''x' AND ?12 = ?1 LIMIT ?3 ");
-  same(STORE_POSTGRES, ask, "SELECT a, CAST(b AS TEXT) FROM t WHERE a = $1 AND c <> '?2 @id ''x' AND $12 = $1 LIMIT $3 FOR UPDATE SKIP LOCKED");
-  const char *bad[] = {"SELECT ?", "SELECT ?0", "SELECT ?65", "SELECT ?99999999999", "SELECT @", "SELECT @idx", "SELECT 'open", "SELECT \"open"};
+  same(STORE_POSTGRES, ask, "SELECT a, CAST(b AS TEXT) FROM t WHERE a = $1 AND c <> '?2 @id ''x' AND $12 = $1 "
+                            "LIMIT $3 FOR UPDATE SKIP LOCKED");
+  const char *bad[] = {"SELECT ?", "SELECT ?0", "SELECT ?65", "SELECT ?99999999999", "SELECT @", "SELECT @idx",
+                       "SELECT 'open", "SELECT \"open"};
   for (size_t i = 0; i < BASE_COUNT(bad); i++) {
     int params;
     enum kind kind;
@@ -57,7 +60,8 @@ static int last_work(struct store_tx *tx, void *arg, struct err *err) { return s
 static void scripted(void **state) {
   struct store *s = NULL;
   struct err e = {0};
-  must(store_open("scripted:SELECT n FROM t => 12\n  SELECT a, => a|b;\\N|d e\nSELECT nothing =>\nUPDATE t => # 3\n\nINSERT => ! conflict\nDELETE FROM other => # 1",
+  must(store_open("scripted:SELECT n FROM t => 12\n  SELECT a, => a|b;\\N|d e\nSELECT nothing =>\n"
+                  "UPDATE t => # 3\n\nINSERT => ! conflict\nDELETE FROM other => # 1",
                   NULL, &s, err));
   assert_int_equal(store_engine_of(s), STORE_SCRIPTED);
   refused(store_write(s, STORE_FRONT, script_work, NULL, err), ERR_CONFLICT);
