@@ -180,7 +180,8 @@ static int add_routes(struct serving *s, struct err *err) {
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
   s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
-                                .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:")};
+                                .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
+                                .submissions_per_minute = s->api.submissions_per_minute};
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
   s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};

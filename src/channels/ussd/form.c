@@ -1,0 +1,295 @@
+#include "channels/ussd/inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A service from its eligibility to its submission. State: service, asked (index over eligibility, then fields), data, candidates. */
+
+static const struct service *service_of(const struct turn *t) {
+  const char *code = json_str(t->state, "service");
+  return code ? pack_find(cases_pack(t->c->cases), code) : NULL;
+}
+
+void form_begin(struct turn *t, const struct service *s) {
+  unsigned char raw[12];
+  char key[25];
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, key);
+  json_put(t->state, "service", s->code);
+  json_put(t->state, "key", key);
+  json_object_set_new(t->state, "asked", json_integer(0));
+  json_object_set_new(t->state, "data", json_object());
+  json_object_set_new(t->state, "elig", json_object());
+  json_object_del(t->state, "candidates");
+  if (s->ussd != CHANNEL_FULL) {
+    menu_finish(t, arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), menu_word(t, "elsewhere")));
+    return;
+  }
+  menu_go(t, "form");
+}
+
+/* The question that stands at `asked`, passing over what is not asked here; NULL at the end. */
+static const struct field *question(struct turn *t, const struct service *s) {
+  size_t at = (size_t)json_int(t->state, "asked", 0);
+  const json_t *data = json_object_get(t->state, "data");
+  for (; at < s->eligibility_count + s->field_count; at++) {
+    const struct field *f = at < s->eligibility_count ? &s->eligibility[at].field : s->fields[at - s->eligibility_count];
+    bool ask = at < s->eligibility_count || ((f->ussd || f->required) && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
+    if (!ask) continue;
+    json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
+    return f;
+  }
+  json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
+  return NULL;
+}
+
+static const char *choice_label(const struct turn *t, const struct choice *c) { return menu_label(t, &c->label, c->latn.fa); }
+
+/* Lines to choose from, or 0 when the answer is typed. */
+static size_t options(struct turn *t, const struct field *f, const char **lines, const char **values, size_t most) {
+  const json_t *found = json_object_get(t->state, "candidates");
+  const struct directory *d = pack_directory(cases_pack(t->c->cases));
+  size_t n = 0;
+  if (f->type == FIELD_YES_NO || f->type == FIELD_DECLARATION) {
+    lines[0] = menu_word(t, f->type == FIELD_YES_NO ? "yes" : "confirm");
+    values[0] = "true";
+    lines[1] = menu_word(t, "no");
+    values[1] = "false";
+    return f->type == FIELD_YES_NO ? 2 : 1;
+  }
+  if (f->type == FIELD_CHOICE || f->type == FIELD_CHOICES)
+    for (; n < f->choice_count && n < most; n++) {
+      lines[n] = choice_label(t, &f->choices[n]);
+      values[n] = f->choices[n].value;
+    }
+  if (f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION)
+    for (; n < json_array_size(found) && n < most; n++) {
+      values[n] = json_string_value(json_array_get(found, n));
+      const struct place *p = directory_place(d, directory_find_place(d, values[n]));
+      const struct organisation *o = directory_organisation(d, directory_find_organisation(d, values[n]));
+      enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
+      lines[n] = f->type == FIELD_PLACE ? (p ? place_name(p, l) : values[n]) : o ? organisation_name(o, l) : values[n];
+    }
+  return n;
+}
+
+#define MOST 120
+
+static void show_confirm(struct turn *t, const struct service *s) {
+  const struct fee_row *row = NULL;
+  int64_t fee = service_fee(s, json_object_get(t->state, "data"), &row);
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
+  const char *cost = fee ? money_format(t->a, l, fee) : menu_word(t, "free");
+  const char *title = arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), cost);
+  const char *lines[] = {menu_word(t, "submit"), menu_word(t, "answers")};
+  t->screen = screen_list(t, title, lines, NULL, 2);
+}
+
+void form_show(struct turn *t) {
+  const struct service *s = service_of(t);
+  const char *lines[MOST], *values[MOST];
+  if (!s) {
+    menu_go(t, "root");
+    return;
+  }
+  const struct field *f = question(t, s);
+  if (!f) {
+    show_confirm(t, s);
+    return;
+  }
+  const char *title = menu_label(t, &f->label, f->latn);
+  size_t n = options(t, f, lines, values, MOST);
+  if (n) t->screen = screen_list(t, title, lines, NULL, n);
+  else {
+    const char *hint = f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION ? menu_word(t, "letters") : f->type == FIELD_DATE ? menu_word(t, "date") : "";
+    const char *text = arena_printf(t->a, "%s%s%s:%s%s", t->fault ? t->fault : "", t->fault ? "\n" : "", title, hint[0] ? "\n" : "", hint);
+    const char *back = arena_printf(t->a, "%s\n%s %s", text, digits_of(t, "0"), menu_word(t, "back"));
+    t->screen = screen_fits(t, back) ? back : screen_cut(t, arena_printf(t->a, "%s:", title));
+  }
+}
+
+static void fault(struct turn *t, const char *message) {
+  t->fault = message;
+  form_show(t);
+}
+
+/* First letters or a code → one place, or a few to choose from. */
+static const char *find_place(struct turn *t, const struct field *f, const char *input) {
+  const struct directory *d = pack_directory(cases_pack(t->c->cases));
+  const json_t *data = json_object_get(t->state, "data");
+  int within = f->place_within && json_str(data, f->place_within) ? directory_find_place(d, json_str(data, f->place_within)) : -1;
+  const char *ascii = digits_ascii(t->a, input);
+  int found[24];
+  if (ascii && directory_find_place(d, ascii) >= 0) return ascii;
+  size_t n = directory_search_places(d, input, f->place_kind, within, found, BASE_COUNT(found));
+  if (n == 1) return directory_place(d, found[0])->code;
+  json_t *list = json_array();
+  for (size_t i = 0; i < n; i++) json_array_append_new(list, json_string(directory_place(d, found[i])->code));
+  if (n) json_object_set_new(t->state, "candidates", list);
+  else json_decref(list);
+  return NULL;
+}
+
+static const char *find_organisation(struct turn *t, const struct field *f, const char *input) {
+  const struct directory *d = pack_directory(cases_pack(t->c->cases));
+  const char *fold = text_fold(t->a, input);
+  json_t *list = json_array();
+  if (directory_find_organisation(d, input) >= 0) {
+    json_decref(list);
+    return arena_strdup(t->a, input);
+  }
+  for (size_t i = 0; fold && fold[0] && i < directory_organisations(d) && json_array_size(list) < 24; i++) {
+    const struct organisation *o = directory_organisation(d, (int)i);
+    if (f->organisation_kind >= 0 ? (int)o->kind != f->organisation_kind : o->kind == ORG_DEHYARI) continue;
+    const char *name = text_fold(t->a, o->name_fa);
+    if (name && strstr(name, fold)) json_array_append_new(list, json_string(o->code));
+  }
+  if (json_array_size(list)) json_object_set(t->state, "candidates", list);
+  json_decref(list);
+  return NULL;
+}
+
+/* 14050902 → 1405-09-02 */
+static const char *read_date(struct turn *t, const char *input) {
+  const char *d = digits_ascii(t->a, input);
+  if (d && strlen(d) == 8 && strspn(d, "0123456789") == 8) return arena_printf(t->a, "%.4s-%.2s-%.2s", d, d + 4, d + 6);
+  return d;
+}
+
+static void accept(struct turn *t, const struct service *s, const struct field *f, const char *typed) {
+  struct pack *p = cases_pack(t->c->cases);
+  size_t at = (size_t)json_int(t->state, "asked", 0);
+  bool entry = at < s->eligibility_count;
+  json_t *data = json_object_get(t->state, entry ? "elig" : "data"), *in, *out = NULL;
+  const char *code, *message;
+  if (f->type == FIELD_YES_NO || f->type == FIELD_DECLARATION) in = json_boolean(strcmp(typed, "true") == 0);
+  else if (f->type == FIELD_CHOICES) in = json_pack("[s]", typed);
+  else in = json_string(f->type == FIELD_DATE ? read_date(t, typed) : typed);
+  int rc = field_check(p, f, in, data, cases_today(), t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, t->a, &out, &code, &message);
+  json_decref(in);
+  if (rc) {
+    fault(t, t->tongue == TONGUE_LATN ? menu_word(t, "wrong") : message);
+    return;
+  }
+  json_object_del(t->state, "candidates");
+  if (out) json_object_set_new(data, f->name, out);
+  if (entry && s->eligibility[at].exit_when && cond_holds(s->eligibility[at].exit_when, data)) {
+    menu_finish(t, t->tongue == TONGUE_FA ? s->eligibility[at].exit.fa : s->eligibility[at].exit.en);
+    return;
+  }
+  json_object_set_new(t->state, "asked", json_integer((json_int_t)at + 1));
+  json_object_set_new(t->state, "page", json_integer(0));
+  form_show(t);
+}
+
+static void submit(struct turn *t, const struct service *s) {
+  struct pack *p = cases_pack(t->c->cases);
+  json_t *data = NULL, *errors = NULL;
+  struct err err;
+  enum lang l = t->tongue == TONGUE_EN ? LANG_EN : LANG_FA;
+  if (service_validate(p, s, json_object_get(t->state, "data"), cases_today(), l, t->a, &data, &errors)) {
+    const char *name = json_str(json_array_get(errors, 0), "field"), *message = json_str(json_array_get(errors, 0), "message");
+    for (size_t i = 0; name && i < s->field_count; i++)
+      if (strcmp(s->fields[i]->name, name) == 0) json_object_set_new(t->state, "asked", json_integer((json_int_t)(s->eligibility_count + i)));
+    fault(t, message ? arena_strdup(t->a, message) : menu_word(t, "wrong"));
+    json_decref(errors);
+    return;
+  }
+  struct case_submission sub = {.service = s, .data = data, .key = json_str(t->state, "key"), .caller = arena_printf(t->a, "ussd:%s", t->mobile), .intake = INTAKE_USSD, .lang = l};
+  snprintf(sub.actor.mobile, sizeof sub.actor.mobile, "%s", t->mobile);
+  if (cases_submit(t->c->cases, &sub, NULL, NULL, &err)) {
+    log_write(LOG_WARN, "ussd", "not filed: %s", err.message);
+    if (err.code == ERR_UNAVAILABLE || err.code == ERR_OUTCOME_UNKNOWN) fault(t, menu_word(t, "later"));
+    else menu_finish(t, menu_word(t, err.code == ERR_CONFLICT ? "already" : "refused"));
+  } else {
+    char code[48];
+    identifier_group(IDENT_TRACKING, sub.tracking, code);
+    const char *due = sub.due_legal == INT32_MIN ? "" : t->tongue == TONGUE_EN ? date_short(t->a, LANG_EN, sub.due_legal) : date_short(t->a, LANG_FA, sub.due_legal);
+    if (t->tongue == TONGUE_LATN) due = digits_ascii(t->a, due);
+    json_object_del(t->state, "service");
+    menu_finish(t, arena_printf(t->a, "%s %s%s%s %s", menu_word(t, "filed"), code, due[0] ? "\n" : "", due[0] ? menu_word(t, "until") : "", due));
+  }
+  json_decref(data);
+}
+
+static void read_back(struct turn *t, const struct service *s) {
+  struct buf b;
+  buf_init(&b, 8192);
+  const json_t *data = json_object_get(t->state, "data");
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
+  for (size_t i = 0; i < s->field_count; i++) {
+    const json_t *v = json_object_get(data, s->fields[i]->name);
+    const char *text = v ? field_show(cases_pack(t->c->cases), s->fields[i], v, l, t->a) : NULL;
+    if (text) buf_addf(&b, "%s: %s\n", menu_label(t, &s->fields[i]->label, s->fields[i]->latn), text);
+  }
+  json_put(t->state, "text", buf_str(&b));
+  json_put(t->state, "then", "form");
+  buf_free(&b);
+  menu_go(t, "text");
+}
+
+static void back(struct turn *t, const struct service *s) {
+  int64_t at = json_int(t->state, "asked", 0);
+  json_t *data = json_object_get(t->state, "data");
+  if (json_object_get(t->state, "candidates")) json_object_del(t->state, "candidates");
+  else
+    for (at--; at >= (int64_t)s->eligibility_count; at--) { /* to the question before that has an answer */
+      const char *name = s->fields[at - (int64_t)s->eligibility_count]->name;
+      if (!json_object_get(data, name)) continue;
+      json_object_del(data, name);
+      break;
+    }
+  if (at < (int64_t)s->eligibility_count && json_int(t->state, "asked", 0) <= (int64_t)s->eligibility_count) {
+    menu_go(t, "root");
+    return;
+  }
+  json_object_set_new(t->state, "asked", json_integer(at < 0 ? 0 : at));
+  json_object_set_new(t->state, "page", json_integer(0));
+  form_show(t);
+}
+
+void form_take(struct turn *t, const char *input) {
+  const struct service *s = service_of(t);
+  const char *lines[MOST], *values[MOST];
+  if (!s) {
+    menu_go(t, "root");
+    return;
+  }
+  const struct field *f = question(t, s);
+  const char *ascii = digits_ascii(t->a, input);
+  size_t n = f ? options(t, f, lines, values, MOST) : 2;
+  int64_t number = -1;
+  bool typed_zero = f && !n && (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
+  if (!ascii || (strcmp(ascii, "0") == 0 && !typed_zero)) {
+    back(t, s);
+    return;
+  }
+  if (parse_i64(ascii, &number)) number = -1;
+  if (!f) {
+    if (number == 1) submit(t, s);
+    else if (number == 2) read_back(t, s);
+    else fault(t, menu_word(t, "choose"));
+    return;
+  }
+  if (n) {
+    if (number < 1 || number > (int64_t)n) {
+      if ((f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION) && number < 0) json_object_del(t->state, "candidates"); /* other letters */
+      else {
+        fault(t, menu_word(t, "choose"));
+        return;
+      }
+    } else {
+      accept(t, s, f, arena_strdup(t->a, values[number - 1]));
+      return;
+    }
+  }
+  if (f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION) {
+    const char *code = f->type == FIELD_PLACE ? find_place(t, f, input) : find_organisation(t, f, input);
+    if (code) accept(t, s, f, code);
+    else if (json_object_get(t->state, "candidates")) form_show(t);
+    else fault(t, menu_word(t, "none_found"));
+    return;
+  }
+  accept(t, s, f, input);
+}

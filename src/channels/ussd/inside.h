@@ -1,0 +1,41 @@
+/* Shared by the files of this room alone. */
+#ifndef CHAPAR_USSD_INSIDE_H
+#define CHAPAR_USSD_INSIDE_H
+
+#include "channels/ussd/ussd.h"
+
+enum tongue { TONGUE_FA, TONGUE_EN, TONGUE_LATN };
+
+struct turn {
+  struct ussd_context *c;
+  json_t *state;
+  const char *mobile, *session;
+  struct arena *a;
+  enum tongue tongue;
+  const char *fault;        /* said above the screen that comes again */
+  const char *screen;
+  bool end;
+};
+
+/* screen.c */
+const char *menu_word(const struct turn *t, const char *key);               /* words ussd.KEY, or ussd.latn.KEY */
+const char *menu_label(const struct turn *t, const struct text *text, const char *latn);
+size_t screen_limit(const struct turn *t, const char *text);         /* characters that fit, by the alphabet of the text */
+bool screen_fits(const struct turn *t, const char *text);
+const char *screen_cut(struct turn *t, const char *text);            /* shortened until it fits */
+/* A list by pages: title, lines, and what leads on. numbers: own number of each line, NULL: 1, 2, 3. */
+const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count);
+/* A text by pages; the state's page says which. *last: this is the last page. */
+const char *screen_text(struct turn *t, const char *text, bool *last);
+const char *digits_of(const struct turn *t, const char *s);
+
+/* form.c */
+void form_begin(struct turn *t, const struct service *s);
+void form_show(struct turn *t);
+void form_take(struct turn *t, const char *input);
+
+void menu_go(struct turn *t, const char *place);                          /* to a place of the menu, first page */
+void menu_show(struct turn *t);                                           /* the screen of where the dialogue is */
+void menu_finish(struct turn *t, const char *text);                       /* a last text, by pages if it must be */
+
+#endif

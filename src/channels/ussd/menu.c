@@ -1,0 +1,224 @@
+#include "channels/ussd/inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESUME_MS (30 * 60 * 1000)
+
+void menu_go(struct turn *t, const char *place) {
+  json_put(t->state, "place", place);
+  json_object_set_new(t->state, "page", json_integer(0));
+  menu_show(t);
+}
+
+void menu_finish(struct turn *t, const char *text) {
+  json_put(t->state, "text", text);
+  json_put(t->state, "then", NULL);
+  json_object_del(t->state, "service");
+  menu_go(t, "text");
+}
+
+static void show_text(struct turn *t) {
+  bool last;
+  const char *text = json_str(t->state, "text"), *then = json_str(t->state, "then");
+  t->screen = screen_text(t, text ? text : "", &last);
+  t->end = last && !then;
+}
+
+static void show_services(struct turn *t) {
+  const struct pack *p = cases_pack(t->c->cases);
+  const char *lines[128], *numbers[128];
+  size_t n = 0;
+  for (size_t i = 0; i < pack_services(p) && n < BASE_COUNT(lines); i++) {
+    const struct service *s = pack_service(p, i);
+    if (s->ussd < CHANNEL_START || !s->ussd_code || s->staff_only) continue;
+    lines[n] = menu_label(t, &s->title, s->latn);
+    numbers[n++] = s->ussd_code;
+  }
+  t->screen = screen_list(t, menu_word(t, "services"), lines, numbers, n);
+}
+
+static void show_root(struct turn *t) {
+  const char *lines[] = {menu_word(t, "services"), menu_word(t, "track"), menu_word(t, "mine"), menu_word(t, "real"), menu_word(t, "language")};
+  struct buf b;
+  buf_init(&b, 1024);
+  if (t->fault) buf_addf(&b, "%s\n", t->fault);
+  for (int i = 0; i < 5; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
+  t->screen = screen_cut(t, buf_str(&b));
+  buf_free(&b);
+}
+
+static void show_language(struct turn *t) {
+  static const char *const lines[] = {"فارسی", "English", "Farsi (Latin)"};
+  t->screen = screen_list(t, menu_word(t, "language"), lines, NULL, 3);
+}
+
+static void show_prompt(struct turn *t, const char *key) {
+  const char *text = arena_printf(t->a, "%s%s%s\n%s %s", t->fault ? t->fault : "", t->fault ? "\n" : "", menu_word(t, key), digits_of(t, "0"), menu_word(t, "back"));
+  t->screen = screen_fits(t, text) ? text : screen_cut(t, menu_word(t, key));
+}
+
+static void show_resume(struct turn *t) {
+  const struct service *s = pack_find(cases_pack(t->c->cases), json_str(t->state, "service") ? json_str(t->state, "service") : "");
+  const char *lines[] = {menu_word(t, "go_on"), menu_word(t, "anew")};
+  t->screen = screen_list(t, s ? menu_label(t, &s->title, s->latn) : "", lines, NULL, 2);
+}
+
+void menu_show(struct turn *t) {
+  const char *place = json_str(t->state, "place");
+  if (!place || strcmp(place, "root") == 0) show_root(t);
+  else if (strcmp(place, "services") == 0) show_services(t);
+  else if (strcmp(place, "language") == 0) show_language(t);
+  else if (strcmp(place, "track") == 0) show_prompt(t, "track_ask");
+  else if (strcmp(place, "resume") == 0) show_resume(t);
+  else if (strcmp(place, "form") == 0) form_show(t);
+  else show_text(t);
+}
+
+/* ---- facts of a case, for a screen or a message ---- */
+
+static const char *case_text(struct turn *t, const char *code) {
+  char *body = NULL, etag[80], group[48];
+  size_t n = 0;
+  struct err err;
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
+  if (cases_public(t->c->cases, code, l, &body, &n, etag, &err)) return menu_word(t, err.code == ERR_NOT_FOUND ? "not_found" : "later");
+  json_t *v = json_loadb(body, n, 0, NULL);
+  free(body);
+  const char *legal = json_str(json_object_get(v, "due"), "legal");
+  int32_t day = legal && base_same(json_str(v, "result"), "open") ? date_parse(legal) : INT32_MIN;
+  identifier_group(IDENT_TRACKING, code, group);
+  const char *until = day == INT32_MIN ? "" : arena_printf(t->a, "\n%s %s", menu_word(t, "until"), date_short(t->a, l, day));
+  const char *text = arena_printf(t->a, "%s\n%s: %s\n%s%s", group, json_str(v, "service_title"), json_str(v, "state_title"), json_str(json_object_get(v, "holder"), "name"), until);
+  json_decref(v);
+  return text ? text : "";
+}
+
+static void show_mine(struct turn *t) {
+  json_t *list = NULL, *one;
+  struct err err;
+  struct buf b;
+  size_t i;
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
+  buf_init(&b, 16384);
+  if (cases_of_mobile(t->c->cases, t->mobile, 5, l, &list, &err) == 0)
+    json_array_foreach(json_object_get(list, "items"), i, one) {
+      char group[48];
+      identifier_group(IDENT_TRACKING, json_str(one, "tracking"), group);
+      buf_addf(&b, "%s%s: %s\n%s", b.len ? "\n" : "", json_str(one, "service_title"), json_str(one, "state_title"), group);
+    }
+  menu_finish(t, b.len ? arena_strdup(t->a, buf_str(&b)) : menu_word(t, "none"));
+  buf_free(&b);
+  json_decref(list);
+}
+
+/* ---- taking what was typed ---- */
+
+static const struct service *by_code(const struct turn *t, const char *digits) {
+  const struct pack *p = cases_pack(t->c->cases);
+  for (size_t i = 0; i < pack_services(p); i++) {
+    const struct service *s = pack_service(p, i);
+    if (s->ussd_code && s->ussd >= CHANNEL_START && !s->staff_only && strcmp(s->ussd_code, digits) == 0) return s;
+  }
+  return NULL;
+}
+
+static void take_root(struct turn *t, const char *d) {
+  const struct service *s = by_code(t, d);
+  if (s) form_begin(t, s);
+  else if (strcmp(d, "1") == 0) menu_go(t, "services");
+  else if (strcmp(d, "2") == 0) menu_go(t, "track");
+  else if (strcmp(d, "3") == 0) show_mine(t);
+  else if (strcmp(d, "4") == 0) menu_finish(t, menu_word(t, "real_text"));
+  else if (strcmp(d, "5") == 0) menu_go(t, "language");
+  else {
+    t->fault = d[0] && strcmp(d, "0") != 0 ? menu_word(t, "choose") : NULL;
+    menu_show(t);
+  }
+}
+
+static void take_language(struct turn *t, const char *d) {
+  static const char *const names[] = {"fa", "en", "latn"};
+  if (d[0] >= '1' && d[0] <= '3' && !d[1]) {
+    json_put(t->state, "tongue", names[d[0] - '1']);
+    t->tongue = (enum tongue)(d[0] - '1');
+  }
+  menu_go(t, "root");
+}
+
+static void take_track(struct turn *t, const char *input) {
+  char code[32];
+  if (identifier_parse(IDENT_TRACKING, input, code) == 0) menu_finish(t, case_text(t, code));
+  else {
+    t->fault = menu_word(t, "wrong");
+    menu_show(t);
+  }
+}
+
+static void take(struct turn *t, const char *input) {
+  const char *place = json_str(t->state, "place"), *d = digits_ascii(t->a, input);
+  if (!place) place = "root";
+  if (!d) d = "";
+  if (strcmp(d, "00") == 0) menu_go(t, "root");
+  else if (strcmp(d, "99") == 0 && (strcmp(place, "services") == 0 || strcmp(place, "form") == 0 || strcmp(place, "text") == 0)) {
+    json_object_set_new(t->state, "page", json_integer(json_int(t->state, "page", 0) + 1));
+    menu_show(t);
+  } else if (strcmp(place, "form") == 0) form_take(t, input);
+  else if (strcmp(place, "text") == 0) menu_go(t, json_str(t->state, "then") ? json_str(t->state, "then") : "root");
+  else if (strcmp(d, "0") == 0) menu_go(t, "root");
+  else if (strcmp(place, "services") == 0) {
+    const struct service *s = by_code(t, d);
+    if (s) form_begin(t, s);
+    else {
+      t->fault = menu_word(t, "choose");
+      menu_show(t);
+    }
+  } else if (strcmp(place, "language") == 0) take_language(t, d);
+  else if (strcmp(place, "track") == 0) take_track(t, input);
+  else if (strcmp(place, "resume") == 0) {
+    if (strcmp(d, "1") == 0) menu_go(t, "form");
+    else menu_go(t, "root");
+  } else take_root(t, d);
+}
+
+static enum tongue tongue_of(const json_t *state) {
+  const char *name = json_str(state, "tongue");
+  return name && strcmp(name, "en") == 0 ? TONGUE_EN : name && strcmp(name, "latn") == 0 ? TONGUE_LATN : TONGUE_FA;
+}
+
+int ussd_turn(struct ussd_context *c, json_t *state, const char *mobile, const char *session, const char *input, struct arena *a,
+              const char **screen, bool *end, struct err *err) {
+  struct turn t = {.c = c, .state = state, .mobile = mobile, .session = session, .a = a, .tongue = tongue_of(state), .screen = ""};
+  const char *before = json_str(state, "session"), *place = json_str(state, "place");
+  int64_t now = clock_now();
+  if (!before || strcmp(before, session) != 0) { /* dialled anew */
+    bool unfinished = place && (strcmp(place, "form") == 0 || strcmp(place, "resume") == 0) && json_str(state, "service") && now - json_int(state, "at", 0) < RESUME_MS;
+    json_put(state, "session", session);
+    if (unfinished && !input) menu_go(&t, "resume");
+    else menu_go(&t, "root");
+    if (input) take(&t, input);
+  } else if (!input) menu_show(&t);
+  else take(&t, input);
+  json_object_set_new(state, "at", json_integer(now));
+  if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "the screen is too large");
+  *screen = screen_cut(&t, t.screen);
+  *end = t.end;
+  if (t.end) json_object_del(state, "place");
+  return 0;
+}
+
+const char *ussd_message(struct ussd_context *c, const char *text, struct arena *a) {
+  struct turn t = {.c = c, .a = a, .mobile = "", .session = ""};
+  char code[32];
+  const char *ascii = digits_ascii(a, text);
+  for (const char *s = ascii; s && *s; s++) { /* a code anywhere in the message, in groups or not */
+    char run[64];
+    size_t n = strspn(s, "0123456789 -"), m = n < 63 ? n : 63;
+    memcpy(run, s, m);
+    run[m] = 0;
+    if (n >= 16 && identifier_parse(IDENT_TRACKING, run, code) == 0) return case_text(&t, code);
+    if (n) s += n - 1;
+  }
+  return menu_word(&t, "sms_help");
+}

@@ -1,0 +1,163 @@
+// USSD over Africa's Talking's form and Kannel's address: every service that USSD gives whole is walked to its end in three tongues,
+// and no screen is longer than the limit.
+import { serve, call, test, same, good, end, folder } from './kit.mjs';
+
+const gsm = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà^{}\\[~\]|€]*$/;
+const ascii = (s) => s.replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
+function fits(screen) {
+  const text = screen.replace(/^(CON|END) /, '');
+  const limit = gsm.test(text) ? 182 : 80;
+  good(text.length <= limit, `${text.length} of ${limit} characters: ${text}`);
+  good(!/https?:|www\./.test(text), 'no links');
+}
+let phones = 0;
+class Dial {
+  constructor(base, phone) { this.base = base; this.phone = phone || `0915${String(1000000 + ++phones)}`; this.id = `s${Math.random()}`; this.inputs = []; }
+  async send(input) {
+    if (input !== undefined) this.inputs.push(input);
+    const r = await call(this.base, 'POST', '/ussd', { headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ sessionId: this.id, serviceCode: '*4015#', phoneNumber: this.phone, networkCode: '43211', text: this.inputs.join('*') }).toString() });
+    same(r.status, 200, r.text);
+    fits(r.text);
+    this.last = r.text;
+    return r.text;
+  }
+}
+const s = await serve(['--data', folder()]);
+const b = s.base;
+const services = [];
+for (const item of (await call(b, 'GET', '/api/v1/services?limit=200')).json.items) {
+  const def = (await call(b, 'GET', `/api/v1/services/${item.code}`)).json;
+  if (def.ussd && def.channels_raw !== 'none' && def.applicant !== 'staff') services.push(def);
+}
+
+// Answer whatever is asked out of the example; the fields' labels tell which question it is.
+async function walk(def, tongue, example) {
+  const lang = tongue === 'en' ? 'en' : 'fa';
+  const d = new Dial(b);
+  await d.send();
+  if (tongue !== 'fa') { await d.send('5'); await d.send(tongue === 'en' ? '2' : '3'); }
+  await d.send(def.ussd);
+  const fields = [...(def.eligibility || []), ...def.pages.flatMap((p) => p.fields)];
+  const title = (f) => (tongue === 'latn' && f.latn ? f.latn : f.label[tongue === 'fa' ? 'fa' : 'en']);
+  const pages = []; // the pages of a list are turned
+  for (let turn = 0; turn < 120; turn++) {
+    const text = d.last.replace(/^(CON|END) /, '');
+    if (d.last.startsWith('END')) return text;
+    const submit = { fa: '۱ ثبت شود', en: '1 Submit', latn: '1 Sabt shavad' }[tongue];
+    if (text.includes(submit)) { await d.send('1'); continue; }
+    const asked = fields.filter((f) => { const t = title(f); return text.startsWith(t.slice(0, 14)) || text.includes(`\n${t.slice(0, 14)}`); })[0];
+    if (!asked && /^(99|۹۹) /m.test(text)) { await d.send('99'); continue; }
+    good(asked, `${def.code} ${tongue}: which question is this? ${text}`);
+    const value = asked.field in example ? example[asked.field] : undefined;
+    const entry = (def.eligibility || []).includes(asked);
+    if (entry) { // the answer that does not lead out
+      const out = asked.exit_when?.is;
+      await d.send(out === true ? '2' : '1');
+      continue;
+    }
+    good(value !== undefined, `${def.code} ${tongue}: ${asked.field} is asked but not in the example: ${text}`);
+    if (asked.type === 'yes_no') await d.send(value ? '1' : '2');
+    else if (asked.type === 'declaration') await d.send('1');
+    else if (asked.type === 'choice' || asked.type === 'choices') {
+      const list = asked.choices || choicesOf(def, asked.field);
+      const want = Array.isArray(value) ? value[0] : value;
+      const i = list.findIndex((c) => (c.value ?? c) === want);
+      good(i >= 0, `${asked.field}: ${want}`);
+      await d.send(String(i + 1));
+    } else if (asked.type === 'date') await d.send(tongue === 'fa' ? value.replaceAll('-', '') : value.replaceAll('-', '/'));
+    else await d.send(tongue === 'fa' ? String(value).replace(/[0-9]/g, (x) => '۰۱۲۳۴۵۶۷۸۹'[x]) : String(value));
+    void pages; void lang;
+  }
+  throw new Error(`${def.code}: no end after 120 turns: ${d.last}`);
+}
+const choicesOf = (def, field) => (def.form_schema.properties[field].enum || def.form_schema.properties[field].items?.enum || []).map((value) => ({ value }));
+
+await test('the menu is short, in three tongues, and every list pages within the limit', async () => {
+  for (const tongue of ['1', '2', '3']) {
+    const d = new Dial(b);
+    await d.send();
+    await d.send('5');
+    await d.send(tongue);
+    await d.send('1');
+    for (let i = 0; i < 15 && /99 /.test(ascii(d.last)); i++) await d.send('99');
+    good(d.last.startsWith('CON'), d.last);
+    await d.send('77777');
+    good(d.last.startsWith('CON'), 'a wrong choice shows the list again');
+  }
+});
+let walked = 0;
+for (const def of services) {
+  if (def.channels && !def.channels.includes('ussd')) continue;
+  const probe = new Dial(b);
+  const first = await probe.send(def.ussd);
+  if (first.startsWith('END')) continue; // begun elsewhere, and said so
+  walked++;
+  for (const tongue of ['fa', 'en', 'latn'])
+    await test(`${def.code} in ${tongue}, to its tracking code`, async () => {
+      const text = ascii(await walk(def, tongue, def.form_schema.examples[0]));
+      const code = /(\d{4}[ -]?){4}/.exec(text);
+      good(code || /باز|open|baz/.test(text), `a code: ${text}`);
+      if (code) same((await call(b, 'GET', `/api/v1/cases/${code[0].replace(/\D/g, '')}`)).status, 200, 'the case is there');
+    });
+}
+await test('at least eight services can be used to the end', async () => good(walked >= 8, `${walked}`));
+await test('dialling *4015*CODE# goes straight to the service', async () => {
+  const d = new Dial(b);
+  await d.send('31');
+  good(!/خدمات/.test(d.last.split('\n')[0]), d.last);
+});
+await test('who is cut off goes on when dialling again', async () => {
+  const d = new Dial(b, '09159990001');
+  await d.send();
+  await d.send('31');
+  const asked = d.last;
+  const again = new Dial(b, '09159990001');
+  const offer = await again.send();
+  good(/ادامه/.test(offer), offer);
+  same((await again.send('1')).split('\n')[0], asked.split('\n')[0], 'the same question');
+});
+await test('a retried turn does not move the dialogue', async () => {
+  const d = new Dial(b);
+  await d.send();
+  const one = await d.send('1');
+  same(await d.send(), one, 'the same screen');
+});
+await test('tracking by code, own requests, and the message that is real', async () => {
+  const example = services.find((x) => x.code === 'village-residence').form_schema.examples[0];
+  const filed = await call(b, 'POST', '/api/v1/services/village-residence/cases', { key: 'u', body: { data: { ...example, mobile: '09158887777' } } });
+  const d = new Dial(b, '09158887777');
+  await d.send();
+  await d.send('2');
+  good((await d.send(filed.json.tracking)).includes(filed.json.tracking.slice(0, 4)), d.last);
+  const e = new Dial(b, '09158887777');
+  await e.send();
+  good(ascii(await e.send('3')).includes(filed.json.tracking.slice(0, 4)), e.last);
+  const f = new Dial(b);
+  await f.send();
+  good((await f.send('4')).length > 10, f.last);
+  const sms = await call(b, 'GET', `/ussd/kannel?msisdn=%2B989158887777&to=4015&text=${filed.json.tracking}`);
+  good(sms.text.includes(filed.json.tracking.slice(0, 4)), sms.text);
+});
+await test('Kannel: TLVs go and come back as raw bytes', async () => {
+  const r = await call(b, 'GET', '/ussd/kannel?msisdn=%2B989151112233&to=4015&text=%2A4015%23&charset=UTF-8&coding=2&smsc=ussd&id=1&op=%01&its=%2A%00');
+  same(r.status, 200, r.text);
+  same(r.headers.get('x-kannel-coding'), '2');
+  good(/^\?smpp\?ussd_service_op=%02&its_session_info=%2A%00$/.test(r.headers.get('x-kannel-meta-data')), r.headers.get('x-kannel-meta-data'));
+  const n = await call(b, 'GET', '/ussd/kannel?msisdn=%2B989151112233&to=4015&text=%DB%B1&charset=UTF-8&coding=2&smsc=ussd&id=1&op=%12&its=%2A%02');
+  good(n.text.includes('خدمات'), n.text);
+});
+await test('hostile calls are refused', async () => {
+  const post = (o) => call(b, 'POST', '/ussd', { headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams(o).toString() });
+  same((await post({ phoneNumber: 'x', sessionId: 's', text: '' })).status, 422);
+  same((await post({ phoneNumber: '09151234567', text: '' })).status, 422);
+  same((await post({ phoneNumber: '09151234567', sessionId: 's', text: '1*'.repeat(1500) })).status, 413);
+});
+await s.stop();
+const locked = await serve(['--data', folder()], { args: ['--ussd-secret', 'geheim'] });
+await test('without the shared secret nobody is answered', async () => {
+  same((await call(locked.base, 'GET', '/ussd/kannel?msisdn=09151234567&to=1&text=1&op=%01')).status, 403);
+  same((await call(locked.base, 'GET', '/ussd/kannel?msisdn=09151234567&to=1&text=1&op=%01&secret=geheim')).status, 200);
+});
+await locked.stop();
+end();
