@@ -26,8 +26,9 @@ int form_urlencoded(struct arena *a, const char *body, size_t n, struct http_fie
   struct http_pair *pairs = arena_alloc(a, HTTP_MOST_FIELDS * sizeof *pairs);
   size_t found = 0;
   if (!pairs) return err_set(err, ERR_LIMIT, "form: too large");
-  if (url_pairs(a, body, n, pairs, HTTP_MOST_FIELDS, &found)) {
-    if (found == HTTP_MOST_FIELDS) return err_set(err, ERR_LIMIT, "form: more than %d fields", HTTP_MOST_FIELDS);
+  bool unclean;
+  if (url_pairs(a, body, n, pairs, HTTP_MOST_FIELDS, &found, &unclean) || unclean) {
+    if (!unclean && found == HTTP_MOST_FIELDS) return err_set(err, ERR_LIMIT, "form: more than %d fields", HTTP_MOST_FIELDS);
     return arena_overflowed(a) ? err_set(err, ERR_LIMIT, "form: too large") : malformed(err, "bad escapes, NUL or invalid UTF-8");
   }
   for (size_t i = 0; i < found; i++) {

@@ -52,7 +52,7 @@ ssize_t url_decode(char *out, const char *s, size_t n, bool plus);
 /* Take a raw path apart: 0, or -1 when it must be refused (bad escapes, NUL, controls, invalid UTF-8, dot segments, too deep). */
 int url_path(struct arena *a, const char *raw, struct target *out);
 /* name=value&…: pairs in order, decoded; -1 when malformed or more than `most`. */
-int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count);
+int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count, bool *unclean); /* unclean: a pair was not text and is left out */
 /* Quality (0–1000) of a value in an Accept-like list: the most exact of `type`, or -1 when it does not occur. */
 int accept_quality(const char *list, const char *type);
 bool is_token(const char *s, size_t n);
@@ -109,6 +109,7 @@ struct http_req {
   struct http_pair *headers; size_t header_count;
   struct row *row;
   struct http_pair params[HTTP_MOST_PARAMS]; size_t param_count;
+  bool query_unclean; /* holds bytes that are no text: only rows for machines take that */
   struct http_pair *query; size_t query_count; /* decoded when first needed */
   int lang;                           /* -1 until asked */
   const char *peer;

@@ -140,10 +140,13 @@ static bool split_target(struct http_req *r)
   if (!r->raw_path) return false;
   if (!*r->raw_query) return true;
   struct http_pair pairs[HTTP_MOST_QUERY];
-  if (url_pairs(r->arena, r->raw_query, strlen(r->raw_query), pairs, HTTP_MOST_QUERY, &r->query_count)) return false;
-  r->query = arena_alloc(r->arena, (r->query_count + 1) * sizeof *r->query);
-  if (r->query) memcpy(r->query, pairs, r->query_count * sizeof *pairs);
-  return r->query != NULL;
+  size_t count;
+  if (url_pairs(r->arena, r->raw_query, strlen(r->raw_query), pairs, HTTP_MOST_QUERY, &count, &r->query_unclean)) return false;
+  r->query = arena_alloc(r->arena, (count + 1) * sizeof *r->query);
+  if (!r->query) return false;
+  memcpy(r->query, pairs, count * sizeof *pairs);
+  r->query_count = count; /* only now: a refusal reads the query too */
+  return true;
 }
 
 static int method_index(struct http_req *r)
@@ -226,6 +229,11 @@ static void begin(struct http_req *r, const char *method, const char *version)
     return;
   }
   if (!find_row(r)) return;
+  if (r->query_unclean && r->row->route->cross != HTTP_MACHINE) {
+    atomic_fetch_add_explicit(&r->server->refused, 1, memory_order_relaxed);
+    reply_refuse(r, 400);
+    return;
+  }
   size_t most = r->row->route->most_body;
   if (r->body_most > most || (r->chunked && !most)) {
     r->close = true;

@@ -74,9 +74,10 @@ int url_path(struct arena *a, const char *raw, struct target *out)
   return path_sound(path, (size_t)(to - path)) ? 0 : -1;
 }
 
-int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count)
+int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count, bool *unclean)
 {
   *count = 0;
+  *unclean = false;
   for (size_t i = 0; i < n;) {
     const char *amp = memchr(s + i, '&', n - i);
     size_t end = amp ? (size_t)(amp - s) : n;
@@ -87,11 +88,15 @@ int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, s
       char *text = arena_alloc(a, end - i + 2);
       if (!text || *count == most) return -1;
       ssize_t k = url_decode(text, s + i, name, true);
-      if (k < 0) return -1;
+      if (k < 0) {
+        *unclean = true;
+        i = end + 1;
+        continue;
+      }
       char *second = text + k + 1;
       ssize_t m = url_decode(second, equals ? equals + 1 : "", value, true);
-      if (m < 0 || !utf8_valid(text, (size_t)k) || !utf8_valid(second, (size_t)m)) return -1;
-      out[(*count)++] = (struct http_pair){text, second};
+      if (m < 0 || !utf8_valid(text, (size_t)k) || !utf8_valid(second, (size_t)m)) *unclean = true;
+      else out[(*count)++] = (struct http_pair){text, second};
     }
     i = end + 1;
   }

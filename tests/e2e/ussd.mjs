@@ -46,7 +46,8 @@ async function walk(def, tongue, example) {
     if (d.last.startsWith('END')) return text;
     const submit = { fa: '۱ ثبت شود', en: '1 Submit', latn: '1 Sabt shavad' }[tongue];
     if (text.includes(submit)) { await d.send('1'); continue; }
-    const asked = fields.filter((f) => { const t = title(f); return text.startsWith(t.slice(0, 14)) || text.includes(`\n${t.slice(0, 14)}`); })[0];
+    const begins = (f) => { const t = title(f); return text.startsWith(t.slice(0, 24)) || text.includes(`\n${t.slice(0, 24)}`); };
+    const asked = fields.filter((f) => title(f).length && begins(f)).sort((x, y) => title(y).length - title(x).length)[0];
     if (!asked && /^(99|۹۹) /m.test(text)) { await d.send('99'); continue; }
     good(asked, `${def.code} ${tongue}: which question is this? ${text}`);
     const value = asked.field in example ? example[asked.field] : undefined;
@@ -91,7 +92,7 @@ for (const def of services) {
   if (def.channels && !def.channels.includes('ussd')) continue;
   const probe = new Dial(b);
   const first = await probe.send(def.ussd);
-  if (first.startsWith('END')) continue; // begun elsewhere, and said so
+  if (first.startsWith('END') || first.includes('یکی از شماره')) continue; // begun elsewhere, or only followed here
   walked++;
   for (const tongue of ['fa', 'en', 'latn'])
     await test(`${def.code} in ${tongue}, to its tracking code`, async () => {

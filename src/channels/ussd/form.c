@@ -35,7 +35,7 @@ static const struct field *question(struct turn *t, const struct service *s) {
   const json_t *data = json_object_get(t->state, "data");
   for (; at < s->eligibility_count + s->field_count; at++) {
     const struct field *f = at < s->eligibility_count ? &s->eligibility[at].field : s->fields[at - s->eligibility_count];
-    bool ask = at < s->eligibility_count || ((f->ussd || f->required) && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
+    bool ask = at < s->eligibility_count || (f->required && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
     if (!ask) continue;
     json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
     return f;
