@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTION_MEMORY = 32 * 1024, STOP_MS = 10000, BACKLOG = 4096 };
+enum { CONNECTION_MEMORY = 16 * 1024 /* heads up to about 10 KiB; the library clears it after each request */, STOP_MS = 10000, BACKLOG = 4096 };
 
 static const struct http_route no_route = {.method = "", .path = "", .help = "requests that reach no route"};
 
@@ -25,7 +25,7 @@ static int split_listen(const char *listen, char host[256], char port[8], struct
   if (n >= 2 && listen[0] == '[' && listen[n - 1] == ']') listen++, n -= 2;
   memcpy(host, listen, n);
   host[n] = '\0';
-  strcpy(port, colon + 1);
+  memcpy(port, colon + 1, strlen(colon + 1) + 1);
   return 0;
 }
 
