@@ -58,7 +58,7 @@ static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool
     "SELECT key, recipient, lang, body, tries FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
     " AND expires_at > ?3 ORDER BY next_at LIMIT ?4 @claim", "tiii", channel_texts[c], (int64_t)urgent, now, most);
   if (r == NULL) return -1;
-  int rc, first = b->count;
+  int rc = 0, first = b->count;
   while (b->count < CLAIM_MOST && (rc = store_next(r, err)) == 1) {
     struct message *m = &b->items[b->count++];
     snprintf(m->key, sizeof m->key, "%s", store_text(r, 0));
