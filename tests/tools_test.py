@@ -65,7 +65,7 @@ class Layers(Planted):
     def test_channels_issue_no_sql(self):
         self.told({"src/channels/api/a.c": 'int x = store_exec(tx, err, "x", "");\n'}, ("src/channels/api/a.c:1", "store_exec"))
         self.told({"src/channels/web/a.c": '\nchar s[] = "SELECT tracking FROM cases";\n'}, ("src/channels/web/a.c:2", "no SQL"))
-        self.told({"src/channels/ussd/a.c": '#define Q "DELETE  FROM cases"\n'}, ("src/channels/ussd/a.c:1", "no SQL"))
+        self.told({"src/channels/web/a.c": '#define Q "DELETE  FROM cases"\n'}, ("src/channels/web/a.c:1", "no SQL"))
         self.fine({"src/channels/web/a.c": 'char s[] = "Select a form from the list"; /* SELECT x FROM y */\n', "src/cases/a.c": 'char s[] = "SELECT a FROM b";\n'})
 
     def test_http_knows_no_services(self):

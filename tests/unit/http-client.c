@@ -97,7 +97,7 @@ static void fails_clearly(void **state)
   assert_int_equal(call("GET", "/large", NULL, &a, &err), -1);
   assert_int_equal(err.code, ERR_LIMIT);
   assert_int_equal(call("GET", "/slow", NULL, &a, &err), -1);
-  assert_int_equal(err.code, ERR_UNAVAILABLE);
+  assert_int_equal(err.code, ERR_OUTCOME_UNKNOWN);
   struct http_call c = {.url = "file:///etc/passwd"};
   assert_int_equal(http_client_call(client, &c, &a, &err), -1);
   assert_int_equal(err.code, ERR_INVALID);
