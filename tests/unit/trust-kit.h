@@ -1,0 +1,136 @@
+/* What the tests of trust share: a folder, stores, leaves, programs beside us. */
+#ifndef TRUST_KIT_H
+#define TRUST_KIT_H
+
+#include "trust/inner.h"
+#include <errno.h>
+#include <libpq-fe.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+__attribute__((unused)) static char kit_dir[128];
+
+#define must(call)                                                                          \
+  do {                                                                                      \
+    struct err e_ = {0};                                                                    \
+    struct err *err = &e_;                                                                  \
+    if ((call) != 0) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message);          \
+  } while (0)
+#define refused(call, expected)                                                             \
+  do {                                                                                      \
+    struct err e_ = {0};                                                                    \
+    struct err *err = &e_;                                                                  \
+    if ((call) == 0) fail_msg("%s: was expected to fail", #call);                           \
+    if (e_.code != (expected)) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message); \
+  } while (0)
+
+static inline void kit_sleep(int ms) { nanosleep(&(struct timespec){ms / 1000, (ms % 1000) * 1000000L}, NULL); }
+
+/* Run a program, its first line of output into out; its exit status. */
+static inline int kit_run(char *const argv[], char *out, size_t room) {
+  int fd[2], status = 0;
+  if (pipe(fd) != 0) return -1;
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(fd[1], 1);
+    close(fd[0]);
+    close(fd[1]);
+    execvp(argv[0], argv);
+    _exit(127);
+  }
+  close(fd[1]);
+  FILE *f = fdopen(fd[0], "r");
+  if (out != NULL && fgets(out, (int)room, f) != NULL) out[strcspn(out, "\n")] = '\0';
+  while (fgetc(f) != EOF) continue;
+  fclose(f);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static inline int kit_start(void **state) {
+  const char *base = getenv("TMPDIR");
+  snprintf(kit_dir, sizeof kit_dir, "%.80s/chapar-trust-XXXXXX", base != NULL ? base : "/tmp");
+  log_set_level(LOG_ERROR);
+  return mkdtemp(kit_dir) == NULL || chmod(kit_dir, 0755) != 0 ? -1 : 0;
+}
+
+static inline int kit_stop(void **state) {
+  char *argv[] = {"rm", "-rf", kit_dir, NULL};
+  return kit_run(argv, NULL, 0);
+}
+
+static inline void kit_path(char out[256], const char *name) { snprintf(out, 256, "%s/%s", kit_dir, name); }
+
+static inline struct store *kit_open(const char *where, struct store_options *o) {
+  static const char *const rooms[] = {"store", "trust", NULL};
+  struct store *s = NULL;
+  must(store_open(where, o, &s, err));
+  must(store_migrate(s, rooms, err));
+  return s;
+}
+
+static inline struct store *kit_store(const char *name) {
+  char where[300];
+  snprintf(where, sizeof where, "sqlite:%s/%s.db", kit_dir, name);
+  return kit_open(where, NULL);
+}
+
+static inline struct trust *kit_trust(struct store *s, const char *key, const char *node) {
+  char file[256];
+  struct trust *t = NULL;
+  kit_path(file, key);
+  struct trust_options o = {.key_file = file, .origin = "test.example/ledger", .node = node};
+  must(trust_open(s, &o, &t, err));
+  return t;
+}
+
+/* Leaf number n, always the same. */
+struct kit_leaf {
+  char header[128], payload[32];
+  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], hash[TRUST_HASH];
+};
+static inline void kit_leaf(struct kit_leaf *l, int64_t n) {
+  memset(l, 0, sizeof *l);
+  snprintf(l->header, sizeof l->header, "{\"case\":\"%lld\",\"kind\":\"submit\",\"seq\":1}", (long long)n);
+  snprintf(l->payload, sizeof l->payload, "{\"n\":%lld}", (long long)n);
+  memcpy(l->salt, &n, sizeof n);
+  trust_leaf(l->header, l->salt, l->payload, strlen(l->payload), l->digest, l->hash);
+}
+
+struct kit_range { int64_t from, count; };
+static inline int kit_append_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct kit_range *r = arg;
+  struct kit_leaf l;
+  for (int64_t i = r->from; i < r->from + r->count; i++) {
+    kit_leaf(&l, i);
+    if (trust_append(tx, l.hash, l.header, l.digest, err) != 0) return -1;
+  }
+  return 0;
+}
+static inline void kit_append(struct store *s, int64_t from, int64_t count) {
+  struct kit_range r = {from, count};
+  must(store_write(s, STORE_FRONT, kit_append_work, &r, err));
+}
+
+/* Place what waits and sign a head now, however soon after the last. */
+static inline void kit_sequence(struct trust *t) {
+  int64_t placed;
+  t->signed_at = 0;
+  must(trust_sequence(t, &placed, err));
+  t->signed_at = 0;
+}
+
+/* Do something to the store that nobody should. */
+typedef int (*kit_harm)(struct store_tx *tx, struct err *err);
+static inline int kit_harm_work(struct store_tx *tx, void *arg, struct err *err) { return (*(kit_harm *)arg)(tx, err) < 0 ? -1 : 0; }
+static inline void kit_do(struct store *s, kit_harm harm) { must(store_write(s, STORE_FRONT, kit_harm_work, &harm, err)); }
+
+#endif
