@@ -116,7 +116,7 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *c, char *s)
   return strlen(s);
 }
 
-static void on_library_message(void *cls, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_library_message(void *cls, const char *fmt, va_list args)
 {
   char text[300];
   vsnprintf(text, sizeof text, fmt, args);
