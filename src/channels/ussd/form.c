@@ -126,6 +126,19 @@ static const char *find_place(struct turn *t, const struct field *f, const char 
   if (n == 1) return directory_place(d, found[0])->code;
   json_t *list = json_array();
   for (size_t i = 0; i < n; i++) json_array_append_new(list, json_string(directory_place(d, found[i])->code));
+  const char *fold = n ? NULL : text_fold(t->a, input); /* telephones without Persian write Latin names */
+  for (size_t i = 0; fold && fold[0] && i < directory_places(d) && json_array_size(list) < BASE_COUNT(found); i++) {
+    const struct place *p = directory_place(d, (int)i);
+    if ((f->place_kind >= 0 && (int)p->kind != f->place_kind) || !p->name_en[0] || (within >= 0 && !directory_within(d, (int)i, within))) continue;
+    const char *name = text_fold(t->a, p->name_en);
+    if (name && base_starts(name, fold)) json_array_append_new(list, json_string(p->code));
+  }
+  n = json_array_size(list);
+  if (n == 1) {
+    const char *only = arena_strdup(t->a, json_string_value(json_array_get(list, 0)));
+    json_decref(list);
+    return only;
+  }
   if (n) json_object_set_new(t->state, "candidates", list);
   else json_decref(list);
   return NULL;
@@ -208,7 +221,7 @@ static void submit(struct turn *t, const struct service *s) {
     const char *due = sub.due_legal == INT32_MIN ? "" : t->tongue == TONGUE_EN ? date_short(t->a, LANG_EN, sub.due_legal) : date_short(t->a, LANG_FA, sub.due_legal);
     if (t->tongue == TONGUE_LATN) due = digits_ascii(t->a, due);
     json_object_del(t->state, "service");
-    menu_finish(t, arena_printf(t->a, "%s %s%s%s %s", menu_word(t, "filed"), code, due[0] ? "\n" : "", due[0] ? menu_word(t, "until") : "", due));
+    menu_finish(t, arena_printf(t->a, "%s\n%s%s%s %s", menu_word(t, "filed"), code, due[0] ? "\n" : "", due[0] ? menu_word(t, "until") : "", due));
   }
   json_decref(data);
 }
@@ -247,6 +260,14 @@ static void back(struct turn *t, const struct service *s) {
   json_object_set_new(t->state, "asked", json_integer(at < 0 ? 0 : at));
   json_object_set_new(t->state, "page", json_integer(0));
   form_show(t);
+}
+
+/* Is a list shown, so that 99 turns its page? A typed answer may be 99. */
+bool form_lists(struct turn *t) {
+  const struct service *s = service_of(t);
+  const char *lines[MOST], *values[MOST];
+  const struct field *f = s ? question(t, s) : NULL;
+  return !f || options(t, f, lines, values, MOST) > 0;
 }
 
 void form_take(struct turn *t, const char *input) {

@@ -33,6 +33,7 @@ const char *digits_of(const struct turn *t, const char *s);
 void form_begin(struct turn *t, const struct service *s);
 void form_show(struct turn *t);
 void form_take(struct turn *t, const char *input);
+bool form_lists(struct turn *t);
 
 void menu_go(struct turn *t, const char *place);                          /* to a place of the menu, first page */
 void menu_show(struct turn *t);                                           /* the screen of where the dialogue is */

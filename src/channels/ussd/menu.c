@@ -45,6 +45,12 @@ static void show_root(struct turn *t) {
   buf_init(&b, 1024);
   if (t->fault) buf_addf(&b, "%s\n", t->fault);
   for (int i = 0; i < 5; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
+  if (t->fault && !screen_fits(t, buf_str(&b))) { /* the menu itself is answer enough */
+    buf_free(&b);
+    t->fault = NULL;
+    show_root(t);
+    return;
+  }
   t->screen = screen_cut(t, buf_str(&b));
   buf_free(&b);
 }
@@ -119,7 +125,7 @@ static const struct service *by_code(const struct turn *t, const char *digits) {
   const struct pack *p = cases_pack(t->c->cases);
   for (size_t i = 0; i < pack_services(p); i++) {
     const struct service *s = pack_service(p, i);
-    if (s->ussd_code && s->ussd >= CHANNEL_START && !s->staff_only && strcmp(s->ussd_code, digits) == 0) return s;
+    if (s->ussd_code && s->ussd > CHANNEL_NONE && !s->staff_only && strcmp(s->ussd_code, digits) == 0) return s;
   }
   return NULL;
 }
@@ -161,7 +167,7 @@ static void take(struct turn *t, const char *input) {
   if (!place) place = "root";
   if (!d) d = "";
   if (strcmp(d, "00") == 0) menu_go(t, "root");
-  else if (strcmp(d, "99") == 0 && (strcmp(place, "services") == 0 || strcmp(place, "form") == 0 || strcmp(place, "text") == 0)) {
+  else if (strcmp(d, "99") == 0 && (strcmp(place, "services") == 0 || (strcmp(place, "form") == 0 && form_lists(t)) || strcmp(place, "text") == 0)) {
     json_object_set_new(t->state, "page", json_integer(json_int(t->state, "page", 0) + 1));
     menu_show(t);
   } else if (strcmp(place, "form") == 0) form_take(t, input);
@@ -204,7 +210,10 @@ int ussd_turn(struct ussd_context *c, json_t *state, const char *mobile, const c
   if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "the screen is too large");
   *screen = screen_cut(&t, t.screen);
   *end = t.end;
-  if (t.end) json_object_del(state, "place");
+  if (t.end) { /* nothing that was answered stays behind */
+    static const char *const gone[] = {"place", "data", "elig", "text", "key", "candidates", "service", "asked"};
+    for (size_t i = 0; i < BASE_COUNT(gone); i++) json_object_del(state, gone[i]);
+  }
   return 0;
 }
 

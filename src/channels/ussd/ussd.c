@@ -59,10 +59,18 @@ static int dialogue(struct http_req *r, const char *mobile, const char *session,
   const char *name = session ? session : rc == 0 ? arena_strdup(a, json_str(k.state, "session")) : NULL;
   if (!name) name = "one";
   *end = false;
+  if (rc == 0 && !begins && count == 0 && used && json_str(k.state, "last") && (size_t)json_int(k.state, "used", 0) == used) { /* sent again: answered alike */
+    *screen = arena_strdup(a, json_str(k.state, "last"));
+    *end = json_flag(k.state, "over", false);
+    json_decref(k.state);
+    return *screen ? 0 : err_set(err, ERR_LIMIT, "the screen is too large");
+  }
   if (rc == 0 && (begins || count == 0)) rc = ussd_turn(c, k.state, mobile, name, begins && count ? inputs[0] : NULL, a, screen, end, err);
   for (size_t i = begins ? 1 : 0; i < count && rc == 0 && !*end; i++) rc = ussd_turn(c, k.state, mobile, name, inputs[i], a, screen, end, err);
   if (rc == 0) {
     json_put(k.state, "at_session", name);
+    json_put(k.state, "last", *screen);
+    json_object_set_new(k.state, "over", json_boolean(*end));
     json_object_set_new(k.state, "used", json_integer((json_int_t)used));
     k.text = json_canonical(k.state);
     rc = store_write(c->store, STORE_FRONT, save_work, &k, err);
