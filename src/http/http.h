@@ -78,7 +78,8 @@ const char *http_path(const struct http_req *r);          /* decoded, normalised
 const char *http_raw_path(const struct http_req *r);      /* as sent, without query */
 const char *http_raw_query(const struct http_req *r);     /* as sent, "" when there is none */
 const char *http_param(const struct http_req *r, const char *name);   /* from the path; NULL when the row has none such */
-const char *http_query(const struct http_req *r, const char *name);   /* decoded first value, NULL when absent */
+const char *http_query(const struct http_req *r, const char *name);   /* decoded first value, NULL when absent; a query that is no text is
+                                                                         answered 400, but HTTP_MACHINE rows get it without those pairs */
 const char *http_header(const struct http_req *r, const char *name);  /* NULL when absent */
 const char *http_cookie(const struct http_req *r, const char *name);
 const char *http_peer(const struct http_req *r);          /* address without port; X-Forwarded-For only from a trusted proxy setting */
