@@ -72,7 +72,8 @@ static int fail(struct err *err, CURL *h, CURLcode code, const struct buf *got, 
   curl_off_t began = 0; /* 0: not even connected, so nothing was sent */
   curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &answered);
   curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &began);
-  if (code == CURLE_WRITE_ERROR && got && buf_overflowed(got)) return err_set(err, ERR_LIMIT, "the answer is larger than %zu bytes", got->cap);
+  if (code == CURLE_WRITE_ERROR && got && buf_overflowed(got))
+    return err_set(err, ERR_LIMIT, "the answer is larger than %zu bytes", got->cap);
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return err_set(err, ERR_INVALID, "the address cannot be called");
   bool mail = !got, unsent = began == 0;
   enum err_code what = mail && answered >= 400 ? ERR_INVALID : unsent ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
@@ -112,7 +113,8 @@ static void set_method(CURL *h, const struct http_call *call)
   else curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method);
 }
 
-static void set_common(const struct http_client *c, CURL *h, const char *url, const char *protocols, int timeout_ms, char said[CURL_ERROR_SIZE])
+static void set_common(const struct http_client *c, CURL *h, const char *url, const char *protocols, int timeout_ms,
+                       char said[CURL_ERROR_SIZE])
 {
   said[0] = '\0';
   curl_easy_setopt(h, CURLOPT_URL, url);
@@ -237,7 +239,8 @@ static void add_head(struct buf *b, const char *from, const char *to, const char
   hex_encode(random, sizeof random, id);
   buf_addf(b, "Date: %s\r\nMessage-ID: <%s@%s>\r\nFrom: <%s>\r\nTo: <%s>\r\n", date, id, strchr(from, '@') + 1, from, to);
   add_subject(b, subject);
-  buf_adds(b, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n");
+  buf_adds(b, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+              "Content-Transfer-Encoding: base64\r\nAuto-Submitted: auto-generated\r\n\r\n");
 }
 
 struct reading { const char *at; size_t left; };
@@ -261,7 +264,8 @@ static int mail_sound(const char *from, const char *to, const char *subject, con
   return 0;
 }
 
-int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text, struct err *err)
+int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text,
+                     struct err *err)
 {
   char said[CURL_ERROR_SIZE];
   if (mail_sound(from, to, subject, text, err)) return -1;

@@ -158,7 +158,8 @@ static int boundary_of(struct arena *a, const char *content_type, char **out, st
   size_t n = *out ? strlen(*out) : 0;
   if (more < 0 || !n || n > 70 || (*out)[n - 1] == ' ') return malformed(err, "no good boundary");
   for (const char *p = *out; *p; p++)
-    if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f || strchr("\"\\;@!#$%&*<>[]^`{|}~", *p)) return malformed(err, "no good boundary");
+    if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f || strchr("\"\\;@!#$%&*<>[]^`{|}~", *p))
+      return malformed(err, "no good boundary");
   return 0;
 }
 

@@ -88,18 +88,21 @@ const void *http_body(const struct http_req *r, size_t *n);
 json_t *http_json(struct http_req *r);                    /* borrowed; NULL after it has replied 400/415 itself */
 /* Forms: application/x-www-form-urlencoded and multipart/form-data (≤ 200 fields, names ≤ 100 bytes). */
 struct http_field { const char *name, *value; size_t size; const char *filename, *media_type; };
-size_t http_form(struct http_req *r, const struct http_field **fields); /* 0 when none or malformed (then *fields is NULL and it has replied) */
+/* 0 when none or malformed (then *fields is NULL and it has replied). */
+size_t http_form(struct http_req *r, const struct http_field **fields);
 const char *http_form_value(struct http_req *r, const char *name);      /* first value, NULL when absent */
 bool http_replied(const struct http_req *r);
 bool http_wants_html(const struct http_req *r);
 
 /* ---- the reply: exactly one ---------------------------------------------------------- */
 void http_reply_header(struct http_req *r, const char *name, const char *value); /* before the reply; control characters refused */
-void http_reply_cookie(struct http_req *r, const char *name, const char *value, int max_age, bool http_only); /* SameSite=Lax, Path=/, Secure when https */
+/* SameSite=Lax, Path=/, Secure when https; max_age in seconds, 0 deletes it, below 0 ends with the browser. */
+void http_reply_cookie(struct http_req *r, const char *name, const char *value, int max_age, bool http_only);
 void http_reply(struct http_req *r, int status, const char *media_type, const void *body, size_t n); /* copies */
 void http_reply_take(struct http_req *r, int status, const char *media_type, char *body, size_t n);  /* takes malloc'ed memory */
 void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes the reference */
-void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag); /* body lives for ever; caching headers, 304 */
+/* body lives for ever; caching headers, 304. etag is the bare text (a hash), quoted here. */
+void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag);
 void http_redirect(struct http_req *r, int status, const char *location);
 /* RFC 9457 problem+json (or the error page for browsers). errors: array of {"field","code","message"} or NULL; takes it.
  * title and detail come from words "error.<name>.title" and "error.<name>.detail" unless detail is given (in the person's language). */
@@ -140,6 +143,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 void http_answer_free(struct http_answer *a);
 /* Mail through SMTP (libcurl): url "smtp://host:port". text is the body in UTF-8. Errors as above; ERR_INVALID also when the server
  * refused the letter (4xx or 5xx). */
-int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text, struct err *err);
+int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text,
+                     struct err *err);
 
 #endif

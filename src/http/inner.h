@@ -51,8 +51,8 @@ void router_allow(unsigned allowed, char out[64]);  /* text of the Allow header 
 ssize_t url_decode(char *out, const char *s, size_t n, bool plus);
 /* Take a raw path apart: 0, or -1 when it must be refused (bad escapes, NUL, controls, invalid UTF-8, dot segments, too deep). */
 int url_path(struct arena *a, const char *raw, struct target *out);
-/* name=value&…: pairs in order, decoded; -1 when malformed or more than `most`. */
-int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count, bool *unclean); /* unclean: a pair was not text and is left out */
+/* name=value&…: pairs in order, decoded; -1 when more than `most` or beyond the arena. unclean: a pair was not text and is left out. */
+int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count, bool *unclean);
 /* Quality (0–1000) of a value in an Accept-like list: the most exact of `type`, or -1 when it does not occur. */
 int accept_quality(const char *list, const char *type);
 bool is_token(const char *s, size_t n);

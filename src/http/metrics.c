@@ -65,8 +65,8 @@ static void row_counts(const struct row *row, struct buf *out)
   for (size_t i = 1; i < 6; i++) {
     int64_t n = atomic_load_explicit(&row->classes[i], memory_order_relaxed);
     if (n)
-      buf_addf(out, "chapar_http_requests_total{route=\"%s\",method=\"%s\",class=\"%zuxx\"} %lld\n", row->route->path, row->route->method, i,
-               (long long)n);
+      buf_addf(out, "chapar_http_requests_total{route=\"%s\",method=\"%s\",class=\"%zuxx\"} %lld\n", row->route->path,
+               row->route->method, i, (long long)n);
   }
 }
 

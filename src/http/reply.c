@@ -9,7 +9,8 @@ enum { LEAST_GZIP = 1024 };
 static const struct http_pair always[] = {
   {"X-Content-Type-Options", "nosniff"},
   {"Referrer-Policy", "same-origin"},
-  {"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
+  {"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
   {"Cache-Control", "no-store"},
   {"Vary", "Accept, Accept-Encoding, Accept-Language, Cookie"},
 };

@@ -161,7 +161,8 @@ size_t http_form(struct http_req *r, const struct http_field **fields)
     else if (content_is(r, "application/x-www-form-urlencoded", NULL))
       failed = form_urlencoded(r->arena, r->body ? r->body : "", r->body_size, found, &r->field_count, &err);
     else if (content_is(r, "multipart/form-data", NULL))
-      failed = form_multipart(r->arena, r->body ? r->body : (char[1]){""}, r->body_size, http_header(r, "Content-Type"), found, &r->field_count, &err);
+      failed = form_multipart(r->arena, r->body ? r->body : (char[1]){""}, r->body_size, http_header(r, "Content-Type"),
+                              found, &r->field_count, &err);
     if (failed) {
       r->field_count = 0;
       http_problem(r, &err, NULL, NULL);

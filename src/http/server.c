@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTION_MEMORY = 16 * 1024 /* heads up to about 10 KiB; the library clears it after each request */, STOP_MS = 10000, BACKLOG = 4096 };
+enum { CONNECTION_MEMORY = 16 * 1024, /* heads up to about 10 KiB; the library clears it after each request */
+       STOP_MS = 10000, BACKLOG = 4096 };
 
 static const struct http_route no_route = {.method = "", .path = "", .help = "requests that reach no route"};
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PARTIALS = 40, MOST_RENDERED = 100000, MOST_CONTEXTS = 100, MOST_SECTIONS = 100, MOST_PARTS = 16, MOST_DELIMITER = 16, MOST_TEMPLATE = 1024 * 1024 };
+enum { MOST_PARTIALS = 40, MOST_RENDERED = 100000, MOST_CONTEXTS = 100, MOST_SECTIONS = 100, MOST_PARTS = 16,
+       MOST_DELIMITER = 16, MOST_TEMPLATE = 1024 * 1024 };
 
 /* ---- compiled form: a flat list of nodes; a section knows where it ends ------------------ */
 
