@@ -1,5 +1,5 @@
 -- The ledger. ledger_log: the names it has had (a declared new log is a new generation over the same tree). ledger_pending: leaves without a
--- place. ledger_head.kept: 0 may be forgotten after ten minutes; bits: 1 first in its minute, 2 time-stamped, 4 co-signed.
+-- place. hash8: the first eight bytes of leaf_hash as a number, for a narrow index. ledger_head.kept: 0 may be forgotten after ten minutes; bits: 1 first in its minute, 2 time-stamped, 4 co-signed.
 CREATE TABLE ledger_log (
   generation BIGINT NOT NULL,
   origin TEXT NOT NULL,
@@ -13,6 +13,7 @@ CREATE TABLE ledger_log (
 CREATE TABLE ledger_pending (
   at @time NOT NULL,
   leaf_hash @blob NOT NULL,
+  hash8 BIGINT NOT NULL,
   header TEXT NOT NULL,
   digest @blob NOT NULL,
   PRIMARY KEY (at, leaf_hash)
@@ -21,12 +22,13 @@ CREATE TABLE ledger_pending (
 CREATE TABLE ledger_leaf (
   idx BIGINT NOT NULL,
   leaf_hash @blob NOT NULL,
+  hash8 BIGINT NOT NULL,
   header TEXT NOT NULL,
   digest @blob NOT NULL,
   PRIMARY KEY (idx)
 ) WITHOUT ROWID;
 
-CREATE INDEX ledger_leaf_hash ON ledger_leaf (leaf_hash);
+CREATE INDEX ledger_leaf_hash ON ledger_leaf (hash8);
 
 CREATE TABLE ledger_tile (
   level BIGINT NOT NULL,

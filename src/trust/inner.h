@@ -14,6 +14,7 @@ enum { NAME_MOST = 200, HEADER_MOST = 8192, NOTE_MOST = 65536, NOTE_LINES = 64, 
 EVP_MD_CTX *hash_scratch(void);                   /* this thread's own context */
 const EVP_MD *hash_method(void);
 void hash_parent(const unsigned char *left, const unsigned char *right, unsigned char out[TRUST_HASH]);
+int64_t hash_short(const unsigned char *hash);    /* its first eight bytes: what places are looked up by */
 bool hex_lower(const char *s, void *out, size_t n); /* exactly 2n lower-case digits */
 char *hex_text(const void *p, size_t n);            /* caller frees */
 

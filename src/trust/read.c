@@ -236,7 +236,8 @@ int trust_tile(struct trust *t, int level, int64_t n, int width, unsigned char *
 /* ---- places ---- */
 
 int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
-  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE leaf_hash = ?1", "b", leaf_hash, (size_t)TRUST_HASH);
+  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE hash8 = ?1 AND leaf_hash = ?2", "ib", hash_short(leaf_hash), leaf_hash,
+                     (size_t)TRUST_HASH);
 }
 
 struct index_query {

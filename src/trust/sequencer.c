@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEASE_MS = 4000, HEAD_MS = 1000, ROUND_MS = 3000, FORGET_MS = 600000, MINUTE_MS = 60000, LIMIT_LEAST = 64, TARGET_US = 5000 };
+enum { LEASE_MS = 4000, HEAD_MS = 1000, ROUND_MS = 3000, FORGET_MS = 600000, MINUTE_MS = 60000, LIMIT_LEAST = 64, TARGET_US = 5000, ALONE_US = 25000 };
 
 int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], const char *header, const unsigned char digest[TRUST_HASH],
                  struct err *err) {
@@ -14,8 +14,8 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
     return err_set(err, ERR_INVALID, "the header of a leaf is one line of at most %d bytes", HEADER_MOST);
   trust_leaf_from_digest(header, digest, again);
   if (memcmp(again, leaf_hash, TRUST_HASH) != 0) return err_set(err, ERR_INTERNAL, "the hash of a leaf is not that of its header and digest");
-  return store_put(tx, err, "INSERT INTO ledger_pending (at, leaf_hash, header, digest) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (at, leaf_hash) DO NOTHING",
-                   "ibtb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, header, digest, (size_t)TRUST_HASH);
+  return store_put(tx, err, "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at, leaf_hash) DO NOTHING",
+                   "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
 }
 
 /* ---- places and tiles ---- */
@@ -51,12 +51,12 @@ static int pending(struct store_tx *tx, struct place *p, int64_t *last_at, struc
 static int move(struct store_tx *tx, const struct place *p, int64_t size, int64_t last_at, struct err *err) {
   const unsigned char *last = p->hashes[p->count - 1];
   int put = store_exec(tx, err,
-    "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
-    "SELECT ?1 + row_number() OVER (ORDER BY at, leaf_hash) - 1, leaf_hash, header, digest "
-    "FROM (SELECT at, leaf_hash, header, digest FROM ledger_pending ORDER BY at, leaf_hash LIMIT ?2) AS p",
+    "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
+    "SELECT ?1 + row_number() OVER (ORDER BY at, leaf_hash) - 1, leaf_hash, hash8, header, digest "
+    "FROM (SELECT at, leaf_hash, hash8, header, digest FROM ledger_pending ORDER BY at, leaf_hash LIMIT ?2) AS p",
     "ii", size, (int64_t)p->count);
   if (put < 0) return -1;
-  int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE at <= ?1 AND (at < ?1 OR leaf_hash <= ?2)", "ib", last_at, last, (size_t)TRUST_HASH);
+  int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE (at, leaf_hash) <= (?1, ?2)", "ib", last_at, last, (size_t)TRUST_HASH);
   if (gone < 0) return -1;
   return put == p->count && gone == p->count ? 0 : err_set(err, ERR_INTERNAL, "%d leaves had places, %d rows were made, %d removed", p->count, put, gone);
 }
@@ -213,10 +213,13 @@ static int lease(struct trust *t, struct err *err) {
   return rc;
 }
 
-/* Batches that the writer can do between two people's requests. */
+/* Batches that the writer can do between two people's requests; larger ones, which touch each page less often, while nobody waits. */
 static void adapt(struct trust *t, const struct place *p) {
-  if (p->took_us > TARGET_US + TARGET_US / 2 && t->limit > LIMIT_LEAST) t->limit /= 2;
-  else if (p->took_us < TARGET_US / 2 && p->count == t->limit && t->limit < BATCH_MOST) t->limit *= 2;
+  struct store_stats now;
+  store_stats(t->store, &now);
+  int64_t target = now.queued_front > 0 ? TARGET_US : ALONE_US;
+  if (p->took_us > target + target / 2 && t->limit > LIMIT_LEAST) t->limit /= 2;
+  else if (p->took_us < target / 2 && p->count == t->limit && t->limit < BATCH_MOST) t->limit *= 2;
 }
 
 static int drain(struct trust *t, int64_t *placed, struct err *err) {

@@ -7,6 +7,7 @@ enum { PAGE = 8 * TILE, LEVELS = 8, ROOTS_TOLD = 20 };
 
 struct row {
   bool there;
+  int64_t hash8;
   unsigned char hash[TRUST_HASH], digest[TRUST_HASH];
   char *header;
 };
@@ -111,7 +112,7 @@ static void page_clear(struct check *c) {
 }
 
 static int rows_read(struct store_tx *tx, struct check *c, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT idx, leaf_hash, digest, header FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
+  struct store_rows *r = store_select(tx, err, "SELECT idx, leaf_hash, digest, header, hash8 FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -120,6 +121,7 @@ static int rows_read(struct store_tx *tx, struct check *c, struct err *err) {
     hash_read(r, 1, row->hash);
     hash_read(r, 2, row->digest);
     free(row->header);
+    row->hash8 = store_int(r, 4);
     const char *header = store_text(r, 3);
     row->header = base_strdup(header == NULL ? "" : header);
   }
@@ -201,6 +203,7 @@ static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_H
   else if (!row_true) fault(c, "leaf %lld: its header or digest has been changed", (long long)index);
   else if (kept != NULL && !tile_true)
     fault(c, "leaf %lld: it is not the one whose hash tile 0/%lld holds at %lld", (long long)index, (long long)(index / TILE), (long long)(index % TILE));
+  else if (row->hash8 != hash_short(row->hash)) fault(c, "leaf %lld: it cannot be found by its hash", (long long)index);
   event_check(c, index, row);
 }
 
