@@ -34,6 +34,18 @@ static int release(struct store_tx *tx, const struct case_row *row, struct err *
   return store_put(tx, err, "DELETE FROM case_reservation WHERE name=?1 AND tracking=?2", "tt", name, row->tracking);
 }
 
+/* A closed case that opens again takes its place back, unless another has it now. */
+static int reserve_again(struct store_tx *tx, const struct case_row *row, struct err *err) {
+  if (!row->def->one_open_per_person || !row->applicant[0]) return 0;
+  char name[192];
+  int64_t others = 0;
+  snprintf(name, sizeof name, "open:%s:%s", row->service, row->applicant);
+  int n = store_exec(tx, err, "INSERT INTO case_reservation (name,tracking) VALUES (?1,?2) ON CONFLICT DO NOTHING", "tt", name, row->tracking);
+  if (n != 0) return n < 0 ? -1 : 0;
+  if (store_value(tx, &others, 0, err, "SELECT COUNT(*) FROM case_reservation WHERE name=?1 AND tracking<>?2", "tt", name, row->tracking)) return -1;
+  return others ? err_set(err, ERR_CONFLICT, "this person already has an open request for this service") : 0;
+}
+
 static int ask_others(struct store_tx *tx, struct case_row *row, const json_t *data, int64_t at, struct err *err) {
   size_t asked = 0;
   for (size_t i = 0; i < row->def->inquiry_count; i++) {
@@ -53,6 +65,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   int rc = -1;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : json_object();
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
+  if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
   if (row->result != RESULT_OPEN) {
     if (release(tx, row, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
@@ -239,6 +252,7 @@ static int commit_step(struct step *s, struct err *err) {
   int to = next_state(s);
   struct case_entry e = {.action = s->act->name, .from_state = s->row.state, .role = case_acting_role(&s->a->actor, &s->row, s->act),
                          .organisation = organisation_of(s), .at = s->at};
+  if (s->data && case_bind_documents(s->tx, s->act->fields, s->act->field_count, s->data, &s->a->actor, s->row.tracking, err)) return -1;
   if (effect(s, err)) return -1;
   if (to >= 0) cases_set_state(s->c, &s->row, to, s->at);
   else case_next_check(s->c, &s->row);

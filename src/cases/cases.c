@@ -131,6 +131,7 @@ static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
     k->seen++;
     if (store_int(r, 1) != store_int(r, 3)) fault(k, tracking, "has not as many events as its version says");
     else if (!last || strcmp(last, store_text(r, 2)) != 0) fault(k, tracking, "is not in the state that its last event says");
+    if (!store_text(r, 5) && store_text(r, 6)) fault(k, tracking, "has lost its answers, yet they were not erased by rule");
     if (store_text(r, 5) && store_text(r, 6) && store_int(r, 7) == 0) {
       json_t *p = json_loads(store_text(r, 6), 0, NULL), *d = json_loads(store_text(r, 5), 0, NULL);
       if (!json_equal(json_object_get(p, "data"), d)) fault(k, tracking, "does not hold the answers that were submitted");

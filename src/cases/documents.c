@@ -113,3 +113,25 @@ int cases_document_get(struct cases *c, const struct actor *who, const char *id,
   *data = buf_take(&b);
   return 0;
 }
+
+/* ---- documents named in answers belong to the case from then on ---- */
+
+static int bind_one(struct store_tx *tx, const char *person, const char *tracking, const char *id, struct err *err) {
+  int n = store_exec(tx, err, "UPDATE document SET tracking=?1 WHERE id=?2 AND person=?3 AND (tracking='' OR tracking=?1)", "ttt", tracking, id, person);
+  if (n < 0) return -1;
+  return n ? 0 : err_set(err, ERR_INVALID, "a document named here is not yours, or belongs to another case");
+}
+
+int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
+                        struct err *err) {
+  const char *person = who->kind == ACTOR_CITIZEN ? who->pair : who->person;
+  for (size_t i = 0; i < count; i++) {
+    const json_t *v = fields[i]->type == FIELD_DOCUMENT ? json_object_get(data, fields[i]->name) : NULL;
+    for (size_t n = 0; n < json_array_size(v); n++) {
+      const char *id = json_string_value(json_array_get(v, n));
+      if (!id || who->kind == ACTOR_NOBODY || !person[0]) return err_set(err, ERR_INVALID, "documents are sent by somebody who has signed in");
+      if (bind_one(tx, person, tracking, id, err)) return -1;
+    }
+  }
+  return 0;
+}

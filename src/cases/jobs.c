@@ -32,13 +32,49 @@ struct one {
   int64_t before;
 };
 
+static int forget_term(struct store_tx *tx, const char *organisation, const char *term, const struct case_row *row, struct err *err) {
+  return store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND term=?2 AND ord=?3 AND tracking=?4", "ttit", organisation, term,
+                   -row->submitted_at, row->tracking);
+}
+
+/* The answers, what was said, the search words at every desk that held the case or was asked, and the copies given to those who were asked. */
+static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
+  const struct directory *d = pack_directory(c->pack);
+  struct arena *a = arena_new(1024 * 1024);
+  const char *terms[24];
+  json_t *data = json_loads(row->data, 0, NULL);
+  size_t n = row->def ? case_terms(c, row->def, data, row->mobile, a, terms, 24) : 0;
+  int rc = store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking);
+  for (size_t o = 0; rc == 0 && o < directory_organisations(d); o++)
+    for (size_t i = 0; rc == 0 && i < n; i++)
+      if (terms[i]) rc = forget_term(tx, directory_organisation(d, (int)o)->code, terms[i], row, err);
+  json_decref(data);
+  arena_free(a);
+  if (rc) return -1;
+  char mobile[40];
+  snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
+  const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
+  for (size_t i = 0; i < BASE_COUNT(persons); i++)
+    if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
+  if (store_put(tx, err, "UPDATE cases SET mobile='' WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
+    return -1;
+  return store_put(tx, err, "UPDATE cases SET data=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
+}
+
+/* Bytes are kept once for equal documents: those that another case still names stay. */
+static int forget_documents(struct store_tx *tx, const char *tracking, struct err *err) {
+  if (store_put(tx, err, "DELETE FROM document_chunk WHERE sha256 IN (SELECT sha256 FROM document WHERE tracking=?1) "
+                "AND sha256 NOT IN (SELECT sha256 FROM document WHERE tracking<>?1)", "t", tracking))
+    return -1;
+  return store_put(tx, err, "DELETE FROM document WHERE tracking=?1", "t", tracking);
+}
+
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
   int64_t before = row->version;
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
-  if (store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
-      store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking) ||
-      store_put(tx, err, "DELETE FROM document_chunk WHERE sha256 IN (SELECT sha256 FROM document WHERE tracking=?1)", "t", row->tracking))
-    return -1;
+  if (forget_answers(c, tx, row, err) || forget_documents(tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
   if (case_append(tx, row, &e, NULL, err)) return -1;
@@ -92,7 +128,8 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
 static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, struct err *err) {
   const struct state *s = &row->def->states[row->state_index];
   for (size_t i = 0; i < s->action_count; i++)
-    if (s->actions[i].kind == ACT_RESUME) return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
+    if (s->actions[i].kind == ACT_RESUME && (s->actions[i].to >= 0 || service_state(row->def, row->prior_state) >= 0))
+      return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
   int64_t before = row->version;
   int back = service_state(row->def, row->prior_state);
   struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};

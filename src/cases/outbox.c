@@ -74,6 +74,12 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
   char *payload = json_canonical(e->payload);
   if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
   int64_t before = row.version;
+  /* A quick answer must not pass for the last one while other questions are still on their way. */
+  if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_outbox WHERE kind='inquiry' AND tracking=?1", "t", e->tracking)) goto out;
+  if (open) {
+    err_set(err, ERR_CONFLICT, "other inquiries of this case are still to be sent");
+    goto out;
+  }
   if (!none) {
     int n = store_exec(tx, err, "UPDATE case_child SET open=0 WHERE parent=?1 AND tracking=?2 AND open=1", "tt", e->tracking, child);
     if (n < 0) goto out;
@@ -148,6 +154,13 @@ static int batch_work(struct store_tx *tx, void *arg, struct err *err) {
   struct store_rows *r = store_select(tx, err, "SELECT id,kind,tracking,payload FROM case_outbox WHERE at<=?1 ORDER BY at,id LIMIT 64", "i", clock_now());
   if (!r) return -1;
   int rc;
+  while (b->count > 0) { /* tried again after a lost connection */
+    struct effect *e = &b->items[--b->count];
+    free(e->id);
+    free(e->kind);
+    free(e->tracking);
+    json_decref(e->payload);
+  }
   while ((rc = store_next(r, err)) == 1) {
     struct effect *e = &b->items[b->count++];
     e->id = base_strdup(store_text(r, 0));
@@ -172,7 +185,7 @@ int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
         rc = store_write(c->store, STORE_JOBS, drop_work, e, err);
         if (done) (*done)++;
       } else {
-        log_write(LOG_WARN, "cases", "effect %s is tried again: %s", e->kind, why.message);
+        log_write(why.code == ERR_CONFLICT ? LOG_DEBUG : LOG_WARN, "cases", "effect %s is tried again: %s", e->kind, why.message);
         rc = store_write(c->store, STORE_JOBS, tried_work, e, err);
       }
     }

@@ -104,6 +104,10 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
 json_t *case_due_json(struct cases *c, const struct case_row *row);
 const char *case_state_title(const struct case_row *row, enum lang l);
 
+/* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
+int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
+                        struct err *err);
+
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err);

@@ -58,7 +58,9 @@ void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t a
   row->escalated = 0;
   turn_clock(c, row, to->citizen, at);
   row->state_legal_ord = later(case_ord(c, row, at), to->legal);
-  if (to->citizen && from && from[0]) row->prior_state = from;
+  /* From one waiting state to another: the way back stays the state of the office that began the waiting. */
+  int before = from && from[0] ? service_state(row->def, from) : -1;
+  if (to->citizen && before >= 0 && !row->def->states[before].citizen) row->prior_state = from;
   if (to->result != RESULT_OPEN) row->closed_at = at;
   else if (!was_open) row->closed_at = 0;
   case_next_check(c, row);
@@ -85,9 +87,13 @@ void case_next_check(struct cases *c, struct case_row *row) {
     next = row->legal_ord;
   } else {
     const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
-    if (s && (s->silence_action >= 0 || (s->escalate_role >= 0 && row->escalated < 3))) next = row->state_legal_ord;
-    if (row->legal_ord < next && row->escalated < 3) next = row->legal_ord;
-    if (next < NO_ORD && row->escalated) next += row->escalated * 3;
+    if (row->escalated < 3) {
+      if (s && s->escalate_role >= 0) next = row->state_legal_ord;
+      if (row->legal_ord < next) next = row->legal_ord;
+      if (next < NO_ORD) next += row->escalated * 3;
+    }
+    /* Silence speaks on its day, however often somebody was told before. */
+    if (s && s->silence_action >= 0 && row->state_legal_ord < next) next = row->state_legal_ord;
   }
   row->next_ord = next;
 }
@@ -122,7 +128,7 @@ fail:
   return -1;
 }
 
-int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
+static int load_changes(struct cases *c, struct store_tx *tx, struct err *err) {
   int64_t newest = 0;
   if (store_value(tx, &newest, 0, err, "SELECT MAX(at) FROM calendar_change", "")) return -1;
   if (c->calendar_count && newest == c->calendar_seen) return 0;
@@ -135,6 +141,15 @@ int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
     if (apply_changes(c, tx, &c->calendars[i], err)) return -1;
   c->calendar_seen = newest;
   return 0;
+}
+
+/* Jobs and a closure just declared may both come here. */
+int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
+  static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&one);
+  int rc = load_changes(c, tx, err);
+  pthread_mutex_unlock(&one);
+  return rc;
 }
 
 struct closing {
@@ -150,13 +165,16 @@ static int restamp(struct store_tx *tx, const struct closing *k, int64_t by, str
   int n = store_exec(tx, err,
     "UPDATE cases SET norm_ord=CASE WHEN norm_ord<?1 THEN norm_ord+?2 ELSE norm_ord END,"
     "legal_ord=CASE WHEN legal_ord<?1 THEN legal_ord+?2 ELSE legal_ord END,"
-    "next_ord=CASE WHEN next_ord<?1 THEN next_ord+?2 ELSE next_ord END,"
-    "stopped_ord=CASE WHEN stopped_ord>=0 THEN stopped_ord+?2 ELSE stopped_ord END "
+    "next_ord=CASE WHEN next_ord<?1 THEN next_ord+?2 ELSE next_ord END "
     "WHERE calendar=?3 AND next_ord<=?1 AND result=0 AND start_day>=?4",
     "iiti", (int64_t)NO_ORD, by, k->calendar, (int64_t)k->day);
   if (n < 0) return -1;
   n = store_exec(tx, err,
-    "UPDATE cases SET state_legal_ord=state_legal_ord+?1 WHERE calendar=?2 AND next_ord<=?3 AND result=0 AND state_day>=?4 AND state_legal_ord<?3",
+    "UPDATE cases SET "
+    "next_ord=CASE WHEN start_day<?4 AND next_ord<?3 AND (stopped_ord>=0 OR next_ord=state_legal_ord) THEN next_ord+?1 ELSE next_ord END,"
+    "state_legal_ord=CASE WHEN state_legal_ord<?3 THEN state_legal_ord+?1 ELSE state_legal_ord END,"
+    "stopped_ord=CASE WHEN stopped_ord>=0 THEN stopped_ord+?1 ELSE stopped_ord END "
+    "WHERE calendar=?2 AND next_ord<=?3 AND result=0 AND state_day>=?4",
     "itii", by, k->calendar, (int64_t)NO_ORD, (int64_t)k->day);
   return n < 0 ? -1 : 0;
 }

@@ -210,6 +210,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
     case_header(header, &j->row, &j->entry, 1);
     trust_leaf(header, salt, j->entry.payload, strlen(j->entry.payload), digest, s->leaf_hash);
     if (reserve(j, tx, err) ||
+        (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, tracking, err)) ||
         case_event_put(tx, tracking, 1, &j->entry, header, salt, digest, s->leaf_hash, err) ||
         case_index(tx, &j->row, j->terms, j->term_count, err) || case_notice(j->c, tx, &j->row, "submit", 1, NULL, err))
       return -1;
