@@ -4,6 +4,7 @@
 
 #include "trust/inner.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdio.h>
