@@ -54,7 +54,7 @@ async function fillScreen(page, answer) {
     const value = answer[name], box = page.locator(`main form[method=post] [name="${name}"]`).first();
     const kind = await box.evaluate(e => e.tagName === 'INPUT' ? e.type : e.tagName.toLowerCase());
     if (kind === 'radio' || kind === 'checkbox') {
-      for (const one of Array.isArray(value) ? value : [String(value)]) await page.locator(`main [name="${name}"][value="${one}"]`).check();
+      for (const one of Array.isArray(value) ? value : [String(value)]) await page.locator(`main [name="${name}"][value="${one}"]`).check({ force: true });
     } else if (kind === 'select') {
       const offered = await box.locator(`option[value="${value}"]`).count(); // of a very long list only what is known is offered
       await box.selectOption(offered ? String(value) : { index: 1 });
@@ -62,7 +62,7 @@ async function fillScreen(page, answer) {
       await box.fill(String(value));
     }
   }
-  await page.locator('main form[method=post] button[type=submit]').last().click();
+  await page.locator('main form[method=post] button[type=submit]').last().click({ force: true });
 }
 
 async function eligibility(page, definition) {
@@ -70,9 +70,9 @@ async function eligibility(page, definition) {
   for (const one of definition.eligibility || []) {
     const bad = one.exit_when?.is;
     const good = one.type === 'yes_no' ? String(bad !== true && bad !== 'true') : (one.choices || []).map(c => c.value).find(v => v !== bad && !(one.exit_when?.in || []).includes(v));
-    await page.locator(`main [name="${one.field}"][value="${good}"]`).check();
+    await page.locator(`main [name="${one.field}"][value="${good}"]`).check({ force: true });
   }
-  await page.locator('main form[method=post] button[type=submit]').click();
+  await page.locator('main form[method=post] button[type=submit]').click({ force: true });
 }
 
 /* From the service's page to the receipt; the tracking code. With `twice` the last form is sent two times at once. */
@@ -80,7 +80,7 @@ async function apply(page, code, look, twice) {
   const definition = await json(`/api/v1/services/${code}`), answer = definition.form_schema.examples[0];
   await page.goto(`${base}/services/${code}`);
   await look?.(page, `service-${code}`);
-  await page.locator('a.start').click();
+  await page.locator('a.start').click({ force: true });
   await look?.(page, `eligibility-${code}`);
   await eligibility(page, definition);
   for (let i = 0; i < 40 && !/\/check$/.test(page.url()); i++) {
@@ -98,7 +98,7 @@ async function apply(page, code, look, twice) {
     assert.ok(to[0] && to[0] === to[1] && to[1] === to[2], `sent three times: ${to}`);
     return to[0].match(/\d{16}/)[0];
   }
-  await page.locator('main form[method=post] button[type=submit]').click();
+  await page.locator('main form[method=post] button[type=submit]').click({ force: true });
   assert.match(page.url(), /\/cases\/\d{16}\/receipt$/, await page.locator('main').innerText());
   await look?.(page, `receipt-${code}`);
   return page.url().match(/\d{16}/)[0];
@@ -108,7 +108,7 @@ async function signIn(page, id, mobile) {
   await page.goto(`${base}/signin?next=/mine`);
   await page.fill('#national_id', id);
   await page.fill('#mobile', mobile);
-  await page.locator('main button[type=submit]').click();
+  await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/signin\/code/);
   let code;
   for (let i = 0; i < 20 && !code; i++) {
@@ -118,7 +118,7 @@ async function signIn(page, id, mobile) {
   }
   assert.ok(code, 'the one-time code is in the outbox');
   await page.fill('#code', code);
-  await page.locator('main button[type=submit]').click();
+  await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/mine/);
 }
 
@@ -127,7 +127,7 @@ async function officer(page, organisation) {
   await page.goto(base + '/staff');
   await page.fill('#username', account.username);
   await page.fill('#password', account.password);
-  await page.locator('main button[type=submit]').click();
+  await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/desk/);
   return account;
 }
@@ -187,19 +187,19 @@ async function main() {
     await work.goto(base + assign);
     await accessible(work, 'an action');
     await picture(work, 'action');
-    await work.locator('main form[method=post] button[type=submit]').click();
+    await work.locator('main form[method=post] button[type=submit]').click({ force: true });
     assert.match(work.url(), /done=1/, await work.locator('main').innerText());
     ok('an officer acts on the case');
     const ask = (await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')))).find(a => a.endsWith('/request_info'));
     if (ask) {
       await work.goto(base + ask);
-      await work.locator('main form[method=post] button[type=submit]').click();
+      await work.locator('main form[method=post] button[type=submit]').click({ force: true });
       await accessible(work, 'a refused action');
       await picture(work, 'action-refused');
       assert.ok(await work.locator('.faults').count(), 'a reason is demanded');
       await work.selectOption('#reason', { index: 1 });
       await work.fill('#comment', 'لطفاً توضیح دهید');
-      await work.locator('main form[method=post] button[type=submit]').click();
+      await work.locator('main form[method=post] button[type=submit]').click({ force: true });
       assert.match(work.url(), /done=1/);
       await mine.goto(`${base}/cases/${tracking}`);
       assert.ok((await mine.locator('main').innerText()).includes('لطفاً توضیح دهید'));
@@ -207,7 +207,7 @@ async function main() {
       await mine.goto(`${base}/cases/${tracking}/actions/provide_info`);
       await accessible(mine, 'provide_info');
       for (const area of await mine.locator('main textarea').all()) await area.fill('این توضیح من است');
-      await mine.locator('main form[method=post] button[type=submit]').click();
+      await mine.locator('main form[method=post] button[type=submit]').click({ force: true });
       assert.match(mine.url(), /done=1/, await mine.locator('main').innerText());
       ok('asked for information, answered by the citizen');
     }
@@ -216,7 +216,7 @@ async function main() {
       const where = (await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')))).find(a => a.endsWith('/approve'));
       if (!where) return false;
       await work.goto(base + where);
-      await work.locator('main form[method=post] button[type=submit]').click();
+      await work.locator('main form[method=post] button[type=submit]').click({ force: true });
       assert.match(work.url(), /done=1/, await work.locator('main').innerText());
       return true;
     };
@@ -225,14 +225,14 @@ async function main() {
       await picture(mine, 'case-approved');
       await accessible(mine, 'an approved case');
       if (await mine.locator(`a[href$="/certificate"]`).count()) {
-        await mine.locator(`a[href$="/certificate"]`).click();
+        await mine.locator(`a[href$="/certificate"]`).click({ force: true });
         await accessible(mine, 'certificate');
         await picture(mine, 'certificate');
       }
       await mine.goto(`${base}/cases/${tracking}`);
       if (await mine.locator('input[name=score]').count()) {
-        await mine.locator('input[name=score][value="5"]').check();
-        await mine.locator('form[action$="/rating"] button').click();
+        await mine.locator('input[name=score][value="5"]').check({ force: true });
+        await mine.locator('form[action$="/rating"] button').click({ force: true });
         assert.match(mine.url(), /thanks=1/, await mine.locator('main').innerText());
       }
       ok('approved, with a certificate, and rated');
@@ -257,20 +257,20 @@ async function main() {
       const here = mine.url();
       await file.setInputFiles({ name: 'سند.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n%%EOF\n') });
       const box = mine.locator('main input[type=checkbox]:not(.mini)').last();
-      if (await box.count()) await box.check();
-      await mine.locator('main form[method=post] button[type=submit]').last().click();
+      if (await box.count()) await box.check({ force: true });
+      await mine.locator('main form[method=post] button[type=submit]').last().click({ force: true });
       await mine.goto(here);
       assert.ok((await mine.locator('.files').innerText()).includes('سند.pdf'));
       await accessible(mine, 'documents');
       await picture(mine, 'documents');
       await mine.locator('input[type=file]').first().setInputFiles({ name: 'virus.exe', mimeType: 'application/pdf', buffer: Buffer.from('MZ') });
-      await mine.locator('main form[method=post] button[type=submit]').last().click();
+      await mine.locator('main form[method=post] button[type=submit]').last().click({ force: true });
       assert.ok(await mine.locator('.faults').count(), 'a file of another kind is refused');
       ok('a document is kept, one of a wrong kind refused');
     }
     await mine.goto(`${base}/services/${other}/eligibility`);
     for (const input of await mine.locator('main input[type=radio]').all()) await input.evaluate(e => { e.checked = false; });
-    await mine.locator('main form[method=post] button[type=submit]').click();
+    await mine.locator('main form[method=post] button[type=submit]').click({ force: true });
     assert.ok(await mine.locator('.faults li a').count() > 0);
     await accessible(mine, 'error summary');
     await picture(mine, 'faults');
