@@ -94,7 +94,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("check", command_check, "PACK [--judge]", "compile a pack; mistakes as FILE:LINE: MESSAGE")            \
   X("serve", command_serve, "--pack PACK (--data DIR | --store URL) [--listen ADDRESS] [--demo]", "answer citizens, officers and machines") \
   X("staff", command_staff, "add --username U --organisation CODE --role ROLE [--name NAME] (--data DIR | --store URL)", "add a member of staff; password on standard input") \
-  X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE]", "verify the ledger, or one receipt offline") \
+  X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \

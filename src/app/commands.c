@@ -178,14 +178,29 @@ out:
   return rc;
 }
 
+/* After a restore behind the last signed head: a new name for the log, with the reason on record. */
+static int ledger_renew(const struct settings *s, const char *why) {
+  struct platform p;
+  struct err err;
+  int rc = platform_open(&p, s, PLATFORM_STORE);
+  if (rc == 0 && trust_new_log(p.trust, why, &err)) {
+    fprintf(stderr, "chapar: %s\n", err.message);
+    rc = EXIT_REFUSED;
+  }
+  if (rc == 0) printf("a new log is begun: %s\n", trust_origin(p.trust));
+  platform_close(&p);
+  return rc;
+}
+
 int command_ledger(int argc, char **argv) {
   struct settings s;
   struct words_left left;
-  const char *key = NULL;
-  struct own_flag own[] = {{"--key", &key}, {NULL, NULL}};
+  const char *key = NULL, *why = NULL;
+  struct own_flag own[] = {{"--key", &key}, {"--why", &why}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
   if (left.count == 1 && strcmp(left.items[0], "verify") == 0) return ledger_verify(&s);
   if (left.count == 2 && strcmp(left.items[0], "check") == 0) return ledger_check(&s, left.items[1], key);
-  return app_usage("ledger", "say what to do: verify, or check RECEIPT");
+  if (left.count == 1 && strcmp(left.items[0], "renew") == 0 && why) return ledger_renew(&s, why);
+  return app_usage("ledger", "say what to do: verify, check RECEIPT, or renew --why REASON");
 }

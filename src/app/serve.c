@@ -208,6 +208,16 @@ static int check_demo(struct platform *p, struct err *err) {
   return 0;
 }
 
+/* An empty store under a key that has signed for another begins a declared new log; a store that holds cases never does so by itself. */
+static int begin_log(struct platform *p, struct err *err) {
+  struct cases_figures f;
+  int64_t placed;
+  if (cases_figures(p->cases, &f, err)) return -1;
+  if (f.cases || trust_sequence(p->trust, &placed, err) == 0 || err->code != ERR_CONFLICT) return 0;
+  log_write(LOG_WARN, "ledger", "%s", err->message);
+  return trust_new_log(p->trust, "an empty store under a key that has signed before", err);
+}
+
 static int serve(struct serving *s) {
   struct platform *p = &s->p;
   struct err err;
@@ -216,7 +226,7 @@ static int serve(struct serving *s) {
                            .all_worker = postgres, .server_name = p->set.base_url[0] ? p->set.base_url : NULL,
                            .access_log = strcmp(p->set.access_log, "yes") == 0, .trusted_proxies = p->set.trusted_proxies[0] ? p->set.trusted_proxies : NULL};
   if (!o.workers) o.workers = postgres ? 16 : 4;
-  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }
