@@ -29,10 +29,12 @@ int head_remembered(const struct trust *t, struct remembered *out, struct err *e
   struct note note;
   const struct log_name *name = trust_name(t);
   int rc = note_parse(text, n, &note, &why) != 0 || checkpoint_parse(note.text, note.size, &out->head, &why) != 0 ? -1 : 0;
-  if (rc == 0 && name != NULL && strcmp(out->head.origin, name->key.name) == 0) rc = checkpoint_open(text, n, &name->key, &note, &out->head, &why);
+  if (rc == 0 && name != NULL && strcmp(out->head.origin, name->key.name) == 0)
+    rc = checkpoint_open(text, n, &name->key, &note, &out->head, &why);
   free(text);
   if (rc != 0)
-    return err_set(err, ERR_CONFLICT, "%s, the last head this key signed, is damaged (%s): put it back, or take it away and begin a declared new log",
+    return err_set(err, ERR_CONFLICT,
+                   "%s, the last head this key signed, is damaged (%s): put it back, or take it away and begin a declared new log",
                    t->head_file, why.message);
   out->found = true;
   return 0;
@@ -46,19 +48,21 @@ int64_t head_generation(const struct trust *t, const struct remembered *m) {
   return m->head.origin[n] == '/' && parse_i64(m->head.origin + n + 1, &g) == 0 && g > 1 && g < INT32_MAX ? g : 0;
 }
 
-static int continues(const struct trust *t, const struct log_name *name, int64_t size, const unsigned char *root, const struct remembered *before,
-                     const struct proof *p, struct err *err) {
+static int continues(const struct trust *t, const struct log_name *name, int64_t size, const unsigned char *root,
+                     const struct remembered *before, const struct proof *p, struct err *err) {
   if (!before->found) return 0;
   int64_t g = head_generation(t, before);
   if (g > 0 && g < name->generation) return 0; /* the store declares a new log */
   if (g == 0 || g > name->generation)
-    return err_set(err, ERR_CONFLICT, "this key last signed for the log %s, which this store does not know; the store is too old, or the key is another's",
+    return err_set(err, ERR_CONFLICT,
+                   "this key last signed for the log %s, which this store does not know; the store is too old, or the key is another's",
                    before->head.origin);
   if (size >= before->head.size && merkle_check_consistency(before->head.size, size, before->head.root, root, p)) return 0;
-  return err_set(err, ERR_CONFLICT,
-                 "the store is behind the last signed head, or differs from it: %lld leaves were signed, %lld are here. Restore a newer copy, or begin a "
-                 "declared new log",
-                 (long long)before->head.size, (long long)size);
+  return err_set(
+    err, ERR_CONFLICT,
+    "the store is behind the last signed head, or differs from it: %lld leaves were signed, %lld are here. "
+    "Restore a newer copy, or begin a declared new log",
+    (long long)before->head.size, (long long)size);
 }
 
 int head_sign(struct trust *t, const struct log_name *name, int64_t size, const unsigned char *root, const struct remembered *before,

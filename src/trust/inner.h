@@ -7,7 +7,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { TILE = 256, TILE_BYTES = TILE * TRUST_HASH, PUBLIC_KEY = 32, SIGNATURE = 64, PATH_MOST = 64, PROOF_MOST = 2 * PATH_MOST, BATCH_MOST = 4096 };
+enum {
+  TILE = 256,
+  TILE_BYTES = TILE * TRUST_HASH,
+  PUBLIC_KEY = 32,
+  SIGNATURE = 64,
+  PATH_MOST = 64,
+  PROOF_MOST = 2 * PATH_MOST,
+  BATCH_MOST = 4096
+};
 enum { NAME_MOST = 200, HEADER_MOST = 8192, NOTE_MOST = 65536, NOTE_LINES = 64, WITNESSES_MOST = 16 };
 
 /* ---- hash.c ---- */
@@ -37,7 +45,8 @@ int merkle_consistency(struct tiles *t, int64_t first, int64_t second, struct pr
 int merkle_leaf(struct tiles *t, int64_t leaf, unsigned char out[TRUST_HASH], struct err *err);
 void merkle_full_tile(const unsigned char *hashes, unsigned char out[TRUST_HASH]);
 bool merkle_check_inclusion(const unsigned char *leaf_hash, int64_t leaf, int64_t size, const struct proof *p, const unsigned char *root);
-bool merkle_check_consistency(int64_t first, int64_t second, const unsigned char *first_root, const unsigned char *second_root, const struct proof *p);
+bool merkle_check_consistency(int64_t first, int64_t second, const unsigned char *first_root, const unsigned char *second_root,
+                              const struct proof *p);
 
 struct frontier {                                 /* a tree that only grows, by its perfect subtrees */
   int64_t size;

@@ -32,7 +32,8 @@ static int owner_only(const char *file, struct err *err) {
   struct stat st;
   if (stat(file, &st) != 0) return errno == ENOENT ? 0 : err_set(err, ERR_UNAVAILABLE, "%s: %s", file, strerror(errno));
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_INVALID, "%s is not a file", file);
-  if ((st.st_mode & 077) != 0) return err_set(err, ERR_FORBIDDEN, "others may read %s: chmod 600 it, and replace the key if they could have", file);
+  if ((st.st_mode & 077) != 0)
+    return err_set(err, ERR_FORBIDDEN, "others may read %s: chmod 600 it, and replace the key if they could have", file);
   return 1;
 }
 
@@ -80,7 +81,8 @@ void key_close(struct key *k) {
 void key_sign(const struct key *k, const void *p, size_t n, unsigned char out[SIGNATURE]) {
   EVP_MD_CTX *c = hash_scratch();
   size_t size = SIGNATURE;
-  if (EVP_MD_CTX_reset(c) != 1 || EVP_DigestSignInit(c, NULL, NULL, NULL, k->pkey) != 1 || EVP_DigestSign(c, out, &size, p, n) != 1 || size != SIGNATURE)
+  if (EVP_MD_CTX_reset(c) != 1 || EVP_DigestSignInit(c, NULL, NULL, NULL, k->pkey) != 1 || EVP_DigestSign(c, out, &size, p, n) != 1 ||
+      size != SIGNATURE)
     abort();
   EVP_MD_CTX_reset(c);
 }

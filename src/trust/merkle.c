@@ -93,7 +93,8 @@ static void turn(struct proof *p) {
 
 int merkle_inclusion(struct tiles *t, int64_t leaf, int64_t size, struct proof *out, struct err *err) {
   out->count = 0;
-  if (leaf < 0 || leaf >= size) return err_set(err, ERR_INVALID, "there is no leaf %lld in a tree of %lld", (long long)leaf, (long long)size);
+  if (leaf < 0 || leaf >= size)
+    return err_set(err, ERR_INVALID, "there is no leaf %lld in a tree of %lld", (long long)leaf, (long long)size);
   for (int64_t lo = 0, hi = size; hi - lo > 1;) {
     int64_t middle = lo + ((int64_t)1 << split(hi - lo));
     bool left = leaf < middle;
@@ -107,7 +108,8 @@ int merkle_inclusion(struct tiles *t, int64_t leaf, int64_t size, struct proof *
 
 int merkle_consistency(struct tiles *t, int64_t first, int64_t second, struct proof *out, struct err *err) {
   out->count = 0;
-  if (first < 0 || first > second) return err_set(err, ERR_INVALID, "a tree of %lld cannot continue one of %lld", (long long)second, (long long)first);
+  if (first < 0 || first > second)
+    return err_set(err, ERR_INVALID, "a tree of %lld cannot continue one of %lld", (long long)second, (long long)first);
   if (first == 0 || first == second) return 0;
   int64_t lo = 0, hi = second;
   bool whole = true; /* the first tree is still a subtree with this left edge */
@@ -148,7 +150,8 @@ bool merkle_check_inclusion(const unsigned char *leaf_hash, int64_t leaf, int64_
 }
 
 /* RFC 9162, 2.1.4.2 */
-bool merkle_check_consistency(int64_t first, int64_t second, const unsigned char *first_root, const unsigned char *second_root, const struct proof *p) {
+bool merkle_check_consistency(int64_t first, int64_t second, const unsigned char *first_root, const unsigned char *second_root,
+                              const struct proof *p) {
   if (first < 0 || first > second) return false;
   if (first == second) return p->count == 0 && memcmp(first_root, second_root, TRUST_HASH) == 0;
   if (first == 0) {

@@ -62,7 +62,8 @@ int vkey_parse(const char *s, struct vkey *out, struct err *err) {
   memcpy(hex, plus + 1, 8);
   if (!hex_lower(hex, id, 4) || base64_decode(last + 1, strlen(last + 1), raw, sizeof raw, &n) != 0 || n != sizeof raw)
     return err_set(err, ERR_INVALID, "this verifier key cannot be read");
-  if (raw[0] != KEY_NOTE && raw[0] != KEY_COSIGNATURE) return err_set(err, ERR_UNSUPPORTED, "only Ed25519 verifier keys (types 1 and 4) are understood");
+  if (raw[0] != KEY_NOTE && raw[0] != KEY_COSIGNATURE)
+    return err_set(err, ERR_UNSUPPORTED, "only Ed25519 verifier keys (types 1 and 4) are understood");
   vkey_make(out, name, raw[0], raw + 1);
   return memcmp(id, out->id, 4) == 0 ? 0 : err_set(err, ERR_INVALID, "the id of this verifier key is not that of its name and key");
 }
@@ -183,7 +184,8 @@ char *checkpoint_sign(const struct key *k, const struct vkey *name, int64_t size
 int checkpoint_open(const char *s, size_t n, const struct vkey *k, struct note *note, struct checkpoint *out, struct err *err) {
   const struct note_line *line;
   if (note_parse(s, n, note, err) != 0 || checkpoint_parse(note->text, note->size, out, err) != 0) return -1;
-  if (strcmp(out->origin, k->name) != 0) return err_set(err, ERR_INVALID, "the checkpoint is of the log %s, the key of %s", out->origin, k->name);
+  if (strcmp(out->origin, k->name) != 0)
+    return err_set(err, ERR_INVALID, "the checkpoint is of the log %s, the key of %s", out->origin, k->name);
   int rc = note_check(note, k, &line);
   if (rc == 1) return 0;
   return err_set(err, ERR_INVALID, rc == 0 ? "the checkpoint is not signed by this log's key" : "the signature of the checkpoint is false");

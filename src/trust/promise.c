@@ -36,7 +36,8 @@ static bool time_true(const char *text, int64_t *ms) {
 }
 
 bool promise_check(const json_t *promise, const struct vkey *k, const unsigned char leaf_hash[TRUST_HASH], struct err *err) {
-  const char *at = json_str(promise, "at"), *by = json_str(promise, "merge_by"), *id = json_str(promise, "key_id"), *code = json_str(promise, "signature");
+  const char *at = json_str(promise, "at"), *by = json_str(promise, "merge_by"), *id = json_str(promise, "key_id"),
+             *code = json_str(promise, "signature");
   unsigned char key_id[4], signature[SIGNATURE];
   int64_t began, ends;
   size_t n = 0;

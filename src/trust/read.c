@@ -66,13 +66,18 @@ static int head_row(struct store_rows *r, struct head *out, struct err *err) {
 }
 
 int head_newest(struct store_tx *tx, int64_t generation, struct head *out, struct err *err) {
-  return head_row(store_select(tx, err,
-    "SELECT tree_size, at, root, checkpoint, kept FROM ledger_head WHERE generation = ?1 ORDER BY tree_size DESC LIMIT 1", "i", generation), out, err);
+  return head_row(
+    store_select(tx, err,
+                 "SELECT tree_size, at, root, checkpoint, kept FROM ledger_head WHERE generation = ?1 ORDER BY tree_size DESC LIMIT 1", "i",
+                 generation),
+    out, err);
 }
 
 int head_of_size(struct store_tx *tx, int64_t generation, int64_t size, struct head *out, struct err *err) {
   return head_row(store_select(tx, err,
-    "SELECT tree_size, at, root, checkpoint, kept FROM ledger_head WHERE generation = ?1 AND tree_size = ?2", "ii", generation, size), out, err);
+                               "SELECT tree_size, at, root, checkpoint, kept FROM ledger_head WHERE generation = ?1 AND tree_size = ?2",
+                               "ii", generation, size),
+                  out, err);
 }
 
 int head_cosigned(struct store_tx *tx, int64_t generation, struct head *h, struct err *err) {
@@ -236,8 +241,8 @@ int trust_tile(struct trust *t, int level, int64_t n, int width, unsigned char *
 /* ---- places ---- */
 
 int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
-  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE hash8 = ?1 AND leaf_hash = ?2", "ib", hash_short(leaf_hash), leaf_hash,
-                     (size_t)TRUST_HASH);
+  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE hash8 = ?1 AND leaf_hash = ?2", "ib",
+                     hash_short(leaf_hash), leaf_hash, (size_t)TRUST_HASH);
 }
 
 struct index_query {

@@ -14,7 +14,8 @@ struct receipt {
 };
 
 static int token_read(struct store_tx *tx, struct receipt *q, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT token FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", q->generation, q->head.size);
+  struct store_rows *r =
+    store_select(tx, err, "SELECT token FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", q->generation, q->head.size);
   if (r == NULL) return -1;
   size_t n = 0;
   int rc = store_next(r, err);
@@ -28,7 +29,8 @@ static int token_read(struct store_tx *tx, struct receipt *q, struct err *err) {
 static int head_for(struct store_tx *tx, struct receipt *q, struct err *err) {
   int64_t stamped;
   head_clear(&q->head);
-  if (store_value(tx, &stamped, 0, err, "SELECT MAX(tree_size) FROM ledger_stamp WHERE generation = ?1", "i", q->generation) != 0) return -1;
+  if (store_value(tx, &stamped, 0, err, "SELECT MAX(tree_size) FROM ledger_stamp WHERE generation = ?1", "i", q->generation) != 0)
+    return -1;
   if (stamped > q->index && head_of_size(tx, q->generation, stamped, &q->head, err) != 0) return -1;
   if (!q->head.found && head_newest(tx, q->generation, &q->head, err) != 0) return -1;
   if (q->head.found && q->head.size <= q->index) head_clear(&q->head);
@@ -94,7 +96,8 @@ static int leaf_check(struct checking *c, struct err *err) {
       !hex_lower(json_str(leaf, "salt"), salt, TRUST_SALT))
     return err_set(err, ERR_MALFORMED, "the leaf in the receipt is not header, salt and payload");
   trust_leaf(header, salt, payload, strlen(payload), digest, hash);
-  if (memcmp(hash, c->leaf_hash, TRUST_HASH) != 0) return err_set(err, ERR_INVALID, "what the receipt says was written is not what was promised: its hash differs");
+  if (memcmp(hash, c->leaf_hash, TRUST_HASH) != 0)
+    return err_set(err, ERR_INVALID, "what the receipt says was written is not what was promised: its hash differs");
   buf_adds(&c->said, " The content shown with it is what was written.");
   return 0;
 }
@@ -141,21 +144,25 @@ static int proof_check(struct checking *c, struct err *err) {
   const char *text = json_str(c->receipt, "checkpoint");
   const json_t *index = json_object_get(c->receipt, "leaf_index"), *size = json_object_get(c->receipt, "tree_size");
   struct proof proof;
-  if (text == NULL || !json_is_integer(index) || !json_is_integer(size) || path_read(json_object_get(c->receipt, "audit_path"), &proof) != 0)
+  if (text == NULL || !json_is_integer(index) || !json_is_integer(size) ||
+      path_read(json_object_get(c->receipt, "audit_path"), &proof) != 0)
     return err_set(err, ERR_MALFORMED, "the proof of the receipt is not complete");
   struct note note;
   struct checkpoint head;
   if (checkpoint_open(text, strlen(text), &c->key, &note, &head, err) != 0) return -1;
-  if (head.size != json_integer_value(size)) return err_set(err, ERR_INVALID, "the receipt and its checkpoint tell of trees of different sizes");
+  if (head.size != json_integer_value(size))
+    return err_set(err, ERR_INVALID, "the receipt and its checkpoint tell of trees of different sizes");
   if (!merkle_check_inclusion(c->leaf_hash, json_integer_value(index), head.size, &proof, head.root))
     return err_set(err, ERR_INVALID, "the proof is false: this leaf is not at that place of the signed tree");
-  buf_addf(&c->said, " It stands at place %lld of the log, under a signed head of %lld leaves.", (long long)json_integer_value(index), (long long)head.size);
+  buf_addf(&c->said, " It stands at place %lld of the log, under a signed head of %lld leaves.", (long long)json_integer_value(index),
+           (long long)head.size);
   if (note.count > 1) buf_addf(&c->said, " The head carries %d more signatures, which were not checked.", note.count - 1);
   return stamp_part(c, &note, err);
 }
 
 static int known_only(const json_t *receipt, struct err *err) {
-  static const char *const known[] = {"leaf_hash", "promise", "verifier_key", "leaf_index", "tree_size", "audit_path", "checkpoint", "timestamp_token", "leaf"};
+  static const char *const known[] = {"leaf_hash",  "promise",    "verifier_key",    "leaf_index", "tree_size",
+                                      "audit_path", "checkpoint", "timestamp_token", "leaf"};
   const char *name;
   json_t *value;
   if (!json_is_object(receipt)) return err_set(err, ERR_MALFORMED, "a receipt is a JSON object");
@@ -172,7 +179,8 @@ static int key_find(struct checking *c, const char *given, bool *own, struct err
   const char *inside = json_string_value(member);
   if (member != NULL && inside == NULL) return err_set(err, ERR_MALFORMED, "the verifier key in the receipt is not a text");
   if (given == NULL && inside == NULL) return err_set(err, ERR_INVALID, "the receipt holds no key: give the log's verifier key");
-  if (given != NULL && inside != NULL && strcmp(given, inside) != 0) return err_set(err, ERR_INVALID, "the receipt is of another log: it names the key %.200s", inside);
+  if (given != NULL && inside != NULL && strcmp(given, inside) != 0)
+    return err_set(err, ERR_INVALID, "the receipt is of another log: it names the key %.200s", inside);
   *own = given == NULL;
   if (vkey_parse(given != NULL ? given : inside, &c->key, err) != 0) return -1;
   return c->key.type == KEY_NOTE ? 0 : err_set(err, ERR_INVALID, "this is a witness's key, not a log's");
@@ -192,10 +200,12 @@ int trust_check_receipt(const char *json, size_t n, const char *verifier_key, co
   }
   const json_t *promise = json_object_get(receipt, "promise");
   if (!promise_check(promise, &c.key, c.leaf_hash, err)) goto out;
-  buf_addf(&c.said, "The receipt is genuine: the log %s signed for it at %s and promised its place by %s.", c.key.name, json_str(promise, "at"),
-           json_str(promise, "merge_by"));
+  buf_addf(&c.said, "The receipt is genuine: the log %s signed for it at %s and promised its place by %s.", c.key.name,
+           json_str(promise, "at"), json_str(promise, "merge_by"));
   if (leaf_check(&c, err) != 0 || proof_check(&c, err) != 0) goto out;
-  if (own) buf_addf(&c.said, " The key came with the receipt itself: compare %s with the one that is published.", json_str(receipt, "verifier_key"));
+  if (own)
+    buf_addf(&c.said, " The key came with the receipt itself: compare %s with the one that is published.",
+             json_str(receipt, "verifier_key"));
   *sentence = buf_take(&c.said);
   rc = 0;
 out:

@@ -5,7 +5,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEASE_MS = 4000, HEAD_MS = 1000, ROUND_MS = 3000, FORGET_MS = 600000, MINUTE_MS = 60000, LIMIT_LEAST = 64, TARGET_US = 5000, ALONE_US = 25000 };
+enum {
+  LEASE_MS = 4000,
+  HEAD_MS = 1000,
+  ROUND_MS = 3000,
+  FORGET_MS = 600000,
+  MINUTE_MS = 60000,
+  LIMIT_LEAST = 64,
+  TARGET_US = 5000,
+  ALONE_US = 25000
+};
 
 int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], const char *header, const unsigned char digest[TRUST_HASH],
                  struct err *err) {
@@ -13,9 +22,12 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
   if (strlen(header) > HEADER_MOST || strchr(header, '\n') != NULL)
     return err_set(err, ERR_INVALID, "the header of a leaf is one line of at most %d bytes", HEADER_MOST);
   trust_leaf_from_digest(header, digest, again);
-  if (memcmp(again, leaf_hash, TRUST_HASH) != 0) return err_set(err, ERR_INTERNAL, "the hash of a leaf is not that of its header and digest");
-  return store_put(tx, err, "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at, leaf_hash) DO NOTHING",
-                   "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
+  if (memcmp(again, leaf_hash, TRUST_HASH) != 0)
+    return err_set(err, ERR_INTERNAL, "the hash of a leaf is not that of its header and digest");
+  return store_put(
+    tx, err,
+    "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at, leaf_hash) DO NOTHING",
+    "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
 }
 
 /* ---- places and tiles ---- */
@@ -58,7 +70,9 @@ static int move(struct store_tx *tx, const struct place *p, int64_t size, int64_
   if (put < 0) return -1;
   int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE (at, leaf_hash) <= (?1, ?2)", "ib", last_at, last, (size_t)TRUST_HASH);
   if (gone < 0) return -1;
-  return put == p->count && gone == p->count ? 0 : err_set(err, ERR_INTERNAL, "%d leaves had places, %d rows were made, %d removed", p->count, put, gone);
+  return put == p->count && gone == p->count
+           ? 0
+           : err_set(err, ERR_INTERNAL, "%d leaves had places, %d rows were made, %d removed", p->count, put, gone);
 }
 
 static int tile_put(struct store_tx *tx, int level, int64_t n, const unsigned char *hashes, int width, struct err *err) {
@@ -90,7 +104,8 @@ static int place_work(struct store_tx *tx, void *arg, struct err *err) {
   struct place *p = arg;
   unsigned char root[TRUST_HASH];
   int64_t began = now_us(), size, last_at = 0;
-  if (store_lease_check(tx, "ledger", p->t->node, p->t->epoch, err) != 0 || state_read(tx, &size, root, err) != 0 || pending(tx, p, &last_at, err) != 0)
+  if (store_lease_check(tx, "ledger", p->t->node, p->t->epoch, err) != 0 || state_read(tx, &size, root, err) != 0 ||
+      pending(tx, p, &last_at, err) != 0)
     return -1;
   if (p->count == 0) return 0;
   if (move(tx, p, size, last_at, err) != 0) return -1;
@@ -103,8 +118,10 @@ static int place_work(struct store_tx *tx, void *arg, struct err *err) {
   int rc = merkle_root(&tiles, size + p->count, root, err);
   tiles_free(&tiles);
   if (rc == 0)
-    rc = store_put(tx, err,
-      "INSERT INTO ledger_state (name, size, root) VALUES ('log', ?1, ?2) ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
+    rc = store_put(
+      tx, err,
+      "INSERT INTO ledger_state (name, size, root) VALUES ('log', ?1, ?2) "
+      "ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
       "ib", size + p->count, root, (size_t)TRUST_HASH);
   p->took_us = now_us() - began;
   return rc;
@@ -140,7 +157,8 @@ static int log_row(struct store_tx *tx, struct signing *s, struct err *err) {
 static int survey_work(struct store_tx *tx, void *arg, struct err *err) {
   struct signing *s = arg;
   s->generation = 0;
-  if (log_row(tx, s, err) != 0 || state_read(tx, &s->size, s->root, err) != 0 || head_newest(tx, s->generation, &s->last, err) != 0) return -1;
+  if (log_row(tx, s, err) != 0 || state_read(tx, &s->size, s->root, err) != 0 || head_newest(tx, s->generation, &s->last, err) != 0)
+    return -1;
   s->proof.count = 0;
   if (!s->before.found || s->before.head.size > s->size) return 0;
   struct tiles tiles = {.get = tile_read, .ctx = tx};

@@ -45,13 +45,16 @@ static int begin_work(struct store_tx *tx, void *arg, struct err *err) {
   struct begin *b = arg;
   int64_t newest, size;
   unsigned char root[TRUST_HASH];
-  if (store_value(tx, &newest, 0, err, "SELECT MAX(generation) FROM ledger_log", "") != 0 || state_read(tx, &size, root, err) != 0) return -1;
+  if (store_value(tx, &newest, 0, err, "SELECT MAX(generation) FROM ledger_log", "") != 0 || state_read(tx, &size, root, err) != 0)
+    return -1;
   b->generation = newest;
   if (newest > 0 && b->why == NULL) return 0;
   b->generation = newest + 1 > b->least ? newest + 1 : b->least;
   struct log_name *n = name_new(b->t, b->generation);
-  int rc = store_put(tx, err,
-    "INSERT INTO ledger_log (generation, origin, key, begun_at, first_size, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (generation) DO NOTHING",
+  int rc = store_put(
+    tx, err,
+    "INSERT INTO ledger_log (generation, origin, key, begun_at, first_size, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+    "ON CONFLICT (generation) DO NOTHING",
     "ittiit", b->generation, n->key.name, n->text, store_time(tx), size, b->why == NULL ? "the first" : b->why);
   free(n->text);
   free(n);

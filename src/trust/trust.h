@@ -50,9 +50,9 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
 /* The sequencer: give pending leaves their places, extend tiles, sign a head (at most one checkpoint a second). One holder of the lease;
  * call it every 200 ms from a job. *placed: how many leaves (may be NULL). Loops in batches of at most 4,096. */
 int trust_sequence(struct trust *t, int64_t *placed, struct err *err);
-/* The key remembers the last head it signed (FILE.head beside the key) and signs the next only when it continues it. After a restore behind that
- * head, or with another key, trust_sequence still gives places but signs nothing: ERR_CONFLICT, and the message says why. This begins a declared
- * new log over the leaves that are here: the name becomes origin/2, /3…, recorded in the store with the reason (1–500 bytes). */
+/* The key remembers the last head it signed (FILE.head beside the key) and signs the next only when it continues it. After a restore
+ * behind that head, or with another key, trust_sequence still gives places but signs nothing: ERR_CONFLICT, and the message says why.
+ * This begins a declared new log over the leaves that are here: the name becomes origin/2, /3…, recorded with the reason (1–500 bytes). */
 int trust_new_log(struct trust *t, const char *why, struct err *err);
 /* Time-stamp the newest head that has none, if an authority is set. ERR_UNAVAILABLE when it does not answer: traffic goes on. */
 int trust_timestamp(struct trust *t, struct err *err);
@@ -62,9 +62,11 @@ int trust_timestamp(struct trust *t, struct err *err);
  * "chapar-promise-v1\n" origin "\n" hex(leaf_hash) "\n" at(RFC 3339 ms) "\n" merge_by "\n".
  * → {"at","merge_by","key_id","signature"(base64)} new reference. */
 json_t *trust_promise(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at);
-/* → {"leaf_hash","promise", and when placed "leaf_index","tree_size","audit_path":[hex],"checkpoint"(text),"timestamp_token"?(base64)} */
+/* → {"leaf_hash","promise","verifier_key", and when placed "leaf_index","tree_size","audit_path":[hex],"checkpoint"(text),
+ * "timestamp_token"?(base64)}: under the newest time-stamped head that holds the leaf, else under the newest head. */
 int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err);
-/* Offline: verify a receipt (JSON text) with a verifier key "origin+id+base64". Fills a sentence in English for the person who checks.
+/* Offline: verify a receipt (JSON text) with a verifier key "origin+id+base64"; NULL: the one in the receipt, and the sentence says so.
+ * Fills a sentence in English for the person who checks.
  * A receipt may also hold "leaf":{"header","salt"(hex),"payload"(canonical JSON text)}: then the leaf hash is recomputed. */
 int trust_check_receipt(const char *json, size_t n, const char *verifier_key, const char *tsa_ca_file, char **sentence, struct err *err);
 

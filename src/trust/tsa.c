@@ -26,7 +26,9 @@ static int imprint_check(TS_TST_INFO *info, const char *data, struct err *err) {
   X509_ALGOR_get0(&method, NULL, NULL, TS_MSG_IMPRINT_get_algo(imprint));
   const ASN1_OCTET_STRING *given = TS_MSG_IMPRINT_get_msg(imprint);
   sha256(data, strlen(data), hash);
-  if (OBJ_obj2nid(method) == NID_sha256 && ASN1_STRING_length(given) == TRUST_HASH && memcmp(ASN1_STRING_get0_data(given), hash, TRUST_HASH) == 0) return 0;
+  if (OBJ_obj2nid(method) == NID_sha256 && ASN1_STRING_length(given) == TRUST_HASH &&
+      memcmp(ASN1_STRING_get0_data(given), hash, TRUST_HASH) == 0)
+    return 0;
   return err_set(err, ERR_INVALID, "the time-stamp is of something else");
 }
 
@@ -72,7 +74,8 @@ int stamp_check(const unsigned char *token, size_t n, const char *data, const ch
   const unsigned char *p = token;
   *at = 0;
   PKCS7 *read = n > ANSWER_MOST ? NULL : d2i_PKCS7(NULL, &p, (long)n);
-  int rc = read == NULL || p != token + n ? refuse(err, ERR_MALFORMED, "the time-stamp cannot be read") : token_check(read, data, ca_file, at, err);
+  int rc = read == NULL || p != token + n ? refuse(err, ERR_MALFORMED, "the time-stamp cannot be read")
+                                          : token_check(read, data, ca_file, at, err);
   PKCS7_free(read);
   ERR_clear_error();
   return rc;
@@ -97,8 +100,9 @@ static unsigned char *query(const char *data, const ASN1_INTEGER *nonce, size_t 
   TS_MSG_IMPRINT *imprint = TS_MSG_IMPRINT_new();
   X509_ALGOR *method = X509_ALGOR_new();
   if (req == NULL || imprint == NULL || method == NULL || X509_ALGOR_set0(method, OBJ_nid2obj(NID_sha256), V_ASN1_NULL, NULL) != 1 ||
-      TS_MSG_IMPRINT_set_algo(imprint, method) != 1 || TS_MSG_IMPRINT_set_msg(imprint, hash, TRUST_HASH) != 1 || TS_REQ_set_version(req, 1) != 1 ||
-      TS_REQ_set_msg_imprint(req, imprint) != 1 || TS_REQ_set_nonce(req, nonce) != 1 || TS_REQ_set_cert_req(req, 1) != 1)
+      TS_MSG_IMPRINT_set_algo(imprint, method) != 1 || TS_MSG_IMPRINT_set_msg(imprint, hash, TRUST_HASH) != 1 ||
+      TS_REQ_set_version(req, 1) != 1 || TS_REQ_set_msg_imprint(req, imprint) != 1 || TS_REQ_set_nonce(req, nonce) != 1 ||
+      TS_REQ_set_cert_req(req, 1) != 1)
     abort();
   int size = i2d_TS_REQ(req, &der);
   if (size <= 0) abort();
@@ -110,8 +114,8 @@ static unsigned char *query(const char *data, const ASN1_INTEGER *nonce, size_t 
 }
 
 /* Out of an answer: the token, checked. *token is to be freed with OPENSSL_free. */
-static int answer_read(const struct trust *t, const char *answer, size_t n, const char *data, const ASN1_INTEGER *nonce, unsigned char **token, size_t *size,
-                       struct err *err) {
+static int answer_read(const struct trust *t, const char *answer, size_t n, const char *data, const ASN1_INTEGER *nonce,
+                       unsigned char **token, size_t *size, struct err *err) {
   const unsigned char *p = (const unsigned char *)answer;
   int64_t at;
   int rc = -1, made;
@@ -119,8 +123,10 @@ static int answer_read(const struct trust *t, const char *answer, size_t n, cons
   if (r == NULL) return refuse(err, ERR_UNAVAILABLE, "the answer of the time-stamp authority cannot be read");
   long status = ASN1_INTEGER_get(TS_STATUS_INFO_get0_status(TS_RESP_get_status_info(r)));
   const ASN1_INTEGER *given = TS_RESP_get_tst_info(r) == NULL ? NULL : TS_TST_INFO_get_nonce(TS_RESP_get_tst_info(r));
-  if (status < 0 || status > 1 || TS_RESP_get_token(r) == NULL) err_set(err, ERR_UNAVAILABLE, "the time-stamp authority refused (status %ld)", status);
-  else if (given == NULL || ASN1_INTEGER_cmp(given, nonce) != 0) err_set(err, ERR_UNAVAILABLE, "the time-stamp authority answered another question");
+  if (status < 0 || status > 1 || TS_RESP_get_token(r) == NULL)
+    err_set(err, ERR_UNAVAILABLE, "the time-stamp authority refused (status %ld)", status);
+  else if (given == NULL || ASN1_INTEGER_cmp(given, nonce) != 0)
+    err_set(err, ERR_UNAVAILABLE, "the time-stamp authority answered another question");
   else rc = token_check(TS_RESP_get_token(r), data, t->tsa_ca_file, &at, err);
   if (rc == 0 && (made = i2d_PKCS7(TS_RESP_get_token(r), token)) > 0) *size = (size_t)made;
   else if (rc == 0) rc = refuse(err, ERR_INTERNAL, "the time-stamp cannot be written");
@@ -143,15 +149,19 @@ static int newest_work(struct store_tx *tx, void *arg, struct err *err) {
   s->there = 1;
   if (head_newest(tx, s->generation, &s->head, err) != 0) return -1;
   if (!s->head.found) return 0;
-  return store_value(tx, &s->there, 0, err, "SELECT 1 FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", s->generation, s->head.size);
+  return store_value(tx, &s->there, 0, err, "SELECT 1 FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", s->generation,
+                     s->head.size);
 }
 
 static int keep_work(struct store_tx *tx, void *arg, struct err *err) {
   struct stamp *s = arg;
-  int rc = store_exec(tx, err, "UPDATE ledger_head SET kept = kept | 2 WHERE generation = ?1 AND tree_size = ?2", "ii", s->generation, s->head.size);
+  int rc = store_exec(tx, err, "UPDATE ledger_head SET kept = kept | 2 WHERE generation = ?1 AND tree_size = ?2", "ii", s->generation,
+                      s->head.size);
   if (rc <= 0) return rc; /* forgotten meanwhile: a newer head will be stamped */
-  return store_put(tx, err, "INSERT INTO ledger_stamp (generation, tree_size, at, token) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (generation, tree_size) DO NOTHING",
-                   "iiib", s->generation, s->head.size, store_time(tx), s->token, s->size);
+  return store_put(
+    tx, err,
+    "INSERT INTO ledger_stamp (generation, tree_size, at, token) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (generation, tree_size) DO NOTHING",
+    "iiib", s->generation, s->head.size, store_time(tx), s->token, s->size);
 }
 
 int trust_timestamp(struct trust *t, struct err *err) {

@@ -57,7 +57,8 @@ static int names_work(struct store_tx *tx, void *arg, struct err *err) {
   struct names *names = &c->names;
   free(names->all);
   memset(names, 0, sizeof *names);
-  if (state_read(tx, &c->told, c->root, err) != 0 || store_value(tx, &c->size, -1, err, "SELECT MAX(idx) FROM ledger_leaf", "") != 0) return -1;
+  if (state_read(tx, &c->told, c->root, err) != 0 || store_value(tx, &c->size, -1, err, "SELECT MAX(idx) FROM ledger_leaf", "") != 0)
+    return -1;
   c->size = c->told < c->size + 1 ? c->told : c->size + 1;
   struct store_rows *r = store_select(tx, err, "SELECT generation, key FROM ledger_log ORDER BY generation", "");
   if (r == NULL) return -1;
@@ -84,7 +85,8 @@ static void names_check(struct check *c) {
     free(origin);
     if (n->generation != own->generation) continue;
     found = true;
-    if (n->known && memcmp(n->key.public, own->key.public, PUBLIC_KEY) != 0) fault(c, "log %lld: its key is not the one here", (long long)n->generation);
+    if (n->known && memcmp(n->key.public, own->key.public, PUBLIC_KEY) != 0)
+      fault(c, "log %lld: its key is not the one here", (long long)n->generation);
     n->key = own->key;
     n->known = true;
   }
@@ -112,7 +114,8 @@ static void page_clear(struct check *c) {
 }
 
 static int rows_read(struct store_tx *tx, struct check *c, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT idx, leaf_hash, digest, header, hash8 FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
+  struct store_rows *r = store_select(
+    tx, err, "SELECT idx, leaf_hash, digest, header, hash8 FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -202,7 +205,8 @@ static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_H
   if (!row_true && tile_true) fault(c, "leaf %lld: its kept hash has been changed", (long long)index);
   else if (!row_true) fault(c, "leaf %lld: its header or digest has been changed", (long long)index);
   else if (kept != NULL && !tile_true)
-    fault(c, "leaf %lld: it is not the one whose hash tile 0/%lld holds at %lld", (long long)index, (long long)(index / TILE), (long long)(index % TILE));
+    fault(c, "leaf %lld: it is not the one whose hash tile 0/%lld holds at %lld", (long long)index, (long long)(index / TILE),
+          (long long)(index % TILE));
   else if (row->hash8 != hash_short(row->hash)) fault(c, "leaf %lld: it cannot be found by its hash", (long long)index);
   event_check(c, index, row);
 }
@@ -270,7 +274,8 @@ static void beside_clear(struct beside *b) {
 static int beside_work(struct store_tx *tx, void *arg, struct err *err) {
   struct beside *b = arg;
   beside_clear(b);
-  struct store_rows *r = store_select(tx, err, "SELECT token FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", b->generation, b->size);
+  struct store_rows *r =
+    store_select(tx, err, "SELECT token FROM ledger_stamp WHERE generation = ?1 AND tree_size = ?2", "ii", b->generation, b->size);
   if (r == NULL) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
@@ -281,7 +286,8 @@ static int beside_work(struct store_tx *tx, void *arg, struct err *err) {
   }
   store_done(r);
   if (rc < 0) return -1;
-  r = store_select(tx, err, "SELECT witness, line FROM ledger_cosignature WHERE generation = ?1 AND tree_size = ?2 ORDER BY witness", "ii", b->generation, b->size);
+  r = store_select(tx, err, "SELECT witness, line FROM ledger_cosignature WHERE generation = ?1 AND tree_size = ?2 ORDER BY witness", "ii",
+                   b->generation, b->size);
   if (r == NULL) return -1;
   while ((rc = store_next(r, err)) == 1 && b->lines < WITNESSES_MOST) {
     b->witness[b->lines] = base_strdup(store_text(r, 0));
@@ -296,8 +302,8 @@ static void cosignature_check(struct check *c, const struct head *h, const char 
   struct note note;
   const struct note_line *found;
   char *text = base_printf("%s%s\n", h->checkpoint, line == NULL ? "" : line);
-  if (vkey_parse(witness, &key, NULL) != 0 || key.type != KEY_COSIGNATURE || note_parse(text, strlen(text), &note, NULL) != 0 || note.count != 2 ||
-      note_check(&note, &key, &found) != 1)
+  if (vkey_parse(witness, &key, NULL) != 0 || key.type != KEY_COSIGNATURE || note_parse(text, strlen(text), &note, NULL) != 0 ||
+      note.count != 2 || note_check(&note, &key, &found) != 1)
     fault(c, "head %lld: the co-signature of %.200s is false", (long long)h->size, witness == NULL ? "(nobody)" : witness);
   free(text);
 }
@@ -328,9 +334,11 @@ static int head_check(struct check *c, const struct seen *s, struct err *err) {
     fault(c, "head %lld: it is of log %lld, which is not known", (long long)h->size, (long long)s->generation);
     return 0;
   }
-  if (checkpoint_open(h->checkpoint, strlen(h->checkpoint), key, &note, &told, &why) != 0) fault(c, "head %lld: %s", (long long)h->size, why.message);
+  if (checkpoint_open(h->checkpoint, strlen(h->checkpoint), key, &note, &told, &why) != 0)
+    fault(c, "head %lld: %s", (long long)h->size, why.message);
   else if (note.count != 1) fault(c, "head %lld: signatures were added to it", (long long)h->size);
-  else if (told.size != h->size || memcmp(told.root, h->root, TRUST_HASH) != 0) fault(c, "head %lld: it is not the one that was signed", (long long)h->size);
+  else if (told.size != h->size || memcmp(told.root, h->root, TRUST_HASH) != 0)
+    fault(c, "head %lld: it is not the one that was signed", (long long)h->size);
   else if (memcmp(told.root, root, TRUST_HASH) != 0 && c->roots++ < ROOTS_TOLD)
     fault(c, "head %lld: its root is not that of the leaves that are here", (long long)h->size);
   return beside_check(c, s, err);
@@ -374,16 +382,20 @@ static int beyond(struct store_tx *tx, struct check *c, int64_t size, struct err
   int rc;
   while ((rc = store_next(r, err)) == 1) {
     int64_t level = store_int(r, 0), last = store_int(r, 1), there = level < 0 || level >= LEVELS ? 0 : size >> (8 * level);
-    if (last >= (there + TILE - 1) / TILE) fault(c, "tile %lld/%lld: a tree of %lld has no such tile", (long long)level, (long long)last, (long long)size);
+    if (last >= (there + TILE - 1) / TILE)
+      fault(c, "tile %lld/%lld: a tree of %lld has no such tile", (long long)level, (long long)last, (long long)size);
   }
   store_done(r);
   return rc;
 }
 
 static int orphans(struct store_tx *tx, struct check *c, struct err *err) {
-  struct store_rows *r = store_select(tx, err,
-    "SELECT DISTINCT b.tree_size FROM (SELECT generation, tree_size FROM ledger_stamp UNION SELECT generation, tree_size FROM ledger_cosignature) AS b "
-    "LEFT JOIN ledger_head h ON h.generation = b.generation AND h.tree_size = b.tree_size WHERE h.tree_size IS NULL ORDER BY b.tree_size", "");
+  struct store_rows *r = store_select(
+    tx, err,
+    "SELECT DISTINCT b.tree_size FROM (SELECT generation, tree_size FROM ledger_stamp "
+    "UNION SELECT generation, tree_size FROM ledger_cosignature) AS b "
+    "LEFT JOIN ledger_head h ON h.generation = b.generation AND h.tree_size = b.tree_size WHERE h.tree_size IS NULL ORDER BY b.tree_size",
+    "");
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1)
@@ -401,7 +413,8 @@ static int waiting(struct store_tx *tx, struct check *c, struct err *err) {
     const char *header = store_text(r, 1);
     int damaged = hash_read(r, 0, hash) | hash_read(r, 2, digest);
     trust_leaf_from_digest(header == NULL ? "" : header, digest, own);
-    if (damaged != 0 || memcmp(own, hash, TRUST_HASH) != 0) fault(c, "pending leaf: it has been changed: %.300s", header == NULL ? "" : header);
+    if (damaged != 0 || memcmp(own, hash, TRUST_HASH) != 0)
+      fault(c, "pending leaf: it has been changed: %.300s", header == NULL ? "" : header);
   }
   store_done(r);
   return rc;
@@ -417,7 +430,8 @@ static int rest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct check *c = rest->c;
   unsigned char root[TRUST_HASH];
   int64_t size;
-  if (state_read(tx, &size, root, err) != 0 || beyond(tx, c, size, err) != 0 || orphans(tx, c, err) != 0 || waiting(tx, c, err) != 0) return -1;
+  if (state_read(tx, &size, root, err) != 0 || beyond(tx, c, size, err) != 0 || orphans(tx, c, err) != 0 || waiting(tx, c, err) != 0)
+    return -1;
   return store_value(tx, &rest->head, -1, err, "SELECT MAX(tree_size) FROM ledger_head WHERE generation = ?1", "i", rest->generation);
 }
 
@@ -445,9 +459,11 @@ static int verify(struct check *c, struct err *err) {
   int64_t g = head_generation(c->t, &m);
   struct rest rest = {.c = c, .generation = trust_name(c->t)->generation};
   if (store_read(c->t->store, rest_work, &rest, err) != 0) return -1;
-  if (m.found && (g == 0 || g > rest.generation)) fault(c, "the key last signed for the log %s, which the store does not know", m.head.origin);
+  if (m.found && (g == 0 || g > rest.generation))
+    fault(c, "the key last signed for the log %s, which the store does not know", m.head.origin);
   if (m.found && g == rest.generation && rest.head < m.head.size)
-    fault(c, "head %lld: the key signed it and it is not here; the newest here has %lld leaves", (long long)m.head.size, (long long)rest.head);
+    fault(c, "head %lld: the key signed it and it is not here; the newest here has %lld leaves", (long long)m.head.size,
+          (long long)rest.head);
   return 0;
 }
 

@@ -15,12 +15,14 @@ static int cosign_work(struct store_tx *tx, void *arg, struct err *err) {
   struct head h = {0};
   int64_t others;
   int rc = head_of_size(tx, q->generation, q->size, &h, err);
-  if (rc == 0 && !h.found) rc = err_set(err, ERR_NOT_FOUND, "there is no checkpoint of %lld leaves, or it is no longer kept", (long long)q->size);
+  if (rc == 0 && !h.found)
+    rc = err_set(err, ERR_NOT_FOUND, "there is no checkpoint of %lld leaves, or it is no longer kept", (long long)q->size);
   if (rc == 0 && (strncmp(h.checkpoint, q->note->text, q->note->size) != 0 || h.checkpoint[q->note->size] != '\n'))
     rc = err_set(err, ERR_INVALID, "this is not the checkpoint that the log signed for %lld leaves", (long long)q->size);
   head_clear(&h);
-  if (rc != 0 || store_value(tx, &others, 0, err,
-      "SELECT COUNT(*) FROM ledger_cosignature WHERE generation = ?1 AND tree_size = ?2 AND witness <> ?3", "iit", q->generation, q->size, q->witness) != 0)
+  if (rc != 0 ||
+      store_value(tx, &others, 0, err, "SELECT COUNT(*) FROM ledger_cosignature WHERE generation = ?1 AND tree_size = ?2 AND witness <> ?3",
+                  "iit", q->generation, q->size, q->witness) != 0)
     return -1;
   if (others >= WITNESSES_MOST) return err_set(err, ERR_LIMIT, "a checkpoint has at most %d witnesses", WITNESSES_MOST);
   if (store_put(tx, err,
@@ -28,7 +30,8 @@ static int cosign_work(struct store_tx *tx, void *arg, struct err *err) {
       "ON CONFLICT (generation, tree_size, witness) DO UPDATE SET at = excluded.at, line = excluded.line",
       "iitit", q->generation, q->size, q->witness, store_time(tx), q->line) != 0)
     return -1;
-  return store_put(tx, err, "UPDATE ledger_head SET kept = kept | 4 WHERE generation = ?1 AND tree_size = ?2", "ii", q->generation, q->size);
+  return store_put(tx, err, "UPDATE ledger_head SET kept = kept | 4 WHERE generation = ?1 AND tree_size = ?2", "ii", q->generation,
+                   q->size);
 }
 
 int trust_cosign(struct trust *t, const char *witness_verifier_key, const char *signed_note, struct err *err) {

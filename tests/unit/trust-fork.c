@@ -38,7 +38,8 @@ static void *appending(void *arg) {
 
 static int count_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t *n = arg;
-  if (store_value(tx, &n[0], 0, err, "SELECT COUNT(*) FROM ledger_leaf", "") != 0 || store_value(tx, &n[1], 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0)
+  if (store_value(tx, &n[0], 0, err, "SELECT COUNT(*) FROM ledger_leaf", "") != 0 ||
+      store_value(tx, &n[1], 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0)
     return -1;
   return store_value(tx, &n[2], 0, err, "SELECT COUNT(*) FROM ledger_head", "");
 }
@@ -71,7 +72,8 @@ static void two_nodes(const char *where) {
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
   assert_int_equal(n[0], 2 * LEAVES);
   assert_int_equal(n[1], 0);
-  print_message("%lld leaves by one, %lld by the other, %lld heads\n", (long long)nodes[0].placed, (long long)nodes[1].placed, (long long)n[2]);
+  print_message("%lld leaves by one, %lld by the other, %lld heads\n", (long long)nodes[0].placed, (long long)nodes[1].placed,
+                (long long)n[2]);
   for (int i = 0; i < 2; i++) { /* the lease may still be the other's */
     store_lease(nodes[i].s, "ledger", nodes[i].t->node, 0, NULL, NULL);
     nodes[i].t->lease_until = 0;

@@ -213,7 +213,8 @@ static void receipts(void **state) {
     for (int how = 0; how < 10; how++) {
       char kept = text[i];
       text[i] = how < 8 ? (char)(kept ^ 1 << how) : how == 8 ? ' ' : '0';
-      if (text[i] != kept && trust_check_receipt(text, n, trust_public_key(t), NULL, &said, NULL) == 0) fail_msg("byte %zu (%c → %c)", i, kept, text[i]);
+      if (text[i] != kept && trust_check_receipt(text, n, trust_public_key(t), NULL, &said, NULL) == 0)
+        fail_msg("byte %zu (%c → %c)", i, kept, text[i]);
       text[i] = kept;
     }
   free(text);

@@ -36,17 +36,34 @@ static void every_changed_byte_is_seen(void **state) {
 }
 
 static void malformed_notes(void **state) {
-  static const char *const bad[] = {"", "\n", "\n\n", "text\n", "text\n\n", "text\n\nno dash\n", "text\n\n\xE2\x80\x94 name\n", "text\n\n\xE2\x80\x94 na+me AAAAAAAA\n",
-    "text\n\n\xE2\x80\x94 name AAAAAAA\n", "text\n\n\xE2\x80\x94 name AAAA\n", "te\txt\n\n\xE2\x80\x94 name AAAAAAAA\n", "text\n\n\xE2\x80\x94 name AAAAAAAA",
-    "text\n\n\xE2\x80\x94 name AAAAAAAA\n\n", "te\xffxt\n\n\xE2\x80\x94 name AAAAAAAA\n", "text\n\n\xE2\x80\x94  AAAAAAAA\n"};
+  static const char *const bad[] = {"",
+                                    "\n",
+                                    "\n\n",
+                                    "text\n",
+                                    "text\n\n",
+                                    "text\n\nno dash\n",
+                                    "text\n\n\xE2\x80\x94 name\n",
+                                    "text\n\n\xE2\x80\x94 na+me AAAAAAAA\n",
+                                    "text\n\n\xE2\x80\x94 name AAAAAAA\n",
+                                    "text\n\n\xE2\x80\x94 name AAAA\n",
+                                    "te\txt\n\n\xE2\x80\x94 name AAAAAAAA\n",
+                                    "text\n\n\xE2\x80\x94 name AAAAAAAA",
+                                    "text\n\n\xE2\x80\x94 name AAAAAAAA\n\n",
+                                    "te\xffxt\n\n\xE2\x80\x94 name AAAAAAAA\n",
+                                    "text\n\n\xE2\x80\x94  AAAAAAAA\n"};
   struct note n;
   for (size_t i = 0; i < BASE_COUNT(bad); i++)
     if (note_parse(bad[i], strlen(bad[i]), &n, NULL) == 0) fail_msg("note %zu", i);
   must(note_parse("a\n\nb\n\n\xE2\x80\x94 name AAAAAAAA\n", 24, &n, err));
   assert_int_equal(n.size, 5);
-  static const char *const keys[] = {"", "a", "a+b", "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-    "example.com/fop+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-    "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "exa mple+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"};
+  static const char *const keys[] = {"",
+                                     "a",
+                                     "a+b",
+                                     "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                                     "example.com/fop+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                                     "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                                     "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                                     "exa mple+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"};
   struct vkey k;
   for (size_t i = 0; i < BASE_COUNT(keys); i++)
     if (vkey_parse(keys[i], &k, NULL) == 0) fail_msg("key %zu", i);
@@ -57,8 +74,18 @@ static void malformed_notes(void **state) {
 
 static void malformed_checkpoints(void **state) {
   static const char root[] = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
-  static const char *const bad[] = {"o\n1\n", "\n1\n%s\n", "o\n01\n%s\n", "o\n-1\n%s\n", "o\n1x\n%s\n", "o\n99999999999999999999\n%s\n", "o\n9223372036854775808\n%s\n",
-    "o\n1\n%s", "o\n1\nAAAA\n", "o\n1\n%s\n\n", "o\n+1\n%s\n", "o\n\n%s\n"};
+  static const char *const bad[] = {"o\n1\n",
+                                    "\n1\n%s\n",
+                                    "o\n01\n%s\n",
+                                    "o\n-1\n%s\n",
+                                    "o\n1x\n%s\n",
+                                    "o\n99999999999999999999\n%s\n",
+                                    "o\n9223372036854775808\n%s\n",
+                                    "o\n1\n%s",
+                                    "o\n1\nAAAA\n",
+                                    "o\n1\n%s\n\n",
+                                    "o\n+1\n%s\n",
+                                    "o\n\n%s\n"};
   struct checkpoint c;
   for (size_t i = 0; i < BASE_COUNT(bad); i++) {
     struct buf b = {0};
@@ -121,7 +148,8 @@ static void promises(void **state) {
   struct err e;
   kit_leaf(&l, 1);
   must(vkey_parse(trust_public_key(t), &k, err));
-  json_t *one = trust_promise(t, l.hash, 1795000000123), *two = trust_promise(t, l.hash, 1795000000123), *late = trust_promise(t, l.hash, 1795000000124);
+  json_t *one = trust_promise(t, l.hash, 1795000000123), *two = trust_promise(t, l.hash, 1795000000123),
+         *late = trust_promise(t, l.hash, 1795000000124);
   assert_true(json_equal(one, two));
   assert_false(json_equal(one, late));
   assert_true(promise_check(one, &k, l.hash, &e));

@@ -14,7 +14,8 @@ static size_t gather(char *p, size_t one, size_t n, void *ctx) {
   return n;
 }
 
-static int post(void *ctx, const char *where, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
+static int post(void *ctx, const char *where, const char *media_type, const void *body, size_t n, char **answer, size_t *size,
+                struct err *err) {
   struct got g = {0};
   char type[100];
   static char before[65536];
@@ -54,7 +55,8 @@ static struct trust *with_authority(struct store *s, const char *key, const char
   char file[256];
   struct trust *t = NULL;
   kit_path(file, key);
-  struct trust_options o = {.key_file = file, .origin = "test.example/ledger", .node = "a", .tsa_url = where, .tsa_ca_file = ca, .post = post};
+  struct trust_options o = {
+    .key_file = file, .origin = "test.example/ledger", .node = "a", .tsa_url = where, .tsa_ca_file = ca, .post = post};
   must(trust_open(s, &o, &t, err));
   return t;
 }

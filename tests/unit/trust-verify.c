@@ -29,8 +29,14 @@ static int verify(struct trust *t) {
 EXEC(leaf_header, "UPDATE ledger_leaf SET header = '{\"case\":\"99\",\"kind\":\"submit\",\"seq\":1}' WHERE idx = 17")
 EXEC(leaf_gone, "DELETE FROM ledger_leaf WHERE idx = 17")
 EXEC(leaf_cut, "DELETE FROM ledger_leaf WHERE idx >= 590")
-EXEC(leaf_more, "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) SELECT 600, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
-EXEC(leaf_before, "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) SELECT -1, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
+EXEC(
+  leaf_more,
+  "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
+  "SELECT 600, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
+EXEC(
+  leaf_before,
+  "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
+  "SELECT -1, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
 EXEC(leaf_short, "UPDATE ledger_leaf SET hash8 = hash8 + 1 WHERE idx = 17")
 EXEC(leaf_aside, "UPDATE ledger_leaf SET idx = -5 WHERE idx = 17")
 EXEC(tile_gone, "DELETE FROM ledger_tile WHERE level = 0 AND n = 1")
@@ -48,10 +54,15 @@ EXEC(log_gone, "DELETE FROM ledger_log")
 EXEC(log_key, "UPDATE ledger_log SET key = 'test.example/ledger+00000000+AA=='")
 EXEC(stamp_gone, "UPDATE ledger_head SET kept = 3 WHERE tree_size = 300")
 EXEC(cosign_gone, "UPDATE ledger_head SET kept = 5 WHERE tree_size = 300")
-EXEC(stamp_false, "INSERT INTO ledger_stamp (generation, tree_size, at, token) SELECT 1, 300, 1, root FROM ledger_head WHERE tree_size = 300")
-EXEC(stamp_orphan, "INSERT INTO ledger_stamp (generation, tree_size, at, token) SELECT 1, 301, 1, root FROM ledger_head WHERE tree_size = 300")
+EXEC(stamp_false,
+     "INSERT INTO ledger_stamp (generation, tree_size, at, token) SELECT 1, 300, 1, root FROM ledger_head WHERE tree_size = 300")
+EXEC(stamp_orphan,
+     "INSERT INTO ledger_stamp (generation, tree_size, at, token) SELECT 1, 301, 1, root FROM ledger_head WHERE tree_size = 300")
 EXEC(cosign_false, "INSERT INTO ledger_cosignature (generation, tree_size, witness, at, line) VALUES (1, 300, 'w+00000000+AA==', 1, 'x')")
-EXEC(pending_false, "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) SELECT 1, leaf_hash, hash8, 'x', digest FROM ledger_leaf WHERE idx = 3")
+EXEC(
+  pending_false,
+  "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) "
+  "SELECT 1, leaf_hash, hash8, 'x', digest FROM ledger_leaf WHERE idx = 3")
 
 static int flip(struct store_tx *tx, const char *select, const char *update, size_t at, struct err *err) {
   unsigned char blob[TILE_BYTES];
@@ -71,10 +82,12 @@ static int leaf_hash(struct store_tx *tx, struct err *err) {
   return flip(tx, "SELECT leaf_hash FROM ledger_leaf WHERE idx = 17", "UPDATE ledger_leaf SET leaf_hash = ?1 WHERE idx = 17", 20, err);
 }
 static int tile_hash(struct store_tx *tx, struct err *err) {
-  return flip(tx, "SELECT hashes FROM ledger_tile WHERE level = 0 AND n = 1", "UPDATE ledger_tile SET hashes = ?1 WHERE level = 0 AND n = 1", 4 * 32, err);
+  return flip(tx, "SELECT hashes FROM ledger_tile WHERE level = 0 AND n = 1",
+              "UPDATE ledger_tile SET hashes = ?1 WHERE level = 0 AND n = 1", 4 * 32, err);
 }
 static int tile_up(struct store_tx *tx, struct err *err) {
-  return flip(tx, "SELECT hashes FROM ledger_tile WHERE level = 1 AND n = 0", "UPDATE ledger_tile SET hashes = ?1 WHERE level = 1 AND n = 0", 32 + 3, err);
+  return flip(tx, "SELECT hashes FROM ledger_tile WHERE level = 1 AND n = 0",
+              "UPDATE ledger_tile SET hashes = ?1 WHERE level = 1 AND n = 0", 32 + 3, err);
 }
 static int state_root(struct store_tx *tx, struct err *err) {
   return flip(tx, "SELECT root FROM ledger_state", "UPDATE ledger_state SET root = ?1", 3, err);
@@ -85,28 +98,47 @@ static int two_exchanged(struct store_tx *tx, struct err *err) {
   return store_exec(tx, err, "UPDATE ledger_leaf SET idx = 18 WHERE idx = -5", "");
 }
 static int all_cut(struct store_tx *tx, struct err *err) { /* everything after the first head, as if it had never been */
-  if (store_exec(tx, err, "DELETE FROM ledger_leaf WHERE idx >= 300", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_head WHERE tree_size > 300", "") < 0) return -1;
+  if (store_exec(tx, err, "DELETE FROM ledger_leaf WHERE idx >= 300", "") < 0 ||
+      store_exec(tx, err, "DELETE FROM ledger_head WHERE tree_size > 300", "") < 0)
+    return -1;
   if (store_exec(tx, err, "DELETE FROM ledger_tile WHERE level = 0 AND n > 1", "") < 0) return -1;
   return store_exec(tx, err, "UPDATE ledger_state SET size = 300, root = (SELECT root FROM ledger_head WHERE tree_size = 300)", "");
 }
 
-static const struct { const char *name; kit_harm harm; const char *line; } harms[] = {
-  {"leaf_header", leaf_header, "leaf 17: its header or digest has been changed"}, {"leaf_digest", leaf_digest, "leaf 17: its header or digest has been changed"},
-  {"leaf_hash", leaf_hash, "leaf 17: its kept hash has been changed"}, {"leaf_gone", leaf_gone, "leaf 17: it is missing"},
-  {"leaf_cut", leaf_cut, "leaf 590: it is missing, and all after it to leaf 599"}, {"leaf_more", leaf_more, "1 leaves stand outside the tree of 600"},
-  {"leaf_before", leaf_before, "1 leaves stand outside"}, {"leaf_short", leaf_short, "leaf 17: it cannot be found by its hash"},
-  {"leaf_aside", leaf_aside, "leaf 17: it is missing"}, {"two_exchanged", two_exchanged, "leaf 18: it is not the one"},
-  {"tile_hash", tile_hash, "leaf 260: it is not the one whose hash tile 0/1 holds at 4"}, {"tile_gone", tile_gone, "leaf 256: tile 0/1 does not hold it"},
-  {"tile_up", tile_up, "tile 1/0: hash 1 is not that of the tile below"}, {"tile_up_gone", tile_up_gone, "tile 1/0: it is missing"},
-  {"tile_more", tile_more, "tile 1/1: a tree of 600 has no such tile"}, {"head_size", head_size, "head 599: it is not the one that was signed"},
-  {"head_gone", head_gone, "head 600: the key signed it and it is not here"}, {"head_text", head_text, "head 600: it is not the one that was signed"},
-  {"head_other", head_other, "head 300: it is of log 2, which is not known"}, {"head_root", head_root, "head 600: it is not the one that was signed"},
-  {"state_less", state_less, "100 leaves stand outside"}, {"state_more", state_more, "leaf 600: it is missing"}, {"state_gone", state_gone, "600 leaves stand outside"},
-  {"state_root", state_root, "state: its root"}, {"log_gone", log_gone, "log 1: the store does not know it"}, {"log_key", log_key, "log 1: its key"},
-  {"stamp_gone", stamp_gone, "head 300: its time-stamp is missing"}, {"cosign_gone", cosign_gone, "head 300: its co-signatures are missing"},
-  {"stamp_false", stamp_false, "head 300: the time-stamp cannot be read"}, {"stamp_orphan", stamp_orphan, "head 301: it is missing, and a time-stamp"},
-  {"cosign_false", cosign_false, "head 300: the co-signature of w+00000000+AA== is false"}, {"pending_false", pending_false, "pending leaf: it has been changed: x"},
-  {"all_cut", all_cut, "head 600: the key signed it and it is not here; the newest here has 300 leaves"}};
+static const struct { const char *name; kit_harm harm; const char *line;
+} harms[] = {{"leaf_header", leaf_header, "leaf 17: its header or digest has been changed"},
+             {"leaf_digest", leaf_digest, "leaf 17: its header or digest has been changed"},
+             {"leaf_hash", leaf_hash, "leaf 17: its kept hash has been changed"},
+             {"leaf_gone", leaf_gone, "leaf 17: it is missing"},
+             {"leaf_cut", leaf_cut, "leaf 590: it is missing, and all after it to leaf 599"},
+             {"leaf_more", leaf_more, "1 leaves stand outside the tree of 600"},
+             {"leaf_before", leaf_before, "1 leaves stand outside"},
+             {"leaf_short", leaf_short, "leaf 17: it cannot be found by its hash"},
+             {"leaf_aside", leaf_aside, "leaf 17: it is missing"},
+             {"two_exchanged", two_exchanged, "leaf 18: it is not the one"},
+             {"tile_hash", tile_hash, "leaf 260: it is not the one whose hash tile 0/1 holds at 4"},
+             {"tile_gone", tile_gone, "leaf 256: tile 0/1 does not hold it"},
+             {"tile_up", tile_up, "tile 1/0: hash 1 is not that of the tile below"},
+             {"tile_up_gone", tile_up_gone, "tile 1/0: it is missing"},
+             {"tile_more", tile_more, "tile 1/1: a tree of 600 has no such tile"},
+             {"head_size", head_size, "head 599: it is not the one that was signed"},
+             {"head_gone", head_gone, "head 600: the key signed it and it is not here"},
+             {"head_text", head_text, "head 600: it is not the one that was signed"},
+             {"head_other", head_other, "head 300: it is of log 2, which is not known"},
+             {"head_root", head_root, "head 600: it is not the one that was signed"},
+             {"state_less", state_less, "100 leaves stand outside"},
+             {"state_more", state_more, "leaf 600: it is missing"},
+             {"state_gone", state_gone, "600 leaves stand outside"},
+             {"state_root", state_root, "state: its root"},
+             {"log_gone", log_gone, "log 1: the store does not know it"},
+             {"log_key", log_key, "log 1: its key"},
+             {"stamp_gone", stamp_gone, "head 300: its time-stamp is missing"},
+             {"cosign_gone", cosign_gone, "head 300: its co-signatures are missing"},
+             {"stamp_false", stamp_false, "head 300: the time-stamp cannot be read"},
+             {"stamp_orphan", stamp_orphan, "head 301: it is missing, and a time-stamp"},
+             {"cosign_false", cosign_false, "head 300: the co-signature of w+00000000+AA== is false"},
+             {"pending_false", pending_false, "pending leaf: it has been changed: x"},
+             {"all_cut", all_cut, "head 600: the key signed it and it is not here; the newest here has 300 leaves"}};
 
 static struct store *filled(const char *name, struct trust **t) {
   struct store *s = kit_store(name);
