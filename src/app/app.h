@@ -40,6 +40,7 @@
   X(kannel_url, "", "Kannel's sendsms address, such as http://127.0.0.1:13013/cgi-bin/sendsms")                              \
   X(kannel_username, "", "user of Kannel's sendsms")                                                                         \
   X(kannel_password, "", "its password")                                                                                     \
+  X(sms_sender, "", "the `from` of text messages; empty: the gateway's own")                                               \
   X(smtp_url, "", "mail relay, such as smtp://127.0.0.1:25")                                                                 \
   X(mail_from, "", "sender of mail")                                                                                         \
   X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \

@@ -131,7 +131,7 @@ static int put_notice(void *ctx, struct store_tx *tx, const char *key, const cha
 
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
-  struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password),
+  struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
                              .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from)};
   if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
   struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),

@@ -137,6 +137,12 @@ static size_t unpercent(const char *s, unsigned char *out, size_t most) {
   return n;
 }
 
+/* 0 the 7-bit alphabet, 2 UCS-2: a Latin screen of 182 characters fits only in the first */
+static void coding_of(struct http_req *r, const char *text) {
+  size_t septets;
+  http_reply_header(r, "X-Kannel-Coding", text_gsm7(text, &septets) ? "0" : "2");
+}
+
 static void get_kannel(struct http_req *r) {
   struct ussd_context *c = http_ctx(r);
   struct arena *a = http_arena(r);
@@ -147,9 +153,9 @@ static void get_kannel(struct http_req *r) {
   unsigned char op = 0, its[2] = {0};
   if (!phone || identifier_parse(IDENT_MOBILE, phone, mobile) || (text && strlen(text) > 500)) return http_problem_code(r, ERR_INVALID, word(http_lang(r), "ussd.bad_call"));
   if (!identity_limit(c->identity, "ussd", mobile, 120, 60)) return http_problem_code(r, ERR_RATE, NULL);
-  http_reply_header(r, "X-Kannel-Coding", "2");
   if (!raw_op[0] || unpercent(raw_op, &op, 1) == 0) { /* a plain text message */
     const char *answer = ussd_message(c, text ? text : "", a);
+    coding_of(r, answer);
     return http_reply(r, 200, "text/plain; charset=utf-8", answer, strlen(answer));
   }
   size_t have = unpercent(raw_its, its, 2);
@@ -168,6 +174,7 @@ static void get_kannel(struct http_req *r) {
   /* 2 asks for more, 17 ends; the session's TLV comes back with its last bit telling the end */
   char *meta = arena_printf(a, "?smpp?ussd_service_op=%%%02X", end ? 17 : 2);
   if (have == 2) meta = arena_printf(a, "%s&its_session_info=%%%02X%%%02X", meta, its[0], (its[1] & 0xfe) | (end ? 1 : 0));
+  coding_of(r, screen);
   http_reply_header(r, "X-Kannel-Meta-Data", meta);
   http_reply(r, 200, "text/plain; charset=utf-8", screen, strlen(screen));
 }
