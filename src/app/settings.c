@@ -17,6 +17,7 @@ static const struct { const char *name, *dflt, *meaning; } rows[] = {
 #undef X
 };
 static const char *sources[ROWS];
+static char *kept[ROWS]; /* as long as the process; anew at each reading */
 
 static const char **place_of(struct settings *s, size_t i) {
   size_t k = 0;
@@ -43,7 +44,9 @@ static int find_row(const char *name, size_t n) {
 static void take(struct settings *s, int i, const char *value, const char *source) {
   if (sources[i] && strcmp(sources[i], "flag") == 0 && strcmp(source, "flag") != 0) return;
   if (sources[i] && strcmp(sources[i], "environment") == 0 && strcmp(source, "file") == 0) return;
-  *place_of(s, (size_t)i) = base_strdup(value);
+  char *copy = base_strdup(value); /* value may be the kept one itself */
+  free(kept[i]);
+  *place_of(s, (size_t)i) = kept[i] = copy;
   sources[i] = source;
 }
 

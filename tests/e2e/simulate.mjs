@@ -28,6 +28,10 @@ await test('every state of a life can be looked at on the desks', async () => {
   same(r.status, 200);
   good(r.json.items.length > 20, 'takapo has cases');
   good(new Set(r.json.items.map((x) => x.state)).size >= 3, 'in several states');
+  const histories = await Promise.all(r.json.items.map((x) => call(s.base, 'GET', `/api/v1/cases/${x.tracking}/events`, { token: auditor })));
+  good(histories.some((h) => h.json.items.some((e) => e.action === 'escalate')), 'whoever is above was told of late cases');
+  const asked = (await Promise.all(r.json.items.map((x) => call(s.base, 'GET', `/api/v1/cases/${x.tracking}`, { token: auditor })))).flatMap((x) => x.json.children || []);
+  good(asked.some((c) => c.state === 'inquiry_answered'), 'inquiries were answered');
   await s.stop();
 });
 end();
