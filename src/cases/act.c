@@ -212,6 +212,7 @@ static int effect(struct step *s, struct err *err) {
     if (s->data) json_object_update(all, s->data);
     char *text = json_canonical(all);
     s->row.data = arena_strdup(s->arena, text);
+    s->row.changed = true;
     free(text);
     json_decref(all);
     return 0;

@@ -52,13 +52,14 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
   char tracking[TRACKING_SIZE];
   bool repeated;                    /* this key had already made it: same answer */
   int64_t version, submitted_at;
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
-  unsigned char leaf_hash[TRUST_HASH];
+  unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */

@@ -142,9 +142,10 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (q->state && q->state[0])
     return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (legal_ord,submitted_at,tracking)>(?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
-      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit", q->organisation, q->state,
-      k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking), by_due, err);
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (result,legal_ord,submitted_at,tracking)>(?12,?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
+      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "i", q->organisation, q->state,
+      k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking,
+      k->after_result), by_due, err);
   if (assignee && assignee[0])
     return take_rows(k, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 AND (stopped_ord<0 OR ?7=9223372036854775807) "

@@ -30,6 +30,13 @@ struct cases {
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
 };
 
+/* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
+ * NULL (and the salt zero) when erased. */
+struct case_first {
+  const char *state, *role, *organisation, *header, *payload;
+  unsigned char salt[TRUST_SALT], leaf[TRUST_HASH];
+};
+
 /* The row of `cases`, whole. Strings live in the arena given to case_load. */
 struct case_row {
   const char *tracking, *service, *owner, *provider, *holder, *state;
@@ -38,7 +45,7 @@ struct case_row {
   int64_t intake, assurance;
   const char *mobile;
   int64_t lang;
-  const char *assignee, *parent, *inquiry, *data; /* data: canonical JSON, NULL when erased */
+  const char *assignee, *parent, *inquiry, *data; /* data: the answers as canonical JSON, NULL when erased */
   unsigned char key_hash[32], body_hash[32];
   const char *calendar;
   int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
@@ -48,9 +55,17 @@ struct case_row {
   int64_t escalated, next_ord;
   const char *letter_no, *letter_date;
   int64_t rating;
+  bool changed;                 /* data is no longer what was submitted, and stands in a column of its own */
+  struct case_first first;
   const struct service *def; /* NULL when the pack has no such version */
   int state_index;           /* -1 for inquiry states */
 };
+
+/* The history of a case as one table, its first event included; for `FROM `. */
+#define CASE_EVENTS                                                                                                                      \
+  "(SELECT tracking,1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"           \
+  "first_organisation AS organisation,first_header AS header,first_salt AS salt,first_payload AS payload,first_leaf AS leaf_hash FROM cases " \
+  "UNION ALL SELECT tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event) AS e "
 
 /* One event about to be written. */
 struct case_entry {
@@ -64,8 +79,6 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
 int case_save(struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
-int case_event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
-                   const unsigned char salt[TRUST_SALT], const unsigned char digest[TRUST_HASH], const unsigned char leaf[TRUST_HASH], struct err *err);
 /* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
 int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
 

@@ -110,7 +110,7 @@ static int load_children(struct load *k, struct store_tx *tx, struct err *err) {
 
 static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
   struct store_rows *r = store_select(tx, err,
-    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM case_event WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
+    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
   if (!r) return -1;
   int rc;
   k->events = json_array();
@@ -527,7 +527,7 @@ struct leaf_query {
 
 static int leaf_work(struct store_tx *tx, void *arg, struct err *err) {
   struct leaf_query *k = arg;
-  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM case_event WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq);
+  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq);
   if (!r) return -1;
   int rc = store_next(r, err);
   size_t n = 0;

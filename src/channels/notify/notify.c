@@ -112,8 +112,9 @@ int notify_send_now(struct notify *n, const char *mobile, const char *text, stru
   p->text = base_strdup(text);
   snprintf(p->to, sizeof p->to, "%.15s", canonical);
   random_bytes(raw, sizeof raw);
-  memcpy(p->key, "now:", 4);
-  hex_encode(raw, sizeof raw, p->key + 4);
+  char hex[2 * sizeof raw + 1];
+  hex_encode(raw, sizeof raw, hex);
+  snprintf(p->key, sizeof p->key, "%013lld/now/%s", (long long)p->at, hex);
   pthread_mutex_lock(&n->lock);
   DL_PREPEND(n->pending, p);
   pthread_mutex_unlock(&n->lock);
@@ -235,8 +236,8 @@ static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t oldest;
   if (store_value(tx, &f->waiting, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'queued'", "") != 0 ||
       store_value(tx, &oldest, 0, err, "SELECT MIN(created_at) FROM notify_message WHERE state = 'queued'", "") != 0 ||
-      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'failed'", "") != 0 ||
-      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'unclear'", "") != 0) return -1;
+      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'failed'", "") != 0 ||
+      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'unclear'", "") != 0) return -1;
   f->oldest_ms = oldest == 0 ? 0 : clock_now() - oldest;
   return 0;
 }
