@@ -49,6 +49,17 @@ static void key_hash_of(const struct case_submission *s, unsigned char out[32]) 
   buf_free(&b);
 }
 
+/* The different ones among them, in their order. */
+static size_t distinct(const char **list, size_t count) {
+  size_t n = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool seen = !list[i] || !list[i][0];
+    for (size_t k = 0; k < n && !seen; k++) seen = strcmp(list[k], list[i]) == 0;
+    if (!seen) list[n++] = list[i];
+  }
+  return n;
+}
+
 /* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
 size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
@@ -66,54 +77,42 @@ size_t case_terms(struct cases *c, const struct service *s, const json_t *data, 
     if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
   }
   if (mobile && mobile[0] && n < most) terms[n++] = mobile;
-  return n;
+  return distinct(terms, n);
 }
 
-/* Few statements with many rows each: the last row stands again where there are fewer. */
-static int put_terms(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err) {
-  const char *t[8];
-  for (size_t from = 0; from < count; from += BASE_COUNT(t)) {
-    for (size_t i = 0; i < BASE_COUNT(t); i++) t[i] = terms[from + i < count ? from + i : count - 1];
-    int rc = count - from <= 4
-      ? store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5),(?1,?2,?3,?6),(?1,?2,?3,?7) "
-                  "ON CONFLICT DO NOTHING", "titt" "ttt", row->holder, -row->submitted_at, row->tracking, t[0], t[1], t[2], t[3])
-      : store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5),(?1,?2,?3,?6),(?1,?2,?3,?7),"
-                  "(?1,?2,?3,?8),(?1,?2,?3,?9),(?1,?2,?3,?10),(?1,?2,?3,?11) ON CONFLICT DO NOTHING", "titttt" "ttttt", row->holder,
-                  -row->submitted_at, row->tracking, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]);
-    if (rc) return -1;
-  }
-  return 0;
+static int put_terms(struct store_tx *tx, const struct case_row *row, const char *const *t, size_t count, struct err *err) {
+  int rc = 0;
+  int64_t ord = -row->submitted_at;
+  for (; count >= 4 && rc == 0; count -= 4, t += 4)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5),(?1,?2,?3,?6),(?1,?2,?3,?7)",
+                   "titt" "ttt", row->holder, ord, row->tracking, t[0], t[1], t[2], t[3]);
+  for (; count >= 2 && rc == 0; count -= 2, t += 2)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5)", "titt" "t", row->holder, ord,
+                   row->tracking, t[0], t[1]);
+  if (count == 1 && rc == 0)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4)", "titt", row->holder, ord, row->tracking, t[0]);
+  return rc;
 }
 
-static int put_persons(struct store_tx *tx, const struct case_row *row, const char *const *persons, size_t count, struct err *err) {
-  const char *p[3];
-  for (size_t from = 0; from < count; from += BASE_COUNT(p)) {
-    for (size_t i = 0; i < BASE_COUNT(p); i++) p[i] = persons[from + i < count ? from + i : count - 1];
-    if (store_put(tx, err, "INSERT INTO case_person (person,ord,tracking) VALUES (?3,?1,?2),(?4,?1,?2),(?5,?1,?2) ON CONFLICT DO NOTHING", "itttt",
-                  -row->submitted_at, row->tracking, p[0], p[1], p[2]))
-      return -1;
-  }
-  return 0;
+static int put_persons(struct store_tx *tx, const struct case_row *row, const char *const *p, size_t count, struct err *err) {
+  int rc = 0;
+  int64_t ord = -row->submitted_at;
+  for (; count >= 3 && rc == 0; count -= 3, p += 3)
+    rc = store_put(tx, err, "INSERT INTO case_person (ord,tracking,person) VALUES (?1,?2,?3),(?1,?2,?4),(?1,?2,?5)", "itttt", ord, row->tracking, p[0], p[1], p[2]);
+  for (; count >= 1 && rc == 0; count--, p++)
+    rc = store_put(tx, err, "INSERT INTO case_person (ord,tracking,person) VALUES (?1,?2,?3)", "itt", ord, row->tracking, p[0]);
+  return rc;
 }
 
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err) {
-  const char *persons[5];
   char who[80], mobile[32];
-  size_t n = 0;
+  bool filed = strcmp(row->submitted_by, "agent") == 0 || strcmp(row->submitted_by, "staff") == 0;
   if (put_terms(tx, row, terms, count, err)) return -1;
   if (case_is_inquiry(row)) return 0;
-  if (row->applicant[0]) persons[n++] = row->applicant;
-  if (row->pair[0] && strcmp(row->pair, row->applicant) != 0) persons[n++] = row->pair;
-  if (row->beneficiary[0] && strcmp(row->beneficiary, row->applicant) != 0) persons[n++] = row->beneficiary;
-  if (strcmp(row->submitted_by, "agent") == 0 || strcmp(row->submitted_by, "staff") == 0) {
-    snprintf(who, sizeof who, "s:%s", row->submitter);
-    persons[n++] = who;
-  }
-  if (row->mobile[0]) {
-    snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
-    persons[n++] = mobile;
-  }
-  return put_persons(tx, row, persons, n, err);
+  snprintf(who, sizeof who, "s:%s", row->submitter);
+  snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
+  const char *persons[] = {row->applicant, row->pair, row->beneficiary, filed ? who : NULL, row->mobile[0] ? mobile : NULL};
+  return put_persons(tx, row, persons, distinct(persons, BASE_COUNT(persons)), err);
 }
 
 /* ---- notices of the definition: {{tracking}} {{service}} {{state}} {{reason}} {{due}} ---- */

@@ -58,12 +58,17 @@ void notify_close(struct notify *n) {
 
 /* ---- putting in ---------------------------------------------------------------------------- */
 
+#define INSERT_MESSAGE                                                                                                                    \
+  "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)" \
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '')"
+
 static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *text, bool urgent,
                   int64_t at, struct err *err) {
-  return store_put(tx, err,
-    "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '') ON CONFLICT (key) DO NOTHING",
-    "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, at + (urgent ? URGENT_LIFE_MS : LIFE_MS));
+  int64_t until = at + (urgent ? URGENT_LIFE_MS : LIFE_MS);
+  if (!store_looks(tx))
+    return store_put(tx, err, INSERT_MESSAGE, "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, until);
+  return store_put(tx, err, INSERT_MESSAGE " ON CONFLICT (key) DO NOTHING", "tttttiii", key, to, channel_texts[channel], lang_code(l), text,
+                   (int64_t)urgent, at, until);
 }
 
 int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err) {
