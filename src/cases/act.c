@@ -262,7 +262,7 @@ static int commit_step(struct step *s, struct err *err) {
   char *payload = payload_of(s);
   e.payload = payload;
   int rc = -1;
-  if (case_append(s->tx, &s->row, &e, NULL, err) || case_save(s->tx, &s->row, s->old_version, err) ||
+  if (case_append(s->tx, &s->row, &e, NULL, err) || case_save(s->c, s->tx, &s->row, s->old_version, err) ||
       case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
       case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err))
     goto out;
@@ -305,7 +305,7 @@ static int reply_inquiry(struct step *s, struct err *err) {
   row->closed_at = row->state_at = s->at;
   case_next_check(s->c, row);
   int rc = case_append(s->tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(s->tx, row, s->old_version, err);
+  if (rc == 0) rc = case_save(s->c, s->tx, row, s->old_version, err);
   if (rc == 0) rc = case_outbox_put(s->tx, "reply", row->parent, row->version, row->tracking, out, s->at, err);
   else json_decref(out);
   free(payload);

@@ -17,6 +17,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   memcpy(c->secret, o->secret, sizeof c->secret);
   snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
   pthread_rwlock_init(&c->lock, NULL);
+  c->shelves = shelves_new();
   if (pack_calendars(p) == 0) {
     err_set(err, ERR_INVALID, "the pack has no calendar");
     cases_close(c);
@@ -43,6 +44,7 @@ void cases_close(struct cases *c) {
   for (size_t i = 0; i < c->retired_count; i++) calendar_free(c->retired[i]);
   free(c->calendars);
   free(c->retired);
+  shelves_free(c->shelves);
   pthread_rwlock_destroy(&c->lock);
   pack_unref(c->pack);
   free(c);
@@ -227,7 +229,7 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
     struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
     row.rating = k->score;
     rc = case_append(tx, &row, &e, NULL, err);
-    if (rc == 0) rc = case_save(tx, &row, before, err);
+    if (rc == 0) rc = case_save(k->c, tx, &row, before, err);
     free(payload);
   }
 out:

@@ -95,8 +95,11 @@ int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg
  * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
  * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
-/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. */
+/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. Kept for a second where nothing changes;
+ * a change through this process shows at once, one through another node within that second. */
 int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err);
+/* The same when it is in memory: never waits. */
+bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80]);
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err); /* {"items":[…]} with ledger indices */
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };

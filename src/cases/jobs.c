@@ -78,7 +78,7 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
   row->data = NULL;
   row->next_ord = NO_ORD;
   if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(tx, row, before, err);
+  return case_save(c, tx, row, before, err);
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
@@ -92,7 +92,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   row->escalated++;
   case_next_check(c, row);
   int rc = case_append(tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(tx, row, before, err);
+  if (rc == 0) rc = case_save(c, tx, row, before, err);
   if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
   free(payload);
   return rc;
@@ -115,7 +115,7 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
     row->escalated++;
     row->next_ord = row->escalated < 3 ? row->legal_ord + 3 * row->escalated : NO_ORD;
   }
-  if (case_append(tx, row, &e, NULL, err) || case_save(tx, row, before, err)) return -1;
+  if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
   if (!consents) return 0;
   json_t *out = json_object();
   json_put(out, "answer", "consent");
@@ -135,12 +135,12 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
   if (back < 0) {
     row->next_ord = NO_ORD;
-    return case_save(tx, row, before, err);
+    return case_save(c, tx, row, before, err);
   }
   cases_set_state(c, row, back, e.at);
   e.to_state = row->state;
   if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(tx, row, before, err);
+  return case_save(c, tx, row, before, err);
 }
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -152,7 +152,7 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   if (row.next_ord >= k->before) goto out; /* somebody was here before */
   if (!row.def || (row.state_index < 0 && !case_is_inquiry(&row))) {
     row.next_ord = NO_ORD;
-    rc = case_save(tx, &row, row.version, err);
+    rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.result != RESULT_OPEN) rc = erase(k->c, tx, &row, err);
   else if (case_is_inquiry(&row)) rc = silent_inquiry(k->c, tx, &row, err);
   else if (row.stopped_ord >= 0) rc = clock_goes_on(k->c, tx, a, &row, err);

@@ -89,7 +89,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
     }
     struct case_entry entry = {.action = "inquiry_reply", .from_state = row.state, .to_state = row.state, .role = "system",
                                .organisation = json_str(e->payload, "organisation") ? json_str(e->payload, "organisation") : "", .at = clock_now(), .payload = payload};
-    if (case_append(tx, &row, &entry, NULL, err) || case_save(tx, &row, before, err)) goto out;
+    if (case_append(tx, &row, &entry, NULL, err) || case_save(e->c, tx, &row, before, err)) goto out;
   }
   if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", e->tracking)) goto out;
   rc = 0;

@@ -5,6 +5,7 @@
 #include "cases/cases.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define NO_ORD INT64_C(4611686018427387903) /* a clock that is not set; sorts last */
 
@@ -27,6 +28,8 @@ struct cases {
   int64_t calendar_seen;     /* newest change that was loaded */
   struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
   size_t retired_count;
+  struct shelves *shelves;   /* public.c; NULL for a reader */
+  _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
 };
 
@@ -77,7 +80,7 @@ struct case_entry {
 /* row.c */
 int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err); /* ERR_NOT_FOUND */
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
-int case_save(struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
+int case_save(struct cases *c, struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
 /* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
 int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
@@ -116,6 +119,12 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
 /* view.c */
 json_t *case_due_json(struct cases *c, const struct case_row *row);
 const char *case_state_title(const struct case_row *row, enum lang l);
+void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
+
+/* public.c: views kept; forget is called inside the transaction that changes a case */
+struct shelves *shelves_new(void);
+void shelves_free(struct shelves *s);
+void shelves_forget(struct cases *c, const char *tracking);
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,

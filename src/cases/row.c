@@ -138,7 +138,7 @@ int case_insert(struct store_tx *tx, const struct case_row *w, struct err *err) 
   return store_exec(tx, err, INSERT_CASE " ON CONFLICT DO NOTHING", CASE_VALUES(w));
 }
 
-int case_save(struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
+int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET owner=?1,provider=?2,holder=?3,state=?4,result=?5,version=?6,changed_at=?7,closed_at=?8,assignee=?9,"
     "norm_ord=?10,legal_ord=?11,state_day=?12,state_at=?13,state_legal_ord=?14,prior_state=?15,stopped_ord=?16,stopped_days=?17,"
@@ -151,6 +151,7 @@ int case_save(struct store_tx *tx, const struct case_row *w, int64_t old_version
     w->tracking, old_version);
   if (n < 0) return -1;
   if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  shelves_forget(c, w->tracking);
   return 0;
 }
 

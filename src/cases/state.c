@@ -121,6 +121,7 @@ static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calen
   }
   live->now = copy;
   live->version = count;
+  atomic_fetch_add(&c->calendars_version, 1);
   pthread_rwlock_unlock(&c->lock);
   return 0;
 fail:

@@ -69,7 +69,7 @@ static int64_t calendar_version(struct cases *c, const char *code) {
   return v;
 }
 
-static void etag_of(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]) {
+void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]) {
   struct buf b;
   buf_init(&b, 79);
   buf_addf(&b, "%s-%lld-%lld-%s%s", row->tracking + 8, (long long)row->version, (long long)calendar_version(c, row->calendar), lang_code(l), extra);
@@ -357,118 +357,13 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
   }
-  etag_of(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
+  case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
   json_put(o, "etag", etag);
   *out = o;
   rc = 0;
 out:
   load_free(&k);
   return rc;
-}
-
-/* ---- the fast path: everybody's view as text ---- */
-
-struct quick {
-  struct cases *c;
-  const char *tracking;
-  enum lang lang;
-  struct buf *b;
-  char *etag;
-};
-
-static void quote(struct buf *b, const char *s) {
-  const char *from = s;
-  buf_addc(b, '"');
-  for (; *s; s++) {
-    unsigned char ch = (unsigned char)*s;
-    if (ch != '"' && ch != '\\' && ch >= 0x20) continue;
-    buf_add(b, from, (size_t)(s - from));
-    if (ch < 0x20) buf_addf(b, "\\u%04x", ch);
-    else buf_add(b, (char[2]){'\\', (char)ch}, 2);
-    from = s + 1;
-  }
-  buf_add(b, from, (size_t)(s - from));
-  buf_addc(b, '"');
-}
-
-static void quick_day(struct buf *b, int32_t day) {
-  char text[16];
-  if (day == INT32_MIN) buf_adds(b, "null");
-  else {
-    date_iso(day, text);
-    quote(b, text);
-  }
-}
-
-static void quick_member(struct buf *b, const char *name, const char *value) {
-  buf_adds(b, b->len > 1 ? ",\"" : "\"");
-  buf_adds(b, name);
-  buf_add(b, "\":", 2);
-  quote(b, value);
-}
-
-static int quick_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct quick *k = arg;
-  struct store_rows *r = store_select(tx, err,
-    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at "
-    "FROM cases WHERE tracking=?1", "t", k->tracking);
-  if (!r) return -1;
-  int rc = store_next(r, err);
-  if (rc == 1) {
-    struct case_row row = {.tracking = k->tracking, .service = store_text(r, 0), .service_version = store_int(r, 1), .owner = store_text(r, 2),
-      .holder = store_text(r, 3), .state = store_text(r, 4), .result = store_int(r, 5), .submitted_at = store_int(r, 6), .norm_ord = store_int(r, 7),
-      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12)};
-    char at[32];
-    struct buf *b = k->b;
-    const struct directory *d = pack_directory(k->c->pack);
-    row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-    row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-    const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, row.owner));
-    const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
-    buf_clear(b);
-    buf_addc(b, '{');
-    quick_member(b, "tracking", row.tracking);
-    quick_member(b, "service", row.service);
-    quick_member(b, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
-    quick_member(b, "organisation", row.owner);
-    quick_member(b, "organisation_name", owner ? organisation_name(owner, k->lang) : row.owner);
-    buf_adds(b, ",\"holder\":{\"code\":");
-    quote(b, row.holder);
-    buf_adds(b, ",\"name\":");
-    quote(b, holder ? organisation_name(holder, k->lang) : row.holder);
-    buf_addc(b, '}');
-    quick_member(b, "state", row.state);
-    quick_member(b, "state_title", case_state_title(&row, k->lang));
-    clock_rfc3339_ms(row.state_at, at);
-    quick_member(b, "state_since", at);
-    quick_member(b, "result", result_text((enum result)row.result));
-    clock_rfc3339_ms(row.submitted_at, at);
-    quick_member(b, "submitted_at", at);
-    int32_t legal = case_due_day(k->c, &row, row.legal_ord);
-    buf_adds(b, ",\"due\":{\"norm\":");
-    quick_day(b, case_due_day(k->c, &row, row.norm_ord));
-    buf_adds(b, ",\"legal\":");
-    quick_day(b, legal);
-    if (legal != INT32_MIN && calendar_provisional(case_calendar(k->c, row.calendar), legal)) buf_adds(b, ",\"provisional\":true");
-    buf_adds(b, "}}");
-    etag_of(k->c, &row, k->lang, "", k->etag);
-  }
-  store_done(r);
-  if (rc < 0) return -1;
-  return rc == 1 ? 0 : err_set(err, ERR_NOT_FOUND, "no such case");
-}
-
-int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err) {
-  struct buf b;
-  buf_init(&b, 64 * 1024);
-  struct quick k = {.c = c, .tracking = tracking, .lang = l, .b = &b, .etag = etag};
-  if (store_read(c->store, quick_work, &k, err)) {
-    buf_free(&b);
-    return -1;
-  }
-  *n = b.len;
-  *body = buf_take(&b);
-  return 0;
 }
 
 /* ---- history and proofs ---- */
