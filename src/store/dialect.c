@@ -142,7 +142,7 @@ char *dialect_translate(enum store_engine engine, const char *sql, int *params, 
 
 /* ---- statements made at run time ------------------------------------------------------ */
 
-struct dialect *dialect_new(struct store *s, const char *sql, struct err *err) {
+struct dialect *dialect_new(struct store *s, const char *sql, bool made, struct err *err) {
   struct dialect *d = base_alloc(sizeof *d);
   d->text = dialect_translate(s->driver->engine, sql, &d->params, &d->kind, err);
   if (d->text == NULL) {
@@ -150,9 +150,9 @@ struct dialect *dialect_new(struct store *s, const char *sql, struct err *err) {
     return NULL;
   }
   d->source = base_strdup(sql);
-  d->made = true;
+  d->made = made;
   pthread_mutex_lock(&s->dialects.lock);
-  d->id = s->dialects.spares > 0 ? s->dialects.spare[--s->dialects.spares] : s->dialects.next++;
+  d->id = made && s->dialects.spares > 0 ? s->dialects.spare[--s->dialects.spares] : s->dialects.next++;
   pthread_mutex_unlock(&s->dialects.lock);
   return d;
 }

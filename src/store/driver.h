@@ -55,7 +55,7 @@ struct dialects {
 };
 char *dialect_translate(enum store_engine engine, const char *sql, int *params, enum kind *kind, struct err *err);
 /* Statements whose text is made at run time (migrations, dump, load), for connections of their own. */
-struct dialect *dialect_new(struct store *s, const char *sql, struct err *err);
+struct dialect *dialect_new(struct store *s, const char *sql, bool made, struct err *err); /* made: at run time */
 void dialect_free(struct store *s, struct dialect *d);
 
 /* ---- connections --------------------------------------------------------------------- */

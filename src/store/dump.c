@@ -53,7 +53,7 @@ static struct table *table_add(struct tables *t, const char *name) {
 
 static struct store_rows *select_made(struct store_tx *tx, const char *sql, struct dialect **d, struct err *err) {
   static const struct params none = {0};
-  *d = dialect_new(tx->store, sql, err);
+  *d = dialect_new(tx->store, sql, true, err);
   if (*d == NULL) return NULL;
   struct store_rows *r = tx_select(tx, *d, &none, err);
   if (r != NULL) return r;
@@ -312,7 +312,7 @@ static int begin_table(struct store_tx *tx, struct in *in, char *line) {
     buf_adds(&sql, "SELECT count(*) FROM schema_version WHERE name = ?1 AND sha256 = ?2 AND ?3 = ?3");
   }
   dialect_free(tx->store, in->insert);
-  in->insert = rc == 0 ? dialect_new(tx->store, buf_str(&sql), in->err) : NULL;
+  in->insert = rc == 0 ? dialect_new(tx->store, buf_str(&sql), true, in->err) : NULL;
   buf_free(&sql);
   buf_free(&values);
   return in->insert == NULL ? -1 : 0;

@@ -11,12 +11,11 @@ static const struct dialect *shared_literal(struct store *s, const char *sql, st
   struct dialect *d = ptrmap_get(&all->known, sql);
   pthread_mutex_unlock(&all->lock);
   if (d != NULL) return d;
-  struct dialect *made = dialect_new(s, sql, err);
+  struct dialect *made = dialect_new(s, sql, false, err); /* a number of its own: nothing was ever prepared under it */
   if (made == NULL) return NULL;
   pthread_mutex_lock(&all->lock);
   d = ptrmap_get(&all->known, sql);
   if (d == NULL) {
-    made->made = false;
     ptrmap_put(&all->known, sql, made);
     all->all = base_realloc(all->all, (all->count + 1) * sizeof *all->all);
     all->all[all->count++] = d = made;
@@ -143,7 +142,7 @@ struct store_rows *tx_select(struct store_tx *tx, const struct dialect *d, const
 int tx_run(struct store_tx *tx, const char *sql, struct err *err) {
   static const struct params none = {0};
   struct err why = {0};
-  struct dialect *d = dialect_new(tx->store, sql, &why);
+  struct dialect *d = dialect_new(tx->store, sql, true, &why);
   if (d == NULL) return fail(tx, &why, err);
   int rc = tx_exec(tx, d, &none, true, NULL, err);
   dialect_free(tx->store, d);

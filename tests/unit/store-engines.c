@@ -433,6 +433,15 @@ static void *migrate(void *arg) {
   return NULL;
 }
 
+/* A newer release: some are recorded, and the next ones run on a store that this process has only just opened. */
+static void upgrade(void **state) {
+  struct store *mine = NULL;
+  must(store_open(where, NULL, &mine, err));
+  must(store_migrate(mine, (const char *const[]){"store", "cases", NULL}, err));
+  must(store_migrate(mine, NULL, err));
+  store_close(mine);
+}
+
 static void migrations(void **state) {
   must(store_migrate(s, (const char *const[]){"store", NULL}, err)); /* again: nothing to do */
   must(store_write(s, STORE_FRONT, tamper, NULL, err));
@@ -552,7 +561,7 @@ static void refusals(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, leave)
 static const struct CMUnitTest tests[] = {T(types), T(statements), T(ordering), T(open_results), T(mistakes), T(batches), T(contention),
-  T(queues), T(large), T(closing), T(bounds), T(leases), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
+  T(queues), T(large), T(closing), T(bounds), T(leases), T(upgrade), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
 
 int main(void) {
   kit_start(NULL);
