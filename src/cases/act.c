@@ -95,17 +95,22 @@ static int refuse(struct step *s, enum err_code code, const char *word_key, cons
   return err_set(err, code, "%s", message);
 }
 
+static int refuse_field(struct step *s, const char *field, const char *code, const char *word_key, const char *message, struct err *err) {
+  s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", field, "code", code, "message", word(s->a->lang, word_key));
+  return refuse(s, ERR_INVALID, word_key, message, err);
+}
+
 static int check_reason(struct step *s, struct err *err) {
   const struct action *act = s->act;
   const char *reason = s->a->reason;
   if (reason && reason[0] && act->reason_count) {
     for (size_t i = 0; i < act->reason_count; i++)
       if (strcmp(act->reasons[i].code, reason) == 0) return 0;
-    return refuse(s, ERR_INVALID, "case.reason_unknown", "the reason is not on this action's list", err);
+    return refuse_field(s, "reason", "choice", "case.reason_unknown", "the reason is not on this action's list", err);
   }
   if (!act->reason_required) return 0;
   if ((s->a->comment && s->a->comment[0]) || (reason && reason[0])) return 0;
-  return refuse(s, ERR_INVALID, "case.reason_required", "this action needs a reason", err);
+  return refuse_field(s, "comment", "required", "case.reason_required", "this action needs a reason", err);
 }
 
 static int do_assign(struct step *s, struct err *err) {
@@ -115,14 +120,9 @@ static int do_assign(struct step *s, struct err *err) {
     return 0;
   }
   if (strcmp(to, s->a->actor.username) != 0) {
-    json_t *staff = NULL;
-    bool known = false;
-    if (identity_staff(s->c->o.identity, s->row.holder, &staff, err)) return -1;
-    size_t i;
-    json_t *one;
-    json_array_foreach(staff, i, one) known = known || base_same(json_str(one, "username"), to);
-    json_decref(staff);
-    if (!known) return refuse(s, ERR_INVALID, "case.assignee_unknown", "nobody of that name works on this organisation's cases", err);
+    int known = identity_works_at(s->tx, to, s->row.holder, err);
+    if (known < 0) return -1;
+    if (!known) return refuse_field(s, "assignee", "choice", "case.assignee_unknown", "nobody of that name works on this organisation's cases", err);
   }
   s->row.assignee = to;
   return 0;
@@ -143,7 +143,7 @@ static int do_send(struct step *s, bool transfer, struct err *err) {
   const struct directory *d = pack_directory(s->c->pack);
   const struct organisation *to = s->to ? directory_organisation(d, directory_find_organisation(d, s->to)) : NULL;
   if (!to) {
-    if (s->to || transfer) return refuse(s, ERR_INVALID, "case.organisation_unknown", "name the organisation that it goes to", err);
+    if (s->to || transfer) return refuse_field(s, "to", "choice", "case.organisation_unknown", "name the organisation that it goes to", err);
     s->row.assignee = ""; /* referred inside the house: back to the queue */
     return 0;
   }
@@ -277,17 +277,16 @@ out:
 static int reply_inquiry(struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   const char *answer = json_str(s->given, "answer");
-  if (row->result != RESULT_OPEN) return err_set(err, ERR_CONFLICT, "the inquiry is closed");
+  if (row->result != RESULT_OPEN) return refuse(s, ERR_CONFLICT, "case.no_action", "the inquiry is closed", err);
   if (strcmp(s->a->action, "reply") != 0) return refuse(s, ERR_CONFLICT, "case.only_reply", "an inquiry takes the action reply alone", err);
   if (!(case_roles_of(&s->a->actor, row) & (1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER)) && s->a->actor.kind != ACTOR_SYSTEM)
     return err_set(err, ERR_FORBIDDEN, "not allowed");
   if (s->a->expected_version >= 0 && s->a->expected_version != row->version) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (!answer || (strcmp(answer, "agree") != 0 && strcmp(answer, "object") != 0)) {
-    s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", "answer", "code", "choice", "message", word(s->a->lang, "case.answer"));
-    return err_set(err, ERR_INVALID, "answer agree or object");
+    return refuse_field(s, "answer", "choice", "case.answer_needed", "answer agree or object", err);
   }
   if (strcmp(answer, "object") == 0 && !(s->a->comment && s->a->comment[0]))
-    return refuse(s, ERR_INVALID, "case.reason_required", "an objection needs its reason", err);
+    return refuse_field(s, "comment", "required", "case.reason_required", "an objection needs its reason", err);
   json_t *p = json_object(), *out = json_object();
   json_put(p, "answer", answer);
   json_put(p, "comment", s->a->comment);
@@ -336,7 +335,10 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   if (case_is_inquiry(row)) return reply_inquiry(s, err);
   if (!row->def) return err_set(err, ERR_UNAVAILABLE, "the pack has no version %lld of service %s", (long long)row->service_version, row->service);
   s->act = service_action(row->def, row->state_index, s->a->action);
-  if (!s->act) return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
+  if (!s->act) {
+    s->a->detail = "case.no_action";
+    return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
+  }
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
   bool may = case_may(&s->a->actor, row, s->act, answers, &why);
   json_decref(answers);
@@ -366,13 +368,13 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->detail = NULL;
   if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
   s.old_version = s.row.version;
+  int known = known_key(j, &s, err); /* of this actor: told again even where the action has ended the right to the case */
+  if (known < 0) goto out;
   enum case_right right = case_right_of(&a->actor, &s.row);
-  if (a->actor.kind != ACTOR_SYSTEM && right == CASE_PUBLIC && !(case_roles_of(&a->actor, &s.row) & 1u << ROLE_OPERATOR)) {
+  if (!known && a->actor.kind != ACTOR_SYSTEM && right == CASE_PUBLIC && !(case_roles_of(&a->actor, &s.row) & 1u << ROLE_OPERATOR)) {
     err_set(err, ERR_NOT_FOUND, "no such case");
     goto out;
   }
-  int known = known_key(j, &s, err);
-  if (known < 0) goto out;
   if (known == 1) {
     a->repeated = true;
     a->version = s.row.version;
@@ -419,8 +421,11 @@ static void hash_request(struct act_job *j) {
 
 int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err) {
   size_t length = a->key ? strlen(a->key) : 0;
-  if (length > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
-  if (a->comment && strlen(a->comment) > 4000) return err_set(err, ERR_INVALID, "a comment has at most 4000 bytes");
+  if (length > 200) return err_set(err, ERR_MALFORMED, "an Idempotency-Key has 1 to 200 characters");
+  if (a->comment && strlen(a->comment) > 4000) {
+    a->errors = json_pack("[{s:s,s:s,s:s}]", "field", "comment", "code", "too_long", "message", word(a->lang, "case.comment_long"));
+    return err_set(err, ERR_INVALID, "a comment has at most 4000 bytes");
+  }
   struct act_job *j = base_alloc(sizeof *j);
   j->c = c;
   j->a = a;

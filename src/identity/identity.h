@@ -97,6 +97,8 @@ int identity_password(struct identity *i, const char *username, const char *pass
                       char token[64], int *expires_in, struct err *err);
 /* All staff of an organisation (NULL: all): [{"username","name","organisation","role"}] */
 int identity_staff(struct identity *i, const char *organisation, json_t **out, struct err *err);
+/* Inside a transaction of the main store: 1 when this name has any role in the organisation, 0 when not. */
+int identity_works_at(struct store_tx *tx, const char *username, const char *organisation, struct err *err);
 
 /* ---- sessions --------------------------------------------------------------------------- */
 /* Fill *out from a token (cached five seconds at most). 0 found, 1 no such session (out->kind = ACTOR_NOBODY), -1 error. */

@@ -192,6 +192,13 @@ int identity_staff(struct identity *i, const char *organisation, json_t **out, s
   return 0;
 }
 
+int identity_works_at(struct store_tx *tx, const char *username, const char *organisation, struct err *err) {
+  int64_t n = 0;
+  if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM staff_role r JOIN staff s ON s.username = r.username WHERE r.username = ?1"
+                                  " AND r.organisation = ?2 AND s.password <> ''", "tt", username, organisation) != 0) return -1;
+  return n > 0;
+}
+
 /* ---- signing in ---------------------------------------------------------------------------- */
 
 struct sign_in {
