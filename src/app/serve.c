@@ -58,8 +58,8 @@ static int authorise(struct http_req *r, const struct http_route *route, void *c
   struct err err;
   bool by_cookie = false;
   if (h) {
-    if (!base_starts(h, "Bearer ")) return refuse(r, ERR_UNAUTHENTICATED);
-    token = h + 7;
+    token = http_bearer(r);
+    if (!token) return refuse(r, ERR_UNAUTHENTICATED);
   } else if (route->cross != HTTP_BEARER && route->cross != HTTP_MACHINE) {
     token = http_cookie(r, g->cookie);
     by_cookie = token != NULL;

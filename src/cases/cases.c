@@ -205,7 +205,13 @@ struct rate {
   const char *tracking, *comment;
   int score;
   json_t *answers;
+  const char *detail;
 };
+
+static int not_now(struct rate *k, const char *word_key, const char *message, struct err *err) {
+  k->detail = word_key;
+  return err_set(err, ERR_CONFLICT, "%s", message);
+}
 
 static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   struct rate *k = arg;
@@ -215,9 +221,9 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   if (rc) goto out;
   rc = -1;
   if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
-  else if (!row.def || !row.def->rating) err_set(err, ERR_CONFLICT, "this service is not rated");
-  else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
-  else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
+  else if (!row.def || !row.def->rating) not_now(k, "case.not_rated", "this service is not rated", err);
+  else if (row.result == RESULT_OPEN) not_now(k, "case.rated_later", "a case is rated after its decision", err);
+  else if (row.rating) not_now(k, "case.rated_once", "this case has its rating", err);
   else {
     int64_t before = row.version;
     json_t *p = json_object();
@@ -237,9 +243,12 @@ out:
   return rc;
 }
 
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err) {
+int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail, struct err *err) {
+  *detail = NULL;
   if (score < 1 || score > 5) return err_set(err, ERR_INVALID, "a score is 1 to 5");
   if (comment && strlen(comment) > 2000) return err_set(err, ERR_INVALID, "a comment has at most 2000 bytes");
   struct rate k = {.c = c, .who = who, .tracking = tracking, .score = score, .answers = answers, .comment = comment};
-  return store_write(c->store, STORE_FRONT, rate_work, &k, err);
+  int rc = store_write(c->store, STORE_FRONT, rate_work, &k, err);
+  *detail = k.detail;
+  return rc;
 }

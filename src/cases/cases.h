@@ -100,7 +100,10 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
 int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err);
 /* The same when it is in memory: never waits. */
 bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80]);
-int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err); /* {"items":[…]} with ledger indices */
+/* {"items":[…],"next"} with ledger indices, from the event after seq `after` on, at most `limit`. *right: as which the caller read it, as in
+ * the member "right" of a case; NULL as everybody. */
+int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
+                 struct err *err);
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
@@ -116,7 +119,9 @@ struct case_query {
 int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err);
+/* detail: word key of a sentence for the person, or NULL. */
+int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
+               struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
@@ -131,6 +136,7 @@ int32_t cases_today(void);                                                      
 struct case_document { char id[40]; char sha256[65]; int64_t size; const char *media_type; };
 /* Sniffed type (pdf, jpeg, png only), ≤ 10 MiB, stored in chunks of 256 KiB. Waits; worker routes. */
 int cases_document_put(struct cases *c, const struct actor *who, const void *p, size_t n, const char *filename, struct case_document *out, struct err *err);
+/* A look of somebody of an office at a case's document is recorded first. Waits; worker routes. */
 int cases_document_get(struct cases *c, const struct actor *who, const char *id, char **data, size_t *n, char media_type[64], struct err *err);
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
@@ -141,7 +147,7 @@ int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[
 /* The rows of cases against their events; one line a fault. -1 with ERR_CONFLICT when there was any. */
 int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), void *ctx, struct err *err);
 /* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
-int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
+int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, const char **right, struct err *err);
 
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);

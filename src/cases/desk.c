@@ -50,7 +50,7 @@ static json_t *list_item(struct list *k, const struct store_rows *r) {
   if (row.result == RESULT_OPEN && row.legal_ord < NO_ORD) {
     int64_t now = row.stopped_ord >= 0 ? row.stopped_ord : calendar_ordinal(case_calendar(k->c, row.calendar), cases_today());
     json_object_set_new(o, "days_left", json_integer(row.legal_ord - now));
-    json_object_set_new(o, "overdue", json_boolean(row.legal_ord < now));
+    json_object_set_new(o, "overdue", json_boolean(row.legal_ord < now && row.stopped_ord < 0));
   }
   json_put(o, "assignee", row.assignee[0] ? row.assignee : NULL);
   json_object_set_new(o, "version", json_integer(row.version));
@@ -83,9 +83,9 @@ static int read_after(struct list *k, const char *after, struct err *err) {
   k->after_ord = k->after_time = INT64_MIN;
   k->after_tracking = "";
   if (!after || !after[0]) return 0;
-  char tracking[TRACKING_SIZE + 1] = "";
+  char tracking[33] = ""; /* or the id of a look */
   long long result, ord, time;
-  if (sscanf(after, "%lld.%lld.%lld.%17[0-9]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
+  if (sscanf(after, "%lld.%lld.%lld.%32[0-9a-f]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
   k->after_result = result;
   k->after_ord = ord;
   k->after_time = time;
@@ -93,11 +93,28 @@ static int read_after(struct list *k, const char *after, struct err *err) {
   return 0;
 }
 
-static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
+/* ?overdue= and ?open= as bounds of legal_ord and result. Late means that the clock runs: open, and not stopped. */
+struct bounds {
+  int64_t before, least, first, last;
+  const char *assignee; /* NULL: any, "": nobody */
+};
+
+/* There is one case of a code, so its page is the last. */
+static int take_code(struct list *k, const struct bounds *w, const char *code, struct store_tx *tx, struct err *err) {
+  int rc = take_rows(k, store_select(tx, err,
+    "SELECT " LIST " FROM cases WHERE tracking=?2 AND (?3='' OR state=?3) AND (?4='' OR service=?4) AND holder=?1 "
+    "AND legal_ord<?5 AND (stopped_ord<0 OR ?5=9223372036854775807) AND (legal_ord>=?6 OR stopped_ord>=0 OR result>0) "
+    "AND result>=?7 AND result<=?8 AND (?9=0 OR assignee=?10)", "ttttiiiiit", k->q->organisation, code, plain(k->q->state), plain(k->q->service),
+    w->before, w->least, w->first, w->last, (int64_t)(w->assignee != NULL), plain(w->assignee)), by_due, err);
+  k->next[0] = 0;
+  return rc;
+}
+
+static int search_work(struct list *k, const struct bounds *w, struct store_tx *tx, struct err *err) {
   const char *terms[4] = {"", "", "", ""};
   char code[32];
   if (identifier_parse(IDENT_TRACKING, k->q->q, code) == 0)
-    return take_rows(k, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, k->q->organisation), by_due, err);
+    return take_code(k, w, code, tx, err);
   size_t n = text_terms(k->arena, k->q->q, terms, 4);
   char id[32];
   if (identifier_parse(IDENT_NATIONAL_ID, k->q->q, id) == 0 || identifier_parse(IDENT_MOBILE, k->q->q, id) == 0) {
@@ -127,8 +144,11 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     "AND (?6='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?6 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?7='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?7 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?8='' OR cases.state=?8) AND (?9='' OR cases.service=?9) AND cases.holder=?1 "
-    "ORDER BY case_term.ord,case_term.tracking LIMIT ?10", "ttitttttti", k->q->organisation, terms[0], k->after_ord, k->after_tracking,
-    terms[1], terms[2], terms[3], plain(k->q->state), plain(k->q->service), (int64_t)k->limit), by_time, err);
+    "AND legal_ord<?11 AND (stopped_ord<0 OR ?11=9223372036854775807) AND (legal_ord>=?12 OR stopped_ord>=0 OR result>0) "
+    "AND cases.result>=?13 AND cases.result<=?14 AND (?15=0 OR cases.assignee=?16) "
+    "ORDER BY case_term.ord,case_term.tracking LIMIT ?10", "ttitttttti" "iiiiit", k->q->organisation, terms[0], k->after_ord, k->after_tracking,
+    terms[1], terms[2], terms[3], plain(k->q->state), plain(k->q->service), (int64_t)k->limit, w->before, w->least, w->first, w->last,
+    (int64_t)(w->assignee != NULL), plain(w->assignee)), by_time, err);
 }
 
 static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -136,27 +156,34 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct case_query *q = k->q;
   int organisation = directory_find_organisation(pack_directory(k->c->pack), q->organisation);
   int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
-  int64_t before = q->overdue == 1 ? today : INT64_MAX, least = q->overdue == 0 ? today : INT64_MIN;
-  const char *assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
+  struct bounds w = {.before = q->overdue == 1 ? today : INT64_MAX, .least = q->overdue == 0 ? today : INT64_MIN, .first = q->open == 0,
+    .last = q->open == 1 || q->overdue == 1 ? 0 : 9, .assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee};
   json_array_clear(k->items);
-  if (q->q && q->q[0]) return search_work(k, tx, err);
+  k->next[0] = 0;
+  if (w.first > w.last) return 0;
+  if (k->after_result < w.first) k->after_result = w.first;
+  if (q->q && q->q[0]) return search_work(k, &w, tx, err);
   if (q->state && q->state[0])
     return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (result,legal_ord,submitted_at,tracking)>(?12,?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
-      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "i", q->organisation, q->state,
-      k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking,
-      k->after_result), by_due, err);
-  if (assignee && assignee[0])
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (result,legal_ord,submitted_at,tracking)>(?12,?3,?4,?11) "
+      "AND legal_ord<?5 AND (stopped_ord<0 OR ?5=9223372036854775807) AND (legal_ord>=?6 OR stopped_ord>=0 OR result>0) "
+      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) AND result<=?13 ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "ii",
+      q->organisation, q->state, k->after_ord, k->after_time, w.before, w.least, plain(q->service), (int64_t)(w.assignee != NULL), plain(w.assignee),
+      (int64_t)k->limit, k->after_tracking, k->after_result, w.last), by_due, err);
+  if (w.assignee && w.assignee[0])
     return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 AND (stopped_ord<0 OR ?7=9223372036854775807) "
-      "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit", assignee,
-      q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-      q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking), by_due, err);
+      "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 "
+      "AND legal_ord<?7 "
+      "AND (stopped_ord<0 OR ?7=9223372036854775807) AND (legal_ord>=?8 OR stopped_ord>=0 OR result>0) AND (?9='' OR service=?9) "
+      "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit", w.assignee,
+      k->after_result, k->after_ord, k->after_time, w.last, q->organisation, w.before, w.least, plain(q->service), (int64_t)k->limit, k->after_tracking),
+      by_due, err);
   return take_rows(k, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 AND (stopped_ord<0 OR ?6=9223372036854775807) "
+    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 "
+    "AND legal_ord<?6 AND (stopped_ord<0 OR ?6=9223372036854775807) AND (legal_ord>=?7 OR stopped_ord>=0 OR result>0) "
     "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit", q->organisation,
-    q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit, k->after_tracking), by_due, err);
+    k->after_result, k->after_ord, k->after_time, w.last, w.before, w.least, plain(q->service), (int64_t)(w.assignee != NULL), (int64_t)k->limit,
+    k->after_tracking), by_due, err);
 }
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
@@ -274,8 +301,8 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   json_array_clear(k->items);
   k->next[0] = 0;
   struct store_rows *r = store_select(tx, err,
-    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<?2 ORDER BY at DESC,id LIMIT ?3", "tii", k->person,
-    k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit);
+    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND (at<?2 OR (at=?2 AND id>?4)) ORDER BY at DESC,id LIMIT ?3", "tiit",
+    k->person, k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit, k->after_tracking);
   if (!r) return -1;
   int rc;
   const struct directory *d = pack_directory(k->c->pack);
@@ -290,7 +317,7 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     json_put(o, "basis", store_text(r, 5));
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0.0", (long long)store_int(r, 0));
+    snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
   store_done(r);
   if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;

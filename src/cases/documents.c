@@ -59,6 +59,8 @@ struct get {
   const char *id;
   struct buf *b;
   char *media_type;
+  char tracking[TRACKING_SIZE];
+  const char *right; /* of somebody of an office: the look is recorded */
 };
 
 /* The one who sent it, or whoever may read the case that it belongs to. */
@@ -70,6 +72,8 @@ static int may_read(struct get *k, struct store_tx *tx, const char *person, cons
   struct case_row row;
   int rc = case_load(k->c, tx, a, tracking, &row, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
+  snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
+  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
   arena_free(a);
   return rc == 0 && (right == CASE_STAFF || right == CASE_CITIZEN || right == CASE_AUDITOR) ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
 }
@@ -105,7 +109,7 @@ static int get_work(struct store_tx *tx, void *arg, struct err *err) {
 int cases_document_get(struct cases *c, const struct actor *who, const char *id, char **data, size_t *n, char media_type[64], struct err *err) {
   struct buf b = {0};
   struct get k = {.c = c, .who = who, .id = id, .b = &b, .media_type = media_type};
-  if (store_read(c->store, get_work, &k, err)) {
+  if (store_read(c->store, get_work, &k, err) || (k.right && cases_look(c, who, k.tracking, k.right, NULL, NULL, err))) {
     buf_free(&b);
     return -1;
   }

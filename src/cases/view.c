@@ -77,6 +77,8 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
   buf_free(&b);
 }
 
+#define MOST_EVENTS 500 /* of a case that is shown whole */
+
 struct load {
   struct cases *c;
   const char *tracking;
@@ -84,6 +86,8 @@ struct load {
   struct case_row row;
   json_t *children, *events, *ratings;
   bool want_events;
+  int64_t after, limit;       /* of events */
+  int64_t unplaced;
 };
 
 static int load_children(struct load *k, struct store_tx *tx, struct err *err) {
@@ -108,12 +112,29 @@ static int load_children(struct load *k, struct store_tx *tx, struct err *err) {
   return rc;
 }
 
+/* Where the events stand in the ledger; those that have no place yet are counted. */
+static int place_events(struct load *k, struct store_tx *tx, struct err *err) {
+  size_t i;
+  json_t *e;
+  k->unplaced = 0;
+  json_array_foreach(k->events, i, e) {
+    unsigned char leaf[TRUST_HASH];
+    int64_t index = -1;
+    if (hex_decode(json_str(e, "leaf_hash"), leaf, TRUST_HASH) == 0 && trust_index_tx(tx, leaf, &index, err) != 0) return -1;
+    if (index < 0) k->unplaced++;
+    json_object_set_new(e, "leaf_index", index >= 0 ? json_integer(index) : json_null());
+  }
+  return 0;
+}
+
 static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
+  json_decref(k->events); /* of an attempt before */
   struct store_rows *r = store_select(tx, err,
-    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
+    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE tracking=?1 AND seq>?2 ORDER BY seq LIMIT ?3", "tii", k->tracking,
+    k->after, k->limit);
+  k->events = json_array();
   if (!r) return -1;
   int rc;
-  k->events = json_array();
   while ((rc = store_next(r, err)) == 1) {
     json_t *o = json_object();
     size_t n = 0;
@@ -133,7 +154,7 @@ static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
     json_array_append_new(k->events, o);
   }
   store_done(r);
-  return rc;
+  return rc < 0 ? -1 : place_events(k, tx, err);
 }
 
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -145,6 +166,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
 
 static int load_all(struct load *k, bool events, struct err *err) {
   k->arena = arena_new(2 * 1024 * 1024);
+  if (!k->limit) k->limit = MOST_EVENTS;
   k->want_events = events;
   return store_read(k->c->store, load_work, k, err);
 }
@@ -270,7 +292,7 @@ static void put_clock(struct cases *c, const struct case_row *row, json_t *o) {
   if (row->result == RESULT_OPEN && row->legal_ord < NO_ORD) {
     int64_t left = row->legal_ord - (row->stopped_ord >= 0 ? row->stopped_ord : calendar_ordinal(cal, today));
     json_object_set_new(k, "days_left", json_integer(left));
-    json_object_set_new(k, "overdue", json_boolean(left < 0));
+    json_object_set_new(k, "overdue", json_boolean(left < 0 && row->stopped_ord < 0));
   }
   put_day(k, "state_due", case_due_day(c, row, row->state_legal_ord));
   json_object_set_new(k, "suspended_days", json_integer(row->stopped_days));
@@ -291,6 +313,12 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
+static const char *right_text(enum case_right right) {
+  static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
+                                      [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
+  return texts[right];
+}
+
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
@@ -304,7 +332,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   }
   json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
-  json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
+  json_put(o, "right", right_text(right));
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
   json_put(o, "submitted_by", row->submitted_by);
   json_put(o, "submitter", right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0 ? NULL : row->submitter);
@@ -342,32 +370,6 @@ static json_t *person_json(const struct case_row *row, const char *field, enum l
   return o;
 }
 
-int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking};
-  int rc = -1;
-  char etag[80];
-  if (load_all(&k, false, err)) goto out;
-  json_t *o = json_object();
-  put_public(c, &k.row, l, o);
-  enum case_right right = case_right_of(who, &k.row);
-  if (right != CASE_PUBLIC) {
-    put_full(&k, who, right, l, o);
-    if (right != CASE_INQUIRED && k.row.def) {
-      json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
-      json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
-    }
-  }
-  case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
-  json_put(o, "etag", etag);
-  *out = o;
-  rc = 0;
-out:
-  load_free(&k);
-  return rc;
-}
-
-/* ---- history and proofs ---- */
-
 static const char *action_title(const struct case_row *row, const char *action, enum lang l, struct arena *a) {
   for (size_t i = 0; row->def && i < row->def->state_count; i++)
     for (size_t k = 0; k < row->def->states[i].action_count; k++)
@@ -376,24 +378,16 @@ static const char *action_title(const struct case_row *row, const char *action, 
   return key && word_known(key) ? word(l, key) : action;
 }
 
-int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking};
-  int rc = -1;
-  if (load_all(&k, true, err)) goto out;
-  enum case_right right = case_right_of(who, &k.row);
+/* What the reader may know of each event, in place of its payload. */
+static void show_events(struct load *k, enum case_right right, enum lang l) {
   size_t i;
   json_t *e;
-  json_array_foreach(k.events, i, e) {
-    unsigned char leaf[TRUST_HASH];
-    struct case_row at = k.row;
-    if (hex_decode(json_str(e, "leaf_hash"), leaf, TRUST_HASH) == 0) {
-      int64_t index = trust_index(c->trust, leaf);
-      json_object_set_new(e, "leaf_index", index >= 0 ? json_integer(index) : json_null());
-    }
+  json_array_foreach(k->events, i, e) {
+    struct case_row at = k->row;
     at.state = json_str(e, "to");
     at.state_index = at.def && !case_is_inquiry(&at) ? service_state(at.def, at.state) : -1;
     json_put(e, "state_title", case_state_title(&at, l));
-    json_put(e, "title", action_title(&k.row, json_str(e, "action"), l, k.arena));
+    json_put(e, "title", action_title(&k->row, json_str(e, "action"), l, k->arena));
     json_t *p = json_object_get(e, "payload");
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
@@ -405,10 +399,54 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
     }
     json_object_del(e, "payload");
   }
-  *out = json_object();
-  json_object_set(*out, "items", k.events);
+}
+
+int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
+  struct load k = {.c = c, .tracking = tracking};
+  int rc = -1;
+  char etag[80], extra[48];
+  if (load_all(&k, who->kind != ACTOR_NOBODY, err)) goto out;
+  json_t *o = json_object();
+  put_public(c, &k.row, l, o);
+  enum case_right right = case_right_of(who, &k.row);
+  if (right != CASE_PUBLIC) {
+    put_full(&k, who, right, l, o);
+    show_events(&k, right, l);
+    json_object_set(o, "events", k.events);
+    if (right != CASE_INQUIRED && k.row.def) {
+      json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
+      json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
+    }
+  }
+  /* The whole view tells days and places in the ledger, which change by themselves. */
+  snprintf(extra, sizeof extra, "-full-%lld-%lld", (long long)cases_today(), (long long)k.unplaced);
+  case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : extra, etag);
+  json_put(o, "etag", etag);
+  *out = o;
   rc = 0;
 out:
+  load_free(&k);
+  return rc;
+}
+
+/* ---- history and proofs ---- */
+
+int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
+                 struct err *err) {
+  struct load k = {.c = c, .tracking = tracking, .after = after, .limit = limit + 1};
+  int rc = load_all(&k, true, err);
+  if (rc == 0) {
+    enum case_right mine = case_right_of(who, &k.row);
+    bool more = (int)json_array_size(k.events) > limit;
+    if (more) json_array_remove(k.events, (size_t)limit);
+    show_events(&k, mine, l);
+    char next[24];
+    snprintf(next, sizeof next, "%lld", (long long)json_int(json_array_get(k.events, json_array_size(k.events) - 1), "seq", 0));
+    *right = right_text(mine);
+    *out = json_object();
+    json_object_set(*out, "items", k.events);
+    json_put(*out, "next", more ? next : NULL);
+  }
   load_free(&k);
   return rc;
 }
@@ -450,7 +488,7 @@ int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct er
   return trust_receipt(c->trust, k.leaf, k.at, out, err);
 }
 
-int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err) {
+int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, const char **right_name, struct err *err) {
   struct load l = {.c = c, .tracking = tracking};
   int rc = load_all(&l, false, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(who, &l.row);
@@ -460,5 +498,6 @@ int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, i
   struct leaf_query k = {.tracking = tracking, .seq = seq};
   if (store_read(c->store, leaf_work, &k, err)) return -1;
   *out = k.out;
+  *right_name = right_text(right);
   return 0;
 }

@@ -83,6 +83,7 @@ const char *http_param(const struct http_req *r, const char *name);   /* from th
 const char *http_query(const struct http_req *r, const char *name);   /* decoded first value, NULL when absent; a query that is no text is
                                                                          answered 400, but HTTP_MACHINE rows get it without those pairs */
 const char *http_header(const struct http_req *r, const char *name);  /* NULL when absent */
+const char *http_bearer(const struct http_req *r);        /* the token after "Bearer" in any case (RFC 6750); NULL when there is none */
 const char *http_cookie(const struct http_req *r, const char *name);
 const char *http_peer(const struct http_req *r);          /* address without port; X-Forwarded-For only from a trusted proxy setting */
 enum lang http_lang(const struct http_req *r);            /* query lang=, cookie lang, then Accept-Language; default Persian */

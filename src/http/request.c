@@ -45,6 +45,13 @@ const char *http_header(const struct http_req *r, const char *name)
   return NULL;
 }
 
+const char *http_bearer(const struct http_req *r)
+{
+  const char *h = http_header(r, "Authorization");
+  if (!h || strncasecmp(h, "Bearer ", 7)) return NULL;
+  return h + 7 + strspn(h + 7, " ");
+}
+
 const char *http_cookie(const struct http_req *r, const char *name)
 {
   size_t want = strlen(name);
@@ -145,8 +152,12 @@ json_t *http_json(struct http_req *r)
   if (r->json_read || r->response) return r->json;
   r->json_read = true;
   struct err err = {.code = ERR_UNSUPPORTED};
-  if (content_is(r, "application/json", "+json")) r->json = json_read(r->body ? r->body : "", r->body_size, 32, &err);
-  if (!r->json) http_problem(r, &err, NULL, NULL);
+  const char *detail = word(http_lang(r), "http.json_type");
+  if (content_is(r, "application/json", "+json")) {
+    r->json = json_read(r->body ? r->body : "", r->body_size, 32, &err);
+    if (!r->json) detail = word_fill(r->arena, http_lang(r), "http.json", "where", err.message, NULL);
+  }
+  if (!r->json) http_problem(r, &err, detail, NULL);
   return r->json;
 }
 

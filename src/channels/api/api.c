@@ -10,15 +10,32 @@ const struct actor *api_actor(const struct http_req *r) {
   return who ? who : &nobody;
 }
 
-int api_limit(const struct http_req *r) {
+int api_limit(struct http_req *r) {
   const char *text = http_query(r, "limit");
   int64_t n = 50;
   if (!text) return 50;
   if (parse_i64(text, &n) || n < 1 || n > 200) {
-    http_problem_code((struct http_req *)r, ERR_INVALID, word(http_lang(r), "api.limit"));
+    api_fault(r, "limit", "range", "api.limit");
     return -1;
   }
   return (int)n;
+}
+
+const char *api_after(const struct http_req *r) {
+  const char *after = http_query(r, "after");
+  return after ? after : http_query(r, "next");
+}
+
+void api_fault(struct http_req *r, const char *field, const char *code, const char *message_word) {
+  struct err err;
+  err_set(&err, ERR_INVALID, "%s: %s", field, code);
+  api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", field, "code", code, "message", word(http_lang(r), message_word)));
+}
+
+const char *api_text(const json_t *body, const char *name, const char **wrong) {
+  const json_t *v = json_object_get(body, name);
+  if (v && !json_is_string(v) && !json_is_null(v) && !*wrong) *wrong = name;
+  return json_string_value(v);
 }
 
 const char *api_tracking(struct http_req *r) {
@@ -34,7 +51,7 @@ void api_error(struct http_req *r, const struct err *err, const char *detail_wor
 }
 
 void api_list(struct http_req *r, int rc, json_t **out, const struct err *err) {
-  if (rc) api_error(r, err, NULL, NULL);
+  if (rc) api_error(r, err, err->code == ERR_MALFORMED && api_after(r) ? "api.after" : NULL, NULL);
   else http_reply_json(r, 200, *out);
 }
 

@@ -78,21 +78,33 @@ static void get_case(struct http_req *r) {
   else http_reply_json(r, 200, view);
 }
 
+/* What holds personal data, read as `right`. */
+static void show_read(struct http_req *r, const char *tracking, const char *right, json_t *out) {
+  if (right && strcmp(right, "citizen") != 0) look_then_show(r, tracking, right, out);
+  else http_reply_json(r, 200, out);
+}
+
 static void get_events(struct http_req *r) {
-  const char *tracking = api_tracking(r);
+  const char *tracking = api_tracking(r), *after = api_after(r), *right = NULL;
+  int limit = http_query(r, "limit") ? api_limit(r) : 200;
+  int64_t seq = 0;
   json_t *out = NULL;
   struct err err;
-  if (tracking) api_list(r, cases_events(api_of(r)->cases, api_actor(r), tracking, http_lang(r), &out, &err), &out, &err);
+  if (!tracking || limit < 0) return;
+  if (after && after[0] && (parse_i64(after, &seq) || seq < 0)) return http_problem_code(r, ERR_MALFORMED, word(http_lang(r), "api.after"));
+  if (cases_events(api_of(r)->cases, api_actor(r), tracking, seq, limit, http_lang(r), &out, &right, &err)) return api_error(r, &err, NULL, NULL);
+  show_read(r, tracking, right, out);
 }
 
 static void get_leaf(struct http_req *r) {
-  const char *tracking = api_tracking(r);
+  const char *tracking = api_tracking(r), *right = NULL;
   int64_t seq = 0;
   json_t *out = NULL;
   struct err err;
   if (!tracking) return;
   if (parse_i64(http_param(r, "seq"), &seq)) return http_problem_code(r, ERR_NOT_FOUND, NULL);
-  api_list(r, cases_leaf(api_of(r)->cases, api_actor(r), tracking, seq, &out, &err), &out, &err);
+  if (cases_leaf(api_of(r)->cases, api_actor(r), tracking, seq, &out, &right, &err)) return api_error(r, &err, NULL, NULL);
+  show_read(r, tracking, right, out);
 }
 
 static void get_receipt(struct http_req *r) {
@@ -122,7 +134,7 @@ static void show_acted(struct http_req *r) {
   struct acting *k = http_data(r);
   json_t *view = NULL, *errors = k->a.errors;
   k->a.errors = NULL;
-  if (k->rc) return api_error(r, &k->err, k->a.detail, errors);
+  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_MALFORMED ? "api.idempotency" : k->a.detail, errors);
   json_decref(errors);
   if (cases_get(api_of(r)->cases, api_actor(r), k->a.tracking, http_lang(r), &view, &k->err)) return api_error(r, &k->err, NULL, NULL);
   http_reply_json(r, 200, view);
@@ -134,20 +146,16 @@ static int read_act(struct http_req *r, struct case_act *a) {
   static const char *const members[] = {"comment", "reason", "data", "expected_version"};
   const char *name;
   json_t *v;
-  struct err err;
   json_object_foreach(body, name, v) {
     bool known = false;
     for (size_t i = 0; i < BASE_COUNT(members); i++) known = known || strcmp(name, members[i]) == 0;
     bool fits = strcmp(name, "data") == 0 ? json_is_object(v) : strcmp(name, "expected_version") == 0 ? json_is_integer(v) : json_is_string(v);
     if (known && (fits || json_is_null(v))) continue;
-    err_set(&err, ERR_INVALID, "member %s", name);
-    api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", name, "code", known ? "type" : "unknown", "message",
-                                       word(http_lang(r), known ? "api.type" : "api.unknown_member")));
+    api_fault(r, name, known ? "type" : "unknown", known ? "api.type" : "api.unknown_member");
     return -1;
   }
   if (!json_is_integer(json_object_get(body, "expected_version"))) {
-    err_set(&err, ERR_INVALID, "expected_version is missing");
-    api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", "expected_version", "code", "required", "message", word(http_lang(r), "api.expected_version")));
+    api_fault(r, "expected_version", "required", "api.expected_version");
     return -1;
   }
   a->expected_version = json_int(body, "expected_version", 0);
@@ -177,16 +185,22 @@ static void post_action(struct http_req *r) {
 }
 
 static void post_rating(struct http_req *r) {
-  const char *tracking = api_tracking(r);
-  json_t *body = tracking ? http_json(r) : NULL;
+  const char *tracking = api_tracking(r), *detail = NULL, *wrong = NULL, *name;
+  json_t *body = tracking ? http_json(r) : NULL, *v;
   struct err err;
   if (!body) return;
-  int score = (int)json_int(body, "score", 0);
-  if (score < 1 || score > 5) {
-    err_set(&err, ERR_INVALID, "score");
-    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", "score", "code", "choice", "message", word(http_lang(r), "api.score")));
-  }
-  if (cases_rate(api_of(r)->cases, api_actor(r), tracking, score, json_object_get(body, "answers"), json_str(body, "comment"), &err)) return api_error(r, &err, NULL, NULL);
+  int64_t score = json_int(body, "score", 0);
+  const char *comment = api_text(body, "comment", &wrong);
+  json_t *answers = json_object_get(body, "answers");
+  json_object_foreach(body, name, v)
+    if (strcmp(name, "score") != 0 && strcmp(name, "comment") != 0 && strcmp(name, "answers") != 0) return api_fault(r, name, "unknown", "api.unknown_member");
+  if (score < 1 || score > 5) return api_fault(r, "score", "choice", "api.score");
+  if (answers && !json_is_object(answers) && !json_is_null(answers)) wrong = "answers";
+  if (wrong) return api_fault(r, wrong, "type", "api.type");
+  if (comment && strlen(comment) > 2000) return api_fault(r, "comment", "too_long", "api.comment");
+  if (comment) comment = text_repair(http_arena(r), comment);
+  if (json_is_null(answers)) answers = NULL;
+  if (cases_rate(api_of(r)->cases, api_actor(r), tracking, (int)score, answers, comment, &detail, &err)) return api_error(r, &err, detail, NULL);
   json_t *o = json_object();
   json_put(o, "tracking", tracking);
   json_object_set_new(o, "score", json_integer(score));
@@ -195,16 +209,24 @@ static void post_rating(struct http_req *r) {
 
 /* ---- lists ---- */
 
-static int flag(const char *text) { return !text || !text[0] ? -1 : strcmp(text, "1") == 0 || strcmp(text, "true") == 0; }
+/* ?name=true or 1, false or 0; -1 when absent, -2 after replying. */
+static int flag(struct http_req *r, const char *name) {
+  const char *text = http_query(r, name);
+  if (!text || !text[0]) return -1;
+  if (strcmp(text, "1") == 0 || strcmp(text, "true") == 0) return 1;
+  if (strcmp(text, "0") == 0 || strcmp(text, "false") == 0) return 0;
+  api_fault(r, name, "type", "api.flag");
+  return -2;
+}
 
 static void get_desk(struct http_req *r) {
   const struct actor *who = api_actor(r);
-  int limit = api_limit(r);
-  if (limit < 0) return;
+  int limit = api_limit(r), overdue = limit < 0 ? -2 : flag(r, "overdue"), open = overdue < -1 ? -2 : flag(r, "open");
+  if (open < -1) return;
   const char *org = http_query(r, "organisation");
   if (!org && who->role_count) org = who->roles[0].organisation;
   struct case_query q = {.organisation = org ? org : "", .state = http_query(r, "state"), .assignee = http_query(r, "assignee"), .service = http_query(r, "service"),
-    .q = http_query(r, "q"), .after = http_query(r, "after"), .overdue = flag(http_query(r, "overdue")), .open = flag(http_query(r, "open")), .limit = limit};
+    .q = http_query(r, "q"), .after = api_after(r), .overdue = overdue, .open = open, .limit = limit};
   if (q.assignee && strcmp(q.assignee, "me") == 0) q.assignee = who->username;
   json_t *out = NULL;
   struct err err;
@@ -215,14 +237,14 @@ static void get_mine(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   int limit = api_limit(r);
-  if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), &out, &err);
+  if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), api_after(r), limit, http_lang(r), &out, &err), &out, &err);
 }
 
 static void get_access(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   int limit = api_limit(r);
-  if (limit > 0) api_list(r, cases_my_access(api_of(r)->cases, api_actor(r), http_query(r, "after"), limit, http_lang(r), &out, &err), &out, &err);
+  if (limit > 0) api_list(r, cases_my_access(api_of(r)->cases, api_actor(r), api_after(r), limit, http_lang(r), &out, &err), &out, &err);
 }
 
 /* ---- documents ---- */
@@ -238,7 +260,8 @@ static void post_document(struct http_req *r) {
   for (size_t i = 0; i < n; i++) {
     struct case_document d;
     if (!fields[i].filename) continue;
-    if (cases_document_put(api_of(r)->cases, api_actor(r), fields[i].value, fields[i].size, fields[i].filename, &d, &err)) return api_error(r, &err, NULL, NULL);
+    if (cases_document_put(api_of(r)->cases, api_actor(r), fields[i].value, fields[i].size, fields[i].filename, &d, &err))
+      return api_error(r, &err, err.code == ERR_UNSUPPORTED ? "api.document_type" : NULL, NULL);
     http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/documents/%s", d.id));
     return http_reply_json(r, 201, json_pack("{s:s,s:s,s:I,s:s}", "id", d.id, "sha256", d.sha256, "size", (json_int_t)d.size, "media_type", d.media_type));
   }
@@ -266,14 +289,17 @@ static void post_closure(struct http_req *r) {
   json_t *body = http_json(r), *out = NULL;
   struct err err;
   if (!body) return;
-  const char *date = json_str(body, "date"), *fa = json_str(json_object_get(body, "title"), "fa"), *en = json_str(json_object_get(body, "title"), "en");
+  const char *wrong = NULL, *date = api_text(body, "date", &wrong);
+  const json_t *title = json_object_get(body, "title"), *closed = json_object_get(body, "closed");
+  const char *fa = json_str(title, "fa"), *en = json_str(title, "en");
   int32_t day = date ? date_parse(date) : INT32_MIN;
-  if (day == INT32_MIN || !fa || !en || strlen(fa) > 200 || strlen(en) > 200) {
-    err_set(&err, ERR_INVALID, "date and title are needed");
-    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", day == INT32_MIN ? "date" : "title", "code", "required", "message", word(http_lang(r), "api.closure")));
-  }
-  if (cases_calendar_close(api_of(r)->cases, api_actor(r), http_param(r, "calendar"), day, fa, en, json_flag(body, "closed", true), &err))
+  if (day == INT32_MIN) return api_fault(r, "date", date ? "date" : wrong ? "type" : "required", "api.closure");
+  if (!fa || !en || strlen(fa) > 200 || strlen(en) > 200) return api_fault(r, "title", "required", "api.closure");
+  if (closed && !json_is_boolean(closed)) return api_fault(r, "closed", "type", "api.type");
+  if (cases_calendar_close(api_of(r)->cases, api_actor(r), http_param(r, "calendar"), day, fa, en, json_flag(body, "closed", true), &err)) {
+    if (err.code == ERR_INVALID) return api_fault(r, "date", "range", "api.closure_range");
     return api_error(r, &err, NULL, NULL);
+  }
   if (cases_calendar(api_of(r)->cases, http_param(r, "calendar"), &out, &err)) return api_error(r, &err, NULL, NULL);
   http_reply_json(r, 201, out);
 }

@@ -6,7 +6,13 @@
 
 struct api_context *api_of(const struct http_req *r);
 const struct actor *api_actor(const struct http_req *r); /* never NULL: nobody has ACTOR_NOBODY */
-int api_limit(const struct http_req *r);                 /* ?limit= within 1–200; 50 when absent; -1 after replying */
+int api_limit(struct http_req *r);                       /* ?limit= within 1–200; 50 when absent; -1 after replying */
+/* The mark of a page: ?after=, or ?next= as the answers call it. NULL: the first page. */
+const char *api_after(const struct http_req *r);
+/* One fault at one field, as 422. code: "required", "type", "unknown", "choice", "range"… */
+void api_fault(struct http_req *r, const char *field, const char *code, const char *message_word);
+/* A member of a JSON body that is a text; NULL when it is absent or null, or of another type: then *wrong is its name. */
+const char *api_text(const json_t *body, const char *name, const char **wrong);
 /* The tracking code of the path, repaired; NULL after replying 404. */
 const char *api_tracking(struct http_req *r);
 void api_error(struct http_req *r, const struct err *err, const char *detail_word, json_t *errors); /* takes errors */

@@ -12,17 +12,22 @@ static void get_head(struct http_req *r) {
 static int number(struct http_req *r, const char *name, int64_t *out) {
   const char *text = http_query(r, name);
   if (text && parse_i64(text, out) == 0 && *out >= 0) return 0;
-  struct err err;
-  err_set(&err, ERR_INVALID, "%s", name);
-  api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", name, "code", text ? "type" : "required", "message", word(http_lang(r), "api.number")));
+  api_fault(r, name, text ? "type" : "required", "api.number");
   return -1;
+}
+
+/* Places outside the newest signed head are the caller's mistake, told as such. */
+static void show_path(struct http_req *r, int rc, json_t **out, const struct err *err, const char *field) {
+  if (rc && err->code == ERR_INVALID) api_fault(r, field, "range", "api.range");
+  else api_list(r, rc, out, err);
 }
 
 static void get_proof(struct http_req *r) {
   int64_t leaf, size;
   json_t *out = NULL;
   struct err err;
-  if (number(r, "leaf", &leaf) == 0 && number(r, "tree_size", &size) == 0) api_list(r, trust_proof(api_of(r)->trust, leaf, size, &out, &err), &out, &err);
+  if (number(r, "leaf", &leaf) == 0 && number(r, "tree_size", &size) == 0)
+    show_path(r, trust_proof(api_of(r)->trust, leaf, size, &out, &err), &out, &err, leaf < size ? "tree_size" : "leaf");
 }
 
 static void get_consistency(struct http_req *r) {
@@ -30,7 +35,7 @@ static void get_consistency(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
   if (number(r, "first", &first) == 0 && number(r, "second", &second) == 0)
-    api_list(r, trust_consistency(api_of(r)->trust, first, second, &out, &err), &out, &err);
+    show_path(r, trust_consistency(api_of(r)->trust, first, second, &out, &err), &out, &err, first > second ? "first" : "second");
 }
 
 static void get_key(struct http_req *r) {
@@ -63,14 +68,16 @@ static int tile_path(const char *s, int *level, int64_t *n, int *width) {
       *n = *n * 10 + (*s - '0');
     }
     end = (char *)s;
+    if (more && *n == 0) return -1; /* one name for a tile: no leading zeros */
     if (more) {
       if (*end != '/') return -1;
       continue;
     }
     if (!*end) return 0;
     if (strncmp(end, ".p/", 3) != 0) return -1;
+    if (end[3] < '1' || end[3] > '9') return -1;
     long w = strtol(end + 3, &end, 10);
-    if (*end || w < 1 || w > 255) return -1;
+    if (*end || w > 255) return -1;
     *width = (int)w;
     return 0;
   }
@@ -95,7 +102,8 @@ static void post_cosignature(struct http_req *r) {
   struct err err;
   if (!body) return;
   if (!json_str(body, "witness") || !json_str(body, "note")) return http_problem_code(r, ERR_INVALID, word(http_lang(r), "api.cosign"));
-  if (trust_cosign(api_of(r)->trust, json_str(body, "witness"), json_str(body, "note"), &err)) return api_error(r, &err, NULL, NULL);
+  if (trust_cosign(api_of(r)->trust, json_str(body, "witness"), json_str(body, "note"), &err))
+    return api_error(r, &err, err.code == ERR_INVALID ? "api.cosign_wrong" : NULL, NULL);
   http_reply(r, 204, NULL, NULL, 0);
 }
 

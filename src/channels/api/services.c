@@ -53,7 +53,7 @@ static bool wanted(struct http_req *r, const struct service *s, const char *owne
 static void get_services(struct http_req *r) {
   struct api_context *c = api_of(r);
   const struct pack *p = cases_pack(c->cases);
-  const char *after = http_query(r, "after"), *last = NULL;
+  const char *after = api_after(r), *last = NULL;
   int limit = api_limit(r), n = 0;
   bool more = false;
   if (limit < 0) return;
@@ -117,12 +117,24 @@ static void submitting_done(void *arg, int rc, const struct err *err) {
   http_resume(k->req);
 }
 
+/* What only the transaction finds: documents that are not the caller's to name. */
+static json_t *document_faults(struct http_req *r, const struct submitting *k) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < k->s.service->field_count; i++) {
+    const struct field *f = k->s.service->fields[i];
+    if (f->type == FIELD_DOCUMENT && json_array_size(json_object_get(k->data, f->name)))
+      json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", f->name, "code", "document", "message", word(http_lang(r), "api.document")));
+  }
+  return list;
+}
+
 static void submit_reply(struct http_req *r) {
   struct submitting *k = http_data(r);
   struct api_context *c = api_of(r);
+  json_t *errors = k->rc && k->err.code == ERR_INVALID ? document_faults(r, k) : NULL;
   json_decref(k->data);
   k->data = NULL;
-  if (k->rc) return api_error(r, &k->err, NULL, NULL);
+  if (k->rc) return api_error(r, &k->err, NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }
@@ -149,13 +161,10 @@ static void post_case(struct http_req *r) {
   json_t *member;
   json_object_foreach(body, name, member) {
     if (strcmp(name, "data") == 0) continue;
-    err_set(&err, ERR_INVALID, "unknown member %s", name);
-    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", name, "code", "unknown", "message", word(http_lang(r), "api.unknown_member")));
+    return api_fault(r, name, "unknown", "api.unknown_member");
   }
-  if (!json_is_object(given)) {
-    err_set(&err, ERR_INVALID, "data is missing");
-    return api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", "data", "code", "required", "message", word(http_lang(r), "api.required")));
-  }
+  if (!json_is_object(given))
+    return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
   if (service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors)) {
     err_set(&err, ERR_INVALID, "the answers are not valid");
     return api_error(r, &err, NULL, errors);

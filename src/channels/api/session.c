@@ -2,17 +2,13 @@
 
 #include <string.h>
 
-static void missing(struct http_req *r, const char *field) {
-  json_t *errors = json_pack("[{s:s,s:s,s:s}]", "field", field, "code", "required", "message", word(http_lang(r), "api.required"));
-  struct err err;
-  err_set(&err, ERR_INVALID, "%s is missing", field);
-  http_problem(r, &err, NULL, errors);
-}
+static void missing(struct http_req *r, const char *field) { api_fault(r, field, "required", "api.required"); }
 
 static void post_otp(struct http_req *r) {
   json_t *body = http_json(r);
   if (!body) return;
-  const char *id = json_str(body, "national_id"), *mobile = json_str(body, "mobile");
+  const char *wrong = NULL, *id = api_text(body, "national_id", &wrong), *mobile = api_text(body, "mobile", &wrong);
+  if (wrong) return api_fault(r, wrong, "type", "api.type");
   if (!id) return missing(r, "national_id");
   if (!mobile) return missing(r, "mobile");
   char challenge[40];
@@ -37,19 +33,21 @@ static void post_session(struct http_req *r) {
   json_t *body = http_json(r);
   if (!body) return;
   struct identity *i = api_of(r)->identity;
-  const char *challenge = json_str(body, "challenge"), *username = json_str(body, "username");
+  const char *wrong = NULL, *challenge = api_text(body, "challenge", &wrong), *username = api_text(body, "username", &wrong),
+             *code = api_text(body, "code", &wrong), *password = api_text(body, "password", &wrong), *totp = api_text(body, "totp", &wrong);
   char token[64];
   int expires = 0;
   struct err err;
   int rc;
+  if (wrong) return api_fault(r, wrong, "type", "api.type");
   if (challenge) {
-    if (!json_str(body, "code")) return missing(r, "code");
-    rc = identity_otp_verify(i, challenge, json_str(body, "code"), http_peer(r), token, &expires, &err);
+    if (!code) return missing(r, "code");
+    rc = identity_otp_verify(i, challenge, code, http_peer(r), token, &expires, &err);
   } else if (username) {
-    if (!json_str(body, "password")) return missing(r, "password");
-    rc = identity_password(i, username, json_str(body, "password"), json_str(body, "totp"), http_peer(r), token, &expires, &err);
+    if (!password) return missing(r, "password");
+    rc = identity_password(i, username, password, totp, http_peer(r), token, &expires, &err);
   } else return missing(r, "challenge");
-  if (rc) return api_error(r, &err, NULL, NULL);
+  if (rc) return api_error(r, &err, err.code != ERR_UNAUTHENTICATED ? NULL : challenge ? "api.wrong_code" : "api.wrong_password", NULL);
   json_t *o = json_object();
   json_put(o, "access_token", token);
   json_put(o, "token_type", "Bearer");
@@ -58,9 +56,9 @@ static void post_session(struct http_req *r) {
 }
 
 static void delete_session(struct http_req *r) {
-  const char *h = http_header(r, "Authorization");
+  const char *token = http_bearer(r);
   struct err err;
-  if (h && base_starts(h, "Bearer ") && identity_logout(api_of(r)->identity, h + 7, &err)) return api_error(r, &err, NULL, NULL);
+  if (token && identity_logout(api_of(r)->identity, token, &err)) return api_error(r, &err, NULL, NULL);
   http_reply(r, 204, NULL, NULL, 0);
 }
 

@@ -227,7 +227,9 @@ static void post_rating(struct http_req *r) {
   const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
   if (!typed || parse_i64(typed, &score) || score < 1 || score > 5) return http_problem_code(r, ERR_INVALID, say(r, "score_needed"));
   const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
-  if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &err)) return web_error(r, &err);
+  const char *detail;
+  if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &detail, &err))
+    return detail ? http_problem(r, &err, word(http_lang(r), detail), NULL) : web_error(r, &err);
   http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?thanks=1", tracking));
 }
 

@@ -125,7 +125,8 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
   size_t i;
-  if (cases_events(web_of(r)->cases, who, tracking, http_lang(r), &out, &err)) return list;
+  const char *right;
+  if (cases_events(web_of(r)->cases, who, tracking, 0, 500, http_lang(r), &out, &right, &err)) return list;
   json_array_foreach(json_object_get(out, "items"), i, one) {
     json_t *o = json_object(), *leaf = json_object_get(one, "leaf_index");
     const char *action = json_str(one, "action"), *org = json_str(one, "organisation");
