@@ -30,7 +30,7 @@
   X(workers, "0", "worker threads; 0: four on SQLite, sixteen on PostgreSQL")                                                \
   X(batch, "0", "most requests in one commit; 0: the store's own")                                                           \
   X(log_level, "info", "debug, info, warn or error")                                                                         \
-  X(access_log, "yes", "one JSON line for each request on standard error")                                                   \
+  X(access_log, "yes", "one JSON line for each request on standard error: yes or no")                                                   \
   X(trusted_proxies, "", "addresses, by comma, whose X-Forwarded-For is believed")                                           \
   X(submissions_per_minute, "60", "how often an address may submit without a session; 0: no limit")                          \
   X(session_seconds, "28800", "how long a session lasts")                                                                    \
@@ -79,7 +79,8 @@ struct platform {
   struct http_client *client;
   struct template_set *templates;
 };
-enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PLATFORM_BARE = 8 /* no ledger: for restore */ };
+enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PLATFORM_BARE = 8 /* no ledger: for restore */,
+                     PLATFORM_THERE = 16 /* refuse where nothing has been stored yet */ };
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);

@@ -36,7 +36,7 @@ int command_backup(int argc, char **argv) {
   if (left.count != 1) return app_usage("backup", "name one file");
   struct platform p;
   struct err err;
-  rc = platform_open(&p, &s, PLATFORM_STORE);
+  rc = platform_open(&p, &s, PLATFORM_STORE | PLATFORM_THERE);
   if (rc == 0) {
     char *part = base_printf("%s.part", left.items[0]);
     mode_t old = umask(0077);
@@ -119,6 +119,25 @@ out:
   return rc;
 }
 
+/* A refused copy leaves nothing behind, so that the place is empty for the next one. */
+static void undo(const char *data) {
+  static const char *const ends[] = {"", "-wal", "-shm"}, *const stores[] = {"chapar.db", "fast.db"};
+  for (size_t i = 0; i < BASE_COUNT(stores); i++)
+    for (size_t k = 0; k < BASE_COUNT(ends); k++) {
+      char *path = base_printf("%s/%s%s", data, stores[i], ends[k]);
+      unlink(path);
+      free(path);
+    }
+  for (size_t i = 0; i < BASE_COUNT(key_files); i++) {
+    char *path = base_printf("%s/keys/%s", data, key_files[i]);
+    unlink(path);
+    free(path);
+  }
+  char *keys = base_printf("%s/keys", data);
+  rmdir(keys);
+  free(keys);
+}
+
 int command_restore(int argc, char **argv) {
   struct settings s;
   struct words_left left;
@@ -137,7 +156,7 @@ int command_restore(int argc, char **argv) {
     }
   }
   gzFile in = gzopen(left.items[0], "rb");
-  char *keys = keys_of(&s);
+  char *keys = keys_of(&s), *data = s.data[0] && !s.keys[0] && access(keys, F_OK) != 0 ? base_strdup(s.data) : NULL;
   rc = in ? 0 : err_set(&err, ERR_NOT_FOUND, "%s cannot be read", left.items[0]);
   if (rc == 0) rc = read_keys(in, keys, &err);
   if (rc == 0) rc = load_and_verify(&s, in, &err);
@@ -145,6 +164,8 @@ int command_restore(int argc, char **argv) {
   free(keys);
   if (rc) {
     fprintf(stderr, "chapar: not restored: %s\n", err.message);
+    if (data) undo(data);
+    free(data);
     return EXIT_REFUSED;
   }
   puts("restored; verifying:");
@@ -155,6 +176,8 @@ int command_restore(int argc, char **argv) {
   if (s.store[0]) { args[n++] = "--store"; args[n++] = (char *)s.store; }
   if (s.keys[0]) { args[n++] = "--keys"; args[n++] = (char *)s.keys; }
   rc = command_ledger(n, args);
-  if (rc) fputs("chapar: the copy does not verify: do not use what was restored\n", stderr);
+  if (rc) fprintf(stderr, "chapar: the copy does not verify: %s\n", data ? "it is not restored" : "do not use what was restored");
+  if (rc && data) undo(data);
+  free(data);
   return rc;
 }

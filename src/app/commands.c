@@ -133,7 +133,7 @@ static int ledger_verify(const struct settings *given) {
   struct settings s = *given;
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, &s, s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE);
+  int rc = platform_open(&p, &s, (s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE) | PLATFORM_THERE);
   if (rc) {
     platform_close(&p);
     return rc;
@@ -182,7 +182,7 @@ out:
 static int ledger_renew(const struct settings *s, const char *why) {
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, s, PLATFORM_STORE);
+  int rc = platform_open(&p, s, PLATFORM_STORE | PLATFORM_THERE);
   if (rc == 0 && trust_new_log(p.trust, why, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;

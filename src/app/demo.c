@@ -11,8 +11,8 @@ static const struct { const char *username, *name, *organisation; int role; } ac
   {"helpdesk", "مرکز تماس", "ostandari", STAFF_HELPDESK},
   {"agent", "دفتر پیشخوان", "ostandari", STAFF_AGENT},
 };
-static const char *const desk_kinds[][2] = {{"officer", "کارشناس"}, {"supervisor", "سرپرست"}, {"manager", "مدیر"}};
-static const int desk_roles[] = {STAFF_OFFICER, STAFF_SUPERVISOR, STAFF_MANAGER};
+static const char *const desk_kinds[][2] = {{"officer", "کارشناس"}, {"supervisor", "سرپرست"}, {"manager", "مدیر"}, {"helpdesk", "پاسخ‌گوی تلفن"}};
+static const int desk_roles[] = {STAFF_OFFICER, STAFF_SUPERVISOR, STAFF_MANAGER, STAFF_HELPDESK};
 
 #define PASSWORD "chapar-demo-1405"
 

@@ -24,7 +24,7 @@ int app_main(int argc, char **argv) {
   struct err err;
   if (argc < 2) return app_usage(NULL, "say what to do:");
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return app_usage(argc > 2 ? argv[2] : NULL, NULL);
-  if (strcmp(argv[1], "--version") == 0) return command_version(argc, argv);
+  if (strcmp(argv[1], "--version") == 0) return command_version(argc - 2, argv + 2);
   for (size_t i = 0; i < BASE_COUNT(commands); i++) {
     if (strcmp(argv[1], commands[i].name) != 0) continue;
     for (int k = 2; k < argc; k++)
@@ -40,6 +40,7 @@ int app_main(int argc, char **argv) {
 }
 
 int command_version(int argc, char **argv) {
+  if (argc > 0) return app_usage("version", "there is a word too many");
   puts("chapar " CHAPAR_VERSION);
   return EXIT_DONE;
 }
@@ -49,6 +50,7 @@ int command_settings(int argc, char **argv) {
   struct words_left left;
   int rc = settings_read(&s, argc, argv, NULL, &left);
   if (rc) return rc;
+  if (left.count) return app_usage("settings", "there is a word too many");
   settings_print(&s);
   return EXIT_DONE;
 }

@@ -148,6 +148,13 @@ static char *node_name(const struct settings *s) {
   return base_printf("%s-%ld", host, (long)getpid());
 }
 
+static bool holds_store(const char *data) {
+  char *db = base_printf("%s/chapar.db", data);
+  bool there = access(db, F_OK) == 0;
+  free(db);
+  return there;
+}
+
 int platform_open(struct platform *p, const struct settings *s, int parts) {
   struct err err;
   memset(p, 0, sizeof *p);
@@ -156,6 +163,14 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
   if (!s->data[0] == !s->store[0]) {
     fputs("chapar: say where the data are: --data FOLDER, or --store postgresql://… (one of them)\n", stderr);
     return EXIT_USAGE;
+  }
+  if ((parts & PLATFORM_PACK) && !s->pack[0]) {
+    fputs("chapar: say which province: --pack FOLDER\n", stderr);
+    return EXIT_USAGE;
+  }
+  if ((parts & PLATFORM_THERE) && s->data[0] && !holds_store(s->data)) {
+    fprintf(stderr, "chapar: %s holds no store\n", s->data);
+    return EXIT_REFUSED;
   }
   if ((parts & PLATFORM_PACK) && !(p->pack = app_compile(s->pack, true))) return EXIT_REFUSED;
   p->node = node_name(s);

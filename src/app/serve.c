@@ -259,7 +259,9 @@ int command_serve(int argc, char **argv) {
   int rc = settings_read(&set, argc, argv, NULL, &left);
   if (rc) return rc;
   if (left.count) return app_usage("serve", "there is a word too many");
-  if (!strrchr(set.listen, ':')) return app_usage("serve", "--listen is ADDRESS:PORT");
+  int64_t port;
+  const char *colon = strrchr(set.listen, ':');
+  if (!colon || parse_i64(colon + 1, &port) || port < 0 || port > 65535) return app_usage("serve", "--listen is ADDRESS:PORT");
   if (set.demo && !loopback(set.listen)) {
     fputs("chapar: a demonstration answers on this machine alone: --listen 127.0.0.1:PORT\n", stderr);
     return EXIT_USAGE;

@@ -104,17 +104,37 @@ static int read_flag(struct settings *s, int argc, char **argv, int *at, const s
     *o->place = "yes";
     return 0;
   }
-  const char *value = eq ? eq + 1 : *at + 1 < argc ? argv[++*at] : NULL;
   int i = find_row(arg + 2, n - 2);
+  bool config = n == 8 && strncmp(arg, "--config", n) == 0;
+  if (!o && i < 0 && !config) {
+    fprintf(stderr, "chapar: there is no flag %.*s\n", (int)n, arg);
+    return EXIT_USAGE;
+  }
+  const char *value = eq ? eq + 1 : *at + 1 < argc ? argv[++*at] : NULL;
   if (!value) {
     fprintf(stderr, "chapar: %s needs a value\n", arg);
     return EXIT_USAGE;
   }
   if (o) *o->place = value;
-  else if (strncmp(arg, "--config", n) == 0 && n == 8) s->config = value;
-  else if (i >= 0) take(s, i, value, "flag");
-  else {
-    fprintf(stderr, "chapar: there is no flag %.*s\n", (int)n, arg);
+  else if (config) s->config = value;
+  else take(s, i, value, "flag");
+  return 0;
+}
+
+/* What cannot be meant is refused where it is said, not replaced by a default. */
+static int judge(const struct settings *s) {
+  static const char *const words[][5] = {{"log_level", "debug", "info", "warn", "error"}, {"access_log", "yes", "no"}};
+  for (int i = 0; i < ROWS; i++) {
+    const char *value = *place_of((struct settings *)(uintptr_t)s, (size_t)i), *wanted = NULL;
+    if (isdigit((unsigned char)rows[i].dflt[0]) && strspn(rows[i].dflt, "0123456789") == strlen(rows[i].dflt) && settings_number(value, -1) < 0) wanted = "a number";
+    for (size_t k = 0; k < BASE_COUNT(words); k++) {
+      if (strcmp(rows[i].name, words[k][0]) != 0) continue;
+      wanted = rows[i].meaning;
+      for (size_t w = 1; w < 5 && words[k][w]; w++)
+        if (strcmp(value, words[k][w]) == 0) wanted = NULL;
+    }
+    if (!wanted) continue;
+    fprintf(stderr, "chapar: %s (%s): '%s' is not right: %s\n", rows[i].name, sources[i], value, wanted);
     return EXIT_USAGE;
   }
   return 0;
@@ -144,7 +164,7 @@ int settings_read(struct settings *s, int argc, char **argv, const struct own_fl
       *place_of(s, (size_t)i) = rows[i].dflt;
       sources[i] = "default";
     }
-  return 0;
+  return judge(s);
 }
 
 const char *settings_source(const char *name) {
