@@ -195,7 +195,7 @@ static void post_rating(struct http_req *r) {
   json_object_foreach(body, name, v)
     if (strcmp(name, "score") != 0 && strcmp(name, "comment") != 0 && strcmp(name, "answers") != 0) return api_fault(r, name, "unknown", "api.unknown_member");
   if (score < 1 || score > 5) return api_fault(r, "score", "choice", "api.score");
-  if (answers && !json_is_object(answers) && !json_is_null(answers)) wrong = "answers";
+  if (answers && !json_is_object(answers) && !json_is_array(answers) && !json_is_null(answers)) wrong = "answers";
   if (wrong) return api_fault(r, wrong, "type", "api.type");
   if (comment && strlen(comment) > 2000) return api_fault(r, "comment", "too_long", "api.comment");
   if (comment) comment = text_repair(http_arena(r), comment);

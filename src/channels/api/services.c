@@ -19,7 +19,7 @@ static json_t *channels_json(const struct service *s) {
   return a;
 }
 
-static const char *owner_code(const struct api_context *c, const struct service *s) {
+const char *api_owner(const struct api_context *c, const struct service *s) {
   const struct organisation *o = directory_organisation(pack_directory(cases_pack(c->cases)), s->organisation >= 0 ? s->organisation : s->secretary);
   return o ? o->code : "";
 }
@@ -60,7 +60,7 @@ static void get_services(struct http_req *r) {
   json_t *o = json_object(), *items = json_array();
   for (size_t i = 0; i < pack_services(p); i++) {
     const struct service *s = pack_service(p, i);
-    const char *owner = owner_code(c, s);
+    const char *owner = api_owner(c, s);
     if ((after && strcmp(s->code, after) <= 0) || !wanted(r, s, owner)) continue;
     if (n == limit) {
       more = true;
@@ -94,7 +94,7 @@ static void get_service(struct http_req *r) {
   json_put(o, "code", s->code);
   json_object_set_new(o, "version", json_integer(s->version));
   json_object_set_new(o, "title", text_json(&s->title));
-  json_put(o, "organisation", owner_code(api_of(r), s));
+  json_put(o, "organisation", api_owner(api_of(r), s));
   json_object_set_new(o, "channels", channels_json(s));
   json_object_set(o, "form_schema", s->form_schema);
   http_reply_json(r, 200, o);
@@ -188,53 +188,10 @@ static void post_case(struct http_req *r) {
   }
 }
 
-/* ---- CPSV-AP: the catalogue for machines ---- */
-
-static json_t *lang_text(const struct text *t) {
-  return json_pack("[{s:s,s:s},{s:s,s:s}]", "@language", "fa", "@value", t->fa, "@language", "en", "@value", t->en);
-}
-
-static void get_catalog(struct http_req *r) {
-  struct api_context *c = api_of(r);
-  const struct pack *p = cases_pack(c->cases);
-  const struct directory *d = pack_directory(p);
-  json_t *graph = json_array(), *seen = json_object();
-  for (size_t i = 0; i < pack_services(p); i++) {
-    const struct service *s = pack_service(p, i);
-    const char *owner = owner_code(c, s);
-    json_t *one = json_object(), *channels = json_array();
-    json_object_set_new(one, "@id", json_sprintf("%s/services/%s", c->base_url, s->code));
-    json_put(one, "@type", "cpsv:PublicService");
-    json_put(one, "dct:identifier", s->identifier && s->identifier[0] ? s->identifier : s->code);
-    json_object_set_new(one, "dct:title", lang_text(&s->title));
-    json_object_set_new(one, "dct:description", lang_text(&s->description));
-    json_object_set_new(one, "cv:hasCompetentAuthority", json_pack("{s:o}", "@id", json_sprintf("%s/organisations/%s", c->base_url, owner)));
-    if (s->web) json_array_append_new(channels, json_pack("{s:s,s:o}", "@type", "cv:Channel", "dct:identifier", json_sprintf("%s/services/%s", c->base_url, s->code)));
-    json_object_set_new(one, "cv:hasChannel", channels);
-    if (s->legal > 0) json_object_set_new(one, "cv:processingTime", json_sprintf("P%dD", s->legal));
-    json_t *events = json_array();
-    for (size_t k = 0; k < s->life_event_count; k++) json_array_append_new(events, json_pack("{s:o}", "@id", json_sprintf("%s/events/%s", c->base_url, s->life_events[k])));
-    json_object_set_new(one, "cv:isGroupedBy", events);
-    json_array_append_new(graph, one);
-    if (json_object_get(seen, owner)) continue;
-    json_object_set_new(seen, owner, json_true());
-    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, owner));
-    if (!o) continue;
-    struct text name = {o->name_fa, organisation_name(o, LANG_EN)};
-    json_array_append_new(graph, json_pack("{s:o,s:s,s:s,s:o}", "@id", json_sprintf("%s/organisations/%s", c->base_url, owner), "@type", "cv:PublicOrganisation",
-                                           "dct:identifier", owner, "dct:title", lang_text(&name)));
-  }
-  json_decref(seen);
-  json_t *o = json_pack("{s:{s:s,s:s,s:s},s:o}", "@context", "cpsv", "http://purl.org/vocab/cpsv#", "cv", "http://data.europa.eu/m8g/", "dct", "http://purl.org/dc/terms/", "@graph", graph);
-  char *text = json_dumps(o, JSON_COMPACT);
-  json_decref(o);
-  http_reply_take(r, 200, "application/ld+json", text, strlen(text));
-}
-
 const struct http_route api_service_rows[] = {
   {"GET", "/api/v1/services", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_services, "List services, by words, organisation, life event or channel."},
   {"GET", "/api/v1/services/{code}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_service, "A service's whole definition with its form's JSON Schema."},
   {"POST", "/api/v1/services/{code}/cases", HTTP_INLINE, PERMIT_ALL, HTTP_BEARER, 256 * 1024, post_case, "Submit a request; repeatable with the same Idempotency-Key."},
-  {"GET", "/catalog.jsonld", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_catalog, "The catalogue of services as CPSV-AP in JSON-LD."},
+  {"GET", "/catalog.jsonld", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, api_catalog, "The catalogue of services as CPSV-AP in JSON-LD."},
 };
 const size_t api_service_count = BASE_COUNT(api_service_rows);
