@@ -115,13 +115,8 @@ static int do_assign(struct step *s, struct err *err) {
     return 0;
   }
   if (strcmp(to, s->a->actor.username) != 0) {
-    json_t *staff = NULL;
-    bool known = false;
-    if (identity_staff(s->c->o.identity, s->row.holder, &staff, err)) return -1;
-    size_t i;
-    json_t *one;
-    json_array_foreach(staff, i, one) known = known || base_same(json_str(one, "username"), to);
-    json_decref(staff);
+    int known = identity_handles(s->tx, to, s->row.holder, err);
+    if (known < 0) return -1;
     if (!known) return refuse(s, ERR_INVALID, "case.assignee_unknown", "nobody of that name works on this organisation's cases", err);
   }
   s->row.assignee = to;

@@ -88,6 +88,8 @@ static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "calendar") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM calendar_log WHERE id=?1", "t", k->id), err);
+  if (strcmp(k->sql_kind, "remark") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_remark WHERE tracking=?1 AND id=?2", "tt", k->tracking, k->id), err);
   return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
 }
 

@@ -120,6 +120,15 @@ int cases_rate(struct cases *c, const struct actor *who, const char *tracking, i
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
+/* ---- the desk's own ------------------------------------------------------------------------------ */
+/* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
+ * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
+ * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
+ * Two who ask at once get different cases. Waits; worker routes. */
+int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,

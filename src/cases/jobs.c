@@ -58,6 +58,7 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
     if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
   if (store_put(tx, err, "UPDATE cases SET mobile='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
   return store_put(tx, err, "UPDATE cases SET data=NULL,first_salt=NULL,first_payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);

@@ -121,6 +121,9 @@ json_t *case_due_json(struct cases *c, const struct case_row *row);
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 
+/* remarks.c: [{"at","organisation","who","text"}], oldest first; NULL after an error */
+json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
+
 /* public.c: views kept; forget is called inside the transaction that changes a case */
 struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);

@@ -82,7 +82,7 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
-  json_t *children, *events, *ratings;
+  json_t *children, *events, *remarks;
   bool want_events;
 };
 
@@ -140,6 +140,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
   if (load_children(k, tx, err)) return -1;
+  if (!k->want_events && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -152,6 +153,7 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->remarks);
   arena_free(k->arena);
 }
 
@@ -325,6 +327,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
         json_put(o, "plain", text_in(&row->def->inquiries[i].question, l));
       }
   }
+  if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
   name_children(k, l);
   json_object_set(o, "children", k->children);
   put_clock(k->c, row, o);
