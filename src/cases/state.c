@@ -37,7 +37,8 @@ static void turn_clock(struct cases *c, struct case_row *row, bool stop, int64_t
   int64_t ord = case_ord(c, row, at);
   if (stop && row->stopped_ord < 0) row->stopped_ord = ord;
   if (!stop && row->stopped_ord >= 0) {
-    int64_t away = ord - row->stopped_ord;
+    int64_t away = ord - row->stopped_ord, left = row->def->suspension_days - row->stopped_days;
+    if (away > left) away = left; /* however late somebody came to end it */
     if (away < 0) away = 0;
     if (row->norm_ord < NO_ORD) row->norm_ord += away;
     if (row->legal_ord < NO_ORD) row->legal_ord += away;
