@@ -47,6 +47,13 @@ static void turn_clock(struct cases *c, struct case_row *row, bool stop, int64_t
   }
 }
 
+/* A state that the case leaves for where it came from: it waits for the citizen, or was suspended while the clock runs on. */
+static bool pauses(const struct state *s) {
+  for (size_t i = 0; i < s->action_count; i++)
+    if (s->actions[i].to < 0 && (s->actions[i].kind == ACT_RESUME || s->actions[i].kind == ACT_PROVIDE_INFO)) return true;
+  return s->citizen;
+}
+
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at) {
   const struct state *to = &row->def->states[state];
   const char *from = row->state;
@@ -61,7 +68,7 @@ void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t a
   row->state_legal_ord = later(case_ord(c, row, at), to->legal);
   /* From one waiting state to another: the way back stays the state of the office that began the waiting. */
   int before = from && from[0] ? service_state(row->def, from) : -1;
-  if (to->citizen && before >= 0 && !row->def->states[before].citizen) row->prior_state = from;
+  if (pauses(to) && before >= 0 && !pauses(&row->def->states[before])) row->prior_state = from;
   if (to->result != RESULT_OPEN) row->closed_at = at;
   else if (!was_open) row->closed_at = 0;
   case_next_check(c, row);
