@@ -25,7 +25,7 @@ struct cases {
   pthread_rwlock_t lock;     /* over calendars and retired */
   struct live_calendar *calendars;
   size_t calendar_count;
-  int64_t calendar_seen;     /* newest change that was loaded */
+  int64_t calendar_seen;     /* how many changes were loaded */
   struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */

@@ -108,17 +108,15 @@ void case_next_check(struct cases *c, struct case_row *row) {
 
 /* ---- closures declared later ---- */
 
-static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calendar *live, struct err *err) {
+static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calendar *live, int64_t version, struct err *err) {
   struct calendar *copy = calendar_copy(pack_calendar(c->pack, live->code));
   struct store_rows *r = store_select(tx, err, "SELECT day,closed,title_fa,title_en FROM calendar_change WHERE calendar=?1 ORDER BY day", "t", live->code);
   if (!r) goto fail;
   int rc;
-  int64_t count = 0;
   while ((rc = store_next(r, err)) == 1) {
     int32_t day = (int32_t)store_int(r, 0);
     if (store_int(r, 1)) calendar_close(copy, day, store_text(r, 2), store_text(r, 3));
     else calendar_open(copy, day);
-    count++;
   }
   store_done(r);
   if (rc < 0) goto fail;
@@ -128,7 +126,7 @@ static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calen
     c->retired[c->retired_count++] = live->now;
   }
   live->now = copy;
-  live->version = count;
+  live->version = version;
   atomic_fetch_add(&c->calendars_version, 1);
   pthread_rwlock_unlock(&c->lock);
   return 0;
@@ -137,17 +135,18 @@ fail:
   return -1;
 }
 
+/* How many changes were ever declared is the version: it only grows, whatever the clocks of the nodes say. */
 static int load_changes(struct cases *c, struct store_tx *tx, struct err *err) {
   int64_t newest = 0;
-  if (store_value(tx, &newest, 0, err, "SELECT MAX(at) FROM calendar_change", "")) return -1;
-  if (c->calendar_count && newest == c->calendar_seen) return 0;
+  if (store_value(tx, &newest, 0, err, "SELECT COUNT(*) FROM calendar_log", "")) return -1;
+  if (c->calendar_count && newest <= c->calendar_seen) return 0;
   if (!c->calendar_count) {
     c->calendar_count = pack_calendars(c->pack);
     c->calendars = base_alloc((c->calendar_count ? c->calendar_count : 1) * sizeof *c->calendars);
     for (size_t i = 0; i < c->calendar_count; i++) c->calendars[i].code = pack_calendar_code(c->pack, i);
   }
   for (size_t i = 0; i < c->calendar_count; i++)
-    if (apply_changes(c, tx, &c->calendars[i], err)) return -1;
+    if (apply_changes(c, tx, &c->calendars[i], newest, err)) return -1;
   c->calendar_seen = newest;
   return 0;
 }
