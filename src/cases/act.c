@@ -177,6 +177,7 @@ static int do_appeal(struct step *s, struct err *err) {
   s->row.appealed = 1;
   s->row.assignee = "";
   s->row.extended = 0;
+  s->row.start_day = day_of(s->at);
   s->row.norm_ord = NO_ORD;
   s->row.legal_ord = def->appeal_legal > 0 ? now + def->appeal_legal : NO_ORD;
   return 0;
@@ -185,6 +186,7 @@ static int do_appeal(struct step *s, struct err *err) {
 static int do_reopen(struct step *s) {
   const struct service *def = s->row.def;
   int64_t now = case_ord(s->c, &s->row, s->at);
+  s->row.start_day = day_of(s->at);
   s->row.norm_ord = def->norm >= 0 ? now + def->norm : NO_ORD;
   s->row.legal_ord = def->legal >= 0 ? now + def->legal : NO_ORD;
   return 0;
