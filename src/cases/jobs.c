@@ -113,7 +113,7 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
     row->next_ord = NO_ORD;
   } else {
     row->escalated++;
-    row->next_ord = row->escalated < 3 ? row->legal_ord + 3 * row->escalated : NO_ORD;
+    case_next_check(c, row);
   }
   if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
   if (!consents) return 0;
@@ -150,9 +150,13 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   int rc = case_load(k->c, tx, a, k->tracking, &row, err);
   if (rc) goto out;
   if (row.next_ord >= k->before) goto out; /* somebody was here before */
+  int64_t kept = row.next_ord;
+  case_next_check(k->c, &row);
   if (!row.def || (row.state_index < 0 && !case_is_inquiry(&row))) {
     row.next_ord = NO_ORD;
     rc = case_save(k->c, tx, &row, row.version, err);
+  } else if (row.next_ord >= k->before) { /* looked too early, for a closure moved the clocks */
+    if (row.next_ord != kept) rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.result != RESULT_OPEN) rc = erase(k->c, tx, &row, err);
   else if (case_is_inquiry(&row)) rc = silent_inquiry(k->c, tx, &row, err);
   else if (row.stopped_ord >= 0) rc = clock_goes_on(k->c, tx, a, &row, err);

@@ -92,7 +92,7 @@ void case_next_check(struct cases *c, struct case_row *row) {
     int64_t left = row->def->suspension_days - row->stopped_days;
     next = row->stopped_ord + (left > 0 ? left : 0);
   } else if (case_is_inquiry(row)) {
-    next = row->legal_ord;
+    if (row->escalated < 3) next = row->legal_ord + 3 * row->escalated;
   } else {
     const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
     if (row->escalated < 3) {
@@ -168,7 +168,8 @@ struct closing {
   bool closed, past;
 };
 
-/* A day already gone changes the ordinals after it: the clocks begun since are stamped anew, the older ones keep theirs. */
+/* A day already gone changes the ordinals after it: the clocks begun since are stamped anew, the older ones keep theirs.
+ * Where two clocks part, the next look comes rather too early than too late: whoever looks reckons again. */
 static int restamp(struct store_tx *tx, const struct closing *k, int64_t by, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET norm_ord=CASE WHEN norm_ord<?1 THEN norm_ord+?2 ELSE norm_ord END,"
@@ -179,7 +180,7 @@ static int restamp(struct store_tx *tx, const struct closing *k, int64_t by, str
   if (n < 0) return -1;
   n = store_exec(tx, err,
     "UPDATE cases SET "
-    "next_ord=CASE WHEN start_day<?4 AND next_ord<?3 AND (stopped_ord>=0 OR next_ord=state_legal_ord) THEN next_ord+?1 ELSE next_ord END,"
+    "next_ord=CASE WHEN start_day<?4 AND next_ord<?3 AND ?1<0 THEN next_ord+?1 ELSE next_ord END,"
     "state_legal_ord=CASE WHEN state_legal_ord<?3 THEN state_legal_ord+?1 ELSE state_legal_ord END,"
     "stopped_ord=CASE WHEN stopped_ord>=0 THEN stopped_ord+?1 ELSE stopped_ord END "
     "WHERE calendar=?2 AND next_ord<=?3 AND result=0 AND state_day>=?4",
