@@ -58,6 +58,7 @@ bool case_may(const struct actor *who, const struct case_row *row, const struct 
 }
 
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act) {
+  if (who->kind == ACTOR_SYSTEM) return role_text(ROLE_SYSTEM);
   unsigned bits = case_roles_of(who, row) & act->roles;
   for (unsigned r = 0; r < 16; r++)
     if (bits & 1u << r) return role_text((enum role)r);
