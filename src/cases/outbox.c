@@ -69,7 +69,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
   struct case_row row;
   int rc = -1;
   int64_t open = 0;
-  const char *child = strrchr(e->id, '/') + 1;
+  const char *slash = strrchr(e->id, '/'), *child = slash ? slash + 1 : "";
   bool none = strcmp(child, "none") == 0;
   char *payload = json_canonical(e->payload);
   if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
