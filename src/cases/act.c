@@ -60,6 +60,16 @@ static int ask_others(struct store_tx *tx, struct case_row *row, const json_t *d
   return case_outbox_put(tx, "replied", row->tracking, row->version, "none", json_object(), at, err);
 }
 
+/* Who was asked, or is about to be, need not answer any more. */
+static int ask_no_more(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err) {
+  int64_t asked = 0, asking = 0;
+  if (!row->def->inquiry_count) return 0;
+  if (store_value(tx, &asked, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", row->tracking) ||
+      case_asking(tx, row->tracking, &asking, err))
+    return -1;
+  return asked || asking ? case_outbox_put(tx, "cancel", row->tracking, row->version, "cancel", json_object(), at, err) : 0;
+}
+
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at,
                struct err *err) {
   int rc = -1;
@@ -67,7 +77,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
   if (row->result != RESULT_OPEN) {
-    if (release(tx, row, err)) goto out;
+    if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;

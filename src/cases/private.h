@@ -132,6 +132,7 @@ int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
+int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err); /* its inquiries that are still to be sent */
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err);
 
 #endif
