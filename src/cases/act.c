@@ -70,11 +70,21 @@ static int ask_no_more(struct store_tx *tx, const struct case_row *row, int64_t 
   return asked || asking ? case_outbox_put(tx, "cancel", row->tracking, row->version, "cancel", json_object(), at, err) : 0;
 }
 
+/* Back where answers are awaited: they may all have come meanwhile. */
+static int ask_again_whether_answered(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err) {
+  const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
+  for (size_t i = 0; s && i < s->action_count; i++)
+    if (s->actions[i].kind == ACT_REPLY && s->actions[i].to >= 0)
+      return case_outbox_put(tx, "replied", row->tracking, row->version, "none", json_object(), at, err);
+  return 0;
+}
+
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at,
                struct err *err) {
   int rc = -1;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : json_object();
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
+  if ((act->kind == ACT_RESUME || act->kind == ACT_PROVIDE_INFO) && ask_again_whether_answered(tx, row, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
   if (row->result != RESULT_OPEN) {
     if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;

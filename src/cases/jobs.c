@@ -139,8 +139,8 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   }
   cases_set_state(c, row, back, e.at);
   e.to_state = row->state;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(c, tx, row, before, err);
+  if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
+  return case_after(c, tx, a, row, &(struct action){.name = "resume", .kind = ACT_RESUME, .to = back}, e.payload, e.at, err);
 }
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
