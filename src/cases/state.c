@@ -98,6 +98,8 @@ void case_next_check(struct cases *c, struct case_row *row) {
     if (row->escalated < 3) {
       if (s && s->escalate_role >= 0) next = row->state_legal_ord;
       if (row->legal_ord < next) next = row->legal_ord;
+      int64_t began = case_ord(c, row, row->state_at);
+      if (next < began) next = began; /* late before this state began: told once at its beginning, not thrice at once */
       if (next < NO_ORD) next += row->escalated * 3;
     }
     /* Silence speaks on its day, however often somebody was told before. */
