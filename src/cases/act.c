@@ -22,7 +22,7 @@ struct step {
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
   const char *assignee, *to; /* fixed members */
-  int64_t at, old_version;
+  int64_t at;
 };
 
 /* ---- effects elsewhere ---- */
@@ -284,8 +284,7 @@ static int commit_step(struct step *s, struct err *err) {
   char *payload = payload_of(s);
   e.payload = payload;
   int rc = -1;
-  if (case_append(s->tx, &s->row, &e, NULL, err) || case_save(s->c, s->tx, &s->row, s->old_version, err) ||
-      case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
+  if (case_append(s->c, s->tx, &s->row, &e, NULL, err) || case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
       case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err))
     goto out;
   rc = 0;
@@ -326,8 +325,7 @@ static int reply_inquiry(struct step *s, struct err *err) {
   row->result = RESULT_CLOSED;
   row->closed_at = row->state_at = s->at;
   case_next_check(s->c, row);
-  int rc = case_append(s->tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(s->c, s->tx, row, s->old_version, err);
+  int rc = case_append(s->c, s->tx, row, &e, NULL, err);
   if (rc == 0) rc = case_outbox_put(s->tx, "reply", row->parent, row->version, row->tracking, out, s->at, err);
   else json_decref(out);
   free(payload);
@@ -387,7 +385,6 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->repeated = false;
   a->detail = NULL;
   if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
-  s.old_version = s.row.version;
   enum case_right right = case_right_of(&a->actor, &s.row);
   if (a->actor.kind != ACTOR_SYSTEM && right == CASE_PUBLIC && !(case_roles_of(&a->actor, &s.row) & 1u << ROLE_OPERATOR)) {
     err_set(err, ERR_NOT_FOUND, "no such case");
@@ -464,7 +461,7 @@ int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg
 
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *arena, struct case_row *row, const struct action *act, const char *why, struct err *err) {
   struct case_act a = {.action = act->name, .comment = why, .expected_version = -1, .actor = {.kind = ACTOR_SYSTEM}, .lang = LANG_FA};
-  struct step s = {.c = c, .tx = tx, .arena = arena, .a = &a, .row = *row, .act = act, .at = clock_now(), .old_version = row->version};
+  struct step s = {.c = c, .tx = tx, .arena = arena, .a = &a, .row = *row, .act = act, .at = clock_now()};
   if (commit_step(&s, err)) return -1;
   *row = s.row;
   return 0;

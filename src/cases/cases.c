@@ -219,7 +219,6 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
   else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
   else {
-    int64_t before = row.version;
     json_t *p = json_object();
     json_object_set_new(p, "score", json_integer(k->score));
     if (k->answers) json_object_set(p, "answers", k->answers);
@@ -228,8 +227,7 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
     json_decref(p);
     struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
     row.rating = k->score;
-    rc = case_append(tx, &row, &e, NULL, err);
-    if (rc == 0) rc = case_save(k->c, tx, &row, before, err);
+    rc = case_append(k->c, tx, &row, &e, NULL, err);
     free(payload);
   }
 out:

@@ -72,17 +72,14 @@ static int forget_documents(struct store_tx *tx, const char *tracking, struct er
 }
 
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
-  int64_t before = row->version;
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
   if (forget_answers(c, tx, row, err) || forget_documents(tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(c, tx, row, before, err);
+  return case_append(c, tx, row, &e, NULL, err);
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  int64_t before = row->version;
   json_t *p = json_object();
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
@@ -91,8 +88,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   struct case_entry e = {.action = "escalate", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = payload};
   row->escalated++;
   case_next_check(c, row);
-  int rc = case_append(tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(c, tx, row, before, err);
+  int rc = case_append(c, tx, row, &e, NULL, err);
   if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
   free(payload);
   return rc;
@@ -102,7 +98,6 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
   const struct inquiry *q = NULL;
   for (size_t i = 0; row->def && i < row->def->inquiry_count; i++)
     if (strcmp(row->def->inquiries[i].name, row->inquiry) == 0) q = &row->def->inquiries[i];
-  int64_t before = row->version;
   bool consents = q && q->silence_consents;
   struct case_entry e = {.action = consents ? "silence" : "escalate", .from_state = row->state, .to_state = consents ? INQUIRY_CONSENTED : row->state, .role = "system",
                          .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
@@ -115,7 +110,7 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
     row->escalated++;
     case_next_check(c, row);
   }
-  if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
   if (!consents) return 0;
   json_t *out = json_object();
   json_put(out, "answer", "consent");
@@ -130,16 +125,15 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   for (size_t i = 0; i < s->action_count; i++)
     if (s->actions[i].kind == ACT_RESUME && (s->actions[i].to >= 0 || service_state(row->def, row->prior_state) >= 0))
       return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
-  int64_t before = row->version;
   int back = service_state(row->def, row->prior_state);
   struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
   if (back < 0) {
     row->next_ord = NO_ORD;
-    return case_save(c, tx, row, before, err);
+    return case_save(c, tx, row, row->version, err);
   }
   cases_set_state(c, row, back, e.at);
   e.to_state = row->state;
-  if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
   return case_after(c, tx, a, row, &(struct action){.name = "resume", .kind = ACT_RESUME, .to = back}, e.payload, e.at, err);
 }
 

@@ -85,7 +85,6 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
   bool none = strcmp(child, "none") == 0;
   char *payload = json_canonical(e->payload);
   if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
-  int64_t before = row.version;
   /* A quick answer must not pass for the last one while other questions are still on their way. */
   if (case_asking(tx, e->tracking, &open, err)) goto out;
   if (open) {
@@ -101,7 +100,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
     }
     struct case_entry entry = {.action = "inquiry_reply", .from_state = row.state, .to_state = row.state, .role = "system",
                                .organisation = json_str(e->payload, "organisation") ? json_str(e->payload, "organisation") : "", .at = clock_now(), .payload = payload};
-    if (case_append(tx, &row, &entry, NULL, err) || case_save(e->c, tx, &row, before, err)) goto out;
+    if (case_append(e->c, tx, &row, &entry, NULL, err)) goto out;
   }
   if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", e->tracking)) goto out;
   rc = 0;
@@ -148,15 +147,13 @@ static int cancel_work(struct store_tx *tx, void *arg, struct err *err) {
   struct case_row row;
   int rc = case_load(k->e->c, tx, a, k->child, &row, err);
   if (rc == 0 && row.result == RESULT_OPEN) {
-    int64_t before = row.version;
     struct case_entry entry = {.action = "cancel", .from_state = row.state, .to_state = INQUIRY_CANCELLED, .role = "system", .organisation = "",
                                .at = clock_now(), .payload = "{\"who\":\"system\"}"};
     row.state = INQUIRY_CANCELLED;
     row.result = RESULT_CLOSED;
     row.closed_at = row.state_at = entry.at;
     case_next_check(k->e->c, &row);
-    rc = case_append(tx, &row, &entry, NULL, err);
-    if (rc == 0) rc = case_save(tx, &row, before, err);
+    rc = case_append(k->e->c, tx, &row, &entry, NULL, err);
     if (rc == 0) rc = store_put(tx, err, "UPDATE case_child SET open=0 WHERE parent=?1 AND tracking=?2", "tt", k->e->tracking, k->child);
   }
   arena_free(a);

@@ -82,8 +82,10 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
 int case_save(struct cases *c, struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
-/* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
+/* Append an event to a loaded and changed row: version grows, row, event and leaf are written. leaf may be NULL. The row goes first: it is where
+ * two that act at once meet, and the one that comes too late is run again. */
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
+                struct err *err);
 
 /* state.c: the only place where a case changes its state and its clocks */
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at);

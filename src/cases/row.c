@@ -179,11 +179,13 @@ static int event_put(struct store_tx *tx, const char *tracking, int64_t seq, con
   return trust_append(tx, leaf, header, digest, err);
 }
 
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH], struct err *err) {
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
+                struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
   char header[320];
   row->version++;
   row->changed_at = e->at;
+  if (case_save(c, tx, row, row->version - 1, err)) return -1;
   random_bytes(salt, sizeof salt);
   case_header(header, row, e, row->version);
   trust_leaf(header, salt, e->payload, strlen(e->payload), digest, leaf);
