@@ -336,13 +336,14 @@ static int reply_inquiry(struct step *s, struct err *err) {
 
 static int known_key(struct act_job *j, struct step *s, struct err *err) {
   if (!j->has_key) return 0;
-  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
+  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash,seq FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
                                       (const void *)j->key_hash, (size_t)32);
   if (!r) return -1;
   int rc = store_next(r, err);
   size_t n = 0;
   const void *body = rc == 1 ? store_blob(r, 0, &n) : NULL;
   bool same = body && n == 32 && memcmp(body, j->body_hash, 32) == 0;
+  if (same) s->a->version = store_int(r, 1);
   store_done(r);
   if (rc < 0) return -1;
   if (rc == 0) return 0;
@@ -394,7 +395,6 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   if (known < 0) goto out;
   if (known == 1) {
     a->repeated = true;
-    a->version = s.row.version;
     rc = 0;
     goto out;
   }
