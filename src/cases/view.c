@@ -164,10 +164,9 @@ static enum identifier masked_kind(const struct field *f) {
   }
 }
 
-/* The helpdesk sees that something was answered, not what. */
-static void mask(const struct service *def, json_t *data) {
-  for (size_t i = 0; i < def->field_count; i++) {
-    const struct field *f = def->fields[i];
+static void mask_fields(struct field *const *fields, size_t count, json_t *data) {
+  for (size_t i = 0; i < count; i++) {
+    const struct field *f = fields[i];
     const json_t *v = json_object_get(data, f->name);
     bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_FIDA || f->type == FIELD_MOBILE || f->type == FIELD_SHEBA;
     if (!v || !(f->personal || identifier)) continue;
@@ -175,6 +174,13 @@ static void mask(const struct service *def, json_t *data) {
     if (identifier && json_is_string(v)) identifier_mask(masked_kind(f), json_string_value(v), out);
     json_put(data, f->name, out);
   }
+}
+
+/* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
+static void mask(const struct service *def, json_t *data) {
+  mask_fields(def->fields, def->field_count, data);
+  for (size_t i = 0; i < def->state_count; i++)
+    for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
 }
 
 static json_t *shown_to_inquired(const struct case_row *row, json_t *data) {
