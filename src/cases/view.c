@@ -302,8 +302,9 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
-  if (data && right == CASE_HELPDESK) mask(row->def, data);
-  if (data && right == CASE_INQUIRED) {
+  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
@@ -358,7 +359,7 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   enum case_right right = case_right_of(who, &k.row);
   if (right != CASE_PUBLIC) {
     put_full(&k, who, right, l, o);
-    if (right != CASE_INQUIRED && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
