@@ -21,7 +21,7 @@ struct step {
   struct case_row row;
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
-  const char *assignee, *to; /* fixed members */
+  const char *assignee, *to, *letter_no, *letter_date; /* fixed members */
   int64_t at;
 };
 
@@ -257,6 +257,8 @@ static char *payload_of(const struct step *s) {
   if (s->data && json_object_size(s->data)) json_object_set(p, "data", s->data);
   if (s->assignee) json_put(p, "assignee", s->assignee);
   if (s->to) json_put(p, "to", s->to);
+  if (s->letter_no) json_put(p, "letter_no", s->letter_no);
+  if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
   char *text = json_canonical(p);
   json_decref(p);
@@ -366,10 +368,10 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   if (check_reason(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
   if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
-  if (s->given && json_object_get(s->given, "letter_no")) row->letter_no = fixed(s, "letter_no");
-  if (s->given && json_object_get(s->given, "letter_date")) row->letter_date = fixed(s, "letter_date");
-  if (!row->letter_no) row->letter_no = "";
-  if (!row->letter_date) row->letter_date = "";
+  s->letter_no = fixed(s, "letter_no");
+  s->letter_date = fixed(s, "letter_date");
+  if (s->letter_no) row->letter_no = s->letter_no;
+  if (s->letter_date) row->letter_date = s->letter_date;
   if (action_validate(s->c->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
     return err_set(err, ERR_INVALID, "the data of the action are not valid");
   return commit_step(s, err);
