@@ -194,6 +194,7 @@ static int do_appeal(struct step *s, struct err *err) {
   if (def->appeal_days <= 0) return refuse(s, ERR_CONFLICT, "case.no_appeal", "this service has no appeal", err);
   if (s->row.closed_at && now > calendar_ordinal(cal, day_of(s->row.closed_at)) + def->appeal_days)
     return refuse(s, ERR_CONFLICT, "case.appeal_late", "the time to appeal has passed", err);
+  if (!(s->row.decider = arena_printf(s->arena, "%s|", s->row.decider))) return err_set(err, ERR_LIMIT, "the request is too large");
   s->row.appealed = 1;
   s->row.assignee = "";
   s->row.extended = 0;
@@ -224,7 +225,8 @@ static int effect(struct step *s, struct err *err) {
   case ACT_REOPEN: return do_reopen(s);
   case ACT_APPROVE:
   case ACT_REJECT: {
-    const char *by = arena_strdup(s->arena, s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system");
+    const char *name = s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system", *before = s->row.decider;
+    const char *by = arena_printf(s->arena, "%s%s%s", before, before[0] && before[strlen(before) - 1] != '|' ? " " : "", name);
     if (!by) return err_set(err, ERR_LIMIT, "the request is too large");
     s->row.decider = by;
     return 0;

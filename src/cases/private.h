@@ -54,7 +54,7 @@ struct case_row {
   int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
   const char *prior_state;
   int64_t stopped_ord, stopped_days, extended, appealed;
-  const char *decider;
+  const char *decider;       /* who decided, in order: rights.c */
   int64_t escalated, next_ord;
   const char *letter_no, *letter_date;
   int64_t rating;
