@@ -156,7 +156,7 @@ static int move_desk(struct step *s, const char *to, struct err *err) {
     return -1;
   s->row.holder = to;
   s->row.assignee = "";
-  return 0;
+  return case_desk_calendar(s->c, s->tx, to, s->row.calendar, err);
 }
 
 static int do_send(struct step *s, bool transfer, struct err *err) {

@@ -128,6 +128,9 @@ struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
 
+/* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
+int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
+
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
