@@ -84,9 +84,9 @@ static int read_after(struct list *k, const char *after, struct err *err) {
   k->after_ord = k->after_time = INT64_MIN;
   k->after_tracking = "";
   if (!after || !after[0]) return 0;
-  char tracking[TRACKING_SIZE + 1] = "";
+  char tracking[40] = ""; /* or the id of a look */
   long long result, ord, time;
-  if (sscanf(after, "%lld.%lld.%lld.%17[0-9]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
+  if (sscanf(after, "%lld.%lld.%lld.%39[0-9a-f]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
   k->after_result = result;
   k->after_ord = ord;
   k->after_time = time;
@@ -320,8 +320,8 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   json_array_clear(k->items);
   k->next[0] = 0;
   struct store_rows *r = store_select(tx, err,
-    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<?2 ORDER BY at DESC,id LIMIT ?3", "tii", k->person,
-    k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit);
+    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<=?2 AND (at<?2 OR id>?4) ORDER BY at DESC,id LIMIT ?3", "tiit",
+    k->person, k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit, k->after_tracking);
   if (!r) return -1;
   int rc;
   const struct directory *d = pack_directory(k->c->pack);
@@ -336,7 +336,7 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     json_put(o, "basis", store_text(r, 5));
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0.0", (long long)store_int(r, 0));
+    snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
   store_done(r);
   if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;
