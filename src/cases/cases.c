@@ -118,6 +118,25 @@ static void fault(struct verify *k, const char *tracking, const char *what) {
   k->faults++;
 }
 
+/* The answers as the events tell them: what was submitted, and what was added when the office asked. held is NULL where they are the submitted. */
+static int answers_agree(struct store_tx *tx, const char *tracking, const char *submitted, const char *held, bool *agree, struct err *err) {
+  json_t *p = json_loads(submitted, 0, NULL), *told = json_deep_copy(json_object_get(p, "data"));
+  json_t *d = held ? json_loads(held, 0, NULL) : json_deep_copy(told);
+  struct store_rows *r = store_select(tx, err, "SELECT payload FROM case_event WHERE tracking=?1 AND action='provide_info' ORDER BY seq", "t", tracking);
+  int rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1) {
+    json_t *more = store_text(r, 0) ? json_loads(store_text(r, 0), 0, NULL) : NULL;
+    json_object_update(told, json_object_get(more, "data"));
+    json_decref(more);
+  }
+  store_done(r);
+  *agree = json_equal(told, d);
+  json_decref(told);
+  json_decref(p);
+  json_decref(d);
+  return rc;
+}
+
 /* The row of a case must be what its last event says, and its answers what was submitted. */
 static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
   struct verify *k = arg;
@@ -136,8 +155,15 @@ static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
     k->seen++;
     if (store_int(r, 1) != store_int(r, 3)) fault(k, tracking, "has not as many events as its version says");
     else if (!last || strcmp(last, store_text(r, 2)) != 0) fault(k, tracking, "is not in the state that its last event says");
-    if (!store_text(r, 6) && store_int(r, 8) == 0) fault(k, tracking, "has lost its answers, yet they were not erased by rule");
-    if (store_text(r, 5) && store_int(r, 7) == 0) fault(k, tracking, "does not hold the answers that were submitted");
+    if (!store_text(r, 6) && (store_text(r, 5) || store_int(r, 8) == 0)) fault(k, tracking, "has lost its answers, yet they were not erased by rule");
+    else if (store_text(r, 6) && (store_text(r, 5) || store_int(r, 7))) {
+      bool agree;
+      if (answers_agree(tx, tracking, store_text(r, 6), store_text(r, 5), &agree, err)) {
+        store_done(r);
+        return -1;
+      }
+      if (!agree) fault(k, tracking, "does not hold the answers that were submitted");
+    }
     snprintf(k->after, sizeof k->after, "%s", tracking);
   }
   store_done(r);
@@ -221,7 +247,6 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
   else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
   else {
-    int64_t before = row.version;
     json_t *p = json_object();
     json_object_set_new(p, "score", json_integer(k->score));
     if (k->answers) json_object_set(p, "answers", k->answers);
@@ -230,8 +255,7 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
     json_decref(p);
     struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
     row.rating = k->score;
-    rc = case_append(tx, &row, &e, NULL, err);
-    if (rc == 0) rc = case_save(k->c, tx, &row, before, err);
+    rc = case_append(k->c, tx, &row, &e, NULL, err);
     free(payload);
   }
 out:

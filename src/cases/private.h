@@ -25,7 +25,7 @@ struct cases {
   pthread_rwlock_t lock;     /* over calendars and retired */
   struct live_calendar *calendars;
   size_t calendar_count;
-  int64_t calendar_seen;     /* newest change that was loaded */
+  int64_t calendar_seen;     /* how many changes were loaded */
   struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
@@ -54,7 +54,7 @@ struct case_row {
   int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
   const char *prior_state;
   int64_t stopped_ord, stopped_days, extended, appealed;
-  const char *decider;
+  const char *decider;       /* who decided, in order: rights.c */
   int64_t escalated, next_ord;
   const char *letter_no, *letter_date;
   int64_t rating;
@@ -82,8 +82,10 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
 int case_save(struct cases *c, struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
-/* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
+/* Append an event to a loaded and changed row: version grows, row, event and leaf are written. leaf may be NULL. The row goes first: it is where
+ * two that act at once meet, and the one that comes too late is run again. */
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
+                struct err *err);
 
 /* state.c: the only place where a case changes its state and its clocks */
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at);
@@ -129,12 +131,16 @@ struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
 
+/* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
+int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
+
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
+int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err); /* its inquiries that are still to be sent */
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err);
 
 #endif

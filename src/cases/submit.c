@@ -238,6 +238,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
+        case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
         case_notice(j->c, tx, row, "submit", 1, NULL, err))
       return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",

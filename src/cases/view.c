@@ -166,10 +166,9 @@ static enum identifier masked_kind(const struct field *f) {
   }
 }
 
-/* The helpdesk sees that something was answered, not what. */
-static void mask(const struct service *def, json_t *data) {
-  for (size_t i = 0; i < def->field_count; i++) {
-    const struct field *f = def->fields[i];
+static void mask_fields(struct field *const *fields, size_t count, json_t *data) {
+  for (size_t i = 0; i < count; i++) {
+    const struct field *f = fields[i];
     const json_t *v = json_object_get(data, f->name);
     bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_FIDA || f->type == FIELD_MOBILE || f->type == FIELD_SHEBA;
     if (!v || !(f->personal || identifier)) continue;
@@ -177,6 +176,13 @@ static void mask(const struct service *def, json_t *data) {
     if (identifier && json_is_string(v)) identifier_mask(masked_kind(f), json_string_value(v), out);
     json_put(data, f->name, out);
   }
+}
+
+/* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
+static void mask(const struct service *def, json_t *data) {
+  mask_fields(def->fields, def->field_count, data);
+  for (size_t i = 0; i < def->state_count; i++)
+    for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
 }
 
 static json_t *shown_to_inquired(const struct case_row *row, json_t *data) {
@@ -298,8 +304,9 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
-  if (data && right == CASE_HELPDESK) mask(row->def, data);
-  if (data && right == CASE_INQUIRED) {
+  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
@@ -355,7 +362,7 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   enum case_right right = case_right_of(who, &k.row);
   if (right != CASE_PUBLIC) {
     put_full(&k, who, right, l, o);
-    if (right != CASE_INQUIRED && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
