@@ -38,8 +38,12 @@ deb=$(ls "$work"/chapar_*.deb)
 say "lintian, the unit, the binary's hardening"
 lintian --allow-root --fail-on error,warning --display-info "$deb"
 unit=$work/chapar/debian/chapar.service
-systemd-analyze security --offline=true --threshold=20 "$unit" | tail -n 1
 binary=$work/chapar/debian/chapar/usr/bin/chapar
+systemd-analyze security --offline=true --threshold=20 "$unit" | tail -n 1
+mkdir -p "$work/unit"
+sed "s#/usr/bin/chapar#$binary#" "$unit" >"$work/unit/chapar.service"
+systemd-analyze verify --man=no "$work/unit/chapar.service" >"$work/verify.log" 2>&1 || true
+if grep chapar.service "$work/verify.log"; then fail "the unit"; fi
 # Branch protection is in our code, but the C library's start files of Debian 12 are without it, so that the mark is lost.
 hardening-check --nocfprotection "$binary"
 
@@ -69,8 +73,6 @@ inside chapar version
 inside chapar check /usr/share/chapar/packs/khorasan-razavi
 inside test -s /usr/share/man/man1/chapar.1.gz
 inside test -s /usr/share/doc/chapar/operator/guide.md
-systemd-analyze verify --man=no --root="$fresh" chapar.service 2>"$work/verify.log" || true
-if grep 'chapar' "$work/verify.log"; then fail "the unit"; fi
 
 say "first start, as the unit does it"
 line=$(sed -n 's/^ExecStart=//p' "$fresh/lib/systemd/system/chapar.service")
