@@ -20,6 +20,7 @@ made=
 mkdir -p "$1"
 work=$(cd "$1" && pwd)
 fresh=$(mktemp -d)
+chmod 755 "$fresh"
 trap 'umount -l "$fresh/proc" "$fresh/dev" 2>/dev/null; rm -rf --one-file-system "$fresh" $made' EXIT
 trap 'exit 1' INT TERM
 inside() { chroot "$fresh" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }

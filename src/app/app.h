@@ -91,7 +91,7 @@ struct platform {
 enum platform_part {
   PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7,
   PLATFORM_BARE = 8,   /* no ledger: for restore */
-  PLATFORM_THERE = 16, /* refuse where nothing has been made yet, instead of making it */
+  PLATFORM_THERE = 16, /* refuse where nothing has been made yet, instead of making it; no sessions: a full disk may be copied */
   PLATFORM_NEW_KEY = 32 /* the store may have lost its key: for a declared new log */
 };
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */

@@ -90,11 +90,12 @@ static int open_stores(struct platform *p, int parts, struct err *err) {
   }
   if ((parts & PLATFORM_THERE) && check_there(s, err)) return -1;
   if (dir_make(s->data, 0700, err) || check_owner(s->data, err)) return -1;
+  bool sessions = !(parts & PLATFORM_THERE);
   char *main_url = base_printf("sqlite:%s/chapar.db", s->data), *fast_url = base_printf("sqlite:%s/fast.db", s->data);
   int rc = store_open(main_url, &o, &p->main, err);
-  if (rc == 0) rc = store_open(fast_url, &(struct store_options){.readers = 4}, &p->fast, err);
+  if (rc == 0 && sessions) rc = store_open(fast_url, &(struct store_options){.readers = 4}, &p->fast, err);
   if (rc == 0) rc = store_migrate(p->main, app_main_rooms, err);
-  if (rc == 0) rc = store_migrate(p->fast, fast_rooms, err);
+  if (rc == 0 && sessions) rc = store_migrate(p->fast, fast_rooms, err);
   free(main_url);
   free(fast_url);
   return rc;
