@@ -65,6 +65,15 @@ void settings_print(const struct settings *s);       /* each with its source and
 const char *settings_source(const char *name);       /* "flag", "environment", "file", "default" */
 int settings_number(const char *text, int dflt);
 
+/* ---- telling people (tell.c) ---- */
+/* The name that was probably meant, or NULL. */
+const char *app_near(const char *typed, const char *const *names, size_t count);
+/* How far long work is: a line that rewrites itself, on a terminal only, a few times a second. all 0: not known. */
+void app_progress(const char *what, int64_t done, int64_t all, const char *unit);
+void app_progress_end(void);
+/* A copy of text with the password of any URL in it taken out; free it. */
+char *app_without_password(const char *text);
+
 /* ---- the opened installation -------------------------------------------------------------- */
 struct platform {
   struct settings set;
@@ -79,10 +88,16 @@ struct platform {
   struct http_client *client;
   struct template_set *templates;
 };
-enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PLATFORM_BARE = 8 /* no ledger: for restore */ };
+enum platform_part {
+  PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7,
+  PLATFORM_BARE = 8,   /* no ledger: for restore */
+  PLATFORM_THERE = 16, /* refuse where nothing has been made yet, instead of making it; no sessions: a full disk may be copied */
+  PLATFORM_NEW_KEY = 32 /* the store may have lost its key: for a declared new log */
+};
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
+extern const char *const app_main_rooms[];   /* whose tables are in the main store: what a copy holds */
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
@@ -100,12 +115,14 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
+  X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \
   X("version", command_version, "", "print the version")
 #define X(name, fn, usage, help) int fn(int argc, char **argv);
 COMMAND_TABLE(X)
 #undef X
 int app_main(int argc, char **argv);
+const char *app_command(void);                             /* the command that runs */
 int app_usage(const char *command, const char *problem);   /* prints, returns EXIT_USAGE; problem NULL: help on standard output, EXIT_DONE */
 
 #endif

@@ -121,11 +121,12 @@ int command_staff(int argc, char **argv) {
 
 /* ---- the ledger ---- */
 
-static void fault(void *ctx, const char *line) { printf("%s\n", line); }
-
-static void progress(void *ctx, int64_t done, int64_t all) {
-  if (isatty(2)) fprintf(stderr, "\r%lld of %lld leaves", (long long)done, (long long)all);
+static void fault(void *ctx, const char *line) {
+  app_progress_end();
+  printf("%s\n", line);
 }
+
+static void progress(void *ctx, int64_t done, int64_t all) { app_progress("verifying", done, all, "leaves"); }
 
 static int leaf_digest(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) { return cases_leaf_digest(ctx, header, digest); }
 
@@ -133,7 +134,7 @@ static int ledger_verify(const struct settings *given) {
   struct settings s = *given;
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, &s, s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE);
+  int rc = platform_open(&p, &s, (s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE) | PLATFORM_THERE);
   if (rc) {
     platform_close(&p);
     return rc;
@@ -142,7 +143,9 @@ static int ledger_verify(const struct settings *given) {
   struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = c};
   int64_t size = 0, placed = 0;
   if (trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
-  if (trust_verify(p.trust, &v, &err)) {
+  int bad = trust_verify(p.trust, &v, &err);
+  app_progress_end();
+  if (bad) {
     fprintf(stderr, "chapar: the ledger does not verify: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
@@ -182,7 +185,7 @@ out:
 static int ledger_renew(const struct settings *s, const char *why) {
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, s, PLATFORM_STORE);
+  int rc = platform_open(&p, s, PLATFORM_STORE | PLATFORM_THERE | PLATFORM_NEW_KEY);
   if (rc == 0 && trust_new_log(p.trust, why, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;

@@ -3,6 +3,7 @@
 #include "channels/ussd/ussd.h"
 #include "channels/web/web.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,6 +174,13 @@ struct serving {
   struct jobs jobs, notices;
 };
 
+static int add_rows(struct serving *s, struct err *err) {
+  if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
+      api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
+    return -1;
+  return ussd_routes(s->server, &s->ussd, err);
+}
+
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
   s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
@@ -186,10 +194,47 @@ static int add_routes(struct serving *s, struct err *err) {
   s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};
   http_server_hooks(s->server, authorise, error_page, &s->gate);
-  if (http_server_routes(s->server, health_rows, 1, p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
-      api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
-    return -1;
-  return ussd_routes(s->server, &s->ussd, err);
+  return add_rows(s, err);
+}
+
+/* ---- the rows themselves ---- */
+
+static const char *const permissions[] = {
+#define X(name) #name,
+  PERMISSION_TABLE(X)
+#undef X
+};
+
+static void print_row(void *ctx, const struct http_route *row) {
+  static const char *const wheres[] = {"inline", "worker"}, *const crosses[] = {"safe", "token", "bearer", "open", "machine"};
+  char name[32];
+  snprintf(name, sizeof name, "%s", permissions[row->permission] + strlen("PERMIT_"));
+  for (char *c = name; *c; c++) *c = (char)tolower((unsigned char)*c);
+  json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "method", row->method, "path", row->path, "permission", name, "cross_site", crosses[row->cross],
+                        "most_body", (json_int_t)row->most_body, "runs", wheres[row->where], "help", row->help);
+  char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+  puts(text);
+  free(text);
+  json_decref(o);
+}
+
+int command_routes(int argc, char **argv) {
+  struct settings set;
+  struct words_left left;
+  struct err err;
+  int rc = settings_read(&set, argc, argv, NULL, &left);
+  if (rc) return rc;
+  if (left.count) return app_usage("routes", "there is a word too many");
+  struct serving *s = base_alloc(sizeof *s);
+  s->p.set = set;
+  s->api.demo = s->web.demo = set.demo;
+  rc = http_server_new(&(struct http_options){.listen = "127.0.0.1:0", .threads = 1, .workers = 1}, &s->server, &err);
+  if (rc == 0) rc = add_rows(s, &err);
+  if (rc == 0) http_server_each(s->server, print_row, NULL);
+  else fprintf(stderr, "chapar: %s\n", err.message);
+  http_server_free(s->server);
+  free(s);
+  return rc ? EXIT_REFUSED : EXIT_DONE;
 }
 
 /* A store made as a demonstration stays one, and another never becomes one. */

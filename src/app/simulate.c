@@ -373,9 +373,9 @@ static int simulate(struct sim *s, int days, int64_t seed) {
   int64_t number = 0;
   for (int32_t day = today - days; day < today; day++) {
     one_day(s, day, &number);
-    if (isatty(2)) fprintf(stderr, "\r%d of %d days, %lld requests", day - (today - days) + 1, days, (long long)s->submitted);
+    app_progress("simulating", day - (today - days) + 1, days, "days");
   }
-  if (isatty(2)) fputc('\n', stderr);
+  app_progress_end();
   clock_set(0);
   int64_t placed;
   trust_sequence(s->p.trust, &placed, &err);

@@ -207,6 +207,7 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     {web_mine_rows, web_mine_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
+  if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
   return certificates_build(ctx, err);
 }
