@@ -58,7 +58,7 @@ static int open_stores(struct platform *p, struct err *err) {
     p->fast = p->main;
     return 0;
   }
-  static const char *const main_rooms[] = {"store", "trust", "identity", "cases", "notify", "registries", "ussd", NULL};
+  static const char *const main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
   if (dir_make(s->data, 0700, err)) return -1;
   char *main_url = base_printf("sqlite:%s/chapar.db", s->data), *fast_url = base_printf("sqlite:%s/fast.db", s->data);
   int rc = store_open(main_url, &o, &p->main, err);
@@ -139,6 +139,12 @@ static int open_rest(struct platform *p, struct err *err) {
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+}
+
+int platform_keep_pack(struct platform *p, struct err *err) {
+  struct told t = {.folder = p->set.pack};
+  struct pack_report report = {.line = tell, .ctx = &t};
+  return cases_keep_pack(p->cases, p->set.pack, p->set.demo, &report, err);
 }
 
 static char *node_name(const struct settings *s) {

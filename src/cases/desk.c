@@ -22,23 +22,20 @@ struct list {
 
 static const char *plain(const char *s) { return s ? s : ""; }
 
-static json_t *list_item(struct list *k, const struct store_rows *r) {
+static json_t *list_item(struct list *k, struct store_tx *tx, const struct store_rows *r, struct err *err) {
   struct case_row row = {.tracking = store_text(r, 0), .service = store_text(r, 1), .service_version = store_int(r, 2), .owner = store_text(r, 3),
     .holder = store_text(r, 4), .state = store_text(r, 5), .result = store_int(r, 6), .submitted_at = store_int(r, 7), .norm_ord = store_int(r, 8),
     .legal_ord = store_int(r, 9), .calendar = store_text(r, 10), .assignee = store_text(r, 11), .version = store_int(r, 12),
     .stopped_ord = store_int(r, 13), .inquiry = store_text(r, 14), .parent = store_text(r, 16)};
-  row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-  row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-  const struct directory *d = pack_directory(k->c->pack);
-  const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
   char at[32];
+  if (case_define(k->c, tx, &row, err)) return NULL;
   json_t *o = json_object();
   json_put(o, "tracking", row.tracking);
   json_put(o, "service", row.service);
   json_put(o, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
   json_put(o, "organisation", row.owner);
   json_put(o, "holder", row.holder);
-  json_put(o, "holder_name", holder ? organisation_name(holder, k->lang) : row.holder);
+  json_put(o, "holder_name", case_organisation_name(k->c, row.pack, row.holder, k->lang));
   json_put(o, "state", row.state);
   json_put(o, "state_title", case_state_title(&row, k->lang));
   json_put(o, "result", result_text((enum result)row.result));
@@ -62,11 +59,16 @@ static json_t *list_item(struct list *k, const struct store_rows *r) {
 }
 
 /* Take rows until the page is full; the last row taken names the next page. */
-static int take_rows(struct list *k, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
+static int take_rows(struct list *k, struct store_tx *tx, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
   int rc = 0, n = 0;
   if (!r) return -1;
   while (n < k->limit && (rc = store_next(r, err)) == 1) {
-    json_array_append_new(k->items, list_item(k, r));
+    json_t *item = list_item(k, tx, r, err);
+    if (!item) {
+      store_done(r);
+      return -1;
+    }
+    json_array_append_new(k->items, item);
     snprintf(k->next, sizeof k->next, "%lld.%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), (long long)store_int(r, 7), store_text(r, 0));
     n++;
   }
@@ -97,7 +99,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   const char *terms[4] = {"", "", "", ""};
   char code[32];
   if (identifier_parse(IDENT_TRACKING, k->q->q, code) == 0)
-    return take_rows(k, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, k->q->organisation), by_due, err);
+    return take_rows(k, tx, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, k->q->organisation), by_due, err);
   size_t n = text_terms(k->arena, k->q->q, terms, 4);
   char id[32];
   if (identifier_parse(IDENT_NATIONAL_ID, k->q->q, id) == 0 || identifier_parse(IDENT_MOBILE, k->q->q, id) == 0) {
@@ -120,7 +122,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   }
   if (fewest == 0) return 0;
   for (size_t i = n; i < 4; i++) terms[i] = "";
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?2 "
     "AND (case_term.ord,case_term.tracking)>(?3,?4) "
     "AND (?5='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?5 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
@@ -141,17 +143,17 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   json_array_clear(k->items);
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (q->state && q->state[0])
-    return take_rows(k, store_select(tx, err,
+    return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (legal_ord,submitted_at,tracking)>(?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
       "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit", q->organisation, q->state,
       k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking), by_due, err);
   if (assignee && assignee[0])
-    return take_rows(k, store_select(tx, err,
+    return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 AND (stopped_ord<0 OR ?7=9223372036854775807) "
       "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit", assignee,
       q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
       q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking), by_due, err);
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 AND (stopped_ord<0 OR ?6=9223372036854775807) "
     "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit", q->organisation,
     q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
@@ -184,7 +186,7 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM case_person JOIN cases ON cases.tracking=case_person.tracking WHERE case_person.person=?1 "
     "AND (case_person.ord,case_person.tracking)>(?2,?3) ORDER BY case_person.ord,case_person.tracking LIMIT ?4", "titi", k->person, k->after_ord,
     k->after_tracking, (int64_t)k->limit), by_time, err);

@@ -47,7 +47,7 @@ static void key_hash_of(const struct case_submission *s, unsigned char out[32]) 
 }
 
 /* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
   for (size_t i = 0; i < s->field_count && n < most; i++) {
     const struct field *f = s->fields[i];
@@ -59,7 +59,7 @@ size_t case_terms(struct cases *c, const struct service *s, const json_t *data, 
       continue;
     }
     const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
-                                                                                             : field_show(c->pack, f, v, LANG_FA, a);
+                                                                                             : field_show(p, f, v, LANG_FA, a);
     if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
   }
   if (mobile && mobile[0] && n < most) terms[n++] = mobile;
@@ -206,6 +206,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       if (rc <= 0) return rc;
       continue;
     }
+    if (!s->parent && case_pin(j->c, tx, s->service, j->row.submitted_at, err)) return -1;
     random_bytes(salt, sizeof salt);
     case_header(header, &j->row, &j->entry, 1);
     trust_leaf(header, salt, j->entry.payload, strlen(j->entry.payload), digest, s->leaf_hash);
@@ -333,6 +334,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->service = s->service->code;
   row->service_version = s->service->version;
   row->def = s->service;
+  row->pack = j->c->pack;
   row->version = 1;
   row->parent = s->parent ? s->parent : "";
   row->inquiry = s->inquiry ? s->inquiry : "";
@@ -360,7 +362,7 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
-  if (!s->parent) j->term_count = case_terms(j->c, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
   if (s->service->one_open_per_person && !s->parent && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
   if (arena_overflowed(j->arena)) return err_set(err, ERR_LIMIT, "the request is too large");

@@ -34,12 +34,20 @@ json_t *case_due_json(struct cases *c, const struct case_row *row) {
   return due;
 }
 
-static json_t *organisation_json(struct cases *c, const char *code, enum lang l) {
-  const struct directory *d = pack_directory(c->pack);
-  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l) {
+  const struct pack *packs[] = {c->pack, then};
+  for (size_t i = 0; i < BASE_COUNT(packs) && packs[i]; i++) {
+    const struct directory *d = pack_directory(packs[i]);
+    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+    if (o) return organisation_name(o, l);
+  }
+  return code;
+}
+
+static json_t *organisation_json(const struct cases *c, const struct case_row *row, const char *code, enum lang l) {
   json_t *v = json_object();
   json_put(v, "code", code);
-  json_put(v, "name", o ? organisation_name(o, l) : code);
+  json_put(v, "name", case_organisation_name(c, row->pack, code, l));
   return v;
 }
 
@@ -47,11 +55,11 @@ static void put_public(struct cases *c, const struct case_row *row, enum lang l,
   json_put(o, "tracking", row->tracking);
   json_put(o, "service", row->service);
   json_put(o, "service_title", row->def ? text_in(&row->def->title, l) : row->service);
+  json_object_set_new(o, "service_version", json_integer(row->service_version));
+  json_put(o, "definition", row->def ? row->def->etag : NULL);
   json_put(o, "organisation", row->owner);
-  json_t *owner = organisation_json(c, row->owner, l);
-  json_object_set(o, "organisation_name", json_object_get(owner, "name"));
-  json_decref(owner);
-  json_object_set_new(o, "holder", organisation_json(c, row->holder, l));
+  json_put(o, "organisation_name", case_organisation_name(c, row->pack, row->owner, l));
+  json_object_set_new(o, "holder", organisation_json(c, row, row->holder, l));
   json_put(o, "state", row->state);
   json_put(o, "state_title", case_state_title(row, l));
   put_time(o, "state_since", row->state_at);
@@ -244,14 +252,14 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   return list;
 }
 
-static json_t *shown(struct cases *c, const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
+static json_t *shown(const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
   json_t *list = json_array();
   for (size_t i = 0; row->def && i < row->def->field_count; i++) {
     const struct field *f = row->def->fields[i];
     const json_t *v = json_object_get(data, f->name);
     if (!v) continue;
     json_t *o = json_object();
-    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(c->pack, f, v, l, a);
+    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(row->pack, f, v, l, a);
     json_put(o, "name", f->name);
     json_put(o, "label", text_in(&f->label, l));
     json_put(o, "text", text ? text : "");
@@ -285,7 +293,7 @@ static void name_children(struct load *k, enum lang l) {
   json_array_foreach(k->children, i, o) {
     struct case_row child = {.state = json_str(o, "state"), .state_index = -1, .inquiry = json_str(o, "inquiry")};
     json_put(o, "state_title", case_state_title(&child, l));
-    json_object_set_new(o, "organisation", organisation_json(k->c, json_str(o, "holder"), l));
+    json_object_set_new(o, "organisation", organisation_json(k->c, &k->row, json_str(o, "holder"), l));
     for (size_t q = 0; k->row.def && q < k->row.def->inquiry_count; q++)
       if (strcmp(k->row.def->inquiries[q].name, child.inquiry) == 0) json_put(o, "title", text_in(&k->row.def->inquiries[q].title, l));
   }
@@ -302,7 +310,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
     json_decref(data);
     data = part;
   }
-  json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
+  json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
   json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
@@ -410,32 +418,35 @@ static void quick_member(struct buf *b, const char *name, const char *value) {
 static int quick_work(struct store_tx *tx, void *arg, struct err *err) {
   struct quick *k = arg;
   struct store_rows *r = store_select(tx, err,
-    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at "
+    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at,parent "
     "FROM cases WHERE tracking=?1", "t", k->tracking);
   if (!r) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
     struct case_row row = {.tracking = k->tracking, .service = store_text(r, 0), .service_version = store_int(r, 1), .owner = store_text(r, 2),
       .holder = store_text(r, 3), .state = store_text(r, 4), .result = store_int(r, 5), .submitted_at = store_int(r, 6), .norm_ord = store_int(r, 7),
-      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12)};
+      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12),
+      .parent = store_text(r, 13)};
     char at[32];
     struct buf *b = k->b;
-    const struct directory *d = pack_directory(k->c->pack);
-    row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-    row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-    const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, row.owner));
-    const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
+    if (case_define(k->c, tx, &row, err)) {
+      store_done(r);
+      return -1;
+    }
     buf_clear(b);
     buf_addc(b, '{');
     quick_member(b, "tracking", row.tracking);
     quick_member(b, "service", row.service);
     quick_member(b, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
+    buf_addf(b, ",\"service_version\":%lld,\"definition\":", (long long)row.service_version);
+    if (row.def) quote(b, row.def->etag);
+    else buf_adds(b, "null");
     quick_member(b, "organisation", row.owner);
-    quick_member(b, "organisation_name", owner ? organisation_name(owner, k->lang) : row.owner);
+    quick_member(b, "organisation_name", case_organisation_name(k->c, row.pack, row.owner, k->lang));
     buf_adds(b, ",\"holder\":{\"code\":");
     quote(b, row.holder);
     buf_adds(b, ",\"name\":");
-    quote(b, holder ? organisation_name(holder, k->lang) : row.holder);
+    quote(b, case_organisation_name(k->c, row.pack, row.holder, k->lang));
     buf_addc(b, '}');
     quick_member(b, "state", row.state);
     quick_member(b, "state_title", case_state_title(&row, k->lang));

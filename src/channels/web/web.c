@@ -208,5 +208,5 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   search_build(ctx);
-  return certificates_build(ctx, err);
+  return certificates_check(ctx, err);
 }
