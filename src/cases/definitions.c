@@ -30,6 +30,7 @@ struct definitions {
   pthread_mutex_t loading;   /* over old */
   struct old_pack *old;      /* only grows */
   size_t old_count;
+  bool serving;              /* begun: what changes from now on comes from another node */
 };
 
 void case_definitions_open(struct cases *c) {
@@ -119,7 +120,7 @@ static void weigh(struct cases *c, size_t i) {
   const struct service *s = pack_version(c->pack, i);
   struct pinned k = pinned_here(d, s->code, s->version, INT64_MAX);
   int known = k.count == 0 ? PIN_NONE : strcmp(k.definition, s->etag) != 0 ? PIN_OTHER : k.count == 1 ? PIN_OURS : PIN_MIXED;
-  if (known == PIN_OTHER && d->known[i] != PIN_OTHER)
+  if (d->serving && known == PIN_OTHER && d->known[i] != PIN_OTHER)
     log_write(LOG_ERROR, "packs", "service %s version %d has begun with another text than this folder's: requests for it are refused here", s->code, s->version);
   d->known[i] = known;
 }
@@ -301,4 +302,7 @@ static int warm_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
-int case_definitions_warm(struct cases *c, struct err *err) { return all_in_folder(c) ? 0 : store_read(c->store, warm_work, c, err); }
+int case_definitions_warm(struct cases *c, struct err *err) {
+  c->definitions->serving = true;
+  return all_in_folder(c) ? 0 : store_read(c->store, warm_work, c, err);
+}
