@@ -198,6 +198,8 @@ const struct directory *pack_directory(const struct pack *p);
 size_t pack_services(const struct pack *p);
 const struct service *pack_service(const struct pack *p, size_t i);            /* each once, in order of code: the version in effect, else the oldest to come */
 const struct service *pack_find(const struct pack *p, const char *code);       /* version in effect today, NULL */
+const struct service *pack_find_shown(const struct pack *p, const char *code); /* also one that is still to come, as pack_service; NULL */
+bool service_begun(const struct service *s);                                   /* its valid_from has come: it is accepted */
 const struct service *pack_find_version(const struct pack *p, const char *code, int version);
 size_t pack_versions(const struct pack *p);
 const struct service *pack_version(const struct pack *p, size_t i);            /* every version, in order of code and version; NULL out of range */

@@ -198,11 +198,13 @@ static const struct service *in_effect(const struct pack *p, const struct family
   return NULL;
 }
 
-const struct service *pack_service(const struct pack *p, size_t i) {
-  if (i >= p->family_count) return NULL;
-  const struct service *s = in_effect(p, &p->families[i], day_of(clock_now()));
-  return s ? s : p->services[p->families[i].first];
+static const struct service *to_show(const struct pack *p, const struct family *f) {
+  const struct service *s = in_effect(p, f, day_of(clock_now()));
+  return s ? s : p->services[f->first];
 }
+
+const struct service *pack_service(const struct pack *p, size_t i) { return i < p->family_count ? to_show(p, &p->families[i]) : NULL; }
+bool service_begun(const struct service *s) { return s->valid_from <= day_of(clock_now()); }
 
 static const struct family *find_family(const struct pack *p, const char *code) {
   size_t lo = 0, hi = p->family_count;
@@ -219,6 +221,11 @@ static const struct family *find_family(const struct pack *p, const char *code) 
 const struct service *pack_find(const struct pack *p, const char *code) {
   const struct family *f = find_family(p, code);
   return f ? in_effect(p, f, day_of(clock_now())) : NULL;
+}
+
+const struct service *pack_find_shown(const struct pack *p, const char *code) {
+  const struct family *f = find_family(p, code);
+  return f ? to_show(p, f) : NULL;
 }
 
 const struct service *pack_find_version(const struct pack *p, const char *code, int version) {

@@ -191,6 +191,22 @@ async function demonstration(name, where) {
   });
 }
 
+await test('a service that is still to come is shown, and not yet accepted', async () => {
+  const day = new Date(Date.now() + 40 * 86400000).toISOString().slice(0, 10);
+  const s = await serve(['--data', folder()], { from: pack(edit('services/fault.yaml', ['valid_from: 1405-01-01', `valid_from: ${day}`])) }), b = s.base;
+  const item = (await call(b, 'GET', `${A}/services`)).json.items.find((x) => x.code === 'fault'), one = await call(b, 'GET', `${A}/services/fault`);
+  same([item.valid_from, item.channels, one.json.version, one.json.valid_from], [day, [], 1, day]);
+  good(one.headers.get('etag').includes('coming'), 'its tag changes with the day');
+  const no = await call(b, 'POST', `${A}/services/fault/cases`, { key: 'soon', body: { data: one.json.form_schema.examples[0] } });
+  same(no.status, 403);
+  good(/^This service is accepted from /.test(no.json.detail), no.text);
+  const page = await call(b, 'GET', '/services/fault'), list = await call(b, 'GET', '/services');
+  good(page.status === 200 && page.text.includes('Accepted from') && !page.text.includes('/services/fault/apply'), 'its page');
+  good(list.text.includes('Accepted from'), 'the catalogue');
+  const apply = await call(b, 'GET', '/services/fault/apply');
+  same([apply.status, apply.headers.get('location')], [303, '/services/fault']);
+  await s.stop();
+});
 const pg = postgres(), temporary = folder();
 process.env.TMPDIR = temporary;
 await real('sqlite', ['--data', folder()]);

@@ -252,6 +252,31 @@ static void a_begun_text_does_not_change(void **state) {
   json_decref(after);
 }
 
+static int32_t tehran(int year, int month, int day) { return day_from_gregorian((struct date){year, month, day}); }
+
+static void another_version_begins_at_midnight(void **state) {
+  struct kit *k = *state;
+  struct case_submission s, t;
+  char from[300], to[300];
+  fresh_folder(k);
+  snprintf(from, sizeof from, "%s/services/join.yaml", k->folder);
+  snprintf(to, sizeof to, "%s/services/join-v2.yaml", k->folder);
+  assert_int_equal(kit_run((char *[]){"cp", from, to, NULL}, NULL, 0), 0);
+  edit(k, "services/join-v2.yaml", "version: 1\nvalid_from: 2026-03-21", "version: 2\nvalid_from: 2026-11-25");
+  edit(k, "services/join-v2.yaml", "Submitted}", "Received}");
+  must(start(k, false, err));
+  clock_set(day_start(tehran(2026, 11, 25)) - 1);
+  must(submit(k, "before", &s, err));
+  clock_set(day_start(tehran(2026, 11, 25)));
+  must(submit(k, "after", &t, err));
+  shows(k, s.tracking, "state_title", "Submitted");
+  shows(k, t.tracking, "state_title", "Received");
+  clock_set(day_start(tehran(2026, 3, 20)));
+  assert_null(pack_find(k->pack, "join"));
+  assert_int_equal(pack_find_shown(k->pack, "join")->version, 1);
+  assert_false(service_begun(pack_find_shown(k->pack, "join")));
+}
+
 /* Two nodes with different texts of a version that nobody has begun: whoever is first decides. */
 static void the_first_request_decides_between_nodes(void **state) {
   struct kit *k = *state, other = {0};
@@ -378,6 +403,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(silence_speaks_in_the_words_of_then, setup, teardown),
     cmocka_unit_test_setup_teardown(erasure_finds_what_was_indexed, setup, teardown),
     cmocka_unit_test_setup_teardown(a_begun_text_does_not_change, setup, teardown),
+    cmocka_unit_test_setup_teardown(another_version_begins_at_midnight, setup, teardown),
     cmocka_unit_test_setup_teardown(the_first_request_decides_between_nodes, setup, teardown),
     cmocka_unit_test_setup_teardown(many_ask_at_once, setup, teardown),
     cmocka_unit_test_setup_teardown(a_damaged_pack_stops_nobody_else, setup, teardown),
