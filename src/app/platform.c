@@ -77,7 +77,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "notify", "registries", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -182,6 +182,12 @@ static int open_rest(struct platform *p, struct err *err) {
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+}
+
+int platform_keep_pack(struct platform *p, struct err *err) {
+  struct told t = {.folder = p->set.pack};
+  struct pack_report report = {.line = tell, .ctx = &t};
+  return cases_keep_pack(p->cases, p->set.pack, p->set.demo, &report, err);
 }
 
 static char *node_name(const struct settings *s) {

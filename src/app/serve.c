@@ -271,7 +271,7 @@ static int serve(struct serving *s) {
                            .all_worker = postgres, .server_name = p->set.base_url[0] ? p->set.base_url : NULL,
                            .access_log = strcmp(p->set.access_log, "yes") == 0, .trusted_proxies = p->set.trusted_proxies[0] ? p->set.trusted_proxies : NULL};
   if (!o.workers) o.workers = postgres ? 16 : 4;
-  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }

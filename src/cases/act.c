@@ -354,7 +354,7 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   enum err_code why;
   if (case_is_inquiry(row)) return reply_inquiry(s, err);
-  if (!row->def) return err_set(err, ERR_UNAVAILABLE, "the pack has no version %lld of service %s", (long long)row->service_version, row->service);
+  if (!row->def) return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as this case began", (long long)row->service_version, row->service);
   s->act = service_action(row->def, row->state_index, s->a->action);
   if (!s->act) return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
@@ -369,7 +369,7 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   s->letter_date = fixed(s, "letter_date");
   if (s->letter_no) row->letter_no = s->letter_no;
   if (s->letter_date) row->letter_date = s->letter_date;
-  if (action_validate(s->c->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
+  if (action_validate(row->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
     return err_set(err, ERR_INVALID, "the data of the action are not valid");
   return commit_step(s, err);
 }

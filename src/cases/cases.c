@@ -6,7 +6,9 @@
 static const char *const intakes[] = {"web", "app", "api", "ussd", "sms", "counter", "paper"};
 const char *intake_text(enum intake i) { return (size_t)i < BASE_COUNT(intakes) ? intakes[i] : "api"; }
 
-static int open_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+static int open_work(struct store_tx *tx, void *arg, struct err *err) {
+  return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0;
+}
 
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
   struct cases *c = base_alloc(sizeof *c);
@@ -18,6 +20,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
   pthread_rwlock_init(&c->lock, NULL);
   c->shelves = shelves_new();
+  case_definitions_open(c);
   if (pack_calendars(p) == 0) {
     err_set(err, ERR_INVALID, "the pack has no calendar");
     cases_close(c);
@@ -46,6 +49,7 @@ void cases_close(struct cases *c) {
   free(c->retired);
   shelves_free(c->shelves);
   pthread_rwlock_destroy(&c->lock);
+  case_definitions_close(c);
   pack_unref(c->pack);
   free(c);
 }

@@ -35,6 +35,20 @@ void cases_close(struct cases *c);
 void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
 
+/* ---- packs that were served ------------------------------------------------------------------ */
+/* A case is read under the text of its service version that it began with. Begin to serve the pack that was given to cases_open: its files
+ * (read again from folder) are kept, and old packs that open cases need are compiled. A version under which requests have begun must not
+ * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
+ * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
+int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
+/* The definition that a view of cases_get was made with, and the pack that it stands in; both live until cases_close. NULL when there is none. */
+const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
+/* Every pack that was served, oldest first: [{"hash","code","first_served","last_served","cases","open"}]; cases: requests that began under a
+ * text that it has. Also for cases_reader, as the next. */
+int cases_packs(struct cases *c, json_t **out, struct err *err);
+/* Write a recorded pack into a new or empty folder, byte for byte. hash: how it begins; NULL: the one served last. out: its whole hash. */
+int cases_pack_export(struct cases *c, const char *hash, const char *folder, char out[65], struct err *err);
+
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
 
@@ -90,7 +104,7 @@ struct case_act {
 int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err);
 
 /* ---- reading --------------------------------------------------------------------------------- */
-/* What the caller may see of a case: everybody {"tracking","service","organisation","state","state_title","submitted_at","due"};
+/* What the caller may see of a case: everybody {"tracking","service","service_version","definition","organisation","state","state_title","submitted_at","due"};
  * its citizen or its staff also data, events, actions allowed now ("actions":[{"name","title","reason","reasons","fields"}]), applicant,
  * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
  * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */

@@ -23,23 +23,20 @@ struct list {
 
 static const char *plain(const char *s) { return s ? s : ""; }
 
-static json_t *list_item(struct list *k, const struct store_rows *r) {
+static json_t *list_item(struct list *k, struct store_tx *tx, const struct store_rows *r, struct err *err) {
   struct case_row row = {.tracking = store_text(r, 0), .service = store_text(r, 1), .service_version = store_int(r, 2), .owner = store_text(r, 3),
     .holder = store_text(r, 4), .state = store_text(r, 5), .result = store_int(r, 6), .submitted_at = store_int(r, 7), .norm_ord = store_int(r, 8),
     .legal_ord = store_int(r, 9), .calendar = store_text(r, 10), .assignee = store_text(r, 11), .version = store_int(r, 12),
     .stopped_ord = store_int(r, 13), .inquiry = store_text(r, 14), .parent = store_text(r, 16)};
-  row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-  row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-  const struct directory *d = pack_directory(k->c->pack);
-  const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
   char at[32];
+  if (case_define(k->c, tx, &row, err)) return NULL;
   json_t *o = json_object();
   json_put(o, "tracking", row.tracking);
   json_put(o, "service", row.service);
   json_put(o, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
   json_put(o, "organisation", row.owner);
   json_put(o, "holder", row.holder);
-  json_put(o, "holder_name", holder ? organisation_name(holder, k->lang) : row.holder);
+  json_put(o, "holder_name", case_organisation_name(k->c, row.pack, row.holder, k->lang));
   json_put(o, "state", row.state);
   json_put(o, "state_title", case_state_title(&row, k->lang));
   json_put(o, "result", result_text((enum result)row.result));
@@ -63,11 +60,16 @@ static json_t *list_item(struct list *k, const struct store_rows *r) {
 }
 
 /* Take rows until the page is full; the last row taken names the next page. */
-static int take_rows(struct list *k, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
+static int take_rows(struct list *k, struct store_tx *tx, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
   int rc = 0, n = 0;
   if (!r) return -1;
   while (n < k->limit && (rc = store_next(r, err)) == 1) {
-    json_array_append_new(k->items, list_item(k, r));
+    json_t *item = list_item(k, tx, r, err);
+    if (!item) {
+      store_done(r);
+      return -1;
+    }
+    json_array_append_new(k->items, item);
     snprintf(k->next, sizeof k->next, "%lld.%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), (long long)store_int(r, 7), store_text(r, 0));
     n++;
   }
@@ -142,7 +144,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   struct days d;
   char code[32];
   if (identifier_parse(IDENT_TRACKING, q->q, code) == 0)
-    return take_rows(k, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, q->organisation), by_due, err);
+    return take_rows(k, tx, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, q->organisation), by_due, err);
   size_t n = text_terms(k->arena, q->q, terms, 4);
   char id[32];
   if (identifier_parse(IDENT_NATIONAL_ID, q->q, id) == 0 || identifier_parse(IDENT_MOBILE, q->q, id) == 0) {
@@ -166,7 +168,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   if (fewest == 0) return 0;
   for (size_t i = n; i < 4; i++) terms[i] = "";
   if (read_days(k, tx, &d, err)) return -1;
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?9 "
     "AND (case_term.ord,case_term.tracking)>(?10,?11) "
     "AND (?12='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?12 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
@@ -189,17 +191,17 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (read_days(k, tx, &d, err)) return -1;
   int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 ? 0 : 9;
   if (q->state && q->state[0])
-    return take_rows(k, store_select(tx, err,
+    return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?9 AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 AND " LATE
       "AND (?15='' OR service=?15) AND (?16=0 OR assignee=?17) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?18", WHOSE "tiiit" "ititi", DAYS(k, d),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
-    return take_rows(k, store_select(tx, err,
+    return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?9 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 "
       "AND holder=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti", DAYS(k, d),
       k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?9,?10,?11,?12) AND result<=?13 AND " LATE
     "AND (?14='' OR service=?14) AND (?15=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "iiit" "itii", DAYS(k, d),
     result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), (int64_t)k->limit), by_due, err);
@@ -231,7 +233,7 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM case_person JOIN cases ON cases.tracking=case_person.tracking WHERE case_person.person=?1 "
     "AND (case_person.ord,case_person.tracking)>(?2,?3) ORDER BY case_person.ord,case_person.tracking LIMIT ?4", "titi", k->person, k->after_ord,
     k->after_tracking, (int64_t)k->limit), by_time, err);

@@ -37,17 +37,27 @@ static int forget_term(struct store_tx *tx, const char *organisation, const char
                    -row->submitted_at, row->tracking);
 }
 
+/* Search words at every desk of a directory; organisations that stand in `done` too have been seen to. */
+static int forget_terms(struct store_tx *tx, const struct directory *d, const struct directory *done, const char *const *terms, size_t n, const struct case_row *row,
+                        struct err *err) {
+  for (size_t o = 0; o < directory_organisations(d); o++) {
+    const char *code = directory_organisation(d, (int)o)->code;
+    for (size_t i = 0; i < n && (!done || directory_find_organisation(done, code) < 0); i++)
+      if (terms[i] && forget_term(tx, code, terms[i], row, err)) return -1;
+  }
+  return 0;
+}
+
 /* The answers, what was said, the search words at every desk that held the case or was asked, and the copies given to those who were asked. */
 static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
   const struct directory *d = pack_directory(c->pack);
   struct arena *a = arena_new(1024 * 1024);
   const char *terms[24];
   json_t *data = json_loads(row->data, 0, NULL);
-  size_t n = row->def ? case_terms(c, row->def, data, row->mobile, a, terms, 24) : 0;
+  size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, 24) : 0;
   int rc = store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking);
-  for (size_t o = 0; rc == 0 && o < directory_organisations(d); o++)
-    for (size_t i = 0; rc == 0 && i < n; i++)
-      if (terms[i]) rc = forget_term(tx, directory_organisation(d, (int)o)->code, terms[i], row, err);
+  if (rc == 0) rc = forget_terms(tx, d, NULL, terms, n, row, err);
+  if (rc == 0 && row->pack != c->pack) rc = forget_terms(tx, pack_directory(row->pack), d, terms, n, row, err);
   json_decref(data);
   arena_free(a);
   if (rc) return -1;
@@ -147,7 +157,11 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   if (row.next_ord >= k->before) goto out; /* somebody was here before */
   int64_t kept = row.next_ord;
   case_next_check(k->c, &row);
-  if (!row.def || (row.state_index < 0 && !case_is_inquiry(&row))) {
+  if (!row.def) { /* its pack cannot be read now: nothing is decided about it; look again tomorrow */
+    log_write(LOG_WARN, "cases", "a deadline of service %s version %lld has passed, but no pack says what follows", row.service, (long long)row.service_version);
+    row.next_ord = k->before;
+    rc = case_save(k->c, tx, &row, row.version, err);
+  } else if (row.state_index < 0 && !case_is_inquiry(&row)) {
     row.next_ord = NO_ORD;
     rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.next_ord >= k->before) { /* looked too early, for a closure moved the clocks */
@@ -233,12 +247,13 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000);
 }
 
-static int calendars_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+/* What other nodes have written since: closures, and texts under which requests began. */
+static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0; }
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;
   if (done) *done = 0;
-  if (store_read(c->store, calendars_work, c, err)) return -1;
+  if (store_read(c->store, news_work, c, err)) return -1;
   int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
   if (case_outbox_run(c, done, err) || run_due(c, done, err)) return -1;

@@ -23,6 +23,11 @@ int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struc
   return store_value(tx, count, 0, err, "SELECT COUNT(*) FROM case_outbox WHERE id>?1 AND id<?2 AND kind='inquiry'", "tt", from, to);
 }
 
+/* Its effects wait until the text that it began under can be read. */
+static int unreadable(const struct case_row *row, struct err *err) {
+  return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as case %s began", (long long)row->service_version, row->service, row->tracking);
+}
+
 struct effect {
   struct cases *c;
   char *id, *kind, *tracking;
@@ -43,18 +48,31 @@ static int asked_work(struct store_tx *tx, void *arg, struct err *err) {
   return case_load(k->c, tx, k->arena, k->tracking, &k->row, err);
 }
 
+/* Who is asked: whom the case's own text names, or who answers for the place today. NULL: the live directory has nobody such. */
+static const struct organisation *asked_of(const struct cases *c, const struct case_row *row, const struct inquiry *q, const json_t *data) {
+  const struct directory *now = pack_directory(c->pack), *then = pack_directory(row->pack);
+  int found = q->organisation < 0 ? inquiry_organisation(c->pack, q, data) : -1;
+  if (found >= 0) return directory_organisation(now, found);
+  const struct organisation *old = directory_organisation(then, inquiry_organisation(row->pack, q, data));
+  return old ? directory_organisation(now, directory_find_organisation(now, old->code)) : NULL;
+}
+
 static int apply_inquiry(struct effect *e, struct err *err) {
   struct asked k = {.c = e->c, .tracking = e->tracking, .arena = arena_new(1024 * 1024)};
   const char *name = json_str(e->payload, "inquiry");
   int rc = -1;
   json_t *data = NULL;
   if (store_read(e->c->store, asked_work, &k, err)) goto out;
+  if (!k.row.def) {
+    unreadable(&k.row, err);
+    goto out;
+  }
   if (k.row.result != RESULT_OPEN) { /* closed before it could ask */
     rc = 0;
     goto out;
   }
   const struct inquiry *q = NULL;
-  for (size_t i = 0; k.row.def && i < k.row.def->inquiry_count; i++)
+  for (size_t i = 0; i < k.row.def->inquiry_count; i++)
     if (base_same(k.row.def->inquiries[i].name, name)) q = &k.row.def->inquiries[i];
   if (!q) {
     log_write(LOG_ERROR, "cases", "case %s asks an inquiry '%s' that its service does not have", e->tracking, name ? name : "");
@@ -62,8 +80,12 @@ static int apply_inquiry(struct effect *e, struct err *err) {
     goto out;
   }
   data = k.row.data ? json_loads(k.row.data, 0, NULL) : json_object();
-  const struct organisation *to = directory_organisation(pack_directory(e->c->pack), inquiry_organisation(e->c->pack, q, data));
+  const struct organisation *to = asked_of(e->c, &k.row, q, data);
   if (!to) to = directory_organisation(pack_directory(e->c->pack), directory_find_organisation(pack_directory(e->c->pack), k.row.owner));
+  if (!to) {
+    err_set(err, ERR_UNAVAILABLE, "case %s asks '%s', but the directory has neither whom it asks nor its owner", e->tracking, q->name);
+    goto out;
+  }
   struct case_submission s = {.service = k.row.def, .data = data, .key = e->id, .actor = {.kind = ACTOR_SYSTEM}, .intake = INTAKE_API, .lang = LANG_FA,
                               .parent = e->tracking, .inquiry = q->name, .owner = to->code};
   rc = cases_submit(e->c, &s, NULL, NULL, err);
@@ -84,7 +106,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
   const char *slash = strrchr(e->id, '/'), *child = slash ? slash + 1 : "";
   bool none = strcmp(child, "none") == 0;
   char *payload = json_canonical(e->payload);
-  if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
+  if (case_load(e->c, tx, a, e->tracking, &row, err) || (!row.def && unreadable(&row, err))) goto out;
   /* A quick answer must not pass for the last one while other questions are still on their way. */
   if (case_asking(tx, e->tracking, &open, err)) goto out;
   if (open) {
@@ -175,7 +197,8 @@ static int record_work(struct store_tx *tx, void *arg, struct err *err) {
   struct arena *a = arena_new(1024 * 1024);
   struct case_row row;
   int rc = case_load(e->c, tx, a, e->tracking, &row, err);
-  if (rc == 0 && row.def && row.def->record.registry && row.data && e->c->o.record) {
+  if (rc == 0 && !row.def) rc = unreadable(&row, err);
+  if (rc == 0 && row.def->record.registry && row.data && e->c->o.record) {
     json_t *data = json_loads(row.data, 0, NULL), *attributes = json_object();
     for (size_t i = 0; i < row.def->record.count; i++) {
       json_t *v = json_object_get(data, row.def->record.map[i].field);

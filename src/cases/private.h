@@ -31,6 +31,7 @@ struct cases {
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
+  struct definitions *definitions;
 };
 
 /* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
@@ -60,7 +61,8 @@ struct case_row {
   int64_t rating;
   bool changed;                 /* data is no longer what was submitted, and stands in a column of its own */
   struct case_first first;
-  const struct service *def; /* NULL when the pack has no such version */
+  const struct service *def; /* what it began under; NULL when no pack that can be read has it */
+  struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
 };
 
@@ -87,6 +89,22 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
 int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
                 struct err *err);
 
+/* definitions.c: which text a case began under */
+void case_definitions_open(struct cases *c);
+void case_definitions_close(struct cases *c);
+/* Fill def, pack and state_index of a row that has service, service_version, submitted_at, inquiry, parent and state. -1: the store failed. */
+int case_define(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err);
+/* Inside the transaction of a new case: the first of its version names the text that counts. ERR_UNAVAILABLE when another text does. */
+int case_pin(struct cases *c, struct store_tx *tx, const struct service *s, int64_t at, struct err *err);
+/* Know the pins written since; every round of the jobs. */
+int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
+/* Compile the old packs that open and recent cases need, so that nobody waits for them. */
+int case_definitions_warm(struct cases *c, struct err *err);
+
+/* packs.c */
+/* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
+struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
+
 /* state.c: the only place where a case changes its state and its clocks */
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at);
 void case_stamp(struct cases *c, struct case_row *row, int64_t at); /* clocks at the beginning */
@@ -111,7 +129,7 @@ const char *case_acting_role(const struct actor *who, const struct case_row *row
 /* submit.c */
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
 /* act.c */
@@ -120,6 +138,8 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
 
 /* view.c */
 json_t *case_due_json(struct cases *c, const struct case_row *row);
+/* By the live directory, else by the pack of the case (NULL: none): an organisation that is gone keeps its name. */
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l);
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 

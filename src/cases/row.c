@@ -111,9 +111,7 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
   if (rc < 0) return -1;
   if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such case");
   if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "the case is larger than one request may hold");
-  row->def = pack_find_version(c->pack, row->service, (int)row->service_version);
-  row->state_index = row->def && !case_is_inquiry(row) ? service_state(row->def, row->state) : -1;
-  return 0;
+  return case_define(c, tx, row, err);
 }
 
 bool case_is_inquiry(const struct case_row *row) { return row->inquiry && row->inquiry[0]; }

@@ -61,7 +61,7 @@ static size_t distinct(const char **list, size_t count) {
 }
 
 /* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
   for (size_t i = 0; i < s->field_count && n < most; i++) {
     const struct field *f = s->fields[i];
@@ -73,7 +73,7 @@ size_t case_terms(struct cases *c, const struct service *s, const json_t *data, 
       continue;
     }
     const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
-                                                                                             : field_show(c->pack, f, v, LANG_FA, a);
+                                                                                             : field_show(p, f, v, LANG_FA, a);
     if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
   }
   if (mobile && mobile[0] && n < most) terms[n++] = mobile;
@@ -235,6 +235,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       if (rc <= 0) return rc;
       continue;
     }
+    if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
@@ -362,6 +363,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->service = s->service->code;
   row->service_version = s->service->version;
   row->def = s->service;
+  row->pack = j->c->pack;
   row->version = 1;
   row->parent = s->parent ? s->parent : "";
   row->inquiry = s->inquiry ? s->inquiry : "";
@@ -389,7 +391,7 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
-  if (!s->parent) j->term_count = case_terms(j->c, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
   if (s->service->one_open_per_person && !s->parent && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
   if (seal(j, 0, err)) return -1;

@@ -34,12 +34,20 @@ json_t *case_due_json(struct cases *c, const struct case_row *row) {
   return due;
 }
 
-static json_t *organisation_json(struct cases *c, const char *code, enum lang l) {
-  const struct directory *d = pack_directory(c->pack);
-  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l) {
+  const struct pack *packs[] = {c->pack, then};
+  for (size_t i = 0; i < BASE_COUNT(packs) && packs[i]; i++) {
+    const struct directory *d = pack_directory(packs[i]);
+    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+    if (o) return organisation_name(o, l);
+  }
+  return code;
+}
+
+static json_t *organisation_json(const struct cases *c, const struct case_row *row, const char *code, enum lang l) {
   json_t *v = json_object();
   json_put(v, "code", code);
-  json_put(v, "name", o ? organisation_name(o, l) : code);
+  json_put(v, "name", case_organisation_name(c, row->pack, code, l));
   return v;
 }
 
@@ -47,11 +55,11 @@ static void put_public(struct cases *c, const struct case_row *row, enum lang l,
   json_put(o, "tracking", row->tracking);
   json_put(o, "service", row->service);
   json_put(o, "service_title", row->def ? text_in(&row->def->title, l) : row->service);
+  json_object_set_new(o, "service_version", json_integer(row->service_version));
+  json_put(o, "definition", row->def ? row->def->etag : NULL);
   json_put(o, "organisation", row->owner);
-  json_t *owner = organisation_json(c, row->owner, l);
-  json_object_set(o, "organisation_name", json_object_get(owner, "name"));
-  json_decref(owner);
-  json_object_set_new(o, "holder", organisation_json(c, row->holder, l));
+  json_put(o, "organisation_name", case_organisation_name(c, row->pack, row->owner, l));
+  json_object_set_new(o, "holder", organisation_json(c, row, row->holder, l));
   json_put(o, "state", row->state);
   json_put(o, "state_title", case_state_title(row, l));
   put_time(o, "state_since", row->state_at);
@@ -252,14 +260,14 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   return list;
 }
 
-static json_t *shown(struct cases *c, const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
+static json_t *shown(const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
   json_t *list = json_array();
   for (size_t i = 0; row->def && i < row->def->field_count; i++) {
     const struct field *f = row->def->fields[i];
     const json_t *v = json_object_get(data, f->name);
     if (!v) continue;
     json_t *o = json_object();
-    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(c->pack, f, v, l, a);
+    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(row->pack, f, v, l, a);
     json_put(o, "name", f->name);
     json_put(o, "label", text_in(&f->label, l));
     json_put(o, "text", text ? text : "");
@@ -293,7 +301,7 @@ static void name_children(struct load *k, enum lang l) {
   json_array_foreach(k->children, i, o) {
     struct case_row child = {.state = json_str(o, "state"), .state_index = -1, .inquiry = json_str(o, "inquiry")};
     json_put(o, "state_title", case_state_title(&child, l));
-    json_object_set_new(o, "organisation", organisation_json(k->c, json_str(o, "holder"), l));
+    json_object_set_new(o, "organisation", organisation_json(k->c, &k->row, json_str(o, "holder"), l));
     for (size_t q = 0; k->row.def && q < k->row.def->inquiry_count; q++)
       if (strcmp(k->row.def->inquiries[q].name, child.inquiry) == 0) json_put(o, "title", text_in(&k->row.def->inquiries[q].title, l));
   }
@@ -311,7 +319,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
     json_decref(data);
     data = part;
   }
-  json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
+  json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
   json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");

@@ -8,7 +8,8 @@
 
 static const struct service *service_of(const struct turn *t) {
   const char *code = json_str(t->state, "service");
-  return code ? pack_find(cases_pack(t->c->cases), code) : NULL;
+  const struct service *s = code ? pack_find(cases_pack(t->c->cases), code) : NULL;
+  return s && s->version == json_int(t->state, "version", s->version) ? s : NULL; /* at midnight another version may begin: its questions are others */
 }
 
 void form_begin(struct turn *t, const struct service *s) {
@@ -17,6 +18,7 @@ void form_begin(struct turn *t, const struct service *s) {
   random_bytes(raw, sizeof raw);
   hex_encode(raw, sizeof raw, key);
   json_put(t->state, "service", s->code);
+  json_object_set_new(t->state, "version", json_integer(s->version));
   json_put(t->state, "key", key);
   json_object_set_new(t->state, "asked", json_integer(0));
   json_object_set_new(t->state, "data", json_object());

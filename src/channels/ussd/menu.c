@@ -32,7 +32,7 @@ static void show_services(struct turn *t) {
   size_t n = 0;
   for (size_t i = 0; i < pack_services(p) && n < BASE_COUNT(lines); i++) {
     const struct service *s = pack_service(p, i);
-    if (s->ussd < CHANNEL_START || !s->ussd_code || s->staff_only) continue;
+    if (s->ussd < CHANNEL_START || !s->ussd_code || s->staff_only || !service_begun(s)) continue;
     lines[n] = menu_label(t, &s->title, s->latn);
     numbers[n++] = s->ussd_code;
   }
@@ -125,7 +125,7 @@ static const struct service *by_code(const struct turn *t, const char *digits) {
   const struct pack *p = cases_pack(t->c->cases);
   for (size_t i = 0; i < pack_services(p); i++) {
     const struct service *s = pack_service(p, i);
-    if (s->ussd_code && s->ussd > CHANNEL_NONE && !s->staff_only && strcmp(s->ussd_code, digits) == 0) return s;
+    if (s->ussd_code && s->ussd > CHANNEL_NONE && !s->staff_only && service_begun(s) && strcmp(s->ussd_code, digits) == 0) return s;
   }
   return NULL;
 }

@@ -209,5 +209,5 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
-  return certificates_build(ctx, err);
+  return certificates_check(ctx, err);
 }
