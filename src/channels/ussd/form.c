@@ -35,13 +35,18 @@ static const struct field *question(struct turn *t, const struct service *s) {
   const json_t *data = json_object_get(t->state, "data");
   for (; at < s->eligibility_count + s->field_count; at++) {
     const struct field *f = at < s->eligibility_count ? &s->eligibility[at].field : s->fields[at - s->eligibility_count];
-    bool ask = at < s->eligibility_count || (f->required && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
+    bool ask = at < s->eligibility_count || ((f->required || f->ussd) && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
     if (!ask) continue;
     json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
     return f;
   }
   json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
   return NULL;
+}
+
+/* Does 0 pass over this question? Not while places are offered for the letters typed: there it leads back to typing. */
+static bool may_skip(const struct turn *t, const struct service *s, const struct field *f) {
+  return f && !f->required && (size_t)json_int(t->state, "asked", 0) >= s->eligibility_count && !json_object_get(t->state, "candidates");
 }
 
 static const char *choice_label(const struct turn *t, const struct choice *c) { return menu_label(t, &c->label, c->latn.fa); }
@@ -100,12 +105,11 @@ void form_show(struct turn *t) {
   }
   const char *title = menu_label(t, &f->label, f->latn);
   size_t n = options(t, f, lines, values, MOST);
+  if (may_skip(t, s, f)) t->zero = "skip";
   if (n) t->screen = screen_list(t, title, lines, NULL, n);
   else {
     const char *hint = f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION ? menu_word(t, "letters") : f->type == FIELD_DATE ? menu_word(t, "date") : "";
-    const char *text = arena_printf(t->a, "%s%s%s:%s%s", t->fault ? t->fault : "", t->fault ? "\n" : "", title, hint[0] ? "\n" : "", hint);
-    const char *back = arena_printf(t->a, "%s\n%s %s", text, digits_of(t, "0"), menu_word(t, "back"));
-    t->screen = screen_fits(t, back) ? back : screen_cut(t, arena_printf(t->a, "%s:", title));
+    t->screen = screen_prompt(t, arena_printf(t->a, "%s:", title), hint);
   }
 }
 
@@ -170,6 +174,12 @@ static const char *read_date(struct turn *t, const char *input) {
   return d;
 }
 
+static void next_question(struct turn *t) {
+  json_object_set_new(t->state, "asked", json_integer(json_int(t->state, "asked", 0) + 1));
+  json_object_set_new(t->state, "page", json_integer(0));
+  form_show(t);
+}
+
 static void accept(struct turn *t, const struct service *s, const struct field *f, const char *typed) {
   struct pack *p = cases_pack(t->c->cases);
   size_t at = (size_t)json_int(t->state, "asked", 0);
@@ -191,9 +201,7 @@ static void accept(struct turn *t, const struct service *s, const struct field *
     menu_finish(t, t->tongue == TONGUE_FA ? s->eligibility[at].exit.fa : s->eligibility[at].exit.en);
     return;
   }
-  json_object_set_new(t->state, "asked", json_integer((json_int_t)at + 1));
-  json_object_set_new(t->state, "page", json_integer(0));
-  form_show(t);
+  next_question(t);
 }
 
 static void submit(struct turn *t, const struct service *s) {
@@ -281,6 +289,10 @@ void form_take(struct turn *t, const char *input) {
   const char *ascii = digits_ascii(t->a, input);
   size_t n = f ? options(t, f, lines, values, MOST) : 2;
   int64_t number = -1;
+  if (ascii && strcmp(ascii, "0") == 0 && may_skip(t, s, f)) {
+    next_question(t);
+    return;
+  }
   bool typed_zero = f && !n && (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
   if (!ascii || (strcmp(ascii, "0") == 0 && !typed_zero)) {
     back(t, s);

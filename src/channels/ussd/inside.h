@@ -8,14 +8,28 @@ enum tongue { TONGUE_FA, TONGUE_EN, TONGUE_LATN };
 
 struct turn {
   struct ussd_context *c;
+  const struct ussd_carrier *carrier;
   json_t *state;
   const char *mobile, *session;
   struct arena *a;
   enum tongue tongue;
   const char *fault;        /* said above the screen that comes again */
+  const char *zero;         /* word of what 0 does; NULL: back */
   const char *screen;
   bool end;
 };
+
+/* heard.c: no store, no server, any bytes */
+enum heard_kind { HEARD_MESSAGE, HEARD_BEGINS, HEARD_REPLY, HEARD_OVER };
+struct heard {
+  int op;                   /* ussd_service_op, -1: none */
+  bool has_its;
+  unsigned char its[2];     /* its_session_info: session, then dialogue in seven bits and the end flag */
+};
+enum heard_kind heard_kannel(const char *raw_query, const struct ussd_carrier *c, struct heard *h); /* by its parameters op and its */
+void heard_meta(const struct heard *h, const struct ussd_carrier *c, bool end, char out[80]);       /* the value of X-Kannel-Meta-Data */
+size_t heard_inputs(char *text, char **inputs, size_t most);         /* what stands between the '*'; splits text in place */
+bool heard_allowed(const char *list, const char *peer);              /* an empty list: everybody */
 
 /* screen.c */
 const char *menu_word(const struct turn *t, const char *key);               /* words ussd.KEY, or ussd.latn.KEY */
@@ -25,6 +39,8 @@ bool screen_fits(const struct turn *t, const char *text);
 const char *screen_cut(struct turn *t, const char *text);            /* shortened until it fits */
 /* A list by pages: title, lines, and what leads on. numbers: own number of each line, NULL: 1, 2, 3. */
 const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count);
+/* A question whose answer is typed; the hint goes when there is no room. */
+const char *screen_prompt(struct turn *t, const char *title, const char *hint);
 /* A text by pages; the state's page says which. *last: this is the last page. */
 const char *screen_text(struct turn *t, const char *text, bool *last);
 const char *digits_of(const struct turn *t, const char *s);

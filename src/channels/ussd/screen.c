@@ -33,8 +33,8 @@ static size_t units(const char *s) {
 
 size_t screen_limit(const struct turn *t, const char *text) {
   size_t septets;
-  if (text_gsm7(text, &septets)) return t->c->gsm_limit ? (size_t)t->c->gsm_limit : 182;
-  return t->c->unicode_limit ? (size_t)t->c->unicode_limit : 80;
+  if (text_gsm7(text, &septets)) return (size_t)t->carrier->gsm;
+  return (size_t)t->carrier->unicode;
 }
 
 bool screen_fits(const struct turn *t, const char *text) {
@@ -60,14 +60,21 @@ static char *join(struct turn *t, const char *a, const char *b) {
   return s ? s : (char *)"";
 }
 
-/* What leads on from a page: 99 more (when there is), 0 back. */
+/* What leads on from a page: 99 more (when there is), 0 back (or what 0 does here). */
 static const char *ways(struct turn *t, bool more) {
-  const char *back = arena_printf(t->a, "%s %s", digits_of(t, "0"), menu_word(t, "back"));
+  const char *back = arena_printf(t->a, "%s %s", digits_of(t, "0"), menu_word(t, t->zero ? t->zero : "back"));
   return more ? join(t, arena_printf(t->a, "%s %s", digits_of(t, "99"), menu_word(t, "more")), back) : back;
 }
 
 static const char *head(struct turn *t, const char *title) {
   return t->fault ? join(t, t->fault, title) : title;
+}
+
+const char *screen_prompt(struct turn *t, const char *title, const char *hint) {
+  const char *asked = hint[0] ? join(t, title, hint) : title, *screen = join(t, head(t, asked), ways(t, false));
+  if (!screen_fits(t, screen)) screen = join(t, asked, ways(t, false));
+  if (!screen_fits(t, screen)) screen = join(t, title, ways(t, false));
+  return screen_fits(t, screen) ? screen : screen_cut(t, title);
 }
 
 const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count) {
