@@ -72,7 +72,7 @@ let s = await serve(where, { port: chaparPort, args: settings });
 const b = s.base;
 
 // ---- a telephone ----
-const limit = { 8: 80, 0: 182 };
+const limit = { 8: 80, 0: 182 }, longest = { 8: 0, 0: 0 };
 const next = (from, match) => until('a message from Kannel', () => { for (let i = from; i < got.length; i++) if (match(got[i])) return got[i]; return null; });
 class Dial {
   constructor(phone, session = 0x2a) { this.phone = phone; this.session = session; this.dialogue = 0; }
@@ -87,6 +87,7 @@ class Dial {
     const pdu = await next(from, (p) => p.service_type === 'USSD' && p.destination_addr === `98${this.phone.slice(1)}`);
     const screen = pdu.short_message.message;
     good(typeof screen === 'string' && screen.length <= limit[pdu.data_coding], `${screen.length} characters in coding ${pdu.data_coding}: ${screen}`);
+    longest[pdu.data_coding] = Math.max(longest[pdu.data_coding], screen.length);
     same(pdu.short_message.udh, undefined, 'never in parts');
     same(pdu.source_addr, '4015');
     same(pdu.its_session_info[0], its[0], 'the same session');
@@ -168,6 +169,13 @@ await test('Latin screens go in the seven-bit alphabet, up to 182 characters', a
   await d.answer('1');
   await d.answer('3');
   good(d.last.length > 80 && d.coding === 0, d.last);
+});
+await test('screens longer than a text message were among them, whole', async () => {
+  const d = new Dial('09151110012', 15);
+  await d.dial();
+  for (const input of ['4', '99', '00', '1', '3']) await d.answer(input);
+  for (let i = 0; i < 6 && /^۹۹ /m.test(d.last); i++) await d.answer('۹۹');
+  good(longest[8] > 75 && longest[0] > 165, `${longest[8]} of 80, ${longest[0]} of 182`);
 });
 await test('the centre ends the dialogue: nothing is sent, and dialling again goes on', async () => {
   const d = new Dial('09151110004', 9);

@@ -41,9 +41,19 @@ const char *screen_cut(struct turn *t, const char *text);            /* shortene
 const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count);
 /* A question whose answer is typed; the hint goes when there is no room. */
 const char *screen_prompt(struct turn *t, const char *title, const char *hint);
+const char *screen_with_fault(struct turn *t, const char *screen);   /* below what was wrong, if that fits */
 /* A text by pages; the state's page says which. *last: this is the last page. */
 const char *screen_text(struct turn *t, const char *text, bool *last);
 const char *digits_of(const struct turn *t, const char *s);
+
+/* latin.c: does the Persian name begin with what was typed in Latin letters, as they sound? */
+bool latin_begins(const char *name, const char *typed);
+const char *latin_of(struct arena *a, const char *name);             /* a Persian name in Latin letters, roughly: short vowels are not written */
+
+/* find.c */
+const char *find_by_letters(struct turn *t, const struct field *f, const char *input); /* a code, or NULL: the state's candidates are to be chosen from, if any */
+void find_remember(struct turn *t, const struct field *f, const char *code);           /* a place as the caller's last choice of its kind */
+const char *find_last(const struct turn *t, const struct field *f);                    /* that choice where it can be the answer here, or NULL */
 
 /* form.c */
 void form_begin(struct turn *t, const struct service *s);

@@ -22,6 +22,8 @@ void menu_finish(struct turn *t, const char *text) {
 static void show_text(struct turn *t) {
   bool last;
   const char *text = json_str(t->state, "text"), *then = json_str(t->state, "then");
+  if (!text) text = "";
+  if (then) text = arena_printf(t->a, "%s\n%s %s", text, digits_of(t, "0"), menu_word(t, "back"));
   t->screen = screen_text(t, text ? text : "", &last);
   t->end = last && !then;
 }
@@ -83,7 +85,7 @@ static size_t groups(const struct turn *t, bool events, const char **lines, cons
       any = offered(s) && (events ? of_event(s, code) : s->secretary == (int)k);
     }
     if (!any) continue;
-    lines[n] = events ? menu_label(t, &title, "") : organisation_name(o, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN);
+    lines[n] = events ? menu_label(t, &title, pack_life_event_latn(p, k)) : organisation_name(o, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN);
     codes[n++] = code;
   }
   return n;
@@ -104,15 +106,8 @@ static void show_root(struct turn *t) {
   const char *lines[] = {menu_word(t, "services"), menu_word(t, "track"), menu_word(t, "mine"), menu_word(t, "real"), menu_word(t, "language")};
   struct buf b;
   buf_init(&b, 1024);
-  if (t->fault) buf_addf(&b, "%s\n", t->fault);
   for (int i = 0; i < 5; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
-  if (t->fault && !screen_fits(t, buf_str(&b))) { /* the menu itself is answer enough */
-    buf_free(&b);
-    t->fault = NULL;
-    show_root(t);
-    return;
-  }
-  t->screen = screen_cut(t, buf_str(&b));
+  t->screen = screen_with_fault(t, screen_cut(t, buf_str(&b)));
   buf_free(&b);
 }
 
@@ -292,8 +287,11 @@ static void take(struct turn *t, const char *input) {
   else if (strcmp(d, "0") == 0) menu_go(t, "root");
   else if (strcmp(place, "language") == 0) take_language(t, d);
   else if (strcmp(place, "track") == 0) take_track(t, input);
-  else if (strcmp(place, "resume") == 0) menu_go(t, strcmp(d, "1") == 0 ? "form" : "root");
-  else take_root(t, d);
+  else if (strcmp(place, "resume") == 0) {
+    if (strcmp(d, "1") == 0) menu_go(t, "form");
+    else if (strcmp(d, "2") == 0) menu_go(t, "root");
+    else choose_again(t);
+  } else take_root(t, d);
 }
 
 static enum tongue tongue_of(const json_t *state) {
