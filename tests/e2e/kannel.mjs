@@ -248,6 +248,13 @@ await test('from another address than those allowed nobody is answered, secret o
   same((await call(locked.base, 'GET', '/ussd/kannel?secret=geheim&msisdn=09151234567&to=1&text=1&op=%01')).status, 403);
   await locked.stop();
 });
+await test('logs hold no telephone, no text and no secret', async () => {
+  for (const name of ['smsbox.log', 'bearerbox.log']) {
+    const log = readFileSync(join(dir, name), 'utf8');
+    const line = log.split('\n').find((l) => /9151110|geheim|kennwort|[آ-ی]|\*4015/.test(l));
+    good(!line, `${name}: ${line}`);
+  }
+});
 await s.stop();
 smsbox.kill();
 bearerbox.kill();
