@@ -49,6 +49,11 @@ static bool may_skip(const struct turn *t, const struct service *s, const struct
   return f && !f->required && (size_t)json_int(t->state, "asked", 0) >= s->eligibility_count && !json_object_get(t->state, "candidates");
 }
 
+/* Is 0 an answer, so that it cannot lead back? */
+static bool zero_answers(const struct field *f) {
+  return (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
+}
+
 /* label: but not after a question mark */
 static const char *colon(const struct turn *t, const char *label) {
   size_t n = strlen(label);
@@ -125,7 +130,9 @@ void form_show(struct turn *t) {
   const char *title = menu_label(t, &f->label, f->latn);
   size_t n = options(t, f, lines, values, MOST);
   if (may_skip(t, s, f)) t->zero = "skip";
+  else if (zero_answers(f)) t->zero = "menu";
   if (n && f->type == FIELD_PLACE && !json_object_get(t->state, "candidates")) title = arena_printf(t->a, "%s %s", colon(t, title), menu_word(t, "letters_or"));
+  if (f->type == FIELD_CHOICES) title = arena_printf(t->a, "%s %s", title, menu_word(t, "several"));
   if (n) t->screen = screen_list(t, title ? title : "", lines, NULL, n);
   else {
     const char *hint = f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION ? menu_word(t, "letters") : f->type == FIELD_DATE ? menu_word(t, "date") : "";
@@ -151,6 +158,32 @@ static void next_question(struct turn *t) {
   form_show(t);
 }
 
+/* "a b" → ["a","b"] */
+static json_t *words_of(struct turn *t, const char *text) {
+  char *copy = arena_strdup(t->a, text), *save = NULL;
+  json_t *list = json_array();
+  for (char *s = copy ? strtok_r(copy, " ", &save) : NULL; s; s = strtok_r(NULL, " ", &save)) json_array_append_new(list, json_string(s));
+  return list;
+}
+
+/* Several numbers with anything between them → their values as words; NULL when one is none of the lines. */
+static const char *several(struct turn *t, const char *typed, const char *const *values, size_t n) {
+  const char *all = NULL;
+  for (const char *s = typed; *s;) {
+    size_t digits = strspn(s, "0123456789");
+    if (!digits) {
+      s++;
+      continue;
+    }
+    size_t number = digits < 4 ? (size_t)strtoul(s, NULL, 10) : 0;
+    if (number < 1 || number > n) return NULL;
+    all = all ? arena_printf(t->a, "%s %s", all, values[number - 1]) : arena_strdup(t->a, values[number - 1]);
+    if (!all) return NULL;
+    s += digits;
+  }
+  return all;
+}
+
 static void accept(struct turn *t, const struct service *s, const struct field *f, const char *typed) {
   struct pack *p = cases_pack(t->c->cases);
   size_t at = (size_t)json_int(t->state, "asked", 0);
@@ -158,7 +191,7 @@ static void accept(struct turn *t, const struct service *s, const struct field *
   json_t *data = json_object_get(t->state, entry ? "elig" : "data"), *in, *out = NULL;
   const char *code, *message;
   if (f->type == FIELD_YES_NO || f->type == FIELD_DECLARATION) in = json_boolean(strcmp(typed, "true") == 0);
-  else if (f->type == FIELD_CHOICES) in = json_pack("[s]", typed);
+  else if (f->type == FIELD_CHOICES) in = words_of(t, typed);
   else in = json_string(f->type == FIELD_DATE ? read_date(t, typed) : typed);
   int rc = field_check(p, f, in, data, cases_today(), t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, t->a, &out, &code, &message);
   json_decref(in);
@@ -180,12 +213,12 @@ static void submit(struct turn *t, const struct service *s) {
   struct pack *p = cases_pack(t->c->cases);
   json_t *data = NULL, *errors = NULL;
   struct err err;
-  enum lang l = t->tongue == TONGUE_EN ? LANG_EN : LANG_FA;
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN; /* where there is no Persian, its letters would be boxes */
   if (service_validate(p, s, json_object_get(t->state, "data"), cases_today(), l, t->a, &data, &errors)) {
     const char *name = json_str(json_array_get(errors, 0), "field"), *message = json_str(json_array_get(errors, 0), "message");
     for (size_t i = 0; name && i < s->field_count; i++)
       if (strcmp(s->fields[i]->name, name) == 0) json_object_set_new(t->state, "asked", json_integer((json_int_t)(s->eligibility_count + i)));
-    fault(t, message ? arena_strdup(t->a, message) : menu_word(t, "wrong"));
+    fault(t, message && t->tongue != TONGUE_LATN ? arena_strdup(t->a, message) : menu_word(t, "wrong"));
     json_decref(errors);
     return;
   }
@@ -274,8 +307,7 @@ void form_take(struct turn *t, const char *input) {
     next_question(t);
     return;
   }
-  bool typed_zero = f && !n && (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
-  if (!ascii || (strcmp(ascii, "0") == 0 && !typed_zero)) {
+  if (!ascii || (strcmp(ascii, "0") == 0 && !(f && zero_answers(f)))) {
     back(t, s);
     return;
   }
@@ -283,6 +315,12 @@ void form_take(struct turn *t, const char *input) {
   if (!f) {
     if (number == 1) submit(t, s);
     else if (number == 2) read_back(t, s);
+    else fault(t, menu_word(t, "choose"));
+    return;
+  }
+  if (f->type == FIELD_CHOICES) {
+    const char *chosen = several(t, ascii, values, n);
+    if (chosen) accept(t, s, f, chosen);
     else fault(t, menu_word(t, "choose"));
     return;
   }

@@ -14,7 +14,7 @@ struct turn {
   struct arena *a;
   enum tongue tongue;
   const char *fault;        /* said above the screen that comes again */
-  const char *zero;         /* word of what 0 does; NULL: back */
+  const char *zero;         /* word of what 0 does here: skip; menu: 0 is an answer, 00 leads to the menu; NULL: back */
   const char *screen;
   bool end;
 };

@@ -60,9 +60,9 @@ static char *join(struct turn *t, const char *a, const char *b) {
   return s ? s : (char *)"";
 }
 
-/* What leads on from a page: 99 more (when there is), 0 back (or what 0 does here). */
+/* What leads on from a page: 99 more (when there is), 0 back (or what 0 does here; 00 to the menu where 0 is an answer). */
 static const char *ways(struct turn *t, bool more) {
-  const char *back = arena_printf(t->a, "%s %s", digits_of(t, "0"), menu_word(t, t->zero ? t->zero : "back"));
+  const char *back = arena_printf(t->a, "%s %s", digits_of(t, base_same(t->zero, "menu") ? "00" : "0"), menu_word(t, t->zero ? t->zero : "back"));
   return more ? join(t, arena_printf(t->a, "%s %s", digits_of(t, "99"), menu_word(t, "more")), back) : back;
 }
 
