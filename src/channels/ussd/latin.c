@@ -9,20 +9,16 @@
 
 #define MOST 32
 
-static const struct { const char *letters; char sound; } persian[] = {
-  {"ب", 'b'}, {"پ", 'p'}, {"تطة", 't'}, {"ثسص", 's'}, {"ج", 'j'}, {"چ", 'C'}, {"خ", 'x'}, {"د", 'd'}, {"ذزضظ", 'z'}, {"ر", 'r'},
-  {"ژ", 'Z'}, {"ش", 'S'}, {"غق", 'q'}, {"ف", 'f'}, {"کك", 'k'}, {"گ", 'g'}, {"ل", 'l'}, {"م", 'm'}, {"ن", 'n'},
-  {"اآأإعء", 'A'}, {"وؤ", 'V'}, {"یيئى", 'Y'}, {"هحۀ", 'H'},
+/* By code point above U+0600. In capitals: C ch, S sh, Z zh, and those that are written in two ways or not at all: A of alef and eyn, V, Y, H. */
+static const char sounds[256] = {
+  [0x21] = 'A', [0x22] = 'A', [0x23] = 'A', [0x24] = 'V', [0x25] = 'A', [0x26] = 'Y', [0x27] = 'A', [0x28] = 'b', [0x29] = 't', [0x2a] = 't',
+  [0x2b] = 's', [0x2c] = 'j', [0x2d] = 'H', [0x2e] = 'x', [0x2f] = 'd', [0x30] = 'z', [0x31] = 'r', [0x32] = 'z', [0x33] = 's', [0x34] = 'S',
+  [0x35] = 's', [0x36] = 'z', [0x37] = 't', [0x38] = 'z', [0x39] = 'A', [0x3a] = 'q', [0x41] = 'f', [0x42] = 'q', [0x43] = 'k', [0x44] = 'l',
+  [0x45] = 'm', [0x46] = 'n', [0x47] = 'H', [0x48] = 'V', [0x49] = 'Y', [0x4a] = 'Y', [0x7e] = 'p', [0x86] = 'C', [0x98] = 'Z', [0xa9] = 'k',
+  [0xaf] = 'g', [0xc0] = 'H', [0xcc] = 'Y'
 };
 
-static char sound_of(int cp) {
-  for (size_t i = 0; i < BASE_COUNT(persian); i++) {
-    const char *s = persian[i].letters, *end = s + strlen(s);
-    for (int one; (one = utf8_next(&s, end)) >= 0;)
-      if (one == cp) return persian[i].sound;
-  }
-  return 0;
-}
+static char sound_of(int cp) { return cp >= 0x600 && cp < 0x700 ? sounds[cp - 0x600] : 0; }
 
 static bool firm(char sound) { return !strchr("AVYH", sound); }
 
