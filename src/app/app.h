@@ -45,6 +45,9 @@
   X(mail_from, "", "sender of mail")                                                                                         \
   X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
+  X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
+  X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
+  X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(node, "", "name of this process among others; by default host name and process number")
 
 struct settings {

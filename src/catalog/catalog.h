@@ -208,6 +208,7 @@ const struct calendar *pack_calendar(const struct pack *p, const char *calendar_
 const char *pack_calendar_of(const struct pack *p, int organisation);          /* calendar code */
 size_t pack_calendars(const struct pack *p); const char *pack_calendar_code(const struct pack *p, size_t i);
 size_t pack_life_events(const struct pack *p); const char *pack_life_event(const struct pack *p, size_t i, struct text *title);
+const char *pack_life_event_latn(const struct pack *p, size_t i);              /* its title in Latin script, "" when none */
 
 /* A registry of the pack: what an organisation keeps. */
 struct registry_attribute { const char *name; enum field_type type; struct text title; bool personal; };

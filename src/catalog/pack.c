@@ -259,6 +259,8 @@ const char *pack_life_event(const struct pack *p, size_t i, struct text *title) 
   return p->life_events[i].code;
 }
 
+const char *pack_life_event_latn(const struct pack *p, size_t i) { return i < p->life_event_count ? p->life_events[i].latn : ""; }
+
 size_t pack_registries(const struct pack *p) { return p->registry_count; }
 const struct registry *pack_registry(const struct pack *p, size_t i) { return i < p->registry_count ? &p->registries[i] : NULL; }
 
