@@ -2,12 +2,14 @@
 // Needs: Node.js 18 or newer, `ninja -C build chapar bench-fill bench-drive`, and for the second PostgreSQL 15 (Debian's). About 3 GB of disk and,
 // on two cores, ten to twenty minutes for each engine, nearly all of it for filling.
 //   CASES=10000,1000000  sizes, by comma        SECONDS=15  length of each measured part       CONNECTIONS=64
+//   PERF=FILE            record with perf where the time goes while lifecycles run, into FILE.ENGINE.SIZE
 //   KEEP=DIR             keep the filled stores in DIR and use them again (they grow by what is measured); without it all is removed
 // Measured through the JSON interface, by bench/drive.c: create -> assign -> approve -> search (by code and by name, in turn) at 64 connections;
 // desk lists and searches at 100 requests a second, counted from when each was due; start-up, memory, /metrics.
 // The peer is DIGIT's published figure for the same life: 37 a second empty, 6.3 a second at a million, on 16 virtual processors.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serve, call, staff, folder, root, pack, chapar, sleep } from '../tests/e2e/kit.mjs';
 
@@ -16,6 +18,15 @@ const seconds = Number(process.env.SECONDS || 15), connections = Number(process.
 const built = (name) => join(chapar, '..', name);
 const line = (...w) => console.log(w.join(' '));
 const status = (pid, name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+// Processor time in seconds of a process (and, for PostgreSQL, of the server's): what does not depend on who else is busy on the machine.
+const spent = (pid) => { const f = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' '); return (Number(f[11]) + Number(f[12])) / 100; };
+function server(where) {
+  if (where[0] !== '--store') return 0;
+  const port = new URL(where[1]).port, dir = readdirSync('/proc').filter((n) => /^\d+$/.test(n));
+  const own = (p) => { try { return readFileSync(`/proc/${p}/cmdline`, 'utf8'); } catch { return ''; } };
+  const main = dir.find((p) => own(p).includes('postgres') && own(p).includes(`-p\0${port}`));
+  return dir.filter((p) => { try { return p === main || readFileSync(`/proc/${p}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1] === main; } catch { return false; } }).reduce((n, p) => n + spent(p), 0);
+}
 const names = readFileSync(join(root, 'locale/simulate.csv'), 'utf8').split('\n').map((l) => l.split(',')).filter((r) => r[0] === 'last').map((r) => r[1].trim());
 const services = ['farm-subsidy', 'child-health', 'skill-certificate', 'village-residence'];
 const stops = [];
@@ -74,14 +85,15 @@ function nationalId() {
   return d + (r < 2 ? r : 11 - r);
 }
 
-function drive(mode, base, extra, plan) {
+async function drive(mode, base, extra, plan) {
   const file = join(folder(), 'plan');
   writeFileSync(file, plan.map((w) => w.join('\t')).join('\n') + '\n');
-  const out = execFileSync(built('bench-drive'), [mode, new URL(base).port, String(connections), String(seconds), ...extra, file], { encoding: 'utf8' });
+  const out = (await promisify(execFile)(built('bench-drive'), [mode, new URL(base).port, String(connections), String(seconds), ...extra, file])).stdout;
   const kinds = {};
   for (const m of out.matchAll(/^KIND (.+) RATE (\S+) P50 (\S+) P99 (\S+) MOST (\S+) ERRORS (\d+)$/gm)) kinds[m[1]] = { rate: +m[2], p50: +m[3], p99: +m[4], most: +m[5], errors: +m[6] };
   return { kinds, cost: +/DRIVER (\S+)/.exec(out)[1] };
 }
+const metrics = async (base) => (await call(base, 'GET', '/metrics')).text;
 const metric = (text, name) => Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\d+)`, 'm').exec(text)?.[1] ?? NaN);
 
 async function measure(engine, size) {
@@ -95,22 +107,27 @@ async function measure(engine, size) {
   line(`${engine} ${size}: ${ways.map((w) => `${w.service} at ${w.holder} by ${w.actions.join(', ')}`).join('; ')}`);
   const plan = names.flatMap((n) => ways.map((w) => [`/api/v1/services/${w.service}/cases`, w.holder, w.token, encodeURIComponent(n), w.actions.join(','),
     JSON.stringify({ data: { ...w.example, national_id: '@ID@', mobile: '0915@N@', last_name: n } })]));
-  const life = drive('lifecycle', b, [], plan), k = life.kinds;
+  if (process.env.PERF) spawn('perf', ['record', '-q', '--call-graph', 'dwarf,16384', '-F', '149', '-p', String(s.child.pid), '-o', `${process.env.PERF}.${engine}.${size}`, 'sleep', String(seconds)], { stdio: 'ignore' });
+  const before = [spent(s.child.pid), server(where)];
+  const life = await drive('lifecycle', b, [], plan), k = life.kinds;
+  const used = [spent(s.child.pid) - before[0], server(where) - before[1]].map((x) => Math.round(x * 1e6 / (k.lifecycle.rate * (seconds + 1))));
   const errors = Object.values(k).reduce((n, x) => n + x.errors, 0);
-  line(`${engine} ${size}: ${k.lifecycle.rate.toFixed(0)} lifecycles/s (p50 ${k.lifecycle.p50} ms, p99 ${k.lifecycle.p99} ms, errors ${errors}); the driver takes ${life.cost} µs of processor a request`);
+  line(`${engine} ${size}: ${k.lifecycle.rate.toFixed(0)} lifecycles/s (p50 ${k.lifecycle.p50} ms, p99 ${k.lifecycle.p99} ms, errors ${errors}); processor a lifecycle: Chapar ${used[0]} µs${used[1] ? `, PostgreSQL ${used[1]} µs` : ''}, the driver ${Math.round(life.cost * 4)} µs`);
   line(`${engine} ${size}:   ` + Object.entries(k).filter(([n]) => n !== 'lifecycle').map(([n, x]) => `${n} p50 ${x.p50} p99 ${x.p99}`).join('; '));
-  let m = (await call(b, 'GET', '/metrics')).text;
+  let m = await metrics(b);
   const left = metric(m, 'chapar_case_outbox');
   line(`${engine} ${size}: effects left in the outbox ${left}`);
-  for (let i = 0; i < 600 && metric(m, 'chapar_case_outbox') > 0; i++) { await sleep(500); m = (await call(b, 'GET', '/metrics')).text; }
+  for (let i = 0; i < 600 && metric(m, 'chapar_case_outbox') > 0; i++) { await sleep(500); m = await metrics(b); }
   const desks = ways.flatMap((w) => ['', '&open=1', '&overdue=1', '&state=submitted', `&assignee=${w.holder}.officer`, '&assignee=none', `&service=${w.service}`].map((q) => [`/api/v1/desk/cases?organisation=${w.holder}${q}`, w.token]));
   const searches = ways.flatMap((w) => names.map((n) => [`/api/v1/desk/cases?organisation=${w.holder}&q=${encodeURIComponent(n)}`, w.token]));
   const two = ways.flatMap((w) => names.map((n, i) => [`/api/v1/desk/cases?organisation=${w.holder}&q=${encodeURIComponent(`${n} ${names[(i + 1) % names.length]}`)}`, w.token]));
   for (const [what, list] of [['desk lists', desks], ['search by a name', searches], ['search by two words', two]]) {
-    const p = drive('paced', b, ['100'], list).kinds.page;
-    line(`${engine} ${size}: ${what} at 100/s: ${p.rate.toFixed(0)}/s, p50 ${p.p50} ms, p99 ${p.p99} ms, longest ${p.most} ms, errors ${p.errors}`);
+    const at = [spent(s.child.pid), server(where)], p = (await drive('paced', b, ['100'], list)).kinds.page;
+    const each = [spent(s.child.pid) - at[0], server(where) - at[1]].map((x) => Math.round(x * 1e6 / (p.rate * (seconds + 1))));
+    line(`${engine} ${size}: ${what} at 100/s: ${p.rate.toFixed(0)}/s, p50 ${p.p50} ms, p99 ${p.p99} ms, longest ${p.most} ms, errors ${p.errors}; processor a page ${each[0]}${each[1] ? ` + ${each[1]}` : ''} µs`);
   }
   let took = 0;
+  m = await metrics(b);
   for (let i = 0; i < 5; i++) { const t = performance.now(); await call(b, 'GET', '/metrics'); took = Math.max(took, performance.now() - t); }
   line(`${engine} ${size}: resident ${status(s.child.pid, 'VmRSS').toFixed(0)} MB (at most ${status(s.child.pid, 'VmHWM').toFixed(0)}), cases ${metric(m, 'chapar_cases{state="all"}')} of which open ${metric(m, 'chapar_cases{state="open"}')}, /metrics ${took.toFixed(0)} ms`);
   await s.stop();

@@ -10,7 +10,8 @@
 //                accountability null). Public creation, NODE_ENV=production, one process, logs, telemetry, websockets, rate and pressure limiters off,
 //                cache of schema and permissions on, its connection pool at 20
 // `PROCESSES=2` starts parse-server as a cluster of so many (directus has none of its own). Everything started is stopped and removed.
-import { spawn, execFileSync } from 'node:child_process';
+import { spawn, execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
 import { readFileSync, readdirSync, existsSync, writeFileSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -48,11 +49,11 @@ function resident(pid) {
   const sum = (p) => { let n = 0; try { n = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${p}/status`, 'utf8'))[1]) / 1024; } catch { /* ended */ } return (children.get(p) || []).reduce((t, c) => t + sum(c), n); };
   return sum(pid);
 }
-function load(base, path, body, headers, pid) {
-  const wrk = (n) => /RATE (\S+) P50 (\S+) P99 (\S+) ERRORS (\d+)/.exec(execFileSync('wrk', ['-t2', `-c${connections}`, `-d${n}s`, '-s', join(root, 'bench/submit.lua'), base],
-    { encoding: 'utf8', env: { ...process.env, BENCH_PATH: path, BENCH_BODY: JSON.stringify(body), BENCH_RUN: `r${Date.now()}`, BENCH_HEADERS: headers } }));
-  wrk(2);
-  const m = wrk(seconds);
+async function load(base, path, body, headers, pid) {
+  const wrk = async (n) => /RATE (\S+) P50 (\S+) P99 (\S+) ERRORS (\d+)/.exec((await promisify(execFile)('wrk', ['-t2', `-c${connections}`, `-d${n}s`, '--timeout', '10s', '-s', join(root, 'bench/submit.lua'), base],
+    { encoding: 'utf8', env: { ...process.env, BENCH_PATH: path, BENCH_BODY: JSON.stringify(body), BENCH_RUN: `r${Date.now()}`, BENCH_HEADERS: headers } })).stdout);
+  await wrk(2);
+  const m = await wrk(seconds);
   return { rate: +m[1], p50: +m[2], p99: +m[3], errors: +m[4], mb: resident(pid) };
 }
 const results = {};
@@ -60,7 +61,7 @@ const told = (name, r) => { results[name] = r; line(`${name}: ${r.rate.toFixed(0
 
 async function ours(name, where) {
   const s = await serve(where);
-  told(name, load(s.base, `/api/v1/services/${service}/cases`, { data: example }, '', s.child.pid));
+  told(name, await load(s.base, `/api/v1/services/${service}/cases`, { data: example }, '', s.child.pid));
   await s.stop();
 }
 
@@ -78,7 +79,7 @@ async function parse(url) {
   const body = Object.fromEntries(Object.entries(example).map(([k, v]) => [k, type(v).type === 'Date' ? { __type: 'Date', iso: `${v}T00:00:00.000Z` } : v]));
   const one = await call(base, 'POST', '/parse/classes/Residence', { headers: app, body });
   if (one.status !== 201) throw new Error(`parse-server: ${one.text}`);
-  told('parse-server', load(base, '/parse/classes/Residence', body, 'X-Parse-Application-Id: bench', child.pid));
+  told('parse-server', await load(base, '/parse/classes/Residence', body, 'X-Parse-Application-Id: bench', child.pid));
   process.kill(-child.pid, 'SIGKILL');
 }
 
@@ -98,7 +99,7 @@ async function directus(url) {
     await must('POST', '/collections', { ...admin, body: { collection, schema: {}, meta: { accountability }, fields: [{ field: 'id', type: 'uuid', schema: { is_primary_key: true }, meta: { special: ['uuid'] } }, ...Object.entries(example).map(([field, v]) => ({ field, type: type(v), schema: {}, meta: {} }))] } });
     await must('POST', '/permissions', { ...admin, body: { policy: open.id, collection, action: 'create', fields: ['*'], permissions: {}, validation: {} } });
     await must('POST', `/items/${collection}`, { body: example });
-    told(name, load(base, `/items/${collection}`, example, '', child.pid));
+    told(name, await load(base, `/items/${collection}`, example, '', child.pid));
   }
   process.kill(-child.pid, 'SIGKILL');
 }
