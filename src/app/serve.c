@@ -242,13 +242,13 @@ int command_routes(int argc, char **argv) {
 /* A store made as a demonstration stays one, and another never becomes one. */
 static int check_demo(struct platform *p, struct err *err) {
   char *note = NULL;
-  struct cases_figures f;
+  bool any;
   if (cases_note(p->cases, "demo", &note, err)) return -1;
   bool was = note != NULL;
   free(note);
   if (p->set.demo && !was) {
-    if (cases_figures(p->cases, &f, err)) return -1;
-    if (f.cases) return err_set(err, ERR_CONFLICT, "this store holds real cases: it cannot be served as a demonstration");
+    if (cases_any(p->cases, &any, err)) return -1;
+    if (any) return err_set(err, ERR_CONFLICT, "this store holds real cases: it cannot be served as a demonstration");
     return cases_note_set(p->cases, "demo", "yes", err);
   }
   if (!p->set.demo && was) return err_set(err, ERR_CONFLICT, "this store was made as a demonstration: serve it with --demo, or begin another");
@@ -257,10 +257,10 @@ static int check_demo(struct platform *p, struct err *err) {
 
 /* An empty store under a key that has signed for another begins a declared new log; a store that holds cases never does so by itself. */
 static int begin_log(struct platform *p, struct err *err) {
-  struct cases_figures f;
+  bool any;
   int64_t placed;
-  if (cases_figures(p->cases, &f, err)) return -1;
-  if (f.cases || trust_sequence(p->trust, &placed, err) == 0 || err->code != ERR_CONFLICT) return 0;
+  if (cases_any(p->cases, &any, err)) return -1;
+  if (any || trust_sequence(p->trust, &placed, err) == 0 || err->code != ERR_CONFLICT) return 0;
   log_write(LOG_WARN, "ledger", "%s", err->message);
   return trust_new_log(p->trust, "an empty store under a key that has signed before", err);
 }

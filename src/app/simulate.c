@@ -352,9 +352,9 @@ static void weigh(struct sim *s) {
 static int simulate(struct sim *s, int days, int64_t seed) {
   struct err err;
   char *note = NULL, *text = NULL;
-  struct cases_figures f;
-  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_figures(s->p.cases, &f, &err)) goto fail;
-  if (!note && f.cases) {
+  bool any;
+  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_any(s->p.cases, &any, &err)) goto fail;
+  if (!note && any) {
     err_set(&err, ERR_CONFLICT, "this store holds real cases: a simulated past is refused");
     goto fail;
   }

@@ -189,7 +189,9 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   k->next[0] = 0;
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (read_days(k, tx, &d, err)) return -1;
-  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 ? 0 : 9;
+  /* Closed ones are not looked through for what waits for somebody, unless they are asked for. */
+  bool waits = q->open < 0 && k->assignee && !k->assignee[0];
+  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || waits ? 0 : 9;
   if (q->state && q->state[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?9 AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 AND " LATE

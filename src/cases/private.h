@@ -32,6 +32,8 @@ struct cases {
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  pthread_mutex_t figures_lock;
+  int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
 
 /* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
