@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
 
@@ -75,6 +76,7 @@ struct platform {
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
+  struct registries *registries;
   struct notify *notify;
   struct http_client *client;
   struct template_set *templates;

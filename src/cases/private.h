@@ -104,6 +104,10 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
 json_t *case_due_json(struct cases *c, const struct case_row *row);
 const char *case_state_title(const struct case_row *row, enum lang l);
 
+/* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
+ * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
+void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
+
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
