@@ -90,6 +90,7 @@ void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
+int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -101,6 +102,8 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
+  X("export", command_export, "registry CODE --pack PACK (--data DIR | --store URL) [--format csv|jsonl]", "records of a registry as CSV or JSON lines on standard output") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \
   X("version", command_version, "", "print the version")

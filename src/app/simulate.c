@@ -371,6 +371,11 @@ static int simulate(struct sim *s, int days, int64_t seed) {
   weigh(s);
   int32_t today = cases_today();
   int64_t number = 0;
+  clock_set(day_start(today - days) + 6 * 3600000);
+  if (demo_records(&s->p)) {
+    err_set(&err, ERR_INTERNAL, "the records could not be made");
+    goto fail;
+  }
   for (int32_t day = today - days; day < today; day++) {
     one_day(s, day, &number);
     if (isatty(2)) fprintf(stderr, "\r%d of %d days, %lld requests", day - (today - days) + 1, days, (long long)s->submitted);

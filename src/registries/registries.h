@@ -91,6 +91,7 @@ struct record_import {
   /* in */
   const struct registry *registry;
   bool dry;
+  bool synthetic;                                                        /* records of a demonstration, marked as such */
   enum lang lang;                                                        /* of messages */
   void (*line)(void *ctx, unsigned line, const char *message);          /* each mistake, at its line of the file */
   void (*progress)(void *ctx, size_t done, size_t all); void *ctx;      /* may be NULL */

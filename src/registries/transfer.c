@@ -99,7 +99,7 @@ static void judge_row(const struct sheet *s, size_t row, struct record_change *o
   bool bad = row_valid(s, row, &out->revoke) != 0;
   if (bad) wrong(k, line, word(k->lang, "registries.bad_valid"));
   out->registry = k->registry;
-  out->source = RECORD_IMPORT;
+  out->source = k->synthetic ? RECORD_SYNTHETIC : RECORD_IMPORT;
   if (registries_check(s->g->pack, k->registry, in, k->lang, a, &out->attributes, &errors)) {
     json_array_foreach(errors, i, e) {
       const struct registry_attribute *at = registry_attribute(k->registry, json_str(e, "field"));
