@@ -549,7 +549,7 @@ static json_t *answers_json(const struct form *f) {
         const json_t *known = known_of(f, q);
         put(o, "from", v && known && json_equal(v, json_object_get(known, "value")) ? known_by(f->r, known) : NULL);
         put_flag(o, "differs", v && known && !json_equal(v, json_object_get(known, "value")));
-        put(o, "change", change_link(f, q->name));
+        put(o, "change", known_fixed(known) ? NULL : change_link(f, q->name)); /* corrected where it is kept */
         json_array_append_new(rows, o);
       }
     put(one, "title", text_in(&p->title, http_lang(f->r)));

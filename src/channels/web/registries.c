@@ -53,7 +53,7 @@ static json_t *record_json(struct http_req *r, const json_t *one) {
   json_t *o = json_object();
   const char *code = json_str(one, "registry");
   const struct registry *k = code ? pack_find_registry(web_pack(r), code) : NULL;
-  put(o, "name", json_str(one, "title"));
+  put(o, "name", json_str(one, "title") ? json_str(one, "title") : k ? text_in(&k->title, http_lang(r)) : NULL);
   put(o, "owner", json_str(one, "organisation_name"));
   put_flag(o, "valid", json_flag(one, "valid", true));
   put_flag(o, "synthetic", json_flag(one, "synthetic", false));
