@@ -71,7 +71,7 @@ static json_t *named_value(struct making *m, const struct registry *r, const str
   }
   if (strcmp(n, "shop_name") == 0) return json_sprintf("%s %s", samples_pick(m->words, "shop", c), samples_pick(m->words, "last", c));
   if (strcmp(n, "name") == 0 || strcmp(n, "company_name") == 0)
-    return json_sprintf("%s %s", samples_pick(m->words, "business", c), samples_pick(m->words, "last", c));
+    return json_sprintf("%s %s", samples_pick(m->words, "firm", c), samples_pick(m->words, "last", c));
   if (k->type == FIELD_NATIONAL_ID) return json_string(who->id);
   if (k->type == FIELD_MOBILE) return json_string(who->mobile);
   return NULL;

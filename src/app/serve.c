@@ -200,8 +200,9 @@ static int check_demo(struct platform *p, struct err *err) {
   bool was = note != NULL;
   free(note);
   if (p->set.demo && !was) {
-    if (cases_figures(p->cases, &f, err)) return -1;
-    if (f.cases) return err_set(err, ERR_CONFLICT, "this store holds real cases: it cannot be served as a demonstration");
+    int64_t records = 0;
+    if (cases_figures(p->cases, &f, err) || registries_count(p->registries, NULL, &records, err)) return -1;
+    if (f.cases || records) return err_set(err, ERR_CONFLICT, "this store holds real cases or records: it cannot be served as a demonstration");
     return cases_note_set(p->cases, "demo", "yes", err);
   }
   if (!p->set.demo && was) return err_set(err, ERR_CONFLICT, "this store was made as a demonstration: serve it with --demo, or begin another");

@@ -353,9 +353,12 @@ static int simulate(struct sim *s, int days, int64_t seed) {
   struct err err;
   char *note = NULL, *text = NULL;
   struct cases_figures f;
-  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_figures(s->p.cases, &f, &err)) goto fail;
-  if (!note && f.cases) {
-    err_set(&err, ERR_CONFLICT, "this store holds real cases: a simulated past is refused");
+  int64_t records = 0;
+  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_figures(s->p.cases, &f, &err) ||
+      registries_count(s->p.registries, NULL, &records, &err))
+    goto fail;
+  if (!note && (f.cases || records)) {
+    err_set(&err, ERR_CONFLICT, "this store holds real cases or records: a simulated past is refused");
     goto fail;
   }
   free(note);

@@ -207,16 +207,13 @@ async function pages() {
     same(await page.locator('main [name=first_name]').count(), 0, 'what may not differ is no box');
     same(await page.locator('main [name=national_id]').inputValue(), '۰۴۹۹۳۷۰۸۹۹', 'one has said who one is');
     const answer = (await call(b, 'GET', `${A}/services/building-permit`)).json.form_schema.examples[0];
-    let area = null;
     for (let i = 0; i < 30 && !/\/check/.test(page.url()); i++) {
       const before = page.url();
       for (const name of await page.$$eval('main form[method=post] [name]', (all) => [...new Set(all.filter((e) => e.type !== 'hidden').map((e) => e.name))])) {
         const box = page.locator(`main form[method=post] [name="${name}"]`).first();
         if (!(name in answer) || name === 'national_id') continue;
         const kind = await box.evaluate((e) => (e.tagName === 'INPUT' ? e.type : e.tagName.toLowerCase()));
-        if (name === 'parcel_area') area = await box.inputValue();
-        if (name === 'parcel_area' && area) await box.fill('260');
-        else if (kind === 'radio' || kind === 'checkbox') await page.locator(`main [name="${name}"][value="${answer[name]}"]`).check({ force: true });
+        if (kind === 'radio' || kind === 'checkbox') await page.locator(`main [name="${name}"][value="${answer[name]}"]`).check({ force: true });
         else if (kind === 'select') await box.selectOption(String(answer[name]));
         else if (kind !== 'file') await box.fill(String(answer[name]));
       }
@@ -226,11 +223,19 @@ async function pages() {
     await look(page, 'check-known');
     const check = await page.locator('main').innerText();
     good(check.includes('از: '), check);
+    await page.locator('a[href*="#f-parcel_area"]').click({ force: true });
+    await look(page, 'form-correctable');
+    same(await page.locator('main [name=parcel_area]').inputValue(), '۲۱۰');
+    await page.locator('main [name=parcel_area]').fill('260');
+    await page.locator('main form[method=post] button[type=submit]').last().click({ force: true });
+    good((await page.locator('main').innerText()).includes('فرق دارد'), 'the difference is told before sending');
+    await look(page, 'check-differs');
     await page.locator('main form[method=post] button[type=submit]').click({ force: true });
     good(/\/cases\/\d{16}\/receipt/.test(page.url()), await page.locator('main').innerText());
     await page.goto(page.url().replace('/receipt', ''));
     await look(page, 'case-sources');
-    good((await page.locator('.sources').innerText()).includes('مریم') || (await page.locator('.sources').innerText()).includes('از: '), 'the history names the sources');
+    const sources = await page.locator('.sources').innerText();
+    good(sources.includes('از: ') && sources.includes('۲۱۰'), `the history names the sources and the difference: ${sources}`);
     await page.goto('/mine/access');
     await look(page, 'access');
     good((await page.locator('main').innerText()).includes('پر شد'), 'the use is on the list');
