@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
 
@@ -87,6 +88,7 @@ struct platform {
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
+  struct registries *registries;
   struct notify *notify;
   struct http_client *client;
   struct template_set *templates;
@@ -108,6 +110,9 @@ void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
+int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
+/* records.c: the records of a registry to standard output; an exit code */
+int records_export(const struct settings *set, const char *code, const char *format);
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -118,8 +123,9 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
-  X("export", command_export, "pack FOLDER [--hash H] | packs (--data DIR | --store URL)", "write a pack that was served back into a new folder, byte for byte (the last one, or the one whose hash begins with H); or list them as CSV") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry on standard output") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

@@ -182,6 +182,20 @@ static int quiet_hours(const char *text, struct notify_options *n, struct err *e
   return 0;
 }
 
+static int put_outcome(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err) {
+  return registries_outcome(ctx, tx, registry, event, attributes, tracking, err);
+}
+
+static int whose_telephone(void *ctx, const char *national_id, const char *mobile, struct err *err) {
+  struct platform *p = ctx; /* the registries are opened after identity, before anybody signs in */
+  return p->registries ? registries_telephone(p->registries, national_id, mobile, err) : 0;
+}
+
+/* Now the registries of this store answer; when organisations exchange messages, the question goes to their gateways from here. */
+static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
+  return registries_prefill(ctx, s, national_id, answers, out, err);
+}
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
@@ -189,9 +203,13 @@ static int open_rest(struct platform *p, struct err *err) {
   if (quiet_hours(s->quiet_hours, &n, err)) return -1;
   if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
   struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),
-                               .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p};
+                               .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p,
+                               .telephone = whose_telephone, .telephone_ctx = p};
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
-  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
+  struct registries_options g = {.secret = p->secret, .identity = p->identity};
+  if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
+  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
+                            .prefill = ask_known, .prefill_ctx = p->registries};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
 }
 
@@ -231,6 +249,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
   cases_close(p->cases);
+  registries_close(p->registries);
   identity_close(p->identity);
   notify_close(p->notify);
   trust_close(p->trust);

@@ -319,6 +319,22 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
   return rc;
 }
 
+/* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
+static void put_basis(json_t *o, const char *basis) {
+  char kind[16] = "", subject[64] = "", registries[400] = "";
+  if (sscanf(basis, "%15s %63s %399s", kind, subject, registries) < 2) {
+    json_put(o, "basis", basis);
+    return;
+  }
+  bool form = strcmp(kind, "prefill") == 0;
+  json_t *list = json_array();
+  char *rest = form ? registries : subject;
+  for (char *one; (one = strtok_r(rest, ",", &rest)) != NULL;) json_array_append_new(list, json_string(one));
+  json_put(o, "basis", kind);
+  if (form) json_put(o, "service", subject);
+  json_object_set_new(o, "registries", list);
+}
+
 static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
@@ -335,10 +351,10 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_t *o = json_object();
     clock_rfc3339_ms(store_int(r, 0), at);
     json_put(o, "at", at);
-    json_put(o, "tracking", store_text(r, 2));
+    json_put(o, "tracking", store_text(r, 2)[0] ? store_text(r, 2) : NULL);
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
-    json_put(o, "basis", store_text(r, 5));
+    put_basis(o, store_text(r, 5));
     json_array_append_new(k->items, o);
     snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }

@@ -204,7 +204,7 @@ static int record_work(struct store_tx *tx, void *arg, struct err *err) {
       json_t *v = json_object_get(data, row.def->record.map[i].field);
       if (v) json_object_set(attributes, row.def->record.map[i].attribute, v);
     }
-    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, row.tracking, attributes, row.tracking, err);
+    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, e->id, attributes, row.tracking, err);
     json_decref(attributes);
     json_decref(data);
   }

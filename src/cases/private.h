@@ -156,6 +156,10 @@ void shelves_forget(struct cases *c, const char *tracking);
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 
+/* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
+ * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
+void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
+
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
