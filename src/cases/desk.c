@@ -144,7 +144,8 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   struct days d;
   char code[32];
   if (identifier_parse(IDENT_TRACKING, q->q, code) == 0)
-    return take_rows(k, tx, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, q->organisation), by_due, err);
+    return k->after_tracking[0] ? 0 : take_rows(k, tx, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code,
+                                                                    q->organisation), by_due, err);
   size_t n = text_terms(k->arena, q->q, terms, 4);
   char id[32];
   if (identifier_parse(IDENT_NATIONAL_ID, q->q, id) == 0 || identifier_parse(IDENT_MOBILE, q->q, id) == 0) {
