@@ -355,6 +355,7 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   enum err_code why;
   if (case_is_inquiry(row)) return reply_inquiry(s, err);
   if (!row->def) return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as this case began", (long long)row->service_version, row->service);
+  if (!row->data) return err_set(err, ERR_CONFLICT, "the case has been erased");
   s->act = service_action(row->def, row->state_index, s->a->action);
   if (!s->act) return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();

@@ -293,6 +293,7 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
   else if (!row.def || !row.def->rating) err_set(err, ERR_CONFLICT, "this service is not rated");
   else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
+  else if (!row.data) err_set(err, ERR_CONFLICT, "the case has been erased");
   else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
   else {
     json_t *p = json_object();
