@@ -272,7 +272,7 @@ static void *replies(void *arg) {
 
 static void an_answer_races_silence(void **state) {
   struct kit *k = *state;
-  for (unsigned i = 0; i < 8; i++) {
+  for (unsigned i = 0; i < 6; i++) {
     kit_now("2026-06-06");
     kit_later((int64_t)i * 60000);
     struct actor p = kit_person(k, 60 + i);
@@ -332,7 +332,7 @@ static void both_run(struct kit *k, struct cases *two, int rounds) {
 
 static void two_nodes_do_everything_once(void **state) {
   struct kit *k = *state;
-  enum { MANY = 24 };
+  enum { MANY = 14 };
   struct cases *two = kit_node(k, "two");
   const char *t[MANY], *tacit[MANY];
   for (unsigned i = 0; i < MANY; i++) {
@@ -341,13 +341,13 @@ static void two_nodes_do_everything_once(void **state) {
     tacit[i] = kit_tacit(k, &p, "چیز");
     acts(kit_act(k, t[i], &k->officer, "inquire", NULL));
   }
-  both_run(k, two, 12);
+  both_run(k, two, 8);
   assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM cases WHERE parent<>?1", ""), 2 * MANY);
   assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM case_child WHERE parent<>?1", ""), 2 * MANY);
   kit_now("2026-06-10"); /* known consents, local and the declarations are told */
-  both_run(k, two, 12);
+  both_run(k, two, 8);
   kit_later(6000);
-  both_run(k, two, 6);
+  both_run(k, two, 4);
   for (unsigned i = 0; i < MANY; i++) {
     assert_int_equal(kit_events(k, t[i], "inquiry_reply"), 1);
     assert_int_equal(kit_events(k, kit_child(k, t[i], "known"), "silence"), 1);
@@ -355,7 +355,7 @@ static void two_nodes_do_everything_once(void **state) {
     assert_int_equal(kit_events(k, tacit[i], "escalate"), 1);
   }
   kit_now("2026-06-27");
-  both_run(k, two, 12);
+  both_run(k, two, 8);
   for (unsigned i = 0; i < MANY; i++) {
     assert_int_equal(kit_events(k, tacit[i], "approve"), 1);
     state_is(k, tacit[i], "accepted");
