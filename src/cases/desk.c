@@ -101,7 +101,8 @@ static int read_after(struct list *k, const char *after, struct err *err) {
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err) {
   const struct directory *d = pack_directory(c->pack);
   if (strcmp(pack_calendar_of(c->pack, directory_find_organisation(d, organisation)), calendar) == 0) return 0;
-  return store_put(tx, err, "INSERT INTO case_desk_calendar (organisation,calendar) VALUES (?1,?2) ON CONFLICT DO NOTHING", "tt", organisation, calendar);
+  return store_put(tx, err, "INSERT INTO case_desk_calendar (organisation,calendar) VALUES (?1,?2) ON CONFLICT DO NOTHING", "tt", organisation,
+                   calendar);
 }
 
 enum { OTHERS = 2 }; /* most calendars besides its own that a desk reckons with */
@@ -131,12 +132,11 @@ static int read_days(struct list *k, struct store_tx *tx, struct days *d, struct
   return rc < 0 ? -1 : 0;
 }
 
-/* The first eight parameters of every list of a desk. A case is late that is open and whose clock stands, or stood when it was stopped, behind its deadline. */
+/* The first eight parameters of every list of a desk. A case is late that is open and whose clock, or where it was stopped, is past its deadline. */
 #define WHOSE "tiititii"
 #define LATE                                                                                                                              \
   "(?2<0 OR (CASE WHEN cases.result=0 AND cases.legal_ord<CASE WHEN cases.stopped_ord>=0 THEN cases.stopped_ord WHEN cases.calendar=?4 "   \
   "THEN ?5 WHEN cases.calendar=?6 THEN ?7 ELSE ?3 END THEN 1 ELSE 0 END)=?2) AND cases.legal_ord<?8 "
-#define DAYS(k, d) (k)->q->organisation, (int64_t)(k)->q->overdue, (d).own, (d).calendar[0], (d).today[0], (d).calendar[1], (d).today[1], (d).before
 
 static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   const char *terms[4] = {"", "", "", ""};
@@ -176,7 +176,8 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     "AND (?13='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?13 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?14='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?14 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?15='' OR cases.state=?15) AND (?16='' OR cases.service=?16) AND cases.holder=?1 AND (?17=0 OR cases.assignee=?18) "
-    "AND cases.result>=?19 AND cases.result<=?20 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?21", WHOSE "tittt" "tttit" "iii", DAYS(k, d),
+    "AND cases.result>=?19 AND cases.result<=?20 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?21", WHOSE "tittt" "tttit" "iii",
+    q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
     terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
     plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit), by_time, err);
 }
@@ -196,17 +197,20 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (q->state && q->state[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?9 AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 AND " LATE
-      "AND (?15='' OR service=?15) AND (?16=0 OR assignee=?17) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?18", WHOSE "tiiit" "ititi", DAYS(k, d),
+      "AND (?15='' OR service=?15) AND (?16=0 OR assignee=?17) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?18", WHOSE "tiiit" "ititi",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?9 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 "
-      "AND holder=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti", DAYS(k, d),
+      "AND holder=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
       k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?9,?10,?11,?12) AND result<=?13 AND " LATE
-    "AND (?14='' OR service=?14) AND (?15=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "iiit" "itii", DAYS(k, d),
+    "AND (?14='' OR service=?14) AND (?15=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "iiit" "itii",
+    q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
     result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), (int64_t)k->limit), by_due, err);
 }
 

@@ -86,7 +86,8 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
   for (size_t i = 0; i < BASE_COUNT(persons); i++)
     if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
-  if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+  if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
+                row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
