@@ -164,7 +164,8 @@ static void reopened_begins_anew(void **state) {
 /* ---- closures declared later ---- */
 
 static int64_t sum_of_rows(struct kit *k) {
-  return kit_value(k, "SELECT SUM(norm_ord%1000000)+SUM(legal_ord%1000000)+SUM(state_legal_ord%1000000)+SUM(next_ord%1000000)+SUM(version) FROM cases WHERE tracking<>?1", "");
+  return kit_value(k, "SELECT SUM(norm_ord%1000000)+SUM(legal_ord%1000000)+SUM(state_legal_ord%1000000)+SUM(next_ord%1000000)+SUM(version) FROM cases "
+                      "WHERE tracking<>?1", "");
 }
 
 static void a_closure_ahead_moves_open_deadlines_alone(void **state) {

@@ -110,7 +110,8 @@ static void every_filter_gives_what_it_says(void **state) {
   json_t *o;
   refused(cases_desk(k->cases, &k->officer, &(struct case_query){.organisation = "crew", .overdue = -1, .open = -1}, LANG_EN, &o, err), ERR_FORBIDDEN);
   refused(cases_desk(k->cases, &k->ali, &(struct case_query){.organisation = "centre", .overdue = -1, .open = -1}, LANG_EN, &o, err), ERR_FORBIDDEN);
-  refused(cases_desk(k->cases, &k->officer, &(struct case_query){.organisation = "centre", .after = "x", .overdue = -1, .open = -1}, LANG_EN, &o, err), ERR_MALFORMED);
+  struct case_query no_mark = {.organisation = "centre", .after = "x", .overdue = -1, .open = -1};
+  refused(cases_desk(k->cases, &k->officer, &no_mark, LANG_EN, &o, err), ERR_MALFORMED);
 }
 
 /* The crew holds a case that is due by the calendar of its owner. */

@@ -251,7 +251,15 @@ static void a_poisoned_effect_stops_no_other(void **state) {
 
 /* ---- several at once ---- */
 
-struct racer { struct kit *k; struct cases *c; const char *tracking; struct actor who; pthread_barrier_t *start; enum err_code code; int rounds; };
+struct racer {
+  struct kit *k;
+  struct cases *c;
+  const char *tracking;
+  struct actor who;
+  pthread_barrier_t *start;
+  enum err_code code;
+  int rounds;
+};
 
 static void *runs_jobs(void *arg) {
   struct racer *r = arg;
@@ -284,7 +292,8 @@ static void an_answer_races_silence(void **state) {
     pthread_barrier_t start;
     pthread_t a, b;
     pthread_barrier_init(&start, NULL, 2);
-    struct racer jobs = {.c = k->cases, .start = &start, .rounds = 3}, answer = {.c = k->cases, .tracking = kit_child(k, t, "known"), .who = records_officer(), .start = &start};
+    struct racer jobs = {.c = k->cases, .start = &start, .rounds = 3}, 
+                 answer = {.c = k->cases, .tracking = kit_child(k, t, "known"), .who = records_officer(), .start = &start};
     pthread_create(&a, NULL, runs_jobs, &jobs);
     pthread_create(&b, NULL, replies, &answer);
     pthread_join(a, NULL);

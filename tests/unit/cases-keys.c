@@ -56,7 +56,16 @@ static void the_same_key_of_an_action(void **state) {
   kit_verified(k);
 }
 
-struct twin { struct kit *k; const char *tracking, *key; const char *name; int64_t expected; const struct actor *who; pthread_barrier_t *start; enum err_code code; bool repeated; char made[TRACKING_SIZE]; };
+struct twin {
+  struct kit *k;
+  const char *tracking, *key, *name;
+  int64_t expected;
+  const struct actor *who;
+  pthread_barrier_t *start;
+  enum err_code code;
+  bool repeated;
+  char made[TRACKING_SIZE];
+};
 
 static void *acts_at_once(void *arg) {
   struct twin *w = arg;
@@ -94,14 +103,16 @@ static void of_two_at_once_one_wins(void **state) {
   const char *t = kit_permit(k, &k->ali, "person");
   for (int i = 0; i < 10; i++) {
     int64_t version = kit_row(k, t).version;
-    struct twin w[2] = {{.k = k, .tracking = t, .name = "x", .expected = version, .who = &k->officer}, {.k = k, .tracking = t, .name = "y", .expected = version, .who = &k->officer2}};
+    struct twin w[2] = {{.k = k, .tracking = t, .name = "x", .expected = version, .who = &k->officer},
+                        {.k = k, .tracking = t, .name = "y", .expected = version, .who = &k->officer2}};
     at_once(w, acts_at_once);
     if ((w[0].code == 0) == (w[1].code == 0)) fail_msg("%s and %s", err_name(w[0].code), err_name(w[1].code));
     assert_int_equal(w[0].code ? w[0].code : w[1].code, ERR_CONFLICT);
     assert_int_equal(kit_row(k, t).version, version + 1);
     /* The same key at once: done once, both are told so. */
     const char *key = kit_new_key(k);
-    struct twin v[2] = {{.k = k, .tracking = t, .key = key, .expected = version + 1, .who = &k->officer}, {.k = k, .tracking = t, .key = key, .expected = version + 1, .who = &k->officer}};
+    struct twin v[2] = {{.k = k, .tracking = t, .key = key, .expected = version + 1, .who = &k->officer},
+                        {.k = k, .tracking = t, .key = key, .expected = version + 1, .who = &k->officer}};
     at_once(v, acts_at_once);
     assert_int_equal(v[0].code, 0);
     assert_int_equal(v[1].code, 0);
