@@ -1,8 +1,9 @@
 // Creating a record of the same fields in Chapar, parse-server and directus, in one run: node bench/peers.mjs [sqlite postgres parse-server directus].
-// Needs: wrk and PostgreSQL 15 (Debian's), Node.js 18 or newer for this script, the binary of ./run --build, and once `npm ci --prefix bench`
-// (the peers, and the Node.js 22 that they ask for as a package; about 1 GB). SECONDS=10 is the length of each measured part, CONNECTIONS=64.
-// All get the same load: wrk with two threads, 64 connections, the example answers of village-residence, after
-// 5,000 creates or 45 seconds to warm up.
+// Needs: wrk, PostgreSQL 15, g++, make and python3 (Debian's), Node.js 18 or newer for this script, the binary of ./run --build, and once
+//   npm ci --prefix bench --ignore-scripts && npm run build --prefix bench
+// (the peers, the Node.js 22 that they ask for as a package, and the one part of directus that is compiled; 1.2 GB, some minutes).
+// SECONDS=10 is the length of each measured part, CONNECTIONS=64; three to six minutes in all.
+// All get the same load: wrk with two threads, 64 connections, the example answers of village-residence, after 5,000 creates or 45 s to warm up.
 // All on PostgreSQL share one cluster with fsync on and have a database each. What each does for a record:
 //   Chapar       validates every field, writes case, event, ledger leaf, search words, indexes, a notice; answers after the commit with a signed promise
 //   parse-server checks types and permissions, writes one row. Class made beforehand with typed columns and public creation; NODE_ENV=production, one process
