@@ -9,24 +9,16 @@
 // The peer is DIGIT's published figure for the same life: 37 a second empty, 6.3 a second at a million, on 16 virtual processors.
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serve, call, staff, folder, root, pack, chapar, sleep } from '../tests/e2e/kit.mjs';
+import { memory, postmaster, spent } from './processes.mjs';
 
 const sizes = (process.env.CASES || '10000,1000000').split(',').map(Number);
 const seconds = Number(process.env.SECONDS || 15), connections = Number(process.env.CONNECTIONS || 64);
 const built = (name) => join(chapar, '..', name);
 const line = (...w) => console.log(w.join(' '));
-const status = (pid, name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
-// Processor time in seconds of a process (and, for PostgreSQL, of the server's): what does not depend on who else is busy on the machine.
-const spent = (pid) => { const f = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' '); return (Number(f[11]) + Number(f[12])) / 100; };
-function server(where) {
-  if (where[0] !== '--store') return 0;
-  const port = new URL(where[1]).port, dir = readdirSync('/proc').filter((n) => /^\d+$/.test(n));
-  const own = (p) => { try { return readFileSync(`/proc/${p}/cmdline`, 'utf8'); } catch { return ''; } };
-  const main = dir.find((p) => own(p).includes('postgres') && own(p).includes(`-p\0${port}`));
-  return dir.filter((p) => { try { return p === main || readFileSync(`/proc/${p}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1] === main; } catch { return false; } }).reduce((n, p) => n + spent(p), 0);
-}
+const server = (where) => (where[0] === '--store' ? spent(postmaster(where[1])) : 0);
 const names = readFileSync(join(root, 'locale/simulate.csv'), 'utf8').split('\n').map((l) => l.split(',')).filter((r) => r[0] === 'last').map((r) => r[1].trim());
 const services = ['farm-subsidy', 'child-health', 'skill-certificate', 'village-residence'];
 const stops = [];
@@ -101,7 +93,7 @@ async function measure(engine, size) {
   if (!where) return line('postgres: not installed'), null;
   const began = Date.now();
   const s = await serve(where), up = Date.now() - began, b = s.base;
-  line(`${engine} ${size}: start-up ${up} ms, resident ${status(s.child.pid, 'VmRSS').toFixed(0)} MB`);
+  line(`${engine} ${size}: start-up ${up} ms, resident ${memory(s.child.pid, 'VmRSS').toFixed(0)} MB`);
   const ways = [];
   for (const service of services) ways.push(await route(b, service));
   line(`${engine} ${size}: ${ways.map((w) => `${w.service} at ${w.holder} by ${w.actions.join(', ')}`).join('; ')}`);
@@ -129,7 +121,7 @@ async function measure(engine, size) {
   let took = 0;
   m = await metrics(b);
   for (let i = 0; i < 5; i++) { const t = performance.now(); await call(b, 'GET', '/metrics'); took = Math.max(took, performance.now() - t); }
-  line(`${engine} ${size}: resident ${status(s.child.pid, 'VmRSS').toFixed(0)} MB (at most ${status(s.child.pid, 'VmHWM').toFixed(0)}), cases ${metric(m, 'chapar_cases{state="all"}')} of which open ${metric(m, 'chapar_cases{state="open"}')}, /metrics ${took.toFixed(0)} ms`);
+  line(`${engine} ${size}: resident ${memory(s.child.pid, 'VmRSS').toFixed(0)} MB (at most ${memory(s.child.pid, 'VmHWM').toFixed(0)}), cases ${metric(m, 'chapar_cases{state="all"}')} of which open ${metric(m, 'chapar_cases{state="open"}')}, /metrics ${took.toFixed(0)} ms`);
   await s.stop();
   return k.lifecycle.rate;
 }

@@ -1,7 +1,9 @@
 // Creating a record of the same fields in Chapar, parse-server and directus, in one run: node bench/peers.mjs [sqlite postgres parse-server directus].
-// Needs: wrk and PostgreSQL 15 (Debian's), Node.js 18 or newer for this script, the binary of ./run --build, and once `npm ci --prefix bench`
-// (the peers, and the Node.js 22 that they ask for as a package; about 1 GB). SECONDS=10 is the length of each measured part, CONNECTIONS=64.
-// All get the same load: wrk with two threads, 64 connections, the example answers of village-residence, after two seconds to warm up.
+// Needs: wrk, PostgreSQL 15, g++, make and python3 (Debian's), Node.js 18 or newer for this script, the binary of ./run --build, and once
+//   npm ci --prefix bench --ignore-scripts && npm run build --prefix bench
+// (the peers, the Node.js 22 that they ask for as a package, and the one part of directus that is compiled; 1.2 GB, some minutes).
+// SECONDS=10 is the length of each measured part, CONNECTIONS=64; three to six minutes in all.
+// All get the same load: wrk with two threads, 64 connections, the example answers of village-residence, after 5,000 creates or 45 s to warm up.
 // All on PostgreSQL share one cluster with fsync on and have a database each. What each does for a record:
 //   Chapar       validates every field, writes case, event, ledger leaf, search words, indexes, a notice; answers after the commit with a signed promise
 //   parse-server checks types and permissions, writes one row. Class made beforehand with typed columns and public creation; NODE_ENV=production, one process
@@ -12,10 +14,11 @@
 // `PROCESSES=2` starts parse-server as a cluster of so many (directus has none of its own). Everything started is stopped and removed.
 import { spawn, execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { readFileSync, readdirSync, existsSync, writeFileSync, mkdirSync } from 'node:fs';
+import { existsSync, writeFileSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { serve, call, folder, postgres, root, sleep } from '../tests/e2e/kit.mjs';
+import { postmaster, resident, spent } from './processes.mjs';
 
 const seconds = Number(process.env.SECONDS || 10), connections = Number(process.env.CONNECTIONS || 64), processes = Number(process.env.PROCESSES || 1);
 const service = 'village-residence', modules = join(root, 'bench/node_modules');
@@ -37,31 +40,20 @@ async function until(url, headers, what) {
   }
   throw new Error(`${what} does not answer`);
 }
-// RSS of a process and all below it.
-function resident(pid) {
-  const children = new Map();
-  for (const p of readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
-    try {
-      const parent = Number(readFileSync(`/proc/${p}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1]);
-      children.set(parent, [...(children.get(parent) || []), Number(p)]);
-    } catch { /* ended meanwhile */ }
-  }
-  const sum = (p) => { let n = 0; try { n = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${p}/status`, 'utf8'))[1]) / 1024; } catch { /* ended */ } return (children.get(p) || []).reduce((t, c) => t + sum(c), n); };
-  return sum(pid);
-}
-async function load(base, path, body, headers, pid) {
+async function load(base, path, body, headers, pid, url) {
   const wrk = async (n) => /RATE (\S+) P50 (\S+) P99 (\S+) ERRORS (\d+)/.exec((await promisify(execFile)('wrk', ['-t2', `-c${connections}`, `-d${n}s`, '--timeout', '10s', '-s', join(root, 'bench/submit.lua'), base],
     { encoding: 'utf8', env: { ...process.env, BENCH_PATH: path, BENCH_BODY: JSON.stringify(body), BENCH_RUN: `r${Date.now()}`, BENCH_HEADERS: headers } })).stdout);
-  await wrk(2);
-  const m = await wrk(seconds);
-  return { rate: +m[1], p50: +m[2], p99: +m[3], errors: +m[4], mb: resident(pid) };
+  for (let made = 0, i = 0; made < 5000 && i < 15; i++) made += 3 * +(await wrk(3))[1]; // as warm on a slow machine as on a fast one
+  const main = url ? postmaster(url) : 0, before = [spent(pid), main ? spent(main) : 0], m = await wrk(seconds);
+  const cpu = [spent(pid) - before[0], main ? spent(main) - before[1] : 0].map((s) => Math.round(s * 1e6 / (+m[1] * seconds)));
+  return { rate: +m[1], p50: +m[2], p99: +m[3], errors: +m[4], mb: resident(pid), cpu };
 }
 const results = {};
-const told = (name, r) => { results[name] = r; line(`${name}: ${r.rate.toFixed(0)} creates/s, p50 ${r.p50} ms, p99 ${r.p99} ms, errors ${r.errors}, resident ${r.mb.toFixed(0)} MB`); };
+const told = (name, r) => { results[name] = r; line(`${name}: ${r.rate.toFixed(0)} creates/s, p50 ${r.p50} ms, p99 ${r.p99} ms, errors ${r.errors}, resident ${r.mb.toFixed(0)} MB; processor a create ${r.cpu[0]} µs${r.cpu[1] ? ` and PostgreSQL ${r.cpu[1]} µs` : ''}`); };
 
 async function ours(name, where) {
   const s = await serve(where);
-  told(name, await load(s.base, `/api/v1/services/${service}/cases`, { data: example }, '', s.child.pid));
+  told(name, await load(s.base, `/api/v1/services/${service}/cases`, { data: example }, '', s.child.pid, where[0] === '--store' ? where[1] : null));
   await s.stop();
 }
 
@@ -79,7 +71,7 @@ async function parse(url) {
   const body = Object.fromEntries(Object.entries(example).map(([k, v]) => [k, type(v).type === 'Date' ? { __type: 'Date', iso: `${v}T00:00:00.000Z` } : v]));
   const one = await call(base, 'POST', '/parse/classes/Residence', { headers: app, body });
   if (one.status !== 201) throw new Error(`parse-server: ${one.text}`);
-  told('parse-server', await load(base, '/parse/classes/Residence', body, 'X-Parse-Application-Id: bench', child.pid));
+  told('parse-server', await load(base, '/parse/classes/Residence', body, 'X-Parse-Application-Id: bench', child.pid, url));
   process.kill(-child.pid, 'SIGKILL');
 }
 
@@ -99,7 +91,7 @@ async function directus(url) {
     await must('POST', '/collections', { ...admin, body: { collection, schema: {}, meta: { accountability }, fields: [{ field: 'id', type: 'uuid', schema: { is_primary_key: true }, meta: { special: ['uuid'] } }, ...Object.entries(example).map(([field, v]) => ({ field, type: type(v), schema: {}, meta: {} }))] } });
     await must('POST', '/permissions', { ...admin, body: { policy: open.id, collection, action: 'create', fields: ['*'], permissions: {}, validation: {} } });
     await must('POST', `/items/${collection}`, { body: example });
-    told(name, await load(base, `/items/${collection}`, example, '', child.pid));
+    told(name, await load(base, `/items/${collection}`, example, '', child.pid, url));
   }
   process.kill(-child.pid, 'SIGKILL');
 }
@@ -114,7 +106,8 @@ if (which.includes('sqlite')) await ours('Chapar on SQLite', ['--data', folder()
 if (which.includes('postgres')) await ours('Chapar on PostgreSQL', ['--store', pg.fresh(), '--keys', join(folder(), 'keys')]);
 if (which.includes('parse-server')) await parse(pg.fresh());
 if (which.includes('directus')) await directus(pg.fresh());
+const whole = (name) => results[name].cpu[0] + results[name].cpu[1];
 for (const mine of Object.keys(results).filter((n) => n.startsWith('Chapar')))
   for (const peer of Object.keys(results).filter((n) => !n.startsWith('Chapar')))
-    line(`${mine} against ${peer}: ratio ${(results[mine].rate / results[peer].rate).toFixed(1)}, memory ${(results[mine].mb / results[peer].mb).toFixed(2)}`);
+    line(`${mine} against ${peer}: ratio ${(results[mine].rate / results[peer].rate).toFixed(1)}, of processor a create ${(whole(peer) / whole(mine)).toFixed(1)}, of memory ${(results[mine].mb / results[peer].mb).toFixed(2)}`);
 process.exit(0);

@@ -235,11 +235,13 @@ int cases_figures(struct cases *c, struct cases_figures *out, struct err *err) {
   out->cases = c->figures_cases;
   pthread_mutex_unlock(&c->figures_lock);
   if (rc || store_read(c->store, open_figures_work, out, err)) return -1;
-  if (!c->trust) return store_read(c->store, events_work, out, err);
-  struct err none;
-  if (trust_size(c->trust, &out->events, &none) == 0 || none.code == ERR_NOT_FOUND) return 0; /* no head yet */
-  *err = none;
-  return -1;
+  struct err none = {0};
+  if (c->trust && trust_size(c->trust, &out->events, &none) == 0) return 0;
+  if (c->trust && none.code != ERR_NOT_FOUND) {
+    *err = none;
+    return -1;
+  }
+  return store_read(c->store, events_work, out, err); /* no head yet */
 }
 
 struct note {

@@ -181,7 +181,7 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
 
 /* For /metrics: cheap however many cases there are. cases may be a few seconds old (longer where counting takes longer: a hundredth of the
- * time at most is spent on it); events is the ledger's size, where every event is a leaf (a reader counts them). */
+ * time at most is spent on it); events is the size of the ledger's newest head, where every event is a leaf (counted where there is none). */
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
 int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
