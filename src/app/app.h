@@ -45,6 +45,9 @@
   X(mail_from, "", "sender of mail")                                                                                         \
   X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
+  X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
+  X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
+  X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(node, "", "name of this process among others; by default host name and process number")
 
 struct settings {
@@ -98,6 +101,8 @@ enum platform_part {
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
 extern const char *const app_main_rooms[];   /* whose tables are in the main store: what a copy holds */
+/* Begin to serve its pack: cases_keep_pack, with what is wrong on standard error. */
+int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
@@ -113,6 +118,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs (--data DIR | --store URL)", "write a pack that was served back into a new folder, byte for byte (the last one, or the one whose hash begins with H); or list them as CSV") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \

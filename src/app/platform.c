@@ -77,7 +77,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "notify", "registries", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -172,16 +172,33 @@ static int put_notice(void *ctx, struct store_tx *tx, const char *key, const cha
   return notify_put(tx, key, mobile, l, text, err);
 }
 
+/* 22-7, or never (which notify is told by two equal hours) */
+static int quiet_hours(const char *text, struct notify_options *n, struct err *err) {
+  char rest;
+  n->quiet_from = n->quiet_to = 1;
+  if (strcmp(text, "never") == 0) return 0;
+  if (sscanf(text, "%2d-%2d%c", &n->quiet_from, &n->quiet_to, &rest) != 2) return err_set(err, ERR_INVALID, "quiet_hours is like 22-7, or never");
+  if (n->quiet_from == n->quiet_to) n->quiet_from = n->quiet_to = 1;
+  return 0;
+}
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
                              .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from)};
+  if (quiet_hours(s->quiet_hours, &n, err)) return -1;
   if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
   struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),
                                .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p};
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+}
+
+int platform_keep_pack(struct platform *p, struct err *err) {
+  struct told t = {.folder = p->set.pack};
+  struct pack_report report = {.line = tell, .ctx = &t};
+  return cases_keep_pack(p->cases, p->set.pack, p->set.demo, &report, err);
 }
 
 static char *node_name(const struct settings *s) {

@@ -190,7 +190,9 @@ static int add_routes(struct serving *s, struct err *err) {
   s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
-  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
+  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
+                                  .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
+  if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
   s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};
   http_server_hooks(s->server, authorise, error_page, &s->gate);
@@ -271,7 +273,7 @@ static int serve(struct serving *s) {
                            .all_worker = postgres, .server_name = p->set.base_url[0] ? p->set.base_url : NULL,
                            .access_log = strcmp(p->set.access_log, "yes") == 0, .trusted_proxies = p->set.trusted_proxies[0] ? p->set.trusted_proxies : NULL};
   if (!o.workers) o.workers = postgres ? 16 : 4;
-  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }

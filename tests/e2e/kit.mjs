@@ -29,18 +29,20 @@ export function postgres() {
   return { url, kill: () => sh('kill', dir), start: () => sh('start', dir), fresh: () => sh('new', dir) };
 }
 
-// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers.
-export async function serve(where, { demo = true, args = [], port = 0, env = {} } = {}) {
-  const child = spawn(chapar, ['serve', '--pack', pack, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
-    { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
+// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers. With `heard`, standard error is kept in the answer's `said`.
+export async function serve(where, { demo = true, args = [], port = 0, env = {}, from = pack, heard = false } = {}) {
+  const child = spawn(chapar, ['serve', '--pack', from, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
+    { stdio: ['ignore', 'pipe', heard ? 'pipe' : process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
   cleanups.push(() => child.kill('SIGKILL'));
+  let said = '';
+  if (heard) child.stderr.on('data', (d) => { said += d; });
   const base = await new Promise((good, bad) => {
     let text = '';
     child.stdout.on('data', (d) => { text += d; const m = /at (http:\/\/\S+?)\/?\s/.exec(text); if (m) good(m[1]); });
     child.on('exit', (code) => bad(new Error(`chapar serve ended with ${code}`)));
   });
   return {
-    base, child,
+    base, child, get said() { return said; },
     stop: (signal = 'SIGTERM') => new Promise((done) => { if (child.exitCode !== null || child.signalCode !== null) return done(child.exitCode); child.on('exit', (c) => done(c)); child.kill(signal); }),
   };
 }
