@@ -23,8 +23,10 @@ fresh=$(mktemp -d)
 chmod 755 "$fresh"
 trap 'umount -l "$fresh/proc" "$fresh/dev" 2>/dev/null; rm -rf --one-file-system "$fresh" $made' EXIT
 trap 'exit 1' INT TERM
-inside() { chroot "$fresh" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
-as_unit() { inside setpriv --reuid=chapar --regid=chapar --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"; }
+inside="chroot $fresh env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
+as_unit="$inside setpriv --reuid=chapar --regid=chapar --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
+inside() { $inside "$@"; }
+as_unit() { $as_unit "$@"; }
 
 say "building in a copy of the tree"
 rm -rf "$work/chapar"
@@ -81,7 +83,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 sed -i "s/^listen = .*/listen = 127.0.0.1:$port/" "$fresh/etc/chapar/chapar.conf"
 ask() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen("http://127.0.0.1:'"$port"'" + sys.argv[1], timeout=10).read().decode())' "$1"; }
 start() {
-  (umask 077 && as_unit $line >"$work/serve.log" 2>&1) &
+  (umask 077 && exec $as_unit $line >"$work/serve.log" 2>&1) &
   pid=$!
   tries=0
   until ask /health >/dev/null 2>&1; do
