@@ -66,13 +66,14 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
   char tracking[TRACKING_SIZE];
   bool repeated;                    /* this key had already made it: same answer */
   int64_t version, submitted_at;
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
-  unsigned char leaf_hash[TRUST_HASH];
+  unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -108,8 +109,11 @@ int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg
  * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
  * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
-/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. */
+/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. Kept for a second where nothing changes;
+ * a change through this process shows at once, one through another node within that second. */
 int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err);
+/* The same when it is in memory: never waits. */
+bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80]);
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err); /* {"items":[…]} with ledger indices */
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
@@ -129,6 +133,15 @@ int cases_my_access(struct cases *c, const struct actor *who, const char *after,
 int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- the desk's own ------------------------------------------------------------------------------ */
+/* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
+ * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
+ * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
+ * Two who ask at once get different cases. Waits; worker routes. */
+int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
 
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */

@@ -66,11 +66,12 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
   for (size_t i = 0; i < BASE_COUNT(persons); i++)
     if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
-  if (store_put(tx, err, "UPDATE cases SET mobile='' WHERE tracking=?1", "t", row->tracking) ||
+  if (store_put(tx, err, "UPDATE cases SET mobile='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
-  return store_put(tx, err, "UPDATE cases SET data=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
+  return store_put(tx, err, "UPDATE cases SET data=NULL,first_salt=NULL,first_payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
 }
 
 /* Bytes are kept once for equal documents: those that another case still names stay. */
@@ -82,17 +83,14 @@ static int forget_documents(struct store_tx *tx, const char *tracking, struct er
 }
 
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
-  int64_t before = row->version;
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
   if (forget_answers(c, tx, row, err) || forget_documents(tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(tx, row, before, err);
+  return case_append(c, tx, row, &e, NULL, err);
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  int64_t before = row->version;
   json_t *p = json_object();
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
@@ -101,8 +99,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   struct case_entry e = {.action = "escalate", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = payload};
   row->escalated++;
   case_next_check(c, row);
-  int rc = case_append(tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(tx, row, before, err);
+  int rc = case_append(c, tx, row, &e, NULL, err);
   if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
   free(payload);
   return rc;
@@ -112,7 +109,6 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
   const struct inquiry *q = NULL;
   for (size_t i = 0; row->def && i < row->def->inquiry_count; i++)
     if (strcmp(row->def->inquiries[i].name, row->inquiry) == 0) q = &row->def->inquiries[i];
-  int64_t before = row->version;
   bool consents = q && q->silence_consents;
   struct case_entry e = {.action = consents ? "silence" : "escalate", .from_state = row->state, .to_state = consents ? INQUIRY_CONSENTED : row->state, .role = "system",
                          .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
@@ -123,9 +119,9 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
     row->next_ord = NO_ORD;
   } else {
     row->escalated++;
-    row->next_ord = row->escalated < 3 ? row->legal_ord + 3 * row->escalated : NO_ORD;
+    case_next_check(c, row);
   }
-  if (case_append(tx, row, &e, NULL, err) || case_save(tx, row, before, err)) return -1;
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
   if (!consents) return 0;
   json_t *out = json_object();
   json_put(out, "answer", "consent");
@@ -140,17 +136,16 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   for (size_t i = 0; i < s->action_count; i++)
     if (s->actions[i].kind == ACT_RESUME && (s->actions[i].to >= 0 || service_state(row->def, row->prior_state) >= 0))
       return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
-  int64_t before = row->version;
   int back = service_state(row->def, row->prior_state);
   struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
   if (back < 0) {
     row->next_ord = NO_ORD;
-    return case_save(tx, row, before, err);
+    return case_save(c, tx, row, row->version, err);
   }
   cases_set_state(c, row, back, e.at);
   e.to_state = row->state;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(tx, row, before, err);
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
+  return case_after(c, tx, a, row, &(struct action){.name = "resume", .kind = ACT_RESUME, .to = back}, e.payload, e.at, err);
 }
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -163,10 +158,16 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   if (!row.def) { /* its pack cannot be read now: nothing is decided about it; look again tomorrow */
     log_write(LOG_WARN, "cases", "a deadline of service %s version %lld has passed, but no pack says what follows", row.service, (long long)row.service_version);
     row.next_ord = k->before;
-    rc = case_save(tx, &row, row.version, err);
-  } else if (row.state_index < 0 && !case_is_inquiry(&row)) {
+    rc = case_save(k->c, tx, &row, row.version, err);
+    goto out;
+  }
+  int64_t kept = row.next_ord;
+  case_next_check(k->c, &row);
+  if (row.state_index < 0 && !case_is_inquiry(&row)) {
     row.next_ord = NO_ORD;
-    rc = case_save(tx, &row, row.version, err);
+    rc = case_save(k->c, tx, &row, row.version, err);
+  } else if (row.next_ord >= k->before) { /* looked too early, for a closure moved the clocks */
+    if (row.next_ord != kept) rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.result != RESULT_OPEN) rc = erase(k->c, tx, &row, err);
   else if (case_is_inquiry(&row)) rc = silent_inquiry(k->c, tx, &row, err);
   else if (row.stopped_ord >= 0) rc = clock_goes_on(k->c, tx, a, &row, err);

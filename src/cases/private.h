@@ -5,6 +5,7 @@
 #include "cases/cases.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define NO_ORD INT64_C(4611686018427387903) /* a clock that is not set; sorts last */
 
@@ -24,11 +25,20 @@ struct cases {
   pthread_rwlock_t lock;     /* over calendars and retired */
   struct live_calendar *calendars;
   size_t calendar_count;
-  int64_t calendar_seen;     /* newest change that was loaded */
+  int64_t calendar_seen;     /* how many changes were loaded */
   struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
   size_t retired_count;
+  struct shelves *shelves;   /* public.c; NULL for a reader */
+  _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+};
+
+/* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
+ * NULL (and the salt zero) when erased. */
+struct case_first {
+  const char *state, *role, *organisation, *header, *payload;
+  unsigned char salt[TRUST_SALT], leaf[TRUST_HASH];
 };
 
 /* The row of `cases`, whole. Strings live in the arena given to case_load. */
@@ -39,20 +49,28 @@ struct case_row {
   int64_t intake, assurance;
   const char *mobile;
   int64_t lang;
-  const char *assignee, *parent, *inquiry, *data; /* data: canonical JSON, NULL when erased */
+  const char *assignee, *parent, *inquiry, *data; /* data: the answers as canonical JSON, NULL when erased */
   unsigned char key_hash[32], body_hash[32];
   const char *calendar;
   int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
   const char *prior_state;
   int64_t stopped_ord, stopped_days, extended, appealed;
-  const char *decider;
+  const char *decider;       /* who decided, in order: rights.c */
   int64_t escalated, next_ord;
   const char *letter_no, *letter_date;
   int64_t rating;
+  bool changed;                 /* data is no longer what was submitted, and stands in a column of its own */
+  struct case_first first;
   const struct service *def; /* what it began under; NULL when no pack that can be read has it */
   struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
 };
+
+/* The history of a case as one table, its first event included; for `FROM `. */
+#define CASE_EVENTS                                                                                                                      \
+  "(SELECT tracking,1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"           \
+  "first_organisation AS organisation,first_header AS header,first_salt AS salt,first_payload AS payload,first_leaf AS leaf_hash FROM cases " \
+  "UNION ALL SELECT tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event) AS e "
 
 /* One event about to be written. */
 struct case_entry {
@@ -64,12 +82,12 @@ struct case_entry {
 /* row.c */
 int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err); /* ERR_NOT_FOUND */
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
-int case_save(struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
+int case_save(struct cases *c, struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
-int case_event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
-                   const unsigned char salt[TRUST_SALT], const unsigned char digest[TRUST_HASH], const unsigned char leaf[TRUST_HASH], struct err *err);
-/* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
+/* Append an event to a loaded and changed row: version grows, row, event and leaf are written. leaf may be NULL. The row goes first: it is where
+ * two that act at once meet, and the one that comes too late is run again. */
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
+                struct err *err);
 
 /* definitions.c: which text a case began under */
 void case_definitions_open(struct cases *c);
@@ -123,6 +141,18 @@ json_t *case_due_json(struct cases *c, const struct case_row *row);
 /* By the live directory, else by the pack of the case (NULL: none): an organisation that is gone keeps its name. */
 const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l);
 const char *case_state_title(const struct case_row *row, enum lang l);
+void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
+
+/* remarks.c: [{"at","organisation","who","text"}], oldest first; NULL after an error */
+json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
+
+/* public.c: views kept; forget is called inside the transaction that changes a case */
+struct shelves *shelves_new(void);
+void shelves_free(struct shelves *s);
+void shelves_forget(struct cases *c, const char *tracking);
+
+/* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
+int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
@@ -130,6 +160,7 @@ int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
+int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err); /* its inquiries that are still to be sent */
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err);
 
 #endif

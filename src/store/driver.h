@@ -77,6 +77,7 @@ struct conn {
   struct conn *next;     /* in the pool */
   enum conn_use use;
   enum trouble trouble;  /* of the current transaction */
+  bool careful;          /* each member gets a savepoint; else one that fails after it wrote breaks the group */
   struct ptrmap known;   /* literal → dialect, without the store's lock */
 };
 
@@ -103,7 +104,7 @@ struct store_tx {
 /*
  * What a driver gives. Functions answer 0 or -1 with err and conn->trouble set.
  * begin: a transaction; several members may follow, each between member_begin and member_keep or member_undo.
- * `alone` says that one member only will run. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
+ * `alone` says that one member only will run; conn->careful whether members have savepoints. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
  * rollback leaves the connection fit for begin, or with TROUBLE_LOST.
  */
 struct driver {
@@ -155,6 +156,7 @@ struct writer {
   struct member **batch;  /* options.batch places */
   int count;
   int fulls;              /* how often the disk was full in this batch */
+  int careful;            /* so many batches still run with savepoints, as one without them broke */
   _Atomic int64_t busy_since; /* clock_mono() when the running batch began; 0: idle */
 };
 

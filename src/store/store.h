@@ -3,7 +3,8 @@
  * Layer 1, includes base only. Knows no tables but its own (schema_version, store_lock).
  *
  * Dialect (tools/codecheck enforces it in the files of schema): types TEXT and BIGINT and the tokens @id (text key), @time (BIGINT,
- * milliseconds), @blob (BLOB/BYTEA); every table has a PRIMARY KEY and WITHOUT ROWID (dropped for PostgreSQL);
+ * milliseconds), @blob (BLOB/BYTEA); every table has a PRIMARY KEY and WITHOUT ROWID (dropped for PostgreSQL), or @wide where a row may
+ * be larger than a quarter page (SQLite would give each such row a page of its own);
  * parameters ?1…?N; INSERT … ON CONFLICT, RETURNING, and LIMIT are the same on both; the token @claim is
  * "FOR UPDATE SKIP LOCKED" on PostgreSQL and nothing on SQLite. One statement a call, always a literal.
  *
@@ -66,6 +67,10 @@ bool store_null(const struct store_rows *r, int column);
 void store_done(struct store_rows *r);                   /* accepts NULL */
 /* First row's first column as int64; dflt when there is no row or it is NULL. */
 int store_value(struct store_tx *tx, int64_t *out, int64_t dflt, struct err *err, const char *sql, const char *types, ...);
+/* Inside work: whether to look for conflicts while writing. False when a batch runs at full speed on PostgreSQL, where each look is a
+ * round trip: a plain INSERT by store_put may then stand for INSERT … ON CONFLICT and its count; a broken key runs the batch again, with
+ * true. SQLite, where a look costs nothing, always says true. */
+bool store_looks(const struct store_tx *tx);
 struct store *store_of(struct store_tx *tx);
 int64_t store_time(struct store_tx *tx);   /* clock_now() fixed at the transaction's begin (all members of a batch may differ) */
 

@@ -183,7 +183,7 @@ static void post_case(struct http_req *r) {
   k->data = data;
   k->s = (struct case_submission){.service = s, .data = data, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
-    .intake = INTAKE_API, .lang = http_lang(r)};
+    .intake = INTAKE_API, .lang = http_lang(r), .promised = true};
   http_set_data(r, k);
   http_suspend(r, submit_reply);
   if (cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {
