@@ -41,14 +41,19 @@ static bool no_store(const struct settings *s) {
 int command_export(int argc, char **argv) {
   struct settings s;
   struct words_left left;
-  const char *hash = NULL;
-  struct own_flag own[] = {{"--hash", &hash}, {NULL, NULL}};
+  const char *hash = NULL, *format = NULL;
+  struct own_flag own[] = {{"--hash", &hash}, {"--format", &format}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
-  bool one = left.count == 2 && strcmp(left.items[0], "pack") == 0, all = left.count == 1 && strcmp(left.items[0], "packs") == 0 && !hash;
-  if (!one && !all) return app_usage("export", "say what to export: pack FOLDER, or packs");
+  bool one = left.count == 2 && strcmp(left.items[0], "pack") == 0, all = left.count == 1 && strcmp(left.items[0], "packs") == 0;
+  bool records = left.count == 2 && strcmp(left.items[0], "registry") == 0;
+  if (!one && !all && !records) return app_usage("export", "say what to export: pack FOLDER, packs, or registry CODE");
+  if (hash && !one) return app_usage("export", "--hash goes with pack");
+  if (format && !records) return app_usage("export", "--format goes with registry");
+  if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0) return app_usage("export", "--format is csv or jsonl");
   if (hash && (strspn(hash, "0123456789abcdef") != strlen(hash) || strlen(hash) > 64 || !hash[0])) return app_usage("export", "--hash is the beginning of a hash from chapar export packs");
   if (no_store(&s)) return EXIT_REFUSED;
+  if (records) return records_export(&s, left.items[1], format);
   struct platform p;
   struct err err;
   rc = platform_open(&p, &s, PLATFORM_BARE);

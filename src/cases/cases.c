@@ -12,6 +12,7 @@ static int open_work(struct store_tx *tx, void *arg, struct err *err) {
 
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
   struct cases *c = base_alloc(sizeof *c);
+  pthread_mutex_init(&c->figures_lock, NULL);
   c->store = s;
   c->trust = t;
   c->pack = pack_ref(p);
@@ -19,8 +20,8 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   memcpy(c->secret, o->secret, sizeof c->secret);
   snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
   pthread_rwlock_init(&c->lock, NULL);
-  case_definitions_open(c);
   c->shelves = shelves_new();
+  case_definitions_open(c);
   if (pack_calendars(p) == 0) {
     err_set(err, ERR_INVALID, "the pack has no calendar");
     cases_close(c);
@@ -36,6 +37,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
 
 struct cases *cases_reader(struct store *s) {
   struct cases *c = base_alloc(sizeof *c);
+  pthread_mutex_init(&c->figures_lock, NULL);
   c->store = s;
   pthread_rwlock_init(&c->lock, NULL);
   return c;
@@ -50,6 +52,7 @@ void cases_close(struct cases *c) {
   shelves_free(c->shelves);
   pthread_rwlock_destroy(&c->lock);
   case_definitions_close(c);
+  pthread_mutex_destroy(&c->figures_lock);
   pack_unref(c->pack);
   free(c);
 }
@@ -184,18 +187,59 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 
 /* ---- figures, notes of the installation, rating ---- */
 
-static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
+static int any_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM cases LIMIT 1) AS few", "");
+}
+
+int cases_any(struct cases *c, bool *any, struct err *err) {
+  int64_t n = 0;
+  if (store_read(c->store, any_work, &n, err)) return -1;
+  *any = n > 0;
+  return 0;
+}
+
+static int all_work(struct store_tx *tx, void *arg, struct err *err) {
   struct cases_figures *f = arg;
-  if (store_value(tx, &f->cases, 0, err, "SELECT COUNT(*) FROM cases", "") ||
-      store_value(tx, &f->open, 0, err, "SELECT COUNT(*) FROM cases WHERE result=0", "") ||
-      store_value(tx, &f->events, 0, err, "SELECT (SELECT COUNT(*) FROM cases)+(SELECT COUNT(*) FROM case_event)", ""))
+  return store_value(tx, &f->cases, 0, err, "SELECT COUNT(*) FROM cases", "");
+}
+
+static int events_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cases_figures *f = arg;
+  return store_value(tx, &f->events, 0, err, "SELECT (SELECT COUNT(*) FROM cases)+(SELECT COUNT(*) FROM case_event)", "");
+}
+
+/* Open ones by stepping from desk to desk in their index: as much work as there are desks and open cases, however many are closed. */
+static int open_figures_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cases_figures *f = arg;
+  if (store_value(tx, &f->open, 0, err,
+        "SELECT CAST((WITH RECURSIVE desk (holder) AS (SELECT MIN(holder) FROM cases UNION ALL "
+        "SELECT (SELECT MIN(cases.holder) FROM cases WHERE cases.holder>desk.holder) FROM desk WHERE desk.holder IS NOT NULL) "
+        "SELECT SUM((SELECT COUNT(*) FROM cases WHERE cases.holder=desk.holder AND cases.result=0)) FROM desk WHERE desk.holder IS NOT NULL) AS BIGINT)", ""))
     return -1;
   return store_value(tx, &f->outbox, 0, err, "SELECT COUNT(*) FROM case_outbox", "");
 }
 
+/* All cases can only be counted one by one: again no sooner than a hundred times as long as it took. */
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err) {
+  int rc = 0;
   memset(out, 0, sizeof *out);
-  return store_read(c->store, figures_work, out, err);
+  pthread_mutex_lock(&c->figures_lock);
+  int64_t now = clock_mono();
+  if (!c->figures_until || now >= c->figures_until) {
+    rc = store_read(c->store, all_work, out, err);
+    if (rc == 0) {
+      c->figures_cases = out->cases;
+      c->figures_until = now + 1 + 100 * (clock_mono() - now);
+    }
+  }
+  out->cases = c->figures_cases;
+  pthread_mutex_unlock(&c->figures_lock);
+  if (rc || store_read(c->store, open_figures_work, out, err)) return -1;
+  if (!c->trust) return store_read(c->store, events_work, out, err);
+  struct err none;
+  if (trust_size(c->trust, &out->events, &none) == 0 || none.code == ERR_NOT_FOUND) return 0; /* no head yet */
+  *err = none;
+  return -1;
 }
 
 struct note {

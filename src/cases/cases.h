@@ -25,8 +25,12 @@ struct cases_options {
   /* Ports wired by app. notify: queue a message inside the transaction (text is ready; channel "sms"); key makes it once only. */
   int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err);
   void *notify_ctx;
-  int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *key, json_t *attributes, const char *tracking, struct err *err);
+  int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err);
   void *record_ctx;
+  /* prefill: what other organisations know of a service's fields about this person, given the answers so far:
+   * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
+  int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+  void *prefill_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
@@ -74,6 +78,7 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -119,6 +124,15 @@ int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct er
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
 int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err);
+
+/* ---- what other organisations know ------------------------------------------------------------ */
+/* For a citizen at sim_matched or better: {"data":{field: value},"sources":[{"field","organisation","organisation_name","registry",
+ * "correctable","key"?}]}, recorded for the citizen to see (basis "prefill") and durable before it is answered. Answers about somebody
+ * else (another id in the applicant's field) get nothing. At the submission the engine compares for itself: the event names the sources.
+ * ERR_UNAUTHENTICATED, ERR_FORBIDDEN below sim_matched (then the form asks as before). Waits for the store. */
+int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err);
+/* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
+int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
 
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
@@ -166,8 +180,11 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 /* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
 
+/* For /metrics: cheap however many cases there are. cases may be a few seconds old (longer where counting takes longer: a hundredth of the
+ * time at most is spent on it); events is the ledger's size, where every event is a leaf (a reader counts them). */
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
+int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);

@@ -199,7 +199,7 @@ static int read_old(struct definitions *d, struct store_tx *tx, const char *hash
   d->old = base_realloc(d->old, (d->old_count + 1) * sizeof *d->old);
   struct old_pack *one = &d->old[d->old_count++];
   one->pack = p;
-  snprintf(one->hash, sizeof one->hash, "%s", hash);
+  snprintf(one->hash, sizeof one->hash, "%.64s", hash);
   return 0;
 }
 

@@ -189,7 +189,9 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   k->next[0] = 0;
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (read_days(k, tx, &d, err)) return -1;
-  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 ? 0 : 9;
+  /* Closed ones are not looked through for what waits for somebody, unless they are asked for. */
+  bool waits = q->open < 0 && k->assignee && !k->assignee[0];
+  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || waits ? 0 : 9;
   if (q->state && q->state[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?9 AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 AND " LATE
@@ -317,6 +319,22 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
   return rc;
 }
 
+/* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
+static void put_basis(json_t *o, const char *basis) {
+  char kind[16] = "", subject[64] = "", registries[400] = "";
+  if (sscanf(basis, "%15s %63s %399s", kind, subject, registries) < 2) {
+    json_put(o, "basis", basis);
+    return;
+  }
+  bool form = strcmp(kind, "prefill") == 0;
+  json_t *list = json_array();
+  char *rest = form ? registries : subject;
+  for (char *one; (one = strtok_r(rest, ",", &rest)) != NULL;) json_array_append_new(list, json_string(one));
+  json_put(o, "basis", kind);
+  if (form) json_put(o, "service", subject);
+  json_object_set_new(o, "registries", list);
+}
+
 static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
@@ -333,10 +351,10 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_t *o = json_object();
     clock_rfc3339_ms(store_int(r, 0), at);
     json_put(o, "at", at);
-    json_put(o, "tracking", store_text(r, 2));
+    json_put(o, "tracking", store_text(r, 2)[0] ? store_text(r, 2) : NULL);
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
-    json_put(o, "basis", store_text(r, 5));
+    put_basis(o, store_text(r, 5));
     json_array_append_new(k->items, o);
     snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }

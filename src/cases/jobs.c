@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LEASE_MS 10000
+#define ROUND 256 /* deadlines taken at once, together in few commits */
 
 /* ---- clocks that have run out ---- */
 
@@ -11,14 +12,15 @@ struct due {
   struct cases *c;
   const char *calendar;
   int64_t before;
-  char tracking[64][TRACKING_SIZE];
+  char tracking[ROUND][TRACKING_SIZE];
   int count;
 };
 
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT 64", "ti", k->calendar, k->before);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tii",
+                                      k->calendar, k->before, (int64_t)ROUND);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
@@ -26,8 +28,16 @@ static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+struct round {
+  pthread_mutex_t lock;
+  pthread_cond_t idle;
+  int flying;
+  int64_t done;
+};
+
 struct one {
   struct cases *c;
+  struct round *round;
   const char *tracking;
   int64_t before;
 };
@@ -38,8 +48,8 @@ static int forget_term(struct store_tx *tx, const char *organisation, const char
 }
 
 /* Search words at every desk of a directory; organisations that stand in `done` too have been seen to. */
-static int forget_terms(struct store_tx *tx, const struct directory *d, const struct directory *done, const char *const *terms, size_t n, const struct case_row *row,
-                        struct err *err) {
+static int forget_everywhere(struct store_tx *tx, const struct directory *d, const struct directory *done, const char *const *terms, size_t n,
+                             const struct case_row *row, struct err *err) {
   for (size_t o = 0; o < directory_organisations(d); o++) {
     const char *code = directory_organisation(d, (int)o)->code;
     for (size_t i = 0; i < n && (!done || directory_find_organisation(done, code) < 0); i++)
@@ -48,19 +58,29 @@ static int forget_terms(struct store_tx *tx, const struct directory *d, const st
   return 0;
 }
 
-/* The answers, what was said, the search words at every desk that held the case or was asked, and the copies given to those who were asked. */
-static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
+/* By the words themselves: a desk may hold millions. A case that moved may have left words at any desk. */
+static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
   const struct directory *d = pack_directory(c->pack);
   struct arena *a = arena_new(1024 * 1024);
-  const char *terms[24];
-  json_t *data = json_loads(row->data, 0, NULL);
+  const char *terms[48];
+  json_t *data = json_loads(row->data, 0, NULL), *first = row->changed && row->first.payload ? json_loads(row->first.payload, 0, NULL) : NULL;
+  int64_t moved = 0;
   size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, 24) : 0;
-  int rc = store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking);
-  if (rc == 0) rc = forget_terms(tx, d, NULL, terms, n, row, err);
-  if (rc == 0 && row->pack != c->pack) rc = forget_terms(tx, pack_directory(row->pack), d, terms, n, row, err);
+  if (row->def && first) n += case_terms(row->pack, row->def, json_object_get(first, "data"), row->mobile, a, terms + n, 24); /* the words are of what was submitted */
+  int rc = store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE '%\"to\":%'", "t", row->tracking);
+  for (size_t i = 0; rc == 0 && i < n; i++)
+    if (terms[i]) rc = forget_term(tx, row->holder, terms[i], row, err);
+  if (rc == 0 && moved) rc = forget_everywhere(tx, d, NULL, terms, n, row, err);
+  if (rc == 0 && moved && row->pack != c->pack) rc = forget_everywhere(tx, pack_directory(row->pack), d, terms, n, row, err);
+  json_decref(first);
   json_decref(data);
   arena_free(a);
-  if (rc) return -1;
+  return rc;
+}
+
+/* The answers, what was said, the search words at every desk that held the case, and the copies given to those who were asked. */
+static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
+  if (forget_terms(c, tx, row, err)) return -1;
   char mobile[40];
   snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
@@ -155,15 +175,13 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   int rc = case_load(k->c, tx, a, k->tracking, &row, err);
   if (rc) goto out;
   if (row.next_ord >= k->before) goto out; /* somebody was here before */
+  int64_t kept = row.next_ord;
+  case_next_check(k->c, &row);
   if (!row.def) { /* its pack cannot be read now: nothing is decided about it; look again tomorrow */
     log_write(LOG_WARN, "cases", "a deadline of service %s version %lld has passed, but no pack says what follows", row.service, (long long)row.service_version);
     row.next_ord = k->before;
     rc = case_save(k->c, tx, &row, row.version, err);
-    goto out;
-  }
-  int64_t kept = row.next_ord;
-  case_next_check(k->c, &row);
-  if (row.state_index < 0 && !case_is_inquiry(&row)) {
+  } else if (row.state_index < 0 && !case_is_inquiry(&row)) {
     row.next_ord = NO_ORD;
     rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.next_ord >= k->before) { /* looked too early, for a closure moved the clocks */
@@ -181,19 +199,47 @@ out:
   return rc;
 }
 
-static int run_due(struct cases *c, int64_t *done, struct err *err) {
-  for (size_t i = 0; i < c->calendar_count; i++) {
-    struct due k = {.c = c, .calendar = c->calendars[i].code};
-    k.before = calendar_ordinal(case_calendar(c, k.calendar), cases_today());
-    if (store_read(c->store, due_list, &k, err)) return -1;
-    for (int n = 0; n < k.count; n++) {
-      struct one o = {.c = c, .tracking = k.tracking[n], .before = k.before};
-      struct err why;
-      if (store_write(c->store, STORE_JOBS, due_work, &o, &why)) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", why.message);
-      else if (done) (*done)++;
-    }
+static void due_done(void *arg, int rc, const struct err *err) {
+  struct one *o = arg;
+  struct round *r = o->round;
+  if (rc) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", err ? err->message : "");
+  pthread_mutex_lock(&r->lock);
+  if (rc == 0) r->done++;
+  if (--r->flying == 0) pthread_cond_signal(&r->idle);
+  pthread_mutex_unlock(&r->lock);
+}
+
+/* All at once, so that they share commits; answered when the last is done. */
+static int64_t run_these(struct due *k) {
+  struct round r = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER, .flying = k->count};
+  struct one *each = base_alloc((size_t)k->count * sizeof *each);
+  for (int n = 0; n < k->count; n++) {
+    struct err why;
+    each[n] = (struct one){.c = k->c, .round = &r, .tracking = k->tracking[n], .before = k->before};
+    if (store_submit(k->c->store, STORE_JOBS, due_work, &each[n], due_done, &why)) due_done(&each[n], -1, &why);
   }
-  return 0;
+  pthread_mutex_lock(&r.lock);
+  while (r.flying) pthread_cond_wait(&r.idle, &r.lock);
+  pthread_mutex_unlock(&r.lock);
+  pthread_mutex_destroy(&r.lock);
+  pthread_cond_destroy(&r.idle);
+  free(each);
+  return r.done;
+}
+
+static int run_due(struct cases *c, int64_t *done, struct err *err) {
+  struct due *k = base_alloc(sizeof *k);
+  int rc = 0;
+  for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
+    *k = (struct due){.c = c, .calendar = c->calendars[i].code};
+    k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
+    rc = store_read(c->store, due_list, k, err);
+    if (rc || !k->count) continue;
+    int64_t n = run_these(k);
+    if (done) *done += n;
+  }
+  free(k);
+  return rc;
 }
 
 /* ---- looks at personal data: one leaf a batch ---- */

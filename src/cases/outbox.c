@@ -15,17 +15,17 @@ int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking,
   return rc;
 }
 
-/* Its effects wait until the text that it began under can be read. */
-static int unreadable(const struct case_row *row, struct err *err) {
-  return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as case %s began", (long long)row->service_version, row->service, row->tracking);
-}
-
 /* Questions of a case that are still on their way: found by the key, for others may have many waiting. */
 int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err) {
   char from[TRACKING_SIZE + 2], to[TRACKING_SIZE + 2];
   snprintf(from, sizeof from, "%.16s/", tracking);
   snprintf(to, sizeof to, "%.16s0", tracking); /* the sign after the slash */
   return store_value(tx, count, 0, err, "SELECT COUNT(*) FROM case_outbox WHERE id>?1 AND id<?2 AND kind='inquiry'", "tt", from, to);
+}
+
+/* Its effects wait until the text that it began under can be read. */
+static int unreadable(const struct case_row *row, struct err *err) {
+  return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as case %s began", (long long)row->service_version, row->service, row->tracking);
 }
 
 struct effect {
@@ -63,12 +63,12 @@ static int apply_inquiry(struct effect *e, struct err *err) {
   int rc = -1;
   json_t *data = NULL;
   if (store_read(e->c->store, asked_work, &k, err)) goto out;
-  if (k.row.result != RESULT_OPEN) { /* closed before it could ask */
-    rc = 0;
-    goto out;
-  }
   if (!k.row.def) {
     unreadable(&k.row, err);
+    goto out;
+  }
+  if (k.row.result != RESULT_OPEN) { /* closed before it could ask */
+    rc = 0;
     goto out;
   }
   const struct inquiry *q = NULL;
@@ -204,7 +204,7 @@ static int record_work(struct store_tx *tx, void *arg, struct err *err) {
       json_t *v = json_object_get(data, row.def->record.map[i].field);
       if (v) json_object_set(attributes, row.def->record.map[i].attribute, v);
     }
-    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, row.tracking, attributes, row.tracking, err);
+    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, e->id, attributes, row.tracking, err);
     json_decref(attributes);
     json_decref(data);
   }

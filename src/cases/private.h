@@ -32,6 +32,8 @@ struct cases {
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  pthread_mutex_t figures_lock;
+  int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
 
 /* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
@@ -153,6 +155,10 @@ void shelves_forget(struct cases *c, const char *tracking);
 
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
+
+/* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
+ * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
+void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,

@@ -235,6 +235,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       if (rc <= 0) return rc;
       continue;
     }
+    if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
     if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
@@ -258,8 +259,16 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   return err_set(err, ERR_UNAVAILABLE, "no free tracking code: try again");
 }
 
+/* A repetition is answered as it was the first time, whatever is known by now. */
+static void forget_errors(struct case_submission *s, int rc) {
+  if (rc) return;
+  json_decref(s->errors);
+  s->errors = NULL;
+}
+
 static void submit_done(void *arg, int rc, const struct err *err) {
   struct submit_job *j = arg;
+  forget_errors(j->s, rc);
   store_done_fn done = j->done;
   void *next = j->arg;
   arena_free(j->arena);
@@ -383,6 +392,9 @@ static int prepare(struct submit_job *j, struct err *err) {
   json_object_set(p, "data", s->data);
   json_object_set_new(p, "due", due);
   json_put(p, "intake", intake_text(s->intake));
+  json_t *sources;
+  case_sources(j->c, s, &sources, &s->errors);
+  if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);
   json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
   char *payload = json_canonical(p);
@@ -411,7 +423,10 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
     if (done) {
       rc = store_submit(c->store, STORE_FRONT, submit_work, j, submit_done, err);
       if (rc == 0) return 0;
-    } else rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
+    } else {
+      rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
+      forget_errors(s, rc);
+    }
   }
   arena_free(j->arena);
   free(j);

@@ -419,6 +419,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
     }
     json_object_del(e, "payload");

@@ -62,6 +62,9 @@ struct field {
   bool searchable;                                    /* its words go into the desk's search */
   bool personal;                                      /* masked for helpdesk, hidden from inquiries that do not list it */
   const char *prefill;                                /* "provider/dataservice:attribute", or NULL */
+  const char *prefill_of;                             /* earlier field that holds the record's key; NULL: the applicant's own record, or
+                                                         the field of the same name as the registry's key */
+  bool refuse_difference;                             /* an answer unlike the record: refused, else flagged for the office */
   const char *law;                                    /* why it may ask what another organisation knows, or NULL */
   bool ussd;                                          /* asked on USSD (optional fields may be left to the web) */
   unsigned line;
@@ -208,18 +211,28 @@ const struct calendar *pack_calendar(const struct pack *p, const char *calendar_
 const char *pack_calendar_of(const struct pack *p, int organisation);          /* calendar code */
 size_t pack_calendars(const struct pack *p); const char *pack_calendar_code(const struct pack *p, size_t i);
 size_t pack_life_events(const struct pack *p); const char *pack_life_event(const struct pack *p, size_t i, struct text *title);
+const char *pack_life_event_latn(const struct pack *p, size_t i);              /* its title in Latin script, "" when none */
 
 /* A registry of the pack: what an organisation keeps. */
-struct registry_attribute { const char *name; enum field_type type; struct text title; bool personal; };
+struct registry_attribute {
+  const char *name; enum field_type type; struct text title; bool personal;
+  struct field *field;                                /* for field_check and field_show: never required, no condition */
+};
 struct registry {
   const char *code; struct text title;
   int organisation;                                   /* its owner */
-  const char *key;                                    /* the attribute that finds a record, or NULL */
+  const char *key;                                    /* the attribute that finds records, or NULL */
+  const char **unique; size_t unique_count;           /* attributes that together make one record; the key by default; none without a key */
+  const char *telephone;                              /* attribute with the mobile known to belong to the key's national id, or NULL */
   struct registry_attribute *attributes; size_t count;
 };
 size_t pack_registries(const struct pack *p);
 const struct registry *pack_registry(const struct pack *p, size_t i);          /* in order of code; NULL out of range */
 const struct registry *pack_find_registry(const struct pack *p, const char *code); /* NULL */
+const struct registry_attribute *registry_attribute(const struct registry *r, const char *name); /* NULL */
+/* What a field's prefill asks: the provider's data service, and the registry of this pack that answers it (NULL: somebody outside). */
+struct data_source { const char *organisation, *service, *attribute; const struct registry *registry; };
+bool pack_data_source(const struct pack *p, const struct field *f, struct data_source *out); /* false when the field has no prefill */
 
 /* ---- looking things up in a service ------------------------------------------------------ */
 const struct field *service_field(const struct service *s, const char *name);

@@ -259,8 +259,31 @@ const char *pack_life_event(const struct pack *p, size_t i, struct text *title) 
   return p->life_events[i].code;
 }
 
+const char *pack_life_event_latn(const struct pack *p, size_t i) { return i < p->life_event_count ? p->life_events[i].latn : ""; }
+
 size_t pack_registries(const struct pack *p) { return p->registry_count; }
 const struct registry *pack_registry(const struct pack *p, size_t i) { return i < p->registry_count ? &p->registries[i] : NULL; }
+
+const struct registry_attribute *registry_attribute(const struct registry *r, const char *name) {
+  for (size_t i = 0; name && i < r->count; i++)
+    if (strcmp(r->attributes[i].name, name) == 0) return &r->attributes[i];
+  return NULL;
+}
+
+bool pack_data_source(const struct pack *p, const struct field *f, struct data_source *out) {
+  char full[200];
+  for (size_t i = 0; f->prefill && i < p->data_service_count; i++) {
+    const struct data_service *d = &p->data_services[i];
+    for (size_t k = 0; k < d->count; k++) {
+      const char *provider = directory_organisation(p->directory, d->provider)->code;
+      snprintf(full, sizeof full, "%s/%s:%s", provider, d->service, d->attributes[k]);
+      if (strcmp(full, f->prefill) != 0) continue;
+      *out = (struct data_source){provider, d->service, d->attributes[k], d->found};
+      return true;
+    }
+  }
+  return false;
+}
 
 const struct registry *pack_find_registry(const struct pack *p, const char *code) {
   for (size_t i = 0; code && i < p->registry_count; i++)

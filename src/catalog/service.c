@@ -195,6 +195,13 @@ static void read_page(struct compiler *c, const struct yaml_node *n, struct page
   }
 }
 
+/* 80 characters a screen, less what leads on from it */
+static void check_screen(struct compiler *c, const struct field *f) {
+  if (utf8_length(f->label.fa) > 60) warn(c, f->line, "the label of '%s' is longer than 60 characters: a USSD screen cuts it", f->name);
+  for (size_t i = 0; i < f->choice_count; i++)
+    if (utf8_length(f->choices[i].label.fa) > 50) warn(c, f->line, "choice '%s' of '%s' is longer than 50 characters: a USSD screen cuts it", f->choices[i].value, f->name);
+}
+
 static void read_pages(struct compiler *c, const struct yaml_node *root) {
   const struct yaml_node *list = want(c, root, "service", "pages");
   struct service *s = c->s;
@@ -217,6 +224,8 @@ static void read_pages(struct compiler *c, const struct yaml_node *root) {
         fail(c, i->line, "page '%s' stands twice", s->pages[k].name);
     s->page_count++;
   }
+  for (size_t i = 0; i < s->field_count; i++)
+    if (s->ussd == CHANNEL_FULL && (s->fields[i]->required || s->fields[i]->ussd)) check_screen(c, s->fields[i]);
   for (size_t i = 0; i < s->field_count; i++)
     if (s->ussd == CHANNEL_FULL && s->fields[i]->type == FIELD_DOCUMENT && s->fields[i]->required)
       fail(c, s->fields[i]->line, "document '%s' is required, but channels.ussd is full: write ussd: start, or required: false", s->fields[i]->name);

@@ -133,7 +133,7 @@ static void submit_reply(struct http_req *r) {
   struct api_context *c = api_of(r);
   json_decref(k->data);
   k->data = NULL;
-  if (k->rc) return api_error(r, &k->err, NULL, NULL);
+  if (k->rc) return api_error(r, &k->err, NULL, k->s.errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }

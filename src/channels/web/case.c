@@ -121,6 +121,26 @@ static json_t *event_data(struct http_req *r, const struct pack *p, const struct
   return list;
 }
 
+/* Which answers came from where, and which differ from what is on record there. */
+static json_t *sources_json(struct http_req *r, const struct service *s, json_t *sources) {
+  json_t *list = json_array(), *one;
+  const char *name;
+  struct arena *a = http_arena(r);
+  enum lang l = http_lang(r);
+  json_object_foreach(sources, name, one) {
+    const struct field *f = s ? service_field(s, name) : NULL;
+    bool same = json_flag(one, "same", true);
+    if (!f) continue;
+    const char *known = same ? NULL : field_show(web_pack(r), f, json_object_get(one, "known"), l, a);
+    json_t *o = json_object();
+    put(o, "text", same ? arena_printf(a, "%s — %s", text_in(&f->label, l), known_by(r, one))
+                        : word_fill(a, l, "web.differs_from", "field", text_in(&f->label, l), "from", known_by(r, one), "value", known ? known : "", NULL));
+    put_flag(o, "differs", !same);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
 static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct pack *p, const struct service *s) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
@@ -142,6 +162,7 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
     put(o, "who", key ? NULL : by_name);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put_list(o, "data", event_data(r, p, s, action ? action : "", json_object_get(one, "data")));
+    put_list(o, "sources", sources_json(r, s, json_object_get(one, "sources")));
     json_array_insert_new(list, 0, o);
   }
   json_decref(out);

@@ -205,6 +205,23 @@ static void put_source(struct http_req *r, const struct field *f, json_t *o) {
   if (owner) put(o, "source", word_fill(http_arena(r), http_lang(r), "web.source", "who", organisation_name(owner, http_lang(r)), NULL));
 }
 
+const char *known_by(struct http_req *r, const json_t *known) {
+  const struct directory *d = pack_directory(web_pack(r));
+  const char *code = json_str(known, "organisation");
+  const struct organisation *o = code ? directory_organisation(d, directory_find_organisation(d, code)) : NULL;
+  return word_fill(http_arena(r), http_lang(r), "web.from", "who", o ? organisation_name(o, http_lang(r)) : code ? code : "", NULL);
+}
+
+/* From another organisation: shown as it is when it may not differ, else to be corrected in its box. */
+static void put_known(struct http_req *r, const struct shown_field *k, json_t *o) {
+  bool fixed = k->known && !json_flag(k->known, "correctable", true);
+  put(o, "from", k->known ? known_by(r, k->known) : NULL);
+  put_flag(o, "fixed", fixed);
+  put_flag(o, "correctable", k->known && !fixed);
+  put(o, "shown", fixed ? field_show(web_pack(r), k->field, json_object_get(k->known, "value"), http_lang(r), http_arena(r)) : NULL);
+  if (k->known) put(o, "source", NULL);
+}
+
 json_t *field_json(struct http_req *r, const struct shown_field *k) {
   static const char *const flags[] = {"is_text", "is_area", "is_select", "is_radios", "is_inline", "is_checks", "is_file", "is_declaration", "ltr", "can_find",
     "too_many", "none_found", "must_sign_in", "has_files", "has_options"};
@@ -221,6 +238,7 @@ json_t *field_json(struct http_req *r, const struct shown_field *k) {
   put(o, "error", k->error);
   put(o, "law", f->law);
   put_source(r, f, o);
+  put_known(r, k, o);
   switch (f->type) {
   case FIELD_YES_NO: put_yes_no(r, k, o); break;
   case FIELD_CHOICE: case FIELD_CHOICES: put_choices(r, k, o); break;

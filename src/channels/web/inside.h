@@ -57,7 +57,9 @@ struct shown_field {
   const json_t *data;       /* answers so far */
   const json_t *files;      /* {"id":{"name"}} of documents */
   const char *find;         /* first letters of long lists, or NULL */
+  const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
 };
+const char *known_by(struct http_req *r, const json_t *known);  /* "from: organisation X" */
 json_t *field_json(struct http_req *r, const struct shown_field *k);
 /* Options of organisations of a directory by first letters; *all: how many there were. */
 json_t *organisation_options(struct http_req *r, const struct directory *d, int kind, const char *find, const char *chosen, size_t *all);
@@ -74,8 +76,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count;
+  web_desk_count, web_bulk_count, web_registry_count;
 
 #endif
