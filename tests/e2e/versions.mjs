@@ -29,6 +29,7 @@ const second = (dir) => {
     ['area: 12.5,', 'area: 12.5, floor: 3,'], ['opening: today+30,', 'opening: today+30, floor: 1,'])(dir);
   cpSync(join(dir, 'services/join.yaml'), join(dir, 'services/join-v2.yaml'));
   rmSync(join(dir, 'services/join.yaml'));
+  for (const gone of ['fault', 'fault-v2']) rmSync(join(dir, `services/${gone}.yaml`)); // a service that is no longer offered
   edit('lists/colour.csv', ['green,سبز,Green,Sabz', 'green,سبز,Emerald,Sabz'])(dir);
   edit('places.csv', ['Lower,', 'Nether,'])(dir);
   edit('organisations.csv', ['centre,agency,', 'archive,agency,,99,GOV,90,بایگانی,Archive,,\ncentre,agency,'])(dir); // every number moves
@@ -45,8 +46,8 @@ const equal = (a, b) => execFileSync('diff', ['-r', a, b], { encoding: 'utf8' })
 const row = (v, name) => v.answers.find((x) => x.name === name).text;
 
 async function real(name, where) {
-  const first = pack(asks), changed = pack(asks, renamed), later = pack(asks, second);
-  let open, done, s = await serve(where, { demo: false, from: first });
+  const first = pack(asks), changed = pack(asks, renamed), later = pack(asks, second), other = pack(asks, edit('services/fault.yaml', ['Report a road fault', 'Report a bad road']));
+  let open, done, road, s = await serve(where, { demo: false, from: first });
   for (const [u, o, r] of [['o1', 'centre', 'officer'], ['o2', 'centre', 'officer'], ['r1', 'records', 'officer'], ['l1', 'lower', 'officer']])
     execFileSync(chapar, ['staff', 'add', '--username', u, '--organisation', o, '--role', r, '--pack', first, ...where], { input: 'a-long-password-14\n', stdio: ['pipe', 'pipe', 'pipe'] });
   await test(`${name}: two requests begin under version 1, one is approved`, async () => {
@@ -67,9 +68,11 @@ async function real(name, where) {
     same(run('export', 'packs', ...where).trim().split('\n').length, 2, 'what was refused is not recorded');
   });
   await test(`${name}: a version without requests may change`, async () => {
-    const other = pack(asks, edit('services/fault.yaml', ['Report a road fault', 'Report a bad road']));
     s = await serve(where, { demo: false, from: other });
     same((await call(s.base, 'GET', `${A}/services/fault`)).json.title.en, 'Report a bad road');
+    const token = await signin(s.base, 'o1');
+    road = (await call(s.base, 'POST', `${A}/services/fault/cases`, { key: 'road', token, body: { data: { place: '9901012001000001', depth: 12 } } })).json;
+    good(road.tracking, JSON.stringify(road));
     await s.stop();
   });
 
@@ -103,6 +106,11 @@ async function real(name, where) {
     const paper = await call(b, 'GET', `/cases/${done}/certificate`, { headers: { Cookie: `session=${o1}` } });
     good(paper.status === 200 && paper.text.includes('Rayan 100000002 is a member.'), `the certificate of then: ${paper.status}`);
   });
+  await test(`${name}: so is a request for a service that is no longer offered`, async () => {
+    const v = await see(b, road.tracking), page = await call(b, 'GET', `/cases/${road.tracking}`);
+    same([v.service_title, v.state_title, v.holder.code], ['Report a bad road', 'Reported', 'crew']);
+    good(page.status === 200 && page.text.includes('Report a bad road') && !page.text.replaceAll('&#x2F;', '/').includes('/services/fault'), 'its page, without a way to a service that is gone');
+  });
   await test(`${name}: keys and reservations of then count now`, async () => {
     same((await file(b, 100000001, { floor: 1 })).json.code, 'idempotency_key_reused');
     const again = await call(b, 'POST', `${A}/services/join/cases`, { key: 'anew', body: { data: answers(100000001, { floor: 1 }) } });
@@ -126,7 +134,7 @@ async function real(name, where) {
   });
 
   if (name === 'postgres') await test(`${name}: a node with an older folder says so, and reads what began elsewhere`, async () => {
-    const node = await serve(where, { demo: false, from: first, heard: true });
+    const node = await serve(where, { demo: false, from: other, heard: true });
     const r = await file(b, 100000004, { floor: 2 }), v = await see(node.base, r.json.tracking, await signin(node.base, 'o1'));
     same([v.service_version, v.service_title, v.state_title], [2, 'Belonging', 'Received']);
     good(/is this an older one/.test(node.said), node.said);
@@ -141,10 +149,10 @@ async function real(name, where) {
     same(list[0], ['hash', 'code', 'first_served', 'last_served', 'cases', 'open']);
     same(list.length, 4);
     const more = name === 'postgres' ? 1 : 0;
-    same(list.slice(1).map((x) => x.slice(4).map(Number)), [[2 + more, more], [2 + more, more], [1 + more, 1 + more]]);
+    same(list.slice(1).map((x) => x.slice(4).map(Number)), [[2 + more, more], [3 + more, 1 + more], [1 + more, 1 + more]]);
     const to = join(folder(), 'newest'), old = join(folder(), 'old');
-    const last = name === 'postgres' ? first : later;
-    good(run('export', 'pack', to, ...where).includes(name === 'postgres' ? list[1][0] : list[3][0]), 'the one served last');
+    const last = name === 'postgres' ? other : later;
+    good(run('export', 'pack', to, ...where).includes(name === 'postgres' ? list[2][0] : list[3][0]), 'the one served last');
     equal(to, last);
     run('export', 'pack', old, '--hash', list[1][0].slice(0, 12), ...where);
     equal(old, first);

@@ -42,7 +42,8 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "tracking", tracking);
   put(page, "code", show_code(r, tracking));
   put(page, "service", json_str(view, "service_title"));
-  put(page, "service_href", arena_printf(http_arena(r), "/services/%s", json_str(view, "service")));
+  bool offered = pack_find_shown(web_pack(r), json_str(view, "service")) != NULL;
+  put(page, "service_href", offered ? arena_printf(http_arena(r), "/services/%s", json_str(view, "service")) : NULL);
   put(page, "owner", json_str(view, "organisation_name"));
   put(page, "holder", json_str(json_object_get(view, "holder"), "name"));
   put(page, "state", json_str(view, "state_title"));
