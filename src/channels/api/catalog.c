@@ -81,7 +81,7 @@ static void put_events(struct catalog *c) {
 
 static void put_service(struct catalog *c, const struct service *s, const char *owner) {
   static const char *const kinds[] = {"web", "api", "ussd", "counter"};
-  const bool open[] = {s->web, s->api, s->ussd, s->counter};
+  const bool begun = service_begun(s), open[] = {s->web && begun, s->api && begun, s->ussd && begun, s->counter && begun}; /* none while it is to come */
   json_t *o = node(c, "services", s->code, json_string("cpsv:PublicService")), *channels = json_array(), *events = json_array();
   json_put(c->seen, "owner", owner);
   json_put(o, "dct:identifier", s->identifier && s->identifier[0] ? s->identifier : s->code);
