@@ -169,7 +169,9 @@ async function contract(name, where) {
     const file = join(folder(), 'r.json'), keyFile = join(folder(), 'key');
     writeFileSync(file, JSON.stringify(r.json.receipt));
     writeFileSync(keyFile, (await call('GET', '/ledger/key')).text);
-    good(run('ledger', 'check', file, '--key', keyFile).includes('promised'), 'the answer\'s receipt is checked offline');
+    for (const words of [[], ['--key', keyFile]]) good(run('ledger', 'check', file, ...words).includes('promised'), 'the answer\'s receipt is checked offline');
+    writeFileSync(file, JSON.stringify({ ...r.json.receipt, leaf_hash: r.json.receipt.leaf_hash.replace(/^./, (x) => (x === '0' ? '1' : '0')) }));
+    same(fails(['ledger', 'check', file]).status, 1, 'not with another hash');
   });
 
   await part(`${name}: bad input is refused in the caller's language, at its field`, async () => {

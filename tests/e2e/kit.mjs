@@ -44,7 +44,7 @@ export async function serve(where, { demo = true, args = [], port = 0, env = {} 
   };
 }
 export const run = (...args) => execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
-export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
+export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input, timeout: 60000 }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
 
 export async function call(base, method, path, { body, token, key, lang = 'en', headers = {} } = {}) {
   const h = { 'Accept-Language': lang, ...headers };
