@@ -274,12 +274,22 @@ static const char *organisation_of(const struct step *s) {
   return who->role_count ? who->roles[0].organisation : "";
 }
 
+static void document_faults(struct step *s) {
+  s->a->errors = json_array();
+  for (size_t i = 0; i < s->act->field_count; i++)
+    if (s->act->fields[i]->type == FIELD_DOCUMENT && json_array_size(json_object_get(s->data, s->act->fields[i]->name)))
+      json_array_append_new(s->a->errors, json_pack("{s:s,s:s,s:s}", "field", s->act->fields[i]->name, "code", "document", "message", word(s->a->lang, "case.document")));
+}
+
 /* The event, the row, and what follows from them. */
 static int commit_step(struct step *s, struct err *err) {
   int to = next_state(s);
   struct case_entry e = {.action = s->act->name, .from_state = s->row.state, .role = case_acting_role(&s->a->actor, &s->row, s->act),
                          .organisation = organisation_of(s), .at = s->at};
-  if (s->data && case_bind_documents(s->tx, s->act->fields, s->act->field_count, s->data, &s->a->actor, s->row.tracking, err)) return -1;
+  if (s->data && case_bind_documents(s->tx, s->act->fields, s->act->field_count, s->data, &s->a->actor, s->row.tracking, err)) {
+    if (err->code == ERR_INVALID) document_faults(s);
+    return -1;
+  }
   if (effect(s, err)) return -1;
   if (to >= 0) cases_set_state(s->c, &s->row, to, s->at);
   else case_next_check(s->c, &s->row);
@@ -288,18 +298,47 @@ static int commit_step(struct step *s, struct err *err) {
   char *payload = payload_of(s);
   e.payload = payload;
   int rc = -1;
-  if (case_append(s->c, s->tx, &s->row, &e, NULL, err) || case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
-      case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err))
+  if (case_append(s->c, s->tx, &s->row, &e, NULL, err)) goto out;
+  if (case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err)) {
+    if (err->code == ERR_CONFLICT) s->a->detail = "case.one_open";
     goto out;
-  rc = 0;
+  }
+  rc = case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err);
 out:
   free(payload);
   return rc;
 }
 
+/* ---- repetition ---- */
+
+static int known_key(struct act_job *j, struct step *s, struct err *err) {
+  if (!j->has_key) return 0;
+  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash,seq FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
+                                      (const void *)j->key_hash, (size_t)32);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  size_t n = 0;
+  const void *body = rc == 1 ? store_blob(r, 0, &n) : NULL;
+  bool same = body && n == 32 && memcmp(body, j->body_hash, 32) == 0;
+  if (same) s->a->version = store_int(r, 1);
+  store_done(r);
+  if (rc < 0) return -1;
+  if (rc == 0) return 0;
+  if (!same) return err_set(err, ERR_KEY_REUSED, "this Idempotency-Key was used with another body");
+  return 1;
+}
+
+/* Before the first write. Who comes second with the same key waits here for the other's end. 1: it is done already. */
+static int claim_key(struct act_job *j, struct step *s, struct err *err) {
+  if (!j->has_key) return 0;
+  int n = store_exec(s->tx, err, "INSERT INTO case_key (tracking,key_hash,body_hash,seq) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "tbbi", s->a->tracking,
+                     (const void *)j->key_hash, (size_t)32, (const void *)j->body_hash, (size_t)32, s->row.version + 1);
+  return n < 0 ? -1 : n ? 0 : known_key(j, s, err);
+}
+
 /* ---- inquiries: what another organisation is asked ---- */
 
-static int reply_inquiry(struct step *s, struct err *err) {
+static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   const char *answer = json_str(s->given, "answer");
   if (row->result != RESULT_OPEN) return refuse(s, ERR_CONFLICT, "case.no_action", "the inquiry is closed", err);
@@ -312,6 +351,8 @@ static int reply_inquiry(struct step *s, struct err *err) {
   }
   if (strcmp(answer, "object") == 0 && !(s->a->comment && s->a->comment[0]))
     return refuse_field(s, "comment", "required", "case.reason_required", "an objection needs its reason", err);
+  int claimed = claim_key(j, s, err);
+  if (claimed) return claimed;
   json_t *p = json_object(), *out = json_object();
   json_put(p, "answer", answer);
   json_put(p, "comment", s->a->comment);
@@ -337,27 +378,10 @@ static int reply_inquiry(struct step *s, struct err *err) {
 
 /* ---- the whole action ---- */
 
-static int known_key(struct act_job *j, struct step *s, struct err *err) {
-  if (!j->has_key) return 0;
-  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash,seq FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
-                                      (const void *)j->key_hash, (size_t)32);
-  if (!r) return -1;
-  int rc = store_next(r, err);
-  size_t n = 0;
-  const void *body = rc == 1 ? store_blob(r, 0, &n) : NULL;
-  bool same = body && n == 32 && memcmp(body, j->body_hash, 32) == 0;
-  if (same) s->a->version = store_int(r, 1);
-  store_done(r);
-  if (rc < 0) return -1;
-  if (rc == 0) return 0;
-  if (!same) return err_set(err, ERR_KEY_REUSED, "this Idempotency-Key was used with another body");
-  return 1;
-}
-
 static int perform(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   enum err_code why;
-  if (case_is_inquiry(row)) return reply_inquiry(s, err);
+  if (case_is_inquiry(row)) return reply_inquiry(j, s, err);
   if (!row->def) return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as this case began", (long long)row->service_version, row->service);
   if (!row->data) return refuse(s, ERR_CONFLICT, "case.erased", "the case has been erased", err);
   s->act = service_action(row->def, row->state_index, s->a->action);
@@ -379,7 +403,8 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   if (s->letter_date) row->letter_date = s->letter_date;
   if (action_validate(row->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
     return err_set(err, ERR_INVALID, "the data of the action are not valid");
-  return commit_step(s, err);
+  int claimed = claim_key(j, s, err);
+  return claimed ? claimed : commit_step(s, err);
 }
 
 static int act_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -400,17 +425,11 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
     err_set(err, ERR_NOT_FOUND, "no such case");
     goto out;
   }
-  if (known == 1) {
-    a->repeated = true;
-    rc = 0;
-    goto out;
-  }
   s.given = a->data && json_is_object(a->data) ? json_deep_copy(a->data) : json_object();
-  if (perform(j, &s, err)) goto out;
-  if (j->has_key && store_put(tx, err, "INSERT INTO case_key (tracking,key_hash,body_hash,seq) VALUES (?1,?2,?3,?4)", "tbbi", a->tracking,
-                              (const void *)j->key_hash, (size_t)32, (const void *)j->body_hash, (size_t)32, s.row.version))
-    goto out;
-  a->version = s.row.version;
+  if (!known) known = perform(j, &s, err);
+  if (known < 0) goto out;
+  a->repeated = known == 1; /* its version as it was then */
+  if (!known) a->version = s.row.version;
   rc = 0;
 out:
   json_decref(s.given);

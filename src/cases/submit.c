@@ -443,6 +443,7 @@ json_t *cases_submitted(struct cases *c, const struct case_submission *s) {
   json_put(receipt, "leaf_hash", hex);
   json_object_set_new(receipt, "promise", s->promised ? trust_promise_signed(c->trust, s->submitted_at, s->signature)
                                                        : trust_promise(c->trust, s->leaf_hash, s->submitted_at));
+  json_put(receipt, "verifier_key", trust_public_key(c->trust)); /* checked by itself, as the later one with its proof */
   json_put(o, "tracking", s->tracking);
   json_put(o, "state", s->state);
   json_object_set_new(o, "version", json_integer(s->version));

@@ -115,7 +115,7 @@ await test('a pack that cannot be read, or is not one', () => {
   refused(1, ['check', empty], /^\S+:\d+: /m);
   refused(1, ['check', mistaken], /^\S+:\d+: /m);
   refused(1, ['serve', '--pack', '/nowhere/pack', '--data', folder()], 'cannot be read');
-  refused(1, ['serve', '--data', folder()], '--pack FOLDER');
+  refused(2, ['serve', '--data', folder()], '--pack FOLDER');
   refused(2, ['check'], 'name one pack');
   refused(2, ['date', '1405-01-01'], '--pack FOLDER');
   refused(1, ['date', '1405-13-01', '--from', 'jalali', '--pack', pack], "'1405-13-01'", 'YYYY-MM-DD');

@@ -169,7 +169,9 @@ async function contract(name, where) {
     const file = join(folder(), 'r.json'), keyFile = join(folder(), 'key');
     writeFileSync(file, JSON.stringify(r.json.receipt));
     writeFileSync(keyFile, (await call('GET', '/ledger/key')).text);
-    good(run('ledger', 'check', file, '--key', keyFile).includes('promised'), 'the answer\'s receipt is checked offline');
+    for (const words of [[], ['--key', keyFile]]) good(run('ledger', 'check', file, ...words).includes('promised'), 'the answer\'s receipt is checked offline');
+    writeFileSync(file, JSON.stringify({ ...r.json.receipt, leaf_hash: r.json.receipt.leaf_hash.replace(/^./, (x) => (x === '0' ? '1' : '0')) }));
+    same(fails(['ledger', 'check', file]).status, 1, 'not with another hash');
   });
 
   await part(`${name}: bad input is refused in the caller's language, at its field`, async () => {
@@ -301,6 +303,20 @@ async function contract(name, where) {
     same(pages.map((e) => e.seq), events.map((e) => e.seq), 'history by page');
     same((await call('GET', P, { token: person })).json.events.length, events.length, 'and whole in the case');
     good(state !== undefined, 'states are told');
+  });
+
+  await part(`${name}: many at once`, async () => {
+    const c = (await post({ mobile: '09150007001' }, { token: person })).json.tracking, p = `${A}/cases/${c}`, crowd = (n, fn) => Promise.all(Array.from({ length: n }, fn));
+    const kept = await crowd(8, () => call('POST', `${p}/actions/assign`, { token: t.officer, key: 'crowd', body: { expected_version: 1 } }));
+    same(kept.map((r) => [r.status, r.json.version]), kept.map(() => [200, 2]), 'one key, one assignment');
+    const raced = await crowd(8, () => call('POST', `${p}/actions/reject`, { token: t.officer, body: { expected_version: 2, reason: 'seasonal' } }));
+    same(raced.map((r) => r.status).sort(), [200, ...Array(7).fill(409)], 'one decides');
+    const rated = await crowd(6, () => call('POST', `${p}/rating`, { token: person, body: { score: 3 } }));
+    same(rated.map((r) => r.status).sort(), [201, ...Array(5).fill(409)], 'one rating');
+    same((await call('GET', `${p}/events`)).json.items.map((e) => e.action), ['submit', 'assign', 'reject', 'rate']);
+    const loan = (await call('GET', `${S}/retirement-loan`)).json.form_schema.examples[0], file = (lang) => call('POST', `${S}/retirement-loan/cases`, { key: key(), lang, body: { data: { ...loan, national_id: '1234567891' } } });
+    same((await crowd(5, () => file())).map((r) => r.status).sort(), [201, 409, 409, 409, 409], 'one open request of a person');
+    good(/باز/.test((await file('fa')).json.detail), 'and it is said why');
   });
 
   await part(`${name}: the desk`, async () => {

@@ -47,7 +47,7 @@ export async function serve(where, { demo = true, args = [], port = 0, env = {},
   };
 }
 export const run = (...args) => execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
-export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
+export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input, timeout: 60000 }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
 
 // The same without holding this process up: resolves with { status, out, err }.
 export const runs = (...args) => new Promise((done) => {

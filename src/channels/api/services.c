@@ -134,7 +134,7 @@ static json_t *document_faults(struct http_req *r, const struct submitting *k) {
   for (size_t i = 0; i < k->s.service->field_count; i++) {
     const struct field *f = k->s.service->fields[i];
     if (f->type == FIELD_DOCUMENT && json_array_size(json_object_get(k->data, f->name)))
-      json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", f->name, "code", "document", "message", word(http_lang(r), "api.document")));
+      json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "field", f->name, "code", "document", "message", word(http_lang(r), "case.document")));
   }
   if (json_array_size(list)) return list;
   json_decref(list);
@@ -147,7 +147,7 @@ static void submit_reply(struct http_req *r) {
   json_t *errors = k->s.errors ? k->s.errors : k->rc && k->err.code == ERR_INVALID ? document_faults(r, k) : NULL;
   json_decref(k->data);
   k->data = NULL;
-  if (k->rc) return api_error(r, &k->err, NULL, errors);
+  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }
