@@ -1,3 +1,5 @@
+-- A case: its newest state, and the event that it began with (first_…); case_event has those after it. data: the answers where they are no
+-- longer those that were submitted.
 CREATE TABLE cases (
   tracking @id NOT NULL,
   service TEXT NOT NULL,
@@ -44,10 +46,16 @@ CREATE TABLE cases (
   letter_no TEXT NOT NULL,
   letter_date TEXT NOT NULL,
   rating BIGINT NOT NULL,
+  first_state TEXT NOT NULL,
+  first_role TEXT NOT NULL,
+  first_organisation TEXT NOT NULL,
+  first_header TEXT NOT NULL,
+  first_salt @blob,
+  first_payload TEXT,
+  first_leaf @blob NOT NULL,
   PRIMARY KEY (tracking)
-) WITHOUT ROWID;
-CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, tracking);
-CREATE INDEX cases_state ON cases (holder, state, legal_ord, submitted_at, tracking);
+) @wide;
+CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, tracking, state);
 CREATE INDEX cases_assignee ON cases (assignee, result, legal_ord, submitted_at, tracking) WHERE assignee <> '';
 CREATE INDEX cases_due ON cases (calendar, next_ord, submitted_at, tracking);
 
@@ -183,6 +191,17 @@ CREATE TABLE draft (
   PRIMARY KEY (owner, service)
 ) WITHOUT ROWID;
 CREATE INDEX draft_at ON draft (at, owner, service);
+
+-- What members of staff tell each other about a case; its citizen never sees it. Erased (payload and salt) with the case.
+CREATE TABLE case_remark (
+  tracking @id NOT NULL,
+  id TEXT NOT NULL,
+  at @time NOT NULL,
+  organisation TEXT NOT NULL,
+  salt @blob,
+  payload TEXT,
+  PRIMARY KEY (tracking, id)
+) @wide;
 
 CREATE TABLE case_meta (
   name TEXT NOT NULL,

@@ -15,8 +15,10 @@ CREATE TABLE notify_message (
   changed_at @time NOT NULL,
   error TEXT NOT NULL,
   PRIMARY KEY (key)
-) WITHOUT ROWID;
+) @wide;
 
-CREATE INDEX notify_message_due ON notify_message (state, channel, urgent, next_at);
+CREATE INDEX notify_message_due ON notify_message (channel, urgent, next_at) WHERE state = 'queued';
+CREATE INDEX notify_message_sending ON notify_message (changed_at) WHERE state = 'sending';
+CREATE INDEX notify_message_trouble ON notify_message (changed_at) WHERE state IN ('failed', 'unclear');
 
 CREATE INDEX notify_message_created ON notify_message (created_at);

@@ -121,11 +121,12 @@ int command_staff(int argc, char **argv) {
 
 /* ---- the ledger ---- */
 
-static void fault(void *ctx, const char *line) { printf("%s\n", line); }
-
-static void progress(void *ctx, int64_t done, int64_t all) {
-  if (isatty(2)) fprintf(stderr, "\r%lld of %lld leaves", (long long)done, (long long)all);
+static void fault(void *ctx, const char *line) {
+  app_progress_end();
+  printf("%s\n", line);
 }
+
+static void progress(void *ctx, int64_t done, int64_t all) { app_progress("verifying", done, all, "leaves"); }
 
 struct readers {
   struct cases *cases;
@@ -145,7 +146,7 @@ static int ledger_verify(const struct settings *given) {
   struct settings s = *given;
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, &s, s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE);
+  int rc = platform_open(&p, &s, (s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE) | PLATFORM_THERE);
   if (rc) {
     platform_close(&p);
     return rc;
@@ -154,7 +155,9 @@ static int ledger_verify(const struct settings *given) {
   struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = &k};
   int64_t size = 0, placed = 0;
   if (trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
-  if (trust_verify(p.trust, &v, &err)) {
+  int bad = trust_verify(p.trust, &v, &err);
+  app_progress_end();
+  if (bad) {
     fprintf(stderr, "chapar: the ledger does not verify: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
@@ -199,7 +202,7 @@ out:
 static int ledger_renew(const struct settings *s, const char *why) {
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, s, PLATFORM_STORE);
+  int rc = platform_open(&p, s, PLATFORM_STORE | PLATFORM_THERE | PLATFORM_NEW_KEY);
   if (rc == 0 && trust_new_log(p.trust, why, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;

@@ -206,18 +206,11 @@ int command_import(int argc, char **argv) {
 
 static int to_stdout(void *ctx, const char *p, size_t n) { return fwrite(p, 1, n, stdout) == n ? 0 : -1; }
 
-int command_export(int argc, char **argv) {
-  struct settings s;
-  struct words_left left;
+int records_export(const struct settings *set, const char *code, const char *format) {
   struct platform p = {0};
   struct err err = {0};
-  const char *format = NULL;
-  struct own_flag own[] = {{"--format", &format}, {NULL, NULL}};
-  int rc = settings_read(&s, argc, argv, own, &left);
-  if (rc) return rc;
-  if (left.count != 2 || strcmp(left.items[0], "registry") != 0) return app_usage("export", "say what to export: registry CODE");
-  if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0) return app_usage("export", "--format is csv or jsonl");
-  const struct registry *r = opened(&p, &s, left.items[1], &rc);
+  int rc = 0;
+  const struct registry *r = opened(&p, set, code, &rc);
   if (r && (registries_export(p.registries, r, base_same(format, "jsonl") ? RECORD_JSON : RECORD_CSV, to_stdout, NULL, &err) || fflush(stdout))) {
     fprintf(stderr, "chapar: %s\n", err.message[0] ? err.message : "the export could not be written");
     rc = EXIT_REFUSED;

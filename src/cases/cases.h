@@ -39,6 +39,20 @@ void cases_close(struct cases *c);
 void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
 
+/* ---- packs that were served ------------------------------------------------------------------ */
+/* A case is read under the text of its service version that it began with. Begin to serve the pack that was given to cases_open: its files
+ * (read again from folder) are kept, and old packs that open cases need are compiled. A version under which requests have begun must not
+ * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
+ * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
+int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
+/* The definition that a view of cases_get was made with, and the pack that it stands in; both live until cases_close. NULL when there is none. */
+const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
+/* Every pack that was served, oldest first: [{"hash","code","first_served","last_served","cases","open"}]; cases: requests that began under a
+ * text that it has. Also for cases_reader, as the next. */
+int cases_packs(struct cases *c, json_t **out, struct err *err);
+/* Write a recorded pack into a new or empty folder, byte for byte. hash: how it begins; NULL: the one served last. out: its whole hash. */
+int cases_pack_export(struct cases *c, const char *hash, const char *folder, char out[65], struct err *err);
+
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
 
@@ -56,13 +70,14 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
   char tracking[TRACKING_SIZE];
   bool repeated;                    /* this key had already made it: same answer */
   int64_t version, submitted_at;
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
-  unsigned char leaf_hash[TRUST_HASH];
+  unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
   json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
@@ -94,13 +109,16 @@ struct case_act {
 int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err);
 
 /* ---- reading --------------------------------------------------------------------------------- */
-/* What the caller may see of a case: everybody {"tracking","service","organisation","state","state_title","submitted_at","due"};
+/* What the caller may see of a case: everybody {"tracking","service","service_version","definition","organisation","state","state_title","submitted_at","due"};
  * its citizen or its staff also data, events, actions allowed now ("actions":[{"name","title","reason","reasons","fields"}]), applicant,
  * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
  * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
-/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. */
+/* Only everybody's view, as ready JSON text with its ETag: the fast path. body is malloc'ed. Kept for a second where nothing changes;
+ * a change through this process shows at once, one through another node within that second. */
 int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err);
+/* The same when it is in memory: never waits. */
+bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80]);
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err); /* {"items":[…]} with ledger indices */
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
@@ -130,6 +148,15 @@ int cases_rate(struct cases *c, const struct actor *who, const char *tracking, i
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
+/* ---- the desk's own ------------------------------------------------------------------------------ */
+/* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
+ * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
+ * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
+ * Two who ask at once get different cases. Waits; worker routes. */
+int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
@@ -153,8 +180,11 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 /* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
 
+/* For /metrics: cheap however many cases there are. cases may be a few seconds old (longer where counting takes longer: a hundredth of the
+ * time at most is spent on it); events is the size of the ledger's newest head, where every event is a leaf (counted where there is none). */
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
+int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);

@@ -6,7 +6,8 @@
   "tracking,service,service_version,owner,provider,holder,state,result,version,submitted_at,changed_at,"         \
   "closed_at,applicant,pair,beneficiary,submitted_by,submitter,intake,assurance,mobile,lang,assignee,parent,"     \
   "inquiry,data,key_hash,body_hash,calendar,start_day,norm_ord,legal_ord,state_day,state_at,state_legal_ord,"     \
-  "prior_state,stopped_ord,stopped_days,extended,appealed,decider,escalated,next_ord,letter_no,letter_date,rating"
+  "prior_state,stopped_ord,stopped_days,extended,appealed,decider,escalated,next_ord,letter_no,letter_date,rating," \
+  "first_state,first_role,first_organisation,first_header,first_salt,first_payload,first_leaf"
 
 static const char *take(struct arena *a, const struct store_rows *r, int column) {
   const char *s = arena_strdup(a, store_text(r, column));
@@ -18,6 +19,35 @@ static void take_hash(const struct store_rows *r, int column, unsigned char out[
   const void *p = store_blob(r, column, &n);
   memset(out, 0, 32);
   if (p && n == 32) memcpy(out, p, 32);
+}
+
+/* The answers inside a first event's payload: {"data":{…},…}. A slice of canonical JSON is canonical JSON. */
+static const char *answers_of(struct arena *a, const char *payload) {
+  const char *from = payload + 8, *p = from;
+  int depth = 0;
+  bool text = false;
+  if (!base_starts(payload, "{\"data\":{")) return NULL;
+  for (; *p; p++) {
+    if (text && *p == '\\' && p[1]) p++;
+    else if (*p == '"') text = !text;
+    else if (!text && *p == '{') depth++;
+    else if (!text && *p == '}' && --depth == 0) return arena_strndup(a, from, (size_t)(p + 1 - from));
+  }
+  return NULL;
+}
+
+static void read_first(struct arena *a, const struct store_rows *r, int i, struct case_row *row) {
+  size_t n = 0;
+  row->first.state = take(a, r, i);
+  row->first.role = take(a, r, i + 1);
+  row->first.organisation = take(a, r, i + 2);
+  row->first.header = take(a, r, i + 3);
+  const void *salt = store_blob(r, i + 4, &n);
+  if (salt && n == TRUST_SALT) memcpy(row->first.salt, salt, n);
+  row->first.payload = store_null(r, i + 5) ? NULL : arena_strdup(a, store_text(r, i + 5));
+  take_hash(r, i + 6, row->first.leaf);
+  row->changed = row->data != NULL;
+  if (!row->data && row->first.payload) row->data = answers_of(a, row->first.payload);
 }
 
 static void read_row(struct arena *a, const struct store_rows *r, struct case_row *row) {
@@ -68,6 +98,7 @@ static void read_row(struct arena *a, const struct store_rows *r, struct case_ro
   row->letter_no = take(a, r, i++);
   row->letter_date = take(a, r, i++);
   row->rating = store_int(r, i++);
+  read_first(a, r, i, row);
 }
 
 int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err) {
@@ -80,39 +111,45 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
   if (rc < 0) return -1;
   if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such case");
   if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "the case is larger than one request may hold");
-  row->def = pack_find_version(c->pack, row->service, (int)row->service_version);
-  row->state_index = row->def && !case_is_inquiry(row) ? service_state(row->def, row->state) : -1;
-  return 0;
+  return case_define(c, tx, row, err);
 }
 
 bool case_is_inquiry(const struct case_row *row) { return row->inquiry && row->inquiry[0]; }
 
+/* The same text but for what happens to a key that is there already. */
+#define INSERT_CASE                                                                                                                  \
+  "INSERT INTO cases (" COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,"            \
+  "?23,?24,NULL,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?39,?40,?41,?42,?43,?44,?45,?46,?47,?48,?49,?50,?51)"
+#define CASE_VALUES(w)                                                                                                                \
+  "ttittttiiiiitttttiititttbb" "tiiiiiitiiiitiittitttt" "btb",                                                                         \
+    w->tracking, w->service, w->service_version, w->owner, w->provider, w->holder, w->state, w->result, w->version,                    \
+    w->submitted_at, w->changed_at, w->closed_at, w->applicant, w->pair, w->beneficiary, w->submitted_by, w->submitter,                \
+    w->intake, w->assurance, w->mobile, w->lang, w->assignee, w->parent, w->inquiry,                                                   \
+    (const void *)w->key_hash, (size_t)32, (const void *)w->body_hash, (size_t)32, w->calendar, w->start_day, w->norm_ord,             \
+    w->legal_ord, w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days, w->extended,         \
+    w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->first.state, w->first.role,        \
+    w->first.organisation, w->first.header, (const void *)w->first.salt, (size_t)TRUST_SALT, w->first.payload,                         \
+    (const void *)w->first.leaf, (size_t)TRUST_HASH
+
 int case_insert(struct store_tx *tx, const struct case_row *w, struct err *err) {
-  return store_exec(tx, err,
-    "INSERT INTO cases (" COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,"
-    "?23,?24,?25,?26,?27,?28,?29,?30,?31,?32,?33,?34,?35,?36,?37,?38,?39,?40,?41,?42,?43,?44,?45) ON CONFLICT DO NOTHING",
-    "ttittttiiiiitttttiititttt" "bbtiiiiiitiiiitiitti",
-    w->tracking, w->service, w->service_version, w->owner, w->provider, w->holder, w->state, w->result, w->version,
-    w->submitted_at, w->changed_at, w->closed_at, w->applicant, w->pair, w->beneficiary, w->submitted_by, w->submitter,
-    w->intake, w->assurance, w->mobile, w->lang, w->assignee, w->parent, w->inquiry, w->data,
-    (const void *)w->key_hash, (size_t)32, (const void *)w->body_hash, (size_t)32, w->calendar, w->start_day, w->norm_ord, w->legal_ord,
-    w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days, w->extended,
-    w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating);
+  if (!store_looks(tx)) return store_put(tx, err, INSERT_CASE, CASE_VALUES(w)) ? -1 : 1;
+  return store_exec(tx, err, INSERT_CASE " ON CONFLICT DO NOTHING", CASE_VALUES(w));
 }
 
-int case_save(struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
+int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET owner=?1,provider=?2,holder=?3,state=?4,result=?5,version=?6,changed_at=?7,closed_at=?8,assignee=?9,"
     "norm_ord=?10,legal_ord=?11,state_day=?12,state_at=?13,state_legal_ord=?14,prior_state=?15,stopped_ord=?16,stopped_days=?17,"
-    "extended=?18,appealed=?19,decider=?20,escalated=?21,next_ord=?22,letter_no=?23,letter_date=?24,rating=?25,data=?26 "
-    "WHERE tracking=?27 AND version=?28",
-    "ttttiiiitiiiiitiiiitiittitti",
+    "extended=?18,appealed=?19,decider=?20,escalated=?21,next_ord=?22,letter_no=?23,letter_date=?24,rating=?25,data=?26,"
+    "start_day=?29 WHERE tracking=?27 AND version=?28",
+    "ttttiiiitiiiiitiiiitiittitti" "i",
     w->owner, w->provider, w->holder, w->state, w->result, w->version, w->changed_at, w->closed_at, w->assignee,
     w->norm_ord, w->legal_ord, w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days,
-    w->extended, w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->data,
-    w->tracking, old_version);
+    w->extended, w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->changed ? w->data : NULL,
+    w->tracking, old_version, w->start_day);
   if (n < 0) return -1;
   if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  shelves_forget(c, w->tracking);
   return 0;
 }
 
@@ -128,7 +165,7 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
   buf_free(&b);
 }
 
-int case_event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
+static int event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
                    const unsigned char salt[TRUST_SALT], const unsigned char digest[TRUST_HASH], const unsigned char leaf[TRUST_HASH],
                    struct err *err) {
   if (store_put(tx, err,
@@ -140,14 +177,16 @@ int case_event_put(struct store_tx *tx, const char *tracking, int64_t seq, const
   return trust_append(tx, leaf, header, digest, err);
 }
 
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH], struct err *err) {
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
+                struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
   char header[320];
   row->version++;
   row->changed_at = e->at;
+  if (case_save(c, tx, row, row->version - 1, err)) return -1;
   random_bytes(salt, sizeof salt);
   case_header(header, row, e, row->version);
   trust_leaf(header, salt, e->payload, strlen(e->payload), digest, leaf);
   if (leaf_out) memcpy(leaf_out, leaf, TRUST_HASH);
-  return case_event_put(tx, row->tracking, row->version, e, header, salt, digest, leaf, err);
+  return event_put(tx, row->tracking, row->version, e, header, salt, digest, leaf, err);
 }

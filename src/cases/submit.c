@@ -11,6 +11,9 @@ struct submit_job {
   struct arena *arena;
   struct case_row row;
   struct case_entry entry;
+  unsigned sealed;                  /* the counter that row.tracking was made with */
+  unsigned char digest[TRUST_HASH];
+  unsigned char signature[TRUST_SIGNATURE];
   const char *terms[MOST_TERMS];
   size_t term_count;
   char reservation[192];
@@ -46,8 +49,19 @@ static void key_hash_of(const struct case_submission *s, unsigned char out[32]) 
   buf_free(&b);
 }
 
+/* The different ones among them, in their order. */
+static size_t distinct(const char **list, size_t count) {
+  size_t n = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool seen = !list[i] || !list[i][0];
+    for (size_t k = 0; k < n && !seen; k++) seen = strcmp(list[k], list[i]) == 0;
+    if (!seen) list[n++] = list[i];
+  }
+  return n;
+}
+
 /* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
   for (size_t i = 0; i < s->field_count && n < most; i++) {
     const struct field *f = s->fields[i];
@@ -59,38 +73,46 @@ size_t case_terms(struct cases *c, const struct service *s, const json_t *data, 
       continue;
     }
     const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
-                                                                                             : field_show(c->pack, f, v, LANG_FA, a);
+                                                                                             : field_show(p, f, v, LANG_FA, a);
     if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
   }
   if (mobile && mobile[0] && n < most) terms[n++] = mobile;
-  return n;
+  return distinct(terms, n);
 }
 
-static int put_person(struct store_tx *tx, const char *person, const struct case_row *row, struct err *err) {
-  return store_put(tx, err, "INSERT INTO case_person (person,ord,tracking) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", "tit",
-                   person, -row->submitted_at, row->tracking);
+static int put_terms(struct store_tx *tx, const struct case_row *row, const char *const *t, size_t count, struct err *err) {
+  int rc = 0;
+  int64_t ord = -row->submitted_at;
+  for (; count >= 4 && rc == 0; count -= 4, t += 4)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5),(?1,?2,?3,?6),(?1,?2,?3,?7)",
+                   "titt" "ttt", row->holder, ord, row->tracking, t[0], t[1], t[2], t[3]);
+  for (; count >= 2 && rc == 0; count -= 2, t += 2)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4),(?1,?2,?3,?5)", "titt" "t", row->holder, ord,
+                   row->tracking, t[0], t[1]);
+  if (count == 1 && rc == 0)
+    rc = store_put(tx, err, "INSERT INTO case_term (organisation,ord,tracking,term) VALUES (?1,?2,?3,?4)", "titt", row->holder, ord, row->tracking, t[0]);
+  return rc;
+}
+
+static int put_persons(struct store_tx *tx, const struct case_row *row, const char *const *p, size_t count, struct err *err) {
+  int rc = 0;
+  int64_t ord = -row->submitted_at;
+  for (; count >= 3 && rc == 0; count -= 3, p += 3)
+    rc = store_put(tx, err, "INSERT INTO case_person (ord,tracking,person) VALUES (?1,?2,?3),(?1,?2,?4),(?1,?2,?5)", "itttt", ord, row->tracking, p[0], p[1], p[2]);
+  for (; count >= 1 && rc == 0; count--, p++)
+    rc = store_put(tx, err, "INSERT INTO case_person (ord,tracking,person) VALUES (?1,?2,?3)", "itt", ord, row->tracking, p[0]);
+  return rc;
 }
 
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err) {
-  for (size_t i = 0; i < count; i++)
-    if (terms[i] && store_put(tx, err, "INSERT INTO case_term (organisation,term,ord,tracking) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "ttit",
-                              row->holder, terms[i], -row->submitted_at, row->tracking))
-      return -1;
+  char who[80], mobile[32];
+  bool filed = strcmp(row->submitted_by, "agent") == 0 || strcmp(row->submitted_by, "staff") == 0;
+  if (put_terms(tx, row, terms, count, err)) return -1;
   if (case_is_inquiry(row)) return 0;
-  if (row->applicant[0] && put_person(tx, row->applicant, row, err)) return -1;
-  if (row->pair[0] && strcmp(row->pair, row->applicant) != 0 && put_person(tx, row->pair, row, err)) return -1;
-  if (row->beneficiary[0] && strcmp(row->beneficiary, row->applicant) != 0 && put_person(tx, row->beneficiary, row, err)) return -1;
-  if (strcmp(row->submitted_by, "agent") == 0 || strcmp(row->submitted_by, "staff") == 0) {
-    char who[80];
-    snprintf(who, sizeof who, "s:%s", row->submitter);
-    if (put_person(tx, who, row, err)) return -1;
-  }
-  if (row->mobile[0]) {
-    char m[32];
-    snprintf(m, sizeof m, "m:%s", row->mobile);
-    if (put_person(tx, m, row, err)) return -1;
-  }
-  return 0;
+  snprintf(who, sizeof who, "s:%s", row->submitter);
+  snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
+  const char *persons[] = {row->applicant, row->pair, row->beneficiary, filed ? who : NULL, row->mobile[0] ? mobile : NULL};
+  return put_persons(tx, row, persons, distinct(persons, BASE_COUNT(persons)), err);
 }
 
 /* ---- notices of the definition: {{tracking}} {{service}} {{state}} {{reason}} {{due}} ---- */
@@ -130,7 +152,7 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     char code[48], key[64];
     int32_t due = case_due_day(c, row, row->legal_ord);
     identifier_group(IDENT_TRACKING, row->tracking, code);
-    snprintf(key, sizeof key, "%s/%lld/%zu", row->tracking, (long long)seq, i);
+    snprintf(key, sizeof key, "%013lld/%s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i); /* in order of time */
     const char *pairs[][2] = {{"tracking", code}, {"service", text_in(&row->def->title, l)}, {"state", case_state_title(row, l)},
                               {"reason", reason_text(row, reason_code, l)}, {"due", due == INT32_MIN ? "" : date_short(a, l, due)}};
     struct buf b;
@@ -152,27 +174,18 @@ static int repeated(struct submit_job *j, struct store_tx *tx, struct err *err) 
   if (memcmp(old.key_hash, j->row.key_hash, 32) != 0) return 1;
   if (memcmp(old.body_hash, j->row.body_hash, 32) != 0)
     return err_set(err, ERR_KEY_REUSED, "this Idempotency-Key was used with another body");
-  struct store_rows *r = store_select(tx, err, "SELECT payload,leaf_hash,to_state FROM case_event WHERE tracking=?1 AND seq=1", "t", old.tracking);
-  if (!r) return -1;
-  int rc = store_next(r, err);
-  if (rc == 1) {
-    size_t n = 0;
-    const void *leaf = store_blob(r, 1, &n);
-    if (leaf && n == TRUST_HASH) memcpy(s->leaf_hash, leaf, TRUST_HASH);
-    const char *text = store_text(r, 0);
-    json_t *p = text ? json_loads(text, 0, NULL) : NULL;
-    const json_t *due = json_object_get(p, "due");
-    s->due_norm = json_str(due, "norm") ? date_parse(json_str(due, "norm")) : INT32_MIN;
-    s->due_legal = json_str(due, "legal") ? date_parse(json_str(due, "legal")) : INT32_MIN;
-    json_decref(p);
-    if (case_is_inquiry(&old)) s->state = INQUIRY_OPEN;
-    else {
-      int st = old.def ? service_state(old.def, store_text(r, 2)) : -1;
-      s->state = st >= 0 ? old.def->states[st].name : s->state;
-    }
+  memcpy(s->leaf_hash, old.first.leaf, TRUST_HASH);
+  json_t *p = old.first.payload ? json_loads(old.first.payload, 0, NULL) : NULL;
+  const json_t *due = json_object_get(p, "due");
+  s->due_norm = json_str(due, "norm") ? date_parse(json_str(due, "norm")) : INT32_MIN;
+  s->due_legal = json_str(due, "legal") ? date_parse(json_str(due, "legal")) : INT32_MIN;
+  json_decref(p);
+  if (case_is_inquiry(&old)) s->state = INQUIRY_OPEN;
+  else {
+    int st = old.def ? service_state(old.def, old.first.state) : -1;
+    s->state = st >= 0 ? old.def->states[st].name : s->state;
   }
-  store_done(r);
-  if (rc < 0) return -1;
+  s->promised = false;
   s->repeated = true;
   s->version = 1;
   s->submitted_at = old.submitted_at;
@@ -188,18 +201,34 @@ static int reserve(struct submit_job *j, struct store_tx *tx, struct err *err) {
   return 0;
 }
 
+/* Everything about the first event that needs no store: the code, the leaf, its promise. */
+static int seal(struct submit_job *j, unsigned counter, struct err *err) {
+  struct case_row *row = &j->row;
+  char *tracking = arena_alloc(j->arena, TRACKING_SIZE), *header = arena_alloc(j->arena, 320);
+  if (!tracking || !header) return err_set(err, ERR_LIMIT, "the request is too large");
+  case_tracking(j->c, row->key_hash, counter, tracking);
+  j->sealed = counter;
+  row->tracking = tracking;
+  case_header(header, row, &j->entry, 1);
+  random_bytes(row->first.salt, TRUST_SALT);
+  trust_leaf(header, row->first.salt, j->entry.payload, strlen(j->entry.payload), j->digest, row->first.leaf);
+  row->first.header = header;
+  row->first.payload = j->entry.payload;
+  row->first.state = j->entry.to_state;
+  row->first.role = j->entry.role;
+  row->first.organisation = j->entry.organisation;
+  if (j->s->promised) trust_sign(j->c->trust, row->first.leaf, row->submitted_at, j->signature);
+  return 0;
+}
+
 static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   struct submit_job *j = arg;
   struct case_submission *s = j->s;
-  unsigned char salt[TRUST_SALT], digest[TRUST_HASH];
-  char header[320];
+  struct case_row *row = &j->row;
   s->repeated = false;
   for (unsigned counter = 0; counter < 8; counter++) {
-    char *tracking = arena_alloc(j->arena, TRACKING_SIZE);
-    if (!tracking) return err_set(err, ERR_LIMIT, "the request is too large");
-    case_tracking(j->c, j->row.key_hash, counter, tracking);
-    j->row.tracking = tracking;
-    int n = case_insert(tx, &j->row, err);
+    if (counter != j->sealed && seal(j, counter, err)) return -1;
+    int n = case_insert(tx, row, err);
     if (n < 0) return -1;
     if (n == 0) {
       int rc = repeated(j, tx, err);
@@ -207,23 +236,24 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       continue;
     }
     if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
-    random_bytes(salt, sizeof salt);
-    case_header(header, &j->row, &j->entry, 1);
-    trust_leaf(header, salt, j->entry.payload, strlen(j->entry.payload), digest, s->leaf_hash);
+    if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
-        (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, tracking, err)) ||
-        case_event_put(tx, tracking, 1, &j->entry, header, salt, digest, s->leaf_hash, err) ||
-        case_index(tx, &j->row, j->terms, j->term_count, err) || case_notice(j->c, tx, &j->row, "submit", 1, NULL, err))
+        (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
+        trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
+        case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
+        case_notice(j->c, tx, row, "submit", 1, NULL, err))
       return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
-                               s->parent, tracking, s->inquiry))
+                               s->parent, row->tracking, s->inquiry))
       return -1;
-    memcpy(s->tracking, tracking, TRACKING_SIZE);
+    memcpy(s->tracking, row->tracking, TRACKING_SIZE);
+    memcpy(s->leaf_hash, row->first.leaf, TRUST_HASH);
+    memcpy(s->signature, j->signature, sizeof s->signature);
     s->version = 1;
-    s->submitted_at = j->row.submitted_at;
-    s->state = j->row.state;
-    s->due_norm = case_due_day(j->c, &j->row, j->row.norm_ord);
-    s->due_legal = case_due_day(j->c, &j->row, j->row.legal_ord);
+    s->submitted_at = row->submitted_at;
+    s->state = row->state;
+    s->due_norm = case_due_day(j->c, row, row->norm_ord);
+    s->due_legal = case_due_day(j->c, row, row->legal_ord);
     return 0;
   }
   return err_set(err, ERR_UNAVAILABLE, "no free tracking code: try again");
@@ -342,6 +372,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->service = s->service->code;
   row->service_version = s->service->version;
   row->def = s->service;
+  row->pack = j->c->pack;
   row->version = 1;
   row->parent = s->parent ? s->parent : "";
   row->inquiry = s->inquiry ? s->inquiry : "";
@@ -372,9 +403,10 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
-  if (!s->parent) j->term_count = case_terms(j->c, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
   if (s->service->one_open_per_person && !s->parent && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
+  if (seal(j, 0, err)) return -1;
   if (arena_overflowed(j->arena)) return err_set(err, ERR_LIMIT, "the request is too large");
   return 0;
 }
@@ -409,7 +441,8 @@ json_t *cases_submitted(struct cases *c, const struct case_submission *s) {
   due_put(due, "norm", s->due_norm);
   due_put(due, "legal", s->due_legal);
   json_put(receipt, "leaf_hash", hex);
-  json_object_set_new(receipt, "promise", trust_promise(c->trust, s->leaf_hash, s->submitted_at));
+  json_object_set_new(receipt, "promise", s->promised ? trust_promise_signed(c->trust, s->submitted_at, s->signature)
+                                                       : trust_promise(c->trust, s->leaf_hash, s->submitted_at));
   json_put(o, "tracking", s->tracking);
   json_put(o, "state", s->state);
   json_object_set_new(o, "version", json_integer(s->version));

@@ -34,12 +34,20 @@ json_t *case_due_json(struct cases *c, const struct case_row *row) {
   return due;
 }
 
-static json_t *organisation_json(struct cases *c, const char *code, enum lang l) {
-  const struct directory *d = pack_directory(c->pack);
-  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l) {
+  const struct pack *packs[] = {c->pack, then};
+  for (size_t i = 0; i < BASE_COUNT(packs) && packs[i]; i++) {
+    const struct directory *d = pack_directory(packs[i]);
+    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+    if (o) return organisation_name(o, l);
+  }
+  return code;
+}
+
+static json_t *organisation_json(const struct cases *c, const struct case_row *row, const char *code, enum lang l) {
   json_t *v = json_object();
   json_put(v, "code", code);
-  json_put(v, "name", o ? organisation_name(o, l) : code);
+  json_put(v, "name", case_organisation_name(c, row->pack, code, l));
   return v;
 }
 
@@ -47,11 +55,11 @@ static void put_public(struct cases *c, const struct case_row *row, enum lang l,
   json_put(o, "tracking", row->tracking);
   json_put(o, "service", row->service);
   json_put(o, "service_title", row->def ? text_in(&row->def->title, l) : row->service);
+  json_object_set_new(o, "service_version", json_integer(row->service_version));
+  json_put(o, "definition", row->def ? row->def->etag : NULL);
   json_put(o, "organisation", row->owner);
-  json_t *owner = organisation_json(c, row->owner, l);
-  json_object_set(o, "organisation_name", json_object_get(owner, "name"));
-  json_decref(owner);
-  json_object_set_new(o, "holder", organisation_json(c, row->holder, l));
+  json_put(o, "organisation_name", case_organisation_name(c, row->pack, row->owner, l));
+  json_object_set_new(o, "holder", organisation_json(c, row, row->holder, l));
   json_put(o, "state", row->state);
   json_put(o, "state_title", case_state_title(row, l));
   put_time(o, "state_since", row->state_at);
@@ -69,7 +77,7 @@ static int64_t calendar_version(struct cases *c, const char *code) {
   return v;
 }
 
-static void etag_of(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]) {
+void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]) {
   struct buf b;
   buf_init(&b, 79);
   buf_addf(&b, "%s-%lld-%lld-%s%s", row->tracking + 8, (long long)row->version, (long long)calendar_version(c, row->calendar), lang_code(l), extra);
@@ -82,7 +90,7 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
-  json_t *children, *events, *ratings;
+  json_t *children, *events, *remarks;
   bool want_events;
 };
 
@@ -110,7 +118,7 @@ static int load_children(struct load *k, struct store_tx *tx, struct err *err) {
 
 static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
   struct store_rows *r = store_select(tx, err,
-    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM case_event WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
+    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE tracking=?1 ORDER BY seq LIMIT 500", "t", k->tracking);
   if (!r) return -1;
   int rc;
   k->events = json_array();
@@ -140,6 +148,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
   if (load_children(k, tx, err)) return -1;
+  if (!k->want_events && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -152,6 +161,7 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->remarks);
   arena_free(k->arena);
 }
 
@@ -164,10 +174,9 @@ static enum identifier masked_kind(const struct field *f) {
   }
 }
 
-/* The helpdesk sees that something was answered, not what. */
-static void mask(const struct service *def, json_t *data) {
-  for (size_t i = 0; i < def->field_count; i++) {
-    const struct field *f = def->fields[i];
+static void mask_fields(struct field *const *fields, size_t count, json_t *data) {
+  for (size_t i = 0; i < count; i++) {
+    const struct field *f = fields[i];
     const json_t *v = json_object_get(data, f->name);
     bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_FIDA || f->type == FIELD_MOBILE || f->type == FIELD_SHEBA;
     if (!v || !(f->personal || identifier)) continue;
@@ -175,6 +184,13 @@ static void mask(const struct service *def, json_t *data) {
     if (identifier && json_is_string(v)) identifier_mask(masked_kind(f), json_string_value(v), out);
     json_put(data, f->name, out);
   }
+}
+
+/* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
+static void mask(const struct service *def, json_t *data) {
+  mask_fields(def->fields, def->field_count, data);
+  for (size_t i = 0; i < def->state_count; i++)
+    for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
 }
 
 static json_t *shown_to_inquired(const struct case_row *row, json_t *data) {
@@ -244,14 +260,14 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   return list;
 }
 
-static json_t *shown(struct cases *c, const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
+static json_t *shown(const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
   json_t *list = json_array();
   for (size_t i = 0; row->def && i < row->def->field_count; i++) {
     const struct field *f = row->def->fields[i];
     const json_t *v = json_object_get(data, f->name);
     if (!v) continue;
     json_t *o = json_object();
-    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(c->pack, f, v, l, a);
+    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(row->pack, f, v, l, a);
     json_put(o, "name", f->name);
     json_put(o, "label", text_in(&f->label, l));
     json_put(o, "text", text ? text : "");
@@ -285,7 +301,7 @@ static void name_children(struct load *k, enum lang l) {
   json_array_foreach(k->children, i, o) {
     struct case_row child = {.state = json_str(o, "state"), .state_index = -1, .inquiry = json_str(o, "inquiry")};
     json_put(o, "state_title", case_state_title(&child, l));
-    json_object_set_new(o, "organisation", organisation_json(k->c, json_str(o, "holder"), l));
+    json_object_set_new(o, "organisation", organisation_json(k->c, &k->row, json_str(o, "holder"), l));
     for (size_t q = 0; k->row.def && q < k->row.def->inquiry_count; q++)
       if (strcmp(k->row.def->inquiries[q].name, child.inquiry) == 0) json_put(o, "title", text_in(&k->row.def->inquiries[q].title, l));
   }
@@ -296,13 +312,14 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
-  if (data && right == CASE_HELPDESK) mask(row->def, data);
-  if (data && right == CASE_INQUIRED) {
+  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
   }
-  json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
+  json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
   json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
@@ -325,6 +342,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
         json_put(o, "plain", text_in(&row->def->inquiries[i].question, l));
       }
   }
+  if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
   name_children(k, l);
   json_object_set(o, "children", k->children);
   put_clock(k->c, row, o);
@@ -352,123 +370,18 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   enum case_right right = case_right_of(who, &k.row);
   if (right != CASE_PUBLIC) {
     put_full(&k, who, right, l, o);
-    if (right != CASE_INQUIRED && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
   }
-  etag_of(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
+  case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : "-full", etag);
   json_put(o, "etag", etag);
   *out = o;
   rc = 0;
 out:
   load_free(&k);
   return rc;
-}
-
-/* ---- the fast path: everybody's view as text ---- */
-
-struct quick {
-  struct cases *c;
-  const char *tracking;
-  enum lang lang;
-  struct buf *b;
-  char *etag;
-};
-
-static void quote(struct buf *b, const char *s) {
-  const char *from = s;
-  buf_addc(b, '"');
-  for (; *s; s++) {
-    unsigned char ch = (unsigned char)*s;
-    if (ch != '"' && ch != '\\' && ch >= 0x20) continue;
-    buf_add(b, from, (size_t)(s - from));
-    if (ch < 0x20) buf_addf(b, "\\u%04x", ch);
-    else buf_add(b, (char[2]){'\\', (char)ch}, 2);
-    from = s + 1;
-  }
-  buf_add(b, from, (size_t)(s - from));
-  buf_addc(b, '"');
-}
-
-static void quick_day(struct buf *b, int32_t day) {
-  char text[16];
-  if (day == INT32_MIN) buf_adds(b, "null");
-  else {
-    date_iso(day, text);
-    quote(b, text);
-  }
-}
-
-static void quick_member(struct buf *b, const char *name, const char *value) {
-  buf_adds(b, b->len > 1 ? ",\"" : "\"");
-  buf_adds(b, name);
-  buf_add(b, "\":", 2);
-  quote(b, value);
-}
-
-static int quick_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct quick *k = arg;
-  struct store_rows *r = store_select(tx, err,
-    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at "
-    "FROM cases WHERE tracking=?1", "t", k->tracking);
-  if (!r) return -1;
-  int rc = store_next(r, err);
-  if (rc == 1) {
-    struct case_row row = {.tracking = k->tracking, .service = store_text(r, 0), .service_version = store_int(r, 1), .owner = store_text(r, 2),
-      .holder = store_text(r, 3), .state = store_text(r, 4), .result = store_int(r, 5), .submitted_at = store_int(r, 6), .norm_ord = store_int(r, 7),
-      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12)};
-    char at[32];
-    struct buf *b = k->b;
-    const struct directory *d = pack_directory(k->c->pack);
-    row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-    row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-    const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, row.owner));
-    const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
-    buf_clear(b);
-    buf_addc(b, '{');
-    quick_member(b, "tracking", row.tracking);
-    quick_member(b, "service", row.service);
-    quick_member(b, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
-    quick_member(b, "organisation", row.owner);
-    quick_member(b, "organisation_name", owner ? organisation_name(owner, k->lang) : row.owner);
-    buf_adds(b, ",\"holder\":{\"code\":");
-    quote(b, row.holder);
-    buf_adds(b, ",\"name\":");
-    quote(b, holder ? organisation_name(holder, k->lang) : row.holder);
-    buf_addc(b, '}');
-    quick_member(b, "state", row.state);
-    quick_member(b, "state_title", case_state_title(&row, k->lang));
-    clock_rfc3339_ms(row.state_at, at);
-    quick_member(b, "state_since", at);
-    quick_member(b, "result", result_text((enum result)row.result));
-    clock_rfc3339_ms(row.submitted_at, at);
-    quick_member(b, "submitted_at", at);
-    int32_t legal = case_due_day(k->c, &row, row.legal_ord);
-    buf_adds(b, ",\"due\":{\"norm\":");
-    quick_day(b, case_due_day(k->c, &row, row.norm_ord));
-    buf_adds(b, ",\"legal\":");
-    quick_day(b, legal);
-    if (legal != INT32_MIN && calendar_provisional(case_calendar(k->c, row.calendar), legal)) buf_adds(b, ",\"provisional\":true");
-    buf_adds(b, "}}");
-    etag_of(k->c, &row, k->lang, "", k->etag);
-  }
-  store_done(r);
-  if (rc < 0) return -1;
-  return rc == 1 ? 0 : err_set(err, ERR_NOT_FOUND, "no such case");
-}
-
-int cases_public(struct cases *c, const char *tracking, enum lang l, char **body, size_t *n, char etag[80], struct err *err) {
-  struct buf b;
-  buf_init(&b, 64 * 1024);
-  struct quick k = {.c = c, .tracking = tracking, .lang = l, .b = &b, .etag = etag};
-  if (store_read(c->store, quick_work, &k, err)) {
-    buf_free(&b);
-    return -1;
-  }
-  *n = b.len;
-  *body = buf_take(&b);
-  return 0;
 }
 
 /* ---- history and proofs ---- */
@@ -528,7 +441,7 @@ struct leaf_query {
 
 static int leaf_work(struct store_tx *tx, void *arg, struct err *err) {
   struct leaf_query *k = arg;
-  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM case_event WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq);
+  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq);
   if (!r) return -1;
   int rc = store_next(r, err);
   size_t n = 0;

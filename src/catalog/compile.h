@@ -13,7 +13,7 @@ struct data_service {
   int provider; const char *service; const char **attributes; size_t count;
   const char *registry; unsigned line; const struct registry *found; bool refuse;
 };
-struct life_event { const char *code; struct text title; };
+struct life_event { const char *code, *latn; struct text title; };
 struct pack_calendar { const char *code; struct calendar *calendar; };
 struct family { size_t first, count; }; /* the versions of one service: services[first …], oldest first */
 

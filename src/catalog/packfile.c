@@ -165,10 +165,11 @@ static void read_life_events(struct compiler *c, const struct yaml_node *root) {
   if (!is_list(c, list, "life_events")) return;
   p->life_events = keep_alloc(c, list->count * sizeof *p->life_events);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "life event", "event title")) continue;
+    if (!keys(c, i, "life event", "event title latn")) continue;
     struct life_event *e = &p->life_events[p->life_event_count];
     e->code = name_of(c, i, "life event", "event", '-');
     e->title = text_of(c, i, "life event", "title", 80, true);
+    e->latn = latn_of(c, i);
     for (size_t k = 0; k < p->life_event_count; k++)
       if (strcmp(p->life_events[k].code, e->code) == 0) fail(c, i->line, "life event '%s' stands twice", e->code);
     p->life_event_count++;

@@ -34,6 +34,8 @@ struct http_route {
   size_t most_body;        /* bytes; 0 = no body allowed. Over it: 413 before it is read */
   http_handler handler;
   const char *help;        /* one English sentence: what it does */
+  http_handler quick;      /* may be NULL. Tried first on the server's thread, wherever the handler runs, for a request that names no session:
+                              it replies from memory, or leaves it to the handler. Only on rows that everybody may ask */
 };
 
 struct http_options {

@@ -316,6 +316,13 @@ static void dispatch(struct http_req *r)
     return;
   }
   atomic_store_explicit(&r->hold, 1, memory_order_relaxed);
+  if (r->row->route->quick && !http_header(r, "Authorization") && !http_header(r, "Cookie")) {
+    r->row->route->quick(r);
+    if (r->response) {
+      let_go(r);
+      return;
+    }
+  }
   if (r->row->route->where == HTTP_INLINE && !s->o.all_worker) {
     request_run(r);
     return;

@@ -102,6 +102,9 @@ int identity_password(struct identity *i, const char *username, const char *pass
 /* All staff of an organisation (NULL: all): [{"username","name","organisation","role"}] */
 int identity_staff(struct identity *i, const char *organisation, json_t **out, struct err *err);
 
+/* Inside work of the main store: 1 when this person handles cases of the organisation (officer, supervisor or manager), 0 when not. */
+int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err);
+
 /* ---- sessions --------------------------------------------------------------------------- */
 /* Fill *out from a token (cached five seconds at most). 0 found, 1 no such session (out->kind = ACTOR_NOBODY), -1 error. */
 int identity_session(struct identity *i, const char *token, struct actor *out, struct err *err);

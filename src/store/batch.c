@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FULL_TRIES = 3, PAUSE_MS = 2, PAUSE_MOST_MS = 200 };
+enum { FULL_TRIES = 3, CAREFUL_BATCHES = 8, PAUSE_MS = 2, PAUSE_MOST_MS = 200 };
 
 static int64_t now_us(void) {
   struct timespec t;
@@ -42,7 +42,7 @@ static void run_member(struct writer *w, struct member *m) {
 }
 
 /* Run batch[from…to) in one transaction, until until_us (0: all). TROUBLE_NONE: those that ran stand as they are. */
-static enum trouble attempt(struct writer *w, int from, int to, int64_t until_us, struct err *err) {
+static enum trouble attempt(struct writer *w, int from, int to, int64_t until_us, bool careful, struct err *err) {
   struct store *s = w->store;
   const struct driver *driver = s->driver;
   bool alone = to - from == 1;
@@ -51,6 +51,7 @@ static enum trouble attempt(struct writer *w, int from, int to, int64_t until_us
   if (w->conn == NULL) return TROUBLE_LOST;
   struct conn *c = w->conn;
   c->trouble = TROUBLE_NONE;
+  c->careful = careful;
   int rc = driver->begin(c, alone, err);
   for (int i = from; i < to && rc == 0; i++) {
     struct member *m = w->batch[i];
@@ -108,7 +109,7 @@ static void alone(struct writer *w, int i, int64_t lost_deadline) {
       refuse(w->batch[i], &err);
       return;
     }
-    enum trouble t = attempt(w, i, i + 1, 0, &err);
+    enum trouble t = attempt(w, i, i + 1, 0, true, &err);
     if (t == TROUBLE_NONE || t == TROUBLE_UNKNOWN) {
       if (t == TROUBLE_NONE) s->ill = false;
       decide(w, i, i + 1, t);
@@ -129,18 +130,31 @@ static void alone(struct writer *w, int i, int64_t lost_deadline) {
   }
 }
 
+/* A batch first runs without savepoints, which cost more than all that fails; when that breaks, and for some batches after, with them. */
+static enum trouble together(struct writer *w, int64_t until_us, int64_t deadline, struct err *err) {
+  bool careful = w->careful > 0;
+  if (careful) w->careful--;
+  for (;;) {
+    enum trouble t = attempt(w, 0, w->count, until_us, careful, err);
+    if (t == TROUBLE_GROUP && !careful) {
+      w->careful = CAREFUL_BATCHES;
+      careful = true;
+    } else if (t == TROUBLE_LOST && clock_mono() < deadline) {
+      pause_ms(20);
+    } else {
+      return t;
+    }
+    w->store->retries++;
+  }
+}
+
 static void run_batch(struct writer *w, bool jobs) {
   int64_t deadline = patience(w), until = jobs ? now_us() + STORE_JOBS_MS * 1000 : 0;
   struct err err = {0};
   enum trouble t = TROUBLE_GROUP;
   w->fulls = 0;
   if (w->count > 1) {
-    t = attempt(w, 0, w->count, until, &err);
-    while (t == TROUBLE_LOST && clock_mono() < deadline) {
-      w->store->retries++;
-      pause_ms(20);
-      t = attempt(w, 0, w->count, until, &err);
-    }
+    t = together(w, until, deadline, &err);
     if (t == TROUBLE_NONE || t == TROUBLE_UNKNOWN) {
       if (t == TROUBLE_NONE) w->store->ill = false;
       decide(w, 0, w->count, t);

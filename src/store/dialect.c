@@ -69,6 +69,7 @@ static int token(struct buf *out, enum store_engine engine, const char *s, size_
   else if (word_is(s, n, "time")) buf_adds(out, "BIGINT");
   else if (word_is(s, n, "blob")) buf_adds(out, pg ? "BYTEA" : "BLOB");
   else if (word_is(s, n, "claim")) buf_adds(out, pg ? "FOR UPDATE SKIP LOCKED" : "");
+  else if (word_is(s, n, "wide")) buf_adds(out, "");
   else return err_set(err, ERR_INTERNAL, "SQL: unknown token @%.*s", (int)n, s);
   return 0;
 }

@@ -77,6 +77,7 @@ struct conn {
   struct conn *next;     /* in the pool */
   enum conn_use use;
   enum trouble trouble;  /* of the current transaction */
+  bool careful;          /* each member gets a savepoint; else one that fails after it wrote breaks the group */
   struct ptrmap known;   /* literal → dialect, without the store's lock */
 };
 
@@ -103,7 +104,7 @@ struct store_tx {
 /*
  * What a driver gives. Functions answer 0 or -1 with err and conn->trouble set.
  * begin: a transaction; several members may follow, each between member_begin and member_keep or member_undo.
- * `alone` says that one member only will run. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
+ * `alone` says that one member only will run; conn->careful whether members have savepoints. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
  * rollback leaves the connection fit for begin, or with TROUBLE_LOST.
  */
 struct driver {
@@ -155,6 +156,7 @@ struct writer {
   struct member **batch;  /* options.batch places */
   int count;
   int fulls;              /* how often the disk was full in this batch */
+  int careful;            /* so many batches still run with savepoints, as one without them broke */
   _Atomic int64_t busy_since; /* clock_mono() when the running batch began; 0: idle */
 };
 
@@ -188,6 +190,8 @@ void store_conn_free(struct conn *c);
 void store_begin_tx(struct store_tx *tx, struct store *s, struct conn *c, bool writing);
 void store_end_tx(struct store_tx *tx);   /* closes what was left open */
 void *store_writer(void *writer);         /* the thread: batch.c */
+bool table_wanted(const char *table, const char *const *rooms);    /* does a schema file of these rooms make it? NULL: all */
+bool migration_wanted(const char *name, const char *const *rooms); /* NNN-room, likewise: migrate.c */
 int store_enter(struct store *s, const char *what, struct err *err); /* refuses to nest on one thread */
 void store_leave(struct store *s);
 

@@ -42,7 +42,7 @@ struct pg {
   size_t room, first, count;
   struct pgstmt *stmts;
   size_t stmts_room;
-  bool alone, savepoint, began, lost;
+  bool alone, savepoint, wrote, began, lost;
   bool errored;          /* the server skips everything until the next sync */
   struct err error;      /* the first error since */
   enum trouble kind;
@@ -267,7 +267,8 @@ static int send_statement(struct pg *c, const struct dialect *d, const struct pa
   int lengths[STORE_PARAMS], formats[STORE_PARAMS];
   uint64_t numbers[STORE_PARAMS];
   if (c->base.trouble >= TROUBLE_GROUP || c->lost) return err_set(err, ERR_UNAVAILABLE, "the transaction is gone");
-  if (d->kind != KIND_SELECT && !c->alone && !c->savepoint) {
+  if (d->kind != KIND_SELECT) c->wrote = true;
+  if (c->wrote && c->base.careful && !c->alone && !c->savepoint) {
     if (send_control(c, C_SAVE) != 0) return pg_fail(c, err);
     c->savepoint = true;
   }
@@ -405,7 +406,7 @@ static int pg_begin(struct conn *base, bool alone, struct err *err) {
     return -1;
   }
   c->alone = alone;
-  c->savepoint = c->errored = c->committing = c->warned = false;
+  c->savepoint = c->wrote = c->errored = c->committing = c->warned = false;
   c->kind = TROUBLE_NONE;
   c->member = 0;
   if (send_control(c, C_BEGIN) != 0) return pg_fail(c, err);
@@ -416,7 +417,7 @@ static int pg_begin(struct conn *base, bool alone, struct err *err) {
 }
 
 static void pg_member_begin(struct conn *base) {
-  pg_of(base)->savepoint = false;
+  pg_of(base)->savepoint = pg_of(base)->wrote = false;
   pg_of(base)->member++;
 }
 
@@ -427,7 +428,7 @@ static int pg_member_keep(struct conn *base, struct err *err) {
 
 static int pg_member_undo(struct conn *base, struct err *err) {
   struct pg *c = pg_of(base);
-  if (!c->savepoint) return 0;
+  if (!c->savepoint) return c->wrote && !c->alone ? -1 : 0;
   return send_control(c, C_UNDO) != 0 || send_control(c, C_RELEASE) != 0 ? pg_fail(c, err) : 0;
 }
 

@@ -19,7 +19,7 @@ struct sq {
   struct conn base;
   sqlite3 *db;
   bool opening;          /* errors are the caller's to report, not the process's end */
-  bool alone, savepoint; /* this batch needs no savepoints; the member has one */
+  bool alone, savepoint, wrote; /* this batch needs no savepoints; the member has one; it wrote without one */
   struct prepared *prepared;
   size_t room;
   sqlite3_stmt *begin, *commit, *rollback, *save, *release, *undo;
@@ -178,14 +178,14 @@ static void sq_close(struct store *s) { (void)s; }
 static int sq_begin(struct conn *base, bool alone, struct err *err) {
   struct sq *c = sq_of(base);
   c->alone = alone;
-  c->savepoint = false;
+  c->savepoint = c->wrote = false;
   if (control(c, &c->begin, base->use == CONN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) == 0) return 0;
   /* Another process holds the file: the whole batch waits, not member by member. */
   if (base->trouble < TROUBLE_FULL) base->trouble = TROUBLE_LOST;
   return -1;
 }
 
-static void sq_member_begin(struct conn *base) { sq_of(base)->savepoint = false; }
+static void sq_member_begin(struct conn *base) { sq_of(base)->savepoint = sq_of(base)->wrote = false; }
 
 static int sq_member_keep(struct conn *base, struct err *err) {
   struct sq *c = sq_of(base);
@@ -194,7 +194,7 @@ static int sq_member_keep(struct conn *base, struct err *err) {
 
 static int sq_member_undo(struct conn *base, struct err *err) {
   struct sq *c = sq_of(base);
-  if (!c->savepoint) return 0;
+  if (!c->savepoint) return c->wrote ? -1 : 0;
   return control(c, &c->undo, "ROLLBACK TO m", err) != 0 ? -1 : control(c, &c->release, "RELEASE m", err);
 }
 
@@ -312,6 +312,8 @@ static int bind(sqlite3_stmt *st, const struct params *p, sqlite3_destructor_typ
 /* A member's savepoint is set before it first writes: most reads and refusals never need one. */
 static int before_write(struct sq *c, sqlite3_stmt *st, struct err *err) {
   if (c->alone || c->savepoint || sqlite3_stmt_readonly(st)) return 0;
+  c->wrote = true;
+  if (!c->base.careful) return 0;
   if (control(c, &c->save, "SAVEPOINT m", err) != 0) return -1;
   c->savepoint = true;
   return 0;

@@ -237,5 +237,7 @@ void store_done(struct store_rows *r) {
   r->tx->store->driver->done(r);
 }
 
+bool store_looks(const struct store_tx *tx) { return tx->store->driver->engine != STORE_POSTGRES || tx->conn->careful; }
+
 struct store *store_of(struct store_tx *tx) { return tx->store; }
 int64_t store_time(struct store_tx *tx) { return tx->now; }

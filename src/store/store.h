@@ -3,7 +3,8 @@
  * Layer 1, includes base only. Knows no tables but its own (schema_version, store_lock).
  *
  * Dialect (tools/codecheck enforces it in the files of schema): types TEXT and BIGINT and the tokens @id (text key), @time (BIGINT,
- * milliseconds), @blob (BLOB/BYTEA); every table has a PRIMARY KEY and WITHOUT ROWID (dropped for PostgreSQL);
+ * milliseconds), @blob (BLOB/BYTEA); every table has a PRIMARY KEY and WITHOUT ROWID (dropped for PostgreSQL), or @wide where a row may
+ * be larger than a quarter page (SQLite would give each such row a page of its own);
  * parameters ?1…?N; INSERT … ON CONFLICT, RETURNING, and LIMIT are the same on both; the token @claim is
  * "FOR UPDATE SKIP LOCKED" on PostgreSQL and nothing on SQLite. One statement a call, always a literal.
  *
@@ -66,6 +67,10 @@ bool store_null(const struct store_rows *r, int column);
 void store_done(struct store_rows *r);                   /* accepts NULL */
 /* First row's first column as int64; dflt when there is no row or it is NULL. */
 int store_value(struct store_tx *tx, int64_t *out, int64_t dflt, struct err *err, const char *sql, const char *types, ...);
+/* Inside work: whether to look for conflicts while writing. False when a batch runs at full speed on PostgreSQL, where each look is a
+ * round trip: a plain INSERT by store_put may then stand for INSERT … ON CONFLICT and its count; a broken key runs the batch again, with
+ * true. SQLite, where a look costs nothing, always says true. */
+bool store_looks(const struct store_tx *tx);
 struct store *store_of(struct store_tx *tx);
 int64_t store_time(struct store_tx *tx);   /* clock_now() fixed at the transaction's begin (all members of a batch may differ) */
 
@@ -98,10 +103,10 @@ int store_lease_check(struct store_tx *tx, const char *name, const char *owner, 
 /* ---- copies and figures ------------------------------------------------------------- */
 /* SQLite: a consistent copy into a new file while serving (backup API). PostgreSQL: ERR_UNSUPPORTED (use store_dump). */
 int store_backup(struct store *s, const char *file, struct err *err);
-/* Both engines: every row of every table as text lines through `sink`, from one snapshot; load is the inverse into an empty,
+/* Both engines: every row of every table of the rooms (as in store_migrate) as text lines through `sink`, from one snapshot; load is the inverse into an empty,
  * migrated store of either engine, all or nothing. Format: "T table col:type…\n" (types text, bigint, blob), then lines
  * "R value|…\n" (decimal digits, base64, "-" for NULL), end line "E rows sha256". Leases are left out; schema_version is compared. */
-int store_dump(struct store *s, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
+int store_dump(struct store *s, const char *const *rooms, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
 int store_load(struct store *s, int (*source)(void *ctx, void *p, size_t room, size_t *n), void *ctx, struct err *err);
 
 struct store_stats { int64_t commits, works, failures, retries, queued_front, queued_jobs, wal_bytes, wal_truncations, reads; };

@@ -9,23 +9,33 @@ static char *promise_text(const char *origin, const unsigned char *leaf_hash, co
   return base_printf("chapar-promise-v1\n%s\n%s\n%s\n%s\n", origin, hex, at, merge_by);
 }
 
-json_t *trust_promise(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at) {
-  const struct log_name *name = trust_name(t);
+void trust_sign(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, unsigned char signature[TRUST_SIGNATURE]) {
   char began[32], by[32];
-  unsigned char signature[SIGNATURE];
   clock_rfc3339_ms(at, began);
   clock_rfc3339_ms(at + TRUST_MERGE_MS, by);
-  char *text = promise_text(name->key.name, leaf_hash, began, by);
+  char *text = promise_text(trust_name(t)->key.name, leaf_hash, began, by);
   key_sign(&t->key, text, strlen(text), signature);
-  char *signature64 = base64_encode(signature, sizeof signature);
+  free(text);
+}
+
+json_t *trust_promise_signed(const struct trust *t, int64_t at, const unsigned char signature[TRUST_SIGNATURE]) {
+  char began[32], by[32];
+  clock_rfc3339_ms(at, began);
+  clock_rfc3339_ms(at + TRUST_MERGE_MS, by);
+  char *signature64 = base64_encode(signature, TRUST_SIGNATURE);
   json_t *out = json_object();
   json_put(out, "at", began);
   json_put(out, "merge_by", by);
-  json_put(out, "key_id", name->id);
+  json_put(out, "key_id", trust_name(t)->id);
   json_put(out, "signature", signature64);
   free(signature64);
-  free(text);
   return out;
+}
+
+json_t *trust_promise(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at) {
+  unsigned char signature[TRUST_SIGNATURE];
+  trust_sign(t, leaf_hash, at, signature);
+  return trust_promise_signed(t, at, signature);
 }
 
 static bool time_true(const char *text, int64_t *ms) {

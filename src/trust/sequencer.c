@@ -16,6 +16,8 @@ enum {
   ALONE_US = 25000
 };
 
+#define INSERT_PENDING "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5)"
+
 int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], const char *header, const unsigned char digest[TRUST_HASH],
                  struct err *err) {
   unsigned char again[TRUST_HASH];
@@ -24,10 +26,11 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
   trust_leaf_from_digest(header, digest, again);
   if (memcmp(again, leaf_hash, TRUST_HASH) != 0)
     return err_set(err, ERR_INTERNAL, "the hash of a leaf is not that of its header and digest");
-  return store_put(
-    tx, err,
-    "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at, leaf_hash) DO NOTHING",
-    "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
+  if (!store_looks(tx))
+    return store_put(tx, err, INSERT_PENDING, "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest,
+                     (size_t)TRUST_HASH);
+  return store_put(tx, err, INSERT_PENDING " ON CONFLICT (at, leaf_hash) DO NOTHING", "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH,
+                   hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
 }
 
 /* ---- places and tiles ---- */

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #define TRUST_HASH 32
+#define TRUST_SIGNATURE 64
 #define TRUST_SALT 32
 #define TRUST_MERGE_MS 60000   /* a promised leaf is in the log within this time */
 
@@ -30,6 +31,7 @@ struct trust_options {
 };
 int trust_open(struct store *s, const struct trust_options *o, struct trust **out, struct err *err);
 void trust_close(struct trust *t);
+int trust_begun(struct store *s, bool *begun, struct err *err); /* has this store a log already? Asked before keys are made for it */
 const char *trust_key_id(const struct trust *t);     /* hex of the C2SP key id: first 4 bytes of SHA-256(origin ‖ "\n" ‖ 0x01 ‖ public key) */
 const char *trust_public_key(const struct trust *t); /* C2SP verifier key "origin+keyid+base64(0x01‖key)" */
 const char *trust_origin(const struct trust *t);
@@ -62,6 +64,9 @@ int trust_timestamp(struct trust *t, struct err *err);
  * "chapar-promise-v1\n" origin "\n" hex(leaf_hash) "\n" at(RFC 3339 ms) "\n" merge_by "\n".
  * → {"at","merge_by","key_id","signature"(base64)} new reference. */
 json_t *trust_promise(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at);
+/* The same in two steps: the signature (some 40 µs) may be made before the leaf is durable, and shown only afterwards. */
+void trust_sign(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, unsigned char signature[TRUST_SIGNATURE]);
+json_t *trust_promise_signed(const struct trust *t, int64_t at, const unsigned char signature[TRUST_SIGNATURE]);
 /* → {"leaf_hash","promise","verifier_key", and when placed "leaf_index","tree_size","audit_path":[hex],"checkpoint"(text),
  * "timestamp_token"?(base64)}: under the newest time-stamped head that holds the leaf, else under the newest head. */
 int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err);

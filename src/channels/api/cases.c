@@ -45,6 +45,19 @@ static void look_then_show(struct http_req *r, const char *tracking, const char 
   }
 }
 
+static void show_public(struct http_req *r, char *body, size_t n, const char *etag) {
+  if (http_not_modified(r, etag, "no-cache")) free(body);
+  else http_reply_take(r, 200, "application/json", body, n);
+}
+
+static void get_case_quick(struct http_req *r) {
+  char *body, code[32], etag[80];
+  size_t n;
+  const char *given = http_param(r, "tracking");
+  if (identifier_parse(IDENT_TRACKING, given, code) == 0 && cases_public_kept(api_of(r)->cases, code, http_lang(r), &body, &n, etag))
+    show_public(r, body, n, etag);
+}
+
 static void get_case(struct http_req *r) {
   const char *tracking = api_tracking(r);
   if (!tracking) return;
@@ -55,9 +68,7 @@ static void get_case(struct http_req *r) {
     char *body, etag[80];
     size_t n;
     if (cases_public(c, tracking, http_lang(r), &body, &n, etag, &err)) return api_error(r, &err, NULL, NULL);
-    if (http_not_modified(r, etag, "no-cache")) free(body);
-    else http_reply_take(r, 200, "application/json", body, n);
-    return;
+    return show_public(r, body, n, etag);
   }
   json_t *view = NULL;
   if (cases_get(c, who, tracking, http_lang(r), &view, &err)) return api_error(r, &err, NULL, NULL);
@@ -268,7 +279,7 @@ static void post_closure(struct http_req *r) {
 }
 
 const struct http_route api_case_rows[] = {
-  {"GET", "/api/v1/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: everybody's view, or all of it for its citizen and its staff."},
+  {"GET", "/api/v1/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: everybody's view, or all of it for its citizen and its staff.", get_case_quick},
   {"GET", "/api/v1/cases/{tracking}/events", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_events, "The case's history with its places in the ledger."},
   {"GET", "/api/v1/cases/{tracking}/events/{seq}/leaf", HTTP_INLINE, PERMIT_SESSION, HTTP_SAFE, 0, get_leaf, "The bytes of one event's leaf, for its citizen and its staff."},
   {"GET", "/api/v1/cases/{tracking}/receipt", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_receipt, "The receipt with its proof as soon as the leaf has its place."},

@@ -23,7 +23,7 @@ extern const char *const channel_texts[CHANNELS];
 
 struct pending {                  /* taken by notify_send_now, not yet durable */
   struct notify *notify;
-  char key[48], to[16], *text;
+  char key[64], to[16], *text;
   int64_t at;
   struct pending *prev, *next;
 };

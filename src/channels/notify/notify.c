@@ -58,12 +58,17 @@ void notify_close(struct notify *n) {
 
 /* ---- putting in ---------------------------------------------------------------------------- */
 
+#define INSERT_MESSAGE                                                                                                                    \
+  "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)" \
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '')"
+
 static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *text, bool urgent,
                   int64_t at, struct err *err) {
-  return store_put(tx, err,
-    "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '') ON CONFLICT (key) DO NOTHING",
-    "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, at + (urgent ? URGENT_LIFE_MS : LIFE_MS));
+  int64_t until = at + (urgent ? URGENT_LIFE_MS : LIFE_MS);
+  if (!store_looks(tx))
+    return store_put(tx, err, INSERT_MESSAGE, "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, until);
+  return store_put(tx, err, INSERT_MESSAGE " ON CONFLICT (key) DO NOTHING", "tttttiii", key, to, channel_texts[channel], lang_code(l), text,
+                   (int64_t)urgent, at, until);
 }
 
 int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err) {
@@ -112,8 +117,9 @@ int notify_send_now(struct notify *n, const char *mobile, const char *text, stru
   p->text = base_strdup(text);
   snprintf(p->to, sizeof p->to, "%.15s", canonical);
   random_bytes(raw, sizeof raw);
-  memcpy(p->key, "now:", 4);
-  hex_encode(raw, sizeof raw, p->key + 4);
+  char hex[2 * sizeof raw + 1];
+  hex_encode(raw, sizeof raw, hex);
+  snprintf(p->key, sizeof p->key, "%013lld/now/%s", (long long)p->at, hex);
   pthread_mutex_lock(&n->lock);
   DL_PREPEND(n->pending, p);
   pthread_mutex_unlock(&n->lock);
@@ -235,8 +241,8 @@ static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t oldest;
   if (store_value(tx, &f->waiting, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'queued'", "") != 0 ||
       store_value(tx, &oldest, 0, err, "SELECT MIN(created_at) FROM notify_message WHERE state = 'queued'", "") != 0 ||
-      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'failed'", "") != 0 ||
-      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'unclear'", "") != 0) return -1;
+      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'failed'", "") != 0 ||
+      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'unclear'", "") != 0) return -1;
   f->oldest_ms = oldest == 0 ? 0 : clock_now() - oldest;
   return 0;
 }

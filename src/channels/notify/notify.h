@@ -32,7 +32,8 @@ struct notify_options {
 int notify_open(struct store *s, struct http_client *client, const struct notify_options *o, struct notify **out, struct err *err);
 void notify_close(struct notify *n);   /* waits for what notify_send_now has begun */
 
-/* Queue a message inside the caller's transaction; nothing happens when its key (1 to 200 characters) is known already.
+/* Queue a message inside the caller's transaction; nothing happens when its key (1 to 200 characters) is known already. Keys that begin
+ * with a time lie beside each other in the store.
  * to: a mobile, or an e-mail address (it holds '@'). Waits out the quiet hours, is dropped as failed after 3 days.
  * ERR_INVALID: neither mobile nor address; a text that is empty, holds a link (http://, https://, www.) or is longer than two SMS
  * (306 of the GSM 7-bit alphabet, else 134 UTF-16 units; for e-mail 4000 bytes). */

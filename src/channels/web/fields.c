@@ -20,8 +20,10 @@ struct named { const char *value, *name, *label; };
 
 static int by_name_fa(const void *a, const void *b) { return text_compare(LANG_FA, ((const struct named *)a)->name, ((const struct named *)b)->name); }
 
+static const struct directory *directory_of(struct http_req *r, const struct shown_field *k) { return pack_directory(k->pack ? k->pack : web_pack(r)); }
+
 static json_t *place_options(struct http_req *r, const struct shown_field *k, size_t *all) {
-  const struct directory *d = pack_directory(web_pack(r));
+  const struct directory *d = directory_of(r, k);
   const struct field *f = k->field;
   const char *outer = f->place_within ? json_str(k->data, f->place_within) : NULL;
   int within = outer ? directory_find_place(d, outer) : -1;
@@ -45,8 +47,7 @@ static json_t *place_options(struct http_req *r, const struct shown_field *k, si
   return options;
 }
 
-json_t *organisation_options(struct http_req *r, int kind, const char *find, const char *chosen, size_t *all) {
-  const struct directory *d = pack_directory(web_pack(r));
+json_t *organisation_options(struct http_req *r, const struct directory *d, int kind, const char *find, const char *chosen, size_t *all) {
   const char *wanted = find && find[0] ? text_fold(http_arena(r), find) : NULL;
   struct named *list = arena_alloc(http_arena(r), (LONG_LIST + 1) * sizeof *list);
   json_t *options = json_array();
@@ -70,7 +71,7 @@ json_t *organisation_options(struct http_req *r, int kind, const char *find, con
 
 /* A list too long to show still offers what was chosen, and to members of staff the organisations they work in. */
 static void offer_known(struct http_req *r, const struct shown_field *k, json_t *options) {
-  const struct directory *d = pack_directory(web_pack(r));
+  const struct directory *d = directory_of(r, k);
   const struct actor *who = web_actor(r);
   const char *chosen = json_string_value(k->value);
   if (k->field->type == FIELD_PLACE) {
@@ -91,7 +92,7 @@ static void offer_known(struct http_req *r, const struct shown_field *k, json_t 
 static void put_long_list(struct http_req *r, const struct shown_field *k, json_t *o) {
   size_t all = 0;
   json_t *options = k->field->type == FIELD_PLACE ? place_options(r, k, &all)
-    : organisation_options(r, k->field->organisation_kind, k->find, k->value ? json_string_value(k->value) : NULL, &all);
+    : organisation_options(r, directory_of(r, k), k->field->organisation_kind, k->find, k->value ? json_string_value(k->value) : NULL, &all);
   bool searching = k->find && k->find[0];
   if (all > LONG_LIST) offer_known(r, k, options);
   put_flag(o, "is_select", true);

@@ -72,6 +72,11 @@ static void form_close(struct form *f) { json_decref(f->draft); }
 static int form_open(struct form *f, struct http_req *r) {
   struct err err;
   const struct actor *who = web_actor(r);
+  const struct service *shown = pack_find_shown(web_pack(r), http_param(r, "code"));
+  if (shown && !service_begun(shown)) {
+    http_redirect(r, 303, arena_printf(http_arena(r), "/services/%s", shown->code));
+    return -1;
+  }
   *f = (struct form){.r = r, .s = find_service(r)};
   if (!f->s) return -1;
   if (f->s->web < CHANNEL_START || f->s->handled_external) {
