@@ -32,10 +32,10 @@ static inline int kit_notify(void *ctx, struct store_tx *tx, const char *key, co
 }
 
 /* Each time it is applied leaves a mark. */
-static inline int kit_record(void *ctx, struct store_tx *tx, const char *registry, const char *key, json_t *attributes, const char *tracking,
+static inline int kit_record(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking,
                              struct err *err) {
   if (kit_record_fails) return err_set(err, ERR_UNAVAILABLE, "the registry is away");
-  char *text = json_canonical(attributes), *name = base_printf("%s/%s", registry, key);
+  char *text = json_canonical(attributes), *name = base_printf("%s/%s", registry, tracking);
   int rc = store_put(tx, err, "INSERT INTO case_meta (name,value) VALUES (?1,?2) ON CONFLICT (name) DO UPDATE SET value=case_meta.value||'+'||excluded.value",
                      "tt", name, text);
   free(text);
