@@ -97,7 +97,7 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
     const struct field *f = k->action->fields[i];
     struct shown_field s = {.field = f, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
                             .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
-    if (s.error) fault(page, arena_printf(http_arena(r), "#f-%s", f->name), arena_printf(http_arena(r), "%s — %s", text_in(&f->label, http_lang(r)), s.error));
+    if (s.error) field_fault(r, page, f, s.error);
     json_array_append_new(list, field_json(r, &s));
   }
   if (k->action) return list;
@@ -111,7 +111,9 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
     const char *label = json_str(one, "label");
     struct field f = {.name = json_str(one, "name"), .type = FIELD_CHOICE, .label = {label, label}, .hint = {"", ""}, .required = true, .choices = choices, .choice_count = 2};
     struct shown_field s = {.field = &f, .error = error_for(errors, f.name)};
-    if (choices[1].value) json_array_append_new(list, field_json(r, &s));
+    if (!choices[1].value) continue;
+    if (s.error) field_fault(r, page, &f, s.error);
+    json_array_append_new(list, field_json(r, &s));
   }
   return list;
 }
@@ -123,7 +125,6 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   unsigned char raw[16];
   char made[40] = "web-";
   size_t i;
-  crumb(page, arena_printf(http_arena(r), "/cases/%s", k->tracking), say(r, "case"));
   json_array_foreach(json_object_get(k->shown, "reasons"), i, one) {
     json_t *o = json_object();
     put(o, "value", json_str(one, "code"));
@@ -143,8 +144,13 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool reason = json_flag(k->shown, "reason", false);
   put_flag(page, "reason_required", reason);
   put_flag(page, "comment_required", reason && !json_array_size(reasons));
-  put_flag(page, "is_office", k->right && strcmp(k->right, "citizen") != 0);
+  bool office = k->right && strcmp(k->right, "citizen") != 0, writes = false;
+  for (i = 0; k->action && i < k->action->field_count; i++)
+    writes = writes || k->action->fields[i]->type == FIELD_TEXT || k->action->fields[i]->type == FIELD_PARAGRAPH;
+  put_flag(page, "is_office", office);
+  put_flag(page, "can_comment", office || !writes); /* a citizen is not asked for words twice */
   put_flag(page, "warn", strcmp(k->name, "withdraw") == 0);
+  if (detail && json_array_size(reasons) && strcmp(detail, word(http_lang(r), "case.reason_required")) == 0) detail = say(r, "need_reason");
   put(page, "detail", detail);
   put_destination(k, page);
   json_t *fields = fields_json(k, page, errors), *finders = json_array(), *f;
@@ -225,7 +231,8 @@ static void post_rating(struct http_req *r) {
   struct err err;
   if (!tracking) return;
   const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
-  if (!typed || parse_i64(typed, &score) || score < 1 || score > 5) return http_problem_code(r, ERR_INVALID, say(r, "score_needed"));
+  if (!typed || parse_i64(typed, &score) || score < 1 || score > 5)
+    return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?score=none#rate-title", tracking));
   const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
   if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &err)) return web_error(r, &err);
   http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?thanks=1", tracking));

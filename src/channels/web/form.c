@@ -189,7 +189,7 @@ static void show_eligibility(struct form *f, const char *const *errors, int stat
   for (size_t i = 0; i < f->s->eligibility_count; i++) {
     const struct field *q = &f->s->eligibility[i].field;
     struct shown_field k = {.field = q, .value = json_object_get(given, q->name), .error = errors ? errors[i] : NULL, .data = given};
-    if (k.error) fault(page, arena_printf(http_arena(f->r), "#f-%s", q->name), arena_printf(http_arena(f->r), "%s — %s", text_in(&q->label, http_lang(f->r)), k.error));
+    if (k.error) field_fault(f->r, page, q, k.error);
     json_array_append_new(list, field_json(f->r, &k));
   }
   put_list(page, "fields", list);
@@ -302,8 +302,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
     const char *find = http_query(r, arena_printf(http_arena(r), "find.%s", q->name));
     struct shown_field one = {.field = q, .value = json_object_get(f->data, q->name), .raw = given ? given->raw[i] : NULL, .error = given ? given->errors[i] : NULL,
                               .data = f->data, .files = f->files, .find = find};
-    if (one.error)
-      fault(page, arena_printf(http_arena(r), "#f-%s", q->name), arena_printf(http_arena(r), "%s — %s", text_in(&q->label, http_lang(r)), one.error));
+    if (one.error) field_fault(r, page, q, one.error);
     json_array_append_new(list, field_json(r, &one));
   }
   json_t *finders = json_array(), *o;

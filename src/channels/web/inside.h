@@ -29,6 +29,7 @@ void not_found(struct http_req *r);
 /* ---- showing ---- */
 const char *local(struct http_req *r, const char *digits);
 const char *show_time(struct http_req *r, const char *rfc3339); /* with hour and minute */
+const char *show_moment(struct http_req *r, const char *rfc3339); /* the day in words, with hour and minute */
 const char *show_time_day(struct http_req *r, const char *rfc3339);
 const char *show_iso_day(struct http_req *r, const char *iso);
 const char *show_code(struct http_req *r, const char *tracking); /* in groups of four */
@@ -38,6 +39,10 @@ const char *safe_next(const char *path);                        /* a path of our
 const char *url_quote(struct http_req *r, const char *text);
 const char *service_owner_name(const struct pack *p, const struct service *s, enum lang l);
 const struct service *find_service(struct http_req *r);         /* of the path; NULL after replying 404 */
+
+bool waits_for_citizen(const struct state *st);                  /* NULL: no */
+/* The state of a list's item; NULL when the service has gone. */
+const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
@@ -58,6 +63,8 @@ struct shown_field {
   const char *find;         /* first letters of long lists, or NULL */
 };
 json_t *field_json(struct http_req *r, const struct shown_field *k);
+/* One line of the error summary, with the question's label and a link to it. */
+void field_fault(struct http_req *r, json_t *page, const struct field *f, const char *message);
 /* Options of organisations by first letters; *all: how many there were. */
 json_t *organisation_options(struct http_req *r, int kind, const char *find, const char *chosen, size_t *all);
 /* What was sent for a field as JSON for field_check (new reference or NULL); documents are stored on the way. `kept`: ids that stay.

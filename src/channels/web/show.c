@@ -22,6 +22,11 @@ const char *show_time_day(struct http_req *r, const char *rfc3339) {
   return date_long(http_arena(r), http_lang(r), day_of(ms));
 }
 
+const char *show_moment(struct http_req *r, const char *rfc3339) {
+  const char *day = show_time_day(r, rfc3339), *hour = strrchr(show_time(r, rfc3339), ' ');
+  return hour ? word_fill(http_arena(r), http_lang(r), "web.moment", "day", day, "hour", hour + 1, NULL) : day;
+}
+
 const char *show_iso_day(struct http_req *r, const char *iso) {
   int32_t day = iso ? date_parse(iso) : INT32_MIN;
   return day == INT32_MIN ? "" : date_long(http_arena(r), http_lang(r), day);
