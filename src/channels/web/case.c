@@ -193,12 +193,15 @@ static void put_office(struct http_req *r, json_t *page) {
 }
 
 static void put_answers(struct http_req *r, json_t *page, const json_t *view) {
+  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
   json_t *list = json_array(), *one;
   size_t i;
   json_array_foreach(json_object_get(view, "answers"), i, one) {
     json_t *o = json_object();
     put(o, "label", json_str(one, "label"));
     put(o, "text", json_object_get(one, "documents") ? NULL : json_str(one, "text"));
+    const struct field *f = s && json_str(one, "name") ? service_field(s, json_str(one, "name")) : NULL;
+    put_flag(o, "ltr", f && f->type == FIELD_PLACE && http_lang(r) == LANG_EN); /* a village may have no Latin name */
     put_list(o, "documents", documents_json(r, json_object_get(one, "documents")));
     json_array_append_new(list, o);
   }

@@ -436,7 +436,7 @@ static json_t *answers_json(const struct form *f) {
         json_t *o = json_object();
         put(o, "label", text_in(&q->label, http_lang(f->r)));
         put(o, "text", !v ? NULL : q->type == FIELD_DOCUMENT ? file_names(f, v) : field_show(web_pack(f->r), q, v, http_lang(f->r), http_arena(f->r)));
-        put_flag(o, "ltr", q->type == FIELD_EMAIL || q->type == FIELD_SHEBA);
+        put_flag(o, "ltr", q->type == FIELD_EMAIL || q->type == FIELD_SHEBA || (q->type == FIELD_PLACE && http_lang(f->r) == LANG_EN));
         put(o, "change", change_link(f, q->name));
         json_array_append_new(rows, o);
       }
