@@ -111,9 +111,15 @@ struct case_query {
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
+  int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
+  int stopped, appealed;            /* 1: only where the clock stands; only where somebody has appealed */
   int limit;                        /* 1–200, 0: 50 */
 };
 int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
+/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed",
+ * "kinds":[{"service","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
+#define CASES_COUNTED 2000
+int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err);

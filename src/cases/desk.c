@@ -136,27 +136,70 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct case_query *q = k->q;
   int organisation = directory_find_organisation(pack_directory(k->c->pack), q->organisation);
   int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
-  int64_t before = q->overdue == 1 ? today : INT64_MAX, least = q->overdue == 0 ? today : INT64_MIN;
+  int64_t before = q->overdue == 1 ? today : q->soon > 0 ? today + q->soon + 1 : INT64_MAX, least = q->overdue == 0 || q->soon > 0 ? today : INT64_MIN;
+  int64_t stopped = q->stopped == 1, appealed = q->appealed == 1;
   const char *assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
   json_array_clear(k->items);
   if (q->q && q->q[0]) return search_work(k, tx, err);
   if (q->state && q->state[0])
     return take_rows(k, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (result,legal_ord,submitted_at,tracking)>(?12,?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
-      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "i", q->organisation, q->state,
+      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) AND (?13=0 OR stopped_ord>=0) AND (?14=0 OR appealed>0) "
+      "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "iii", q->organisation, q->state,
       k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking,
-      k->after_result), by_due, err);
+      k->after_result, stopped, appealed), by_due, err);
   if (assignee && assignee[0])
     return take_rows(k, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 AND (stopped_ord<0 OR ?7=9223372036854775807) "
-      "AND legal_ord>=?8 AND (?9='' OR service=?9) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit", assignee,
+      "AND legal_ord>=?8 AND (?9='' OR service=?9) AND (?12=0 OR stopped_ord>=0) AND (?13=0 OR appealed>0) "
+      "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit" "ii", assignee,
       q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-      q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking), by_due, err);
+      q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking, stopped, appealed), by_due, err);
   return take_rows(k, store_select(tx, err,
     "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 AND (stopped_ord<0 OR ?6=9223372036854775807) "
-    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit", q->organisation,
+    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') AND (?12=0 OR stopped_ord>=0) AND (?13=0 OR appealed>0) "
+    "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit" "ii", q->organisation,
     q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit, k->after_tracking), by_due, err);
+    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit, k->after_tracking, stopped, appealed), by_due, err);
+}
+
+#define URGENT "FROM (SELECT service,state,assignee,legal_ord,stopped_ord,appealed FROM cases WHERE holder=?1 AND result=0 ORDER BY legal_ord LIMIT ?2) AS few"
+
+struct tally {
+  struct cases *c;
+  const char *organisation, *me;
+  int64_t soon;
+  json_t *out;
+};
+
+static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
+  static const char *const names[] = {"open", "mine", "free", "late", "soon", "stopped", "appealed"};
+  struct tally *k = arg;
+  int organisation = directory_find_organisation(pack_directory(k->c->pack), k->organisation);
+  int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
+  json_t *kinds = json_array();
+  json_object_clear(k->out);
+  json_object_set_new(k->out, "kinds", kinds);
+  struct store_rows *r = store_select(tx, err,
+    "SELECT COUNT(*),COUNT(CASE WHEN assignee=?3 THEN 1 END),COUNT(CASE WHEN assignee='' THEN 1 END),"
+    "COUNT(CASE WHEN legal_ord<?4 AND stopped_ord<0 THEN 1 END),COUNT(CASE WHEN legal_ord>=?4 AND legal_ord<=?5 AND stopped_ord<0 THEN 1 END),"
+    "COUNT(CASE WHEN stopped_ord>=0 THEN 1 END),COUNT(CASE WHEN appealed>0 THEN 1 END) " URGENT, "titii", k->organisation, (int64_t)CASES_COUNTED,
+    k->me, today, today + k->soon);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  for (int i = 0; rc == 1 && i < 7; i++) json_object_set_new(k->out, names[i], json_integer(store_int(r, i)));
+  store_done(r);
+  if (rc < 0) return -1;
+  r = store_select(tx, err, "SELECT service,state " URGENT " GROUP BY service,state ORDER BY service,state LIMIT 400", "ti", k->organisation, (int64_t)CASES_COUNTED);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    json_t *o = json_object();
+    json_put(o, "service", store_text(r, 0));
+    json_put(o, "state", store_text(r, 1));
+    json_array_append_new(kinds, o);
+  }
+  store_done(r);
+  return rc;
 }
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
@@ -180,6 +223,16 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
   if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, q->organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
   struct list k = {.c = c, .q = q, .lang = l};
   return run_list(&k, q->after, q->limit, desk_work, out, err);
+}
+
+int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err) {
+  bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
+  if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  struct tally k = {.c = c, .organisation = organisation, .me = who->username, .soon = soon, .out = json_object()};
+  int rc = store_read(c->store, tally_work, &k, err);
+  if (rc == 0) *out = k.out;
+  else json_decref(k.out);
+  return rc;
 }
 
 static int mine_work(struct store_tx *tx, void *arg, struct err *err) {

@@ -77,7 +77,7 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   if (open && left) {
     int64_t n = json_integer_value(left);
     put_flag(page, "late", n < 0);
-    put(page, "left", word_fill(http_arena(r), http_lang(r), n < 0 ? "web.days_late" : "web.days_left", "n", number_format(http_arena(r), http_lang(r), n < 0 ? -n : n), NULL));
+    put(page, "left", show_left(r, n));
   }
 }
 

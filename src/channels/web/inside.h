@@ -31,6 +31,8 @@ const char *local(struct http_req *r, const char *digits);
 const char *show_time(struct http_req *r, const char *rfc3339); /* with hour and minute */
 const char *show_moment(struct http_req *r, const char *rfc3339); /* the day in words, with hour and minute */
 const char *show_time_day(struct http_req *r, const char *rfc3339);
+const char *show_day_short(struct http_req *r, const char *rfc3339);
+const char *show_left(struct http_req *r, int64_t days);         /* working days to a deadline, or past it */
 const char *show_iso_day(struct http_req *r, const char *iso);
 const char *show_code(struct http_req *r, const char *tracking); /* in groups of four */
 json_t *qr_json(const char *text);                              /* {"size","path"} for an SVG, NULL when it cannot be */

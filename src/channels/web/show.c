@@ -27,6 +27,17 @@ const char *show_moment(struct http_req *r, const char *rfc3339) {
   return hour ? word_fill(http_arena(r), http_lang(r), "web.moment", "day", day, "hour", hour + 1, NULL) : day;
 }
 
+const char *show_day_short(struct http_req *r, const char *rfc3339) {
+  int64_t ms;
+  if (!rfc3339 || clock_parse(rfc3339, &ms)) return "";
+  return date_short(http_arena(r), http_lang(r), day_of(ms));
+}
+
+const char *show_left(struct http_req *r, int64_t days) {
+  const char *n = number_format(http_arena(r), http_lang(r), days < 0 ? -days : days);
+  return days == 0 ? say(r, "days_last") : word_fill(http_arena(r), http_lang(r), days < 0 ? "web.days_late" : "web.days_left", "n", n, NULL);
+}
+
 const char *show_iso_day(struct http_req *r, const char *iso) {
   int32_t day = iso ? date_parse(iso) : INT32_MIN;
   return day == INT32_MIN ? "" : date_long(http_arena(r), http_lang(r), day);
