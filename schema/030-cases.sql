@@ -192,6 +192,17 @@ CREATE TABLE draft (
 ) WITHOUT ROWID;
 CREATE INDEX draft_at ON draft (at, owner, service);
 
+-- What members of staff tell each other about a case; its citizen never sees it. Erased (payload and salt) with the case.
+CREATE TABLE case_remark (
+  tracking @id NOT NULL,
+  id TEXT NOT NULL,
+  at @time NOT NULL,
+  organisation TEXT NOT NULL,
+  salt @blob,
+  payload TEXT,
+  PRIMARY KEY (tracking, id)
+) @wide;
+
 CREATE TABLE case_meta (
   name TEXT NOT NULL,
   value TEXT NOT NULL,

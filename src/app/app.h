@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
 
@@ -45,6 +46,9 @@
   X(mail_from, "", "sender of mail")                                                                                         \
   X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
+  X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
+  X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
+  X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(node, "", "name of this process among others; by default host name and process number")
 
 struct settings {
@@ -65,6 +69,15 @@ void settings_print(const struct settings *s);       /* each with its source and
 const char *settings_source(const char *name);       /* "flag", "environment", "file", "default" */
 int settings_number(const char *text, int dflt);
 
+/* ---- telling people (tell.c) ---- */
+/* The name that was probably meant, or NULL. */
+const char *app_near(const char *typed, const char *const *names, size_t count);
+/* How far long work is: a line that rewrites itself, on a terminal only, a few times a second. all 0: not known. */
+void app_progress(const char *what, int64_t done, int64_t all, const char *unit);
+void app_progress_end(void);
+/* A copy of text with the password of any URL in it taken out; free it. */
+char *app_without_password(const char *text);
+
 /* ---- the opened installation -------------------------------------------------------------- */
 struct platform {
   struct settings set;
@@ -75,19 +88,31 @@ struct platform {
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
+  struct registries *registries;
   struct notify *notify;
   struct http_client *client;
   struct template_set *templates;
 };
-enum platform_part { PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7, PLATFORM_BARE = 8 /* no ledger: for restore */ };
+enum platform_part {
+  PLATFORM_STORE = 1, PLATFORM_PACK = 2, PLATFORM_ALL = 7,
+  PLATFORM_BARE = 8,   /* no ledger: for restore */
+  PLATFORM_THERE = 16, /* refuse where nothing has been made yet, instead of making it; no sessions: a full disk may be copied */
+  PLATFORM_NEW_KEY = 32 /* the store may have lost its key: for a declared new log */
+};
 /* Open what is asked. Messages go to standard error. 0 or an exit code; close in both cases. */
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
+extern const char *const app_main_rooms[];   /* whose tables are in the main store: what a copy holds */
+/* Begin to serve its pack: cases_keep_pack, with what is wrong on standard error. */
+int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
+int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
+/* records.c: the records of a registry to standard output; an exit code */
+int records_export(const struct settings *set, const char *code, const char *format);
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -98,14 +123,18 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry on standard output") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
+  X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \
   X("version", command_version, "", "print the version")
 #define X(name, fn, usage, help) int fn(int argc, char **argv);
 COMMAND_TABLE(X)
 #undef X
 int app_main(int argc, char **argv);
+const char *app_command(void);                             /* the command that runs */
 int app_usage(const char *command, const char *problem);   /* prints, returns EXIT_USAGE; problem NULL: help on standard output, EXIT_DONE */
 
 #endif

@@ -121,37 +121,57 @@ int command_staff(int argc, char **argv) {
 
 /* ---- the ledger ---- */
 
-static void fault(void *ctx, const char *line) { printf("%s\n", line); }
-
-static void progress(void *ctx, int64_t done, int64_t all) {
-  if (isatty(2)) fprintf(stderr, "\r%lld of %lld leaves", (long long)done, (long long)all);
+static void fault(void *ctx, const char *line) {
+  app_progress_end();
+  printf("%s\n", line);
 }
 
-static int leaf_digest(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) { return cases_leaf_digest(ctx, header, digest); }
+static void progress(void *ctx, int64_t done, int64_t all) { app_progress("verifying", done, all, "leaves"); }
+
+struct readers {
+  struct cases *cases;
+  struct registries *registries;
+};
+
+/* Each room knows the digests of its own leaves; the header's kind says whose it is. */
+static int leaf_digest(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) {
+  struct readers *k = ctx;
+  json_t *h = json_loads(header, 0, NULL);
+  bool record = base_same(json_str(h, "kind"), "record");
+  json_decref(h);
+  return record ? registries_leaf_digest(k->registries, header, digest) : cases_leaf_digest(k->cases, header, digest);
+}
 
 static int ledger_verify(const struct settings *given) {
   struct settings s = *given;
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, &s, s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE);
+  int rc = platform_open(&p, &s, (s.pack[0] ? PLATFORM_STORE | PLATFORM_PACK : PLATFORM_STORE) | PLATFORM_THERE);
   if (rc) {
     platform_close(&p);
     return rc;
   }
-  struct cases *c = cases_reader(p.main);
-  struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = c};
+  struct readers k = {cases_reader(p.main), registries_reader(p.main)};
+  struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = &k};
   int64_t size = 0, placed = 0;
   if (trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
-  if (trust_verify(p.trust, &v, &err)) {
+  int bad = trust_verify(p.trust, &v, &err);
+  app_progress_end();
+  if (bad) {
     fprintf(stderr, "chapar: the ledger does not verify: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
-  if (cases_verify(c, fault, NULL, &err)) {
+  if (cases_verify(k.cases, fault, NULL, &err)) {
+    fprintf(stderr, "chapar: %s\n", err.message);
+    rc = EXIT_REFUSED;
+  }
+  if (registries_verify(k.registries, fault, NULL, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
   if (rc == 0 && trust_size(p.trust, &size, &err) == 0) printf("the ledger verifies: %lld leaves\n", (long long)size);
-  cases_close(c);
+  cases_close(k.cases);
+  registries_close(k.registries);
   platform_close(&p);
   return rc;
 }
@@ -182,7 +202,7 @@ out:
 static int ledger_renew(const struct settings *s, const char *why) {
   struct platform p;
   struct err err;
-  int rc = platform_open(&p, s, PLATFORM_STORE);
+  int rc = platform_open(&p, s, PLATFORM_STORE | PLATFORM_THERE | PLATFORM_NEW_KEY);
   if (rc == 0 && trust_new_log(p.trust, why, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;

@@ -20,26 +20,44 @@ int app_usage(const char *command, const char *problem) {
   return problem ? EXIT_USAGE : EXIT_DONE;
 }
 
+static const char *running = "";
+const char *app_command(void) { return running; }
+
+static int no_command(const char *typed) {
+  const char *names[BASE_COUNT(commands)];
+  for (size_t i = 0; i < BASE_COUNT(commands); i++) names[i] = commands[i].name;
+  const char *near = app_near(typed, names, BASE_COUNT(commands));
+  fprintf(stderr, "chapar: there is no command '%s'", typed);
+  if (near) fprintf(stderr, "; did you mean %s?\n", near);
+  else fputs("; `chapar --help` names them\n", stderr);
+  return EXIT_USAGE;
+}
+
+static bool asks_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
 int app_main(int argc, char **argv) {
   struct err err;
   if (argc < 2) return app_usage(NULL, "say what to do:");
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return app_usage(argc > 2 ? argv[2] : NULL, NULL);
-  if (strcmp(argv[1], "--version") == 0) return command_version(argc, argv);
+  bool help = asks_help(argv[1]) || strcmp(argv[1], "help") == 0;
+  const char *name = help ? argc > 2 ? argv[2] : NULL : argv[1];
+  if (help && !name) return app_usage(NULL, NULL);
+  if (strcmp(name, "--version") == 0) name = "version";
   for (size_t i = 0; i < BASE_COUNT(commands); i++) {
-    if (strcmp(argv[1], commands[i].name) != 0) continue;
-    for (int k = 2; k < argc; k++)
-      if (strcmp(argv[k], "--help") == 0) return app_usage(argv[1], NULL);
+    if (strcmp(name, commands[i].name) != 0) continue;
+    for (int k = 2; k < argc && !help; k++) help = asks_help(argv[k]);
+    if (help) return app_usage(name, NULL);
+    running = commands[i].name;
     if (language_init(&err)) {
       fprintf(stderr, "chapar: %s\n", err.message);
       return EXIT_REFUSED;
     }
     return commands[i].run(argc - 2, argv + 2);
   }
-  fprintf(stderr, "chapar: there is no command '%s'\n", argv[1]);
-  return app_usage(NULL, "the commands are:");
+  return no_command(name);
 }
 
 int command_version(int argc, char **argv) {
+  if (argc > 0) return app_usage("version", "there is a word too many");
   puts("chapar " CHAPAR_VERSION);
   return EXIT_DONE;
 }
@@ -49,6 +67,7 @@ int command_settings(int argc, char **argv) {
   struct words_left left;
   int rc = settings_read(&s, argc, argv, NULL, &left);
   if (rc) return rc;
+  if (left.count) return app_usage("settings", "there is a word too many");
   settings_print(&s);
   return EXIT_DONE;
 }

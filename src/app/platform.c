@@ -1,8 +1,12 @@
 #include "app/app.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct told {
@@ -25,6 +29,12 @@ struct pack *app_compile(const char *folder, bool quiet) {
     fputs("chapar: say which province: --pack FOLDER\n", stderr);
     return NULL;
   }
+  DIR *there = opendir(folder);
+  if (!there) {
+    fprintf(stderr, "chapar: the pack %s cannot be read: %s\n", folder, strerror(errno));
+    return NULL;
+  }
+  closedir(there);
   struct pack *p = pack_compile(folder, &report);
   if (!p && !t.mistakes) fprintf(stderr, "chapar: %s is not a pack\n", folder);
   return p;
@@ -49,7 +59,27 @@ static char *keys_folder(const struct settings *s) {
   return base_printf("%s/.chapar/%s/keys", home && home[0] ? home : "/var/lib/chapar", hex);
 }
 
-static int open_stores(struct platform *p, struct err *err) {
+/* Files that root makes in the service's own folder are files that the service cannot read. */
+static int check_owner(const char *folder, struct err *err) {
+  struct stat st;
+  if (geteuid() != 0 || stat(folder, &st) || st.st_uid == 0) return 0;
+  struct passwd *owner = getpwuid(st.st_uid);
+  char number[24];
+  snprintf(number, sizeof number, "#%u", st.st_uid);
+  const char *name = owner ? owner->pw_name : number;
+  return err_set(err, ERR_FORBIDDEN, "%s belongs to %s, and root would leave files there that %s cannot read: runuser -u %s -- chapar …", folder, name, name, name);
+}
+
+static int check_there(const struct settings *s, struct err *err) {
+  char *db = base_printf("%s/chapar.db", s->data);
+  bool there = access(db, F_OK) == 0;
+  free(db);
+  return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
+}
+
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
+
+static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
   const struct settings *s = &p->set;
   struct store_options o = {.batch = settings_number(s->batch, 0), .wal_guard = 64u << 20}; /* see docs/notes/performance.md */
@@ -58,13 +88,14 @@ static int open_stores(struct platform *p, struct err *err) {
     p->fast = p->main;
     return 0;
   }
-  static const char *const main_rooms[] = {"store", "trust", "identity", "cases", "notify", "registries", "ussd", NULL};
-  if (dir_make(s->data, 0700, err)) return -1;
+  if ((parts & PLATFORM_THERE) && check_there(s, err)) return -1;
+  if (dir_make(s->data, 0700, err) || check_owner(s->data, err)) return -1;
+  bool sessions = !(parts & PLATFORM_THERE);
   char *main_url = base_printf("sqlite:%s/chapar.db", s->data), *fast_url = base_printf("sqlite:%s/fast.db", s->data);
   int rc = store_open(main_url, &o, &p->main, err);
-  if (rc == 0) rc = store_open(fast_url, &(struct store_options){.readers = 4}, &p->fast, err);
-  if (rc == 0) rc = store_migrate(p->main, main_rooms, err);
-  if (rc == 0) rc = store_migrate(p->fast, fast_rooms, err);
+  if (rc == 0 && sessions) rc = store_open(fast_url, &(struct store_options){.readers = 4}, &p->fast, err);
+  if (rc == 0) rc = store_migrate(p->main, app_main_rooms, err);
+  if (rc == 0 && sessions) rc = store_migrate(p->fast, fast_rooms, err);
   free(main_url);
   free(fast_url);
   return rc;
@@ -106,10 +137,22 @@ static int name_log(struct platform *p, struct err *err) {
 
 static const char *maybe(const char *s) { return s && s[0] ? s : NULL; }
 
-static int open_trust(struct platform *p, struct err *err) {
+/* Keys are made for a new store only. A store whose keys are elsewhere is not given others by a forgotten --keys. */
+static int check_keys(struct platform *p, const char *key, int parts, struct err *err) {
+  bool begun = false;
+  if (trust_begun(p->main, &begun, err)) return -1;
+  if (!begun && (parts & PLATFORM_THERE)) return err_set(err, ERR_NOT_FOUND, "nothing has been served from this store yet");
+  if (!begun || (parts & PLATFORM_NEW_KEY) || access(key, F_OK) == 0) return 0;
+  return err_set(err, ERR_NOT_FOUND, "the keys of this store are not in %s: say where they are (--keys FOLDER), put them back from a copy, "
+                 "or, if they are lost, begin a declared new log (chapar ledger renew --why REASON)", p->keys);
+}
+
+static int open_trust(struct platform *p, int parts, struct err *err) {
   const struct settings *s = &p->set;
   char *file = base_printf("%s/secret", p->keys), *key = base_printf("%s/ledger.pem", p->keys);
-  int rc = dir_make(p->keys, 0700, err);
+  int rc = check_keys(p, key, parts, err);
+  if (rc == 0) rc = dir_make(p->keys, 0700, err);
+  if (rc == 0) rc = check_owner(p->keys, err);
   if (rc == 0) rc = trust_secret(file, p->secret, err);
   if (rc == 0) rc = name_log(p, err);
   struct trust_options o = {.key_file = key, .origin = p->origin, .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .node = p->node,
@@ -129,16 +172,51 @@ static int put_notice(void *ctx, struct store_tx *tx, const char *key, const cha
   return notify_put(tx, key, mobile, l, text, err);
 }
 
+/* 22-7, or never (which notify is told by two equal hours) */
+static int quiet_hours(const char *text, struct notify_options *n, struct err *err) {
+  char rest;
+  n->quiet_from = n->quiet_to = 1;
+  if (strcmp(text, "never") == 0) return 0;
+  if (sscanf(text, "%2d-%2d%c", &n->quiet_from, &n->quiet_to, &rest) != 2) return err_set(err, ERR_INVALID, "quiet_hours is like 22-7, or never");
+  if (n->quiet_from == n->quiet_to) n->quiet_from = n->quiet_to = 1;
+  return 0;
+}
+
+static int put_outcome(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err) {
+  return registries_outcome(ctx, tx, registry, event, attributes, tracking, err);
+}
+
+static int whose_telephone(void *ctx, const char *national_id, const char *mobile, struct err *err) {
+  struct platform *p = ctx; /* the registries are opened after identity, before anybody signs in */
+  return p->registries ? registries_telephone(p->registries, national_id, mobile, err) : 0;
+}
+
+/* Now the registries of this store answer; when organisations exchange messages, the question goes to their gateways from here. */
+static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
+  return registries_prefill(ctx, s, national_id, answers, out, err);
+}
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
                              .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from)};
+  if (quiet_hours(s->quiet_hours, &n, err)) return -1;
   if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
   struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),
-                               .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p};
+                               .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p,
+                               .telephone = whose_telephone, .telephone_ctx = p};
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
-  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice};
+  struct registries_options g = {.secret = p->secret, .identity = p->identity};
+  if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
+  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
+                            .prefill = ask_known, .prefill_ctx = p->registries};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+}
+
+int platform_keep_pack(struct platform *p, struct err *err) {
+  struct told t = {.folder = p->set.pack};
+  struct pack_report report = {.line = tell, .ctx = &t};
+  return cases_keep_pack(p->cases, p->set.pack, p->set.demo, &report, err);
 }
 
 static char *node_name(const struct settings *s) {
@@ -153,23 +231,25 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
   memset(p, 0, sizeof *p);
   p->set = *s;
   log_set_level(strcmp(s->log_level, "debug") == 0 ? LOG_DEBUG : strcmp(s->log_level, "warn") == 0 ? LOG_WARN : strcmp(s->log_level, "error") == 0 ? LOG_ERROR : LOG_INFO);
-  if (!s->data[0] == !s->store[0]) {
-    fputs("chapar: say where the data are: --data FOLDER, or --store postgresql://… (one of them)\n", stderr);
+  if (!s->data[0] && !s->store[0]) return app_usage(app_command(), "say where the data are: --data FOLDER, or --store postgresql://…");
+  if (s->data[0] && s->store[0]) {
+    fprintf(stderr, "chapar: there are two places for the data, --data (from the %s) and --store (from the %s): take one away\n", settings_source("data"), settings_source("store"));
     return EXIT_USAGE;
   }
   if ((parts & PLATFORM_PACK) && !(p->pack = app_compile(s->pack, true))) return EXIT_REFUSED;
   p->node = node_name(s);
   p->keys = keys_folder(s);
   p->client = http_client_new();
-  if (open_stores(p, &err)) return failed("the store", &err);
-  if (!(parts & PLATFORM_BARE) && open_trust(p, &err)) return failed("the ledger", &err);
-  if (parts == PLATFORM_ALL && open_rest(p, &err)) return failed("the engine", &err);
+  if (open_stores(p, parts, &err)) return failed("the store", &err);
+  if (!(parts & PLATFORM_BARE) && open_trust(p, parts, &err)) return failed("the ledger", &err);
+  if ((parts & PLATFORM_ALL) == PLATFORM_ALL && open_rest(p, &err)) return failed("the engine", &err);
   return 0;
 }
 
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
   cases_close(p->cases);
+  registries_close(p->registries);
   identity_close(p->identity);
   notify_close(p->notify);
   trust_close(p->trust);

@@ -3,6 +3,7 @@
 #include "channels/ussd/ussd.h"
 #include "channels/web/web.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,35 +174,82 @@ struct serving {
   struct jobs jobs, notices;
 };
 
-static int add_routes(struct serving *s, struct err *err) {
-  struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
-                                .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
-  if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
-  if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
-  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
-                                .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
-                                .submissions_per_minute = s->api.submissions_per_minute};
-  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow};
-  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
-  s->machines = (struct machines){.p = p, .server = s->server};
-  http_server_hooks(s->server, authorise, error_page, &s->gate);
-  if (http_server_routes(s->server, health_rows, 1, p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
+static int add_rows(struct serving *s, struct err *err) {
+  if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
     return -1;
   return ussd_routes(s->server, &s->ussd, err);
 }
 
+static int add_routes(struct serving *s, struct err *err) {
+  struct platform *p = &s->p;
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+                                .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
+  if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
+  if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
+  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
+                                .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
+                                .submissions_per_minute = s->api.submissions_per_minute};
+  s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
+                                  .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
+  if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
+  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
+  s->machines = (struct machines){.p = p, .server = s->server};
+  http_server_hooks(s->server, authorise, error_page, &s->gate);
+  return add_rows(s, err);
+}
+
+/* ---- the rows themselves ---- */
+
+static const char *const permissions[] = {
+#define X(name) #name,
+  PERMISSION_TABLE(X)
+#undef X
+};
+
+static void print_row(void *ctx, const struct http_route *row) {
+  static const char *const wheres[] = {"inline", "worker"}, *const crosses[] = {"safe", "token", "bearer", "open", "machine"};
+  char name[32];
+  snprintf(name, sizeof name, "%s", permissions[row->permission] + strlen("PERMIT_"));
+  for (char *c = name; *c; c++) *c = (char)tolower((unsigned char)*c);
+  json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s}", "method", row->method, "path", row->path, "permission", name, "cross_site", crosses[row->cross],
+                        "most_body", (json_int_t)row->most_body, "runs", wheres[row->where], "help", row->help);
+  char *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+  puts(text);
+  free(text);
+  json_decref(o);
+}
+
+int command_routes(int argc, char **argv) {
+  struct settings set;
+  struct words_left left;
+  struct err err;
+  int rc = settings_read(&set, argc, argv, NULL, &left);
+  if (rc) return rc;
+  if (left.count) return app_usage("routes", "there is a word too many");
+  struct serving *s = base_alloc(sizeof *s);
+  s->p.set = set;
+  s->api.demo = s->web.demo = set.demo;
+  rc = http_server_new(&(struct http_options){.listen = "127.0.0.1:0", .threads = 1, .workers = 1}, &s->server, &err);
+  if (rc == 0) rc = add_rows(s, &err);
+  if (rc == 0) http_server_each(s->server, print_row, NULL);
+  else fprintf(stderr, "chapar: %s\n", err.message);
+  http_server_free(s->server);
+  free(s);
+  return rc ? EXIT_REFUSED : EXIT_DONE;
+}
+
 /* A store made as a demonstration stays one, and another never becomes one. */
 static int check_demo(struct platform *p, struct err *err) {
   char *note = NULL;
-  struct cases_figures f;
+  bool any;
   if (cases_note(p->cases, "demo", &note, err)) return -1;
   bool was = note != NULL;
   free(note);
   if (p->set.demo && !was) {
-    if (cases_figures(p->cases, &f, err)) return -1;
-    if (f.cases) return err_set(err, ERR_CONFLICT, "this store holds real cases: it cannot be served as a demonstration");
+    int64_t records = 0;
+    if (cases_any(p->cases, &any, err) || registries_count(p->registries, NULL, &records, err)) return -1;
+    if (any || records) return err_set(err, ERR_CONFLICT, "this store holds real cases or records: it cannot be served as a demonstration");
     return cases_note_set(p->cases, "demo", "yes", err);
   }
   if (!p->set.demo && was) return err_set(err, ERR_CONFLICT, "this store was made as a demonstration: serve it with --demo, or begin another");
@@ -210,10 +258,10 @@ static int check_demo(struct platform *p, struct err *err) {
 
 /* An empty store under a key that has signed for another begins a declared new log; a store that holds cases never does so by itself. */
 static int begin_log(struct platform *p, struct err *err) {
-  struct cases_figures f;
+  bool any;
   int64_t placed;
-  if (cases_figures(p->cases, &f, err)) return -1;
-  if (f.cases || trust_sequence(p->trust, &placed, err) == 0 || err->code != ERR_CONFLICT) return 0;
+  if (cases_any(p->cases, &any, err)) return -1;
+  if (any || trust_sequence(p->trust, &placed, err) == 0 || err->code != ERR_CONFLICT) return 0;
   log_write(LOG_WARN, "ledger", "%s", err->message);
   return trust_new_log(p->trust, "an empty store under a key that has signed before", err);
 }
@@ -226,7 +274,9 @@ static int serve(struct serving *s) {
                            .all_worker = postgres, .server_name = p->set.base_url[0] ? p->set.base_url : NULL,
                            .access_log = strcmp(p->set.access_log, "yes") == 0, .trusted_proxies = p->set.trusted_proxies[0] ? p->set.trusted_proxies : NULL};
   if (!o.workers) o.workers = postgres ? 16 : 4;
-  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || begin_log(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+  if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
+      (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
+      http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }

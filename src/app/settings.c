@@ -88,33 +88,74 @@ static const struct own_flag *find_own(const struct own_flag *own, const char *f
     if (*bare) m--;
     if (m == n && strncmp(own->name, flag, n) == 0) return own;
   }
+  *bare = n == 6 && strncmp(flag, "--demo", 6) == 0;
   return NULL;
+}
+
+static int no_flag(const char *arg, size_t n, const struct own_flag *own) {
+  const char *names[ROWS + 20] = {"--config", "--demo", "--help"};
+  size_t count = 3;
+  char *flags[ROWS], *given = base_printf("%.*s", (int)n, arg);
+  for (; own && own->name && count < 20; own++) names[count++] = own->name;
+  for (int i = 0; i < ROWS; i++) {
+    names[count++] = flags[i] = base_printf("--%s", rows[i].name);
+    for (char *c = flags[i]; *c; c++)
+      if (*c == '_') *c = '-';
+  }
+  const char *near = app_near(given, names, count);
+  fprintf(stderr, "chapar: there is no flag %s", given);
+  if (near) fprintf(stderr, "; did you mean %.*s?\n", (int)strcspn(near, "!"), near);
+  else fprintf(stderr, "; `chapar %s --help` and `chapar settings` name them\n", app_command());
+  for (int i = 0; i < ROWS; i++) free(flags[i]);
+  free(given);
+  return EXIT_USAGE;
 }
 
 static int read_flag(struct settings *s, int argc, char **argv, int *at, const struct own_flag *own) {
   const char *arg = argv[*at], *eq = strchr(arg, '=');
   size_t n = eq ? (size_t)(eq - arg) : strlen(arg);
-  bool bare = false;
+  bool bare = false, config = n == 8 && strncmp(arg, "--config", 8) == 0;
   const struct own_flag *o = find_own(own, arg, n, &bare);
-  if (strcmp(arg, "--demo") == 0) {
-    s->demo = true;
+  int i = o || bare || config || n < 3 || arg[1] != '-' ? -1 : find_row(arg + 2, n - 2);
+  if (!o && !bare && !config && i < 0) return no_flag(arg, n, own);
+  if (bare && eq) {
+    fprintf(stderr, "chapar: %.*s takes no value\n", (int)n, arg);
+    return EXIT_USAGE;
+  }
+  if (bare) {
+    if (o) *o->place = "yes";
+    else s->demo = true;
     return 0;
   }
-  if (o && bare) {
-    *o->place = "yes";
-    return 0;
-  }
-  const char *value = eq ? eq + 1 : *at + 1 < argc ? argv[++*at] : NULL;
-  int i = find_row(arg + 2, n - 2);
+  const char *value = eq ? eq + 1 : *at + 1 < argc && !base_starts(argv[*at + 1], "--") ? argv[++*at] : NULL;
   if (!value) {
-    fprintf(stderr, "chapar: %s needs a value\n", arg);
+    fprintf(stderr, i >= 0 ? "chapar: %s needs a value: %s\n" : "chapar: %s needs a value\n", arg, i >= 0 ? rows[i].meaning : "");
     return EXIT_USAGE;
   }
   if (o) *o->place = value;
-  else if (strncmp(arg, "--config", n) == 0 && n == 8) s->config = value;
-  else if (i >= 0) take(s, i, value, "flag");
-  else {
-    fprintf(stderr, "chapar: there is no flag %.*s\n", (int)n, arg);
+  else if (config) s->config = value;
+  else take(s, i, value, "flag");
+  return 0;
+}
+
+/* What a setting must look like is told by its default: a number, or yes. */
+static int judge(struct settings *s) {
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  for (int i = 0; i < ROWS; i++) {
+    const char *value = *place_of(s, (size_t)i), *wanted = NULL;
+    bool good = false;
+    if (isdigit((unsigned char)rows[i].dflt[0]) && strspn(rows[i].dflt, "0123456789") == strlen(rows[i].dflt)) {
+      wanted = "a whole number, 0 or more";
+      good = settings_number(value, -1) >= 0;
+    } else if (strcmp(rows[i].dflt, "yes") == 0) {
+      wanted = "yes or no";
+      good = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
+    } else if (strcmp(rows[i].name, "log_level") == 0) {
+      wanted = "debug, info, warn or error";
+      for (size_t k = 0; k < BASE_COUNT(levels); k++) good = good || strcmp(value, levels[k]) == 0;
+    }
+    if (!wanted || good) continue;
+    fprintf(stderr, "chapar: %s (from the %s) is '%.100s'; it should be %s\n", rows[i].name, sources[i], value, wanted);
     return EXIT_USAGE;
   }
   return 0;
@@ -125,10 +166,11 @@ int settings_read(struct settings *s, int argc, char **argv, const struct own_fl
   memset(left, 0, sizeof *left);
   memset(sources, 0, sizeof sources);
   for (int i = 0; i < argc; i++) {
-    if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
+    if (argv[i][0] == '-' && argv[i][1]) {
       int rc = read_flag(s, argc, argv, &i, own);
       if (rc) return rc;
-    } else if (left->count < 16) left->items[left->count++] = argv[i];
+    } else if (left->count < (int)BASE_COUNT(left->items)) left->items[left->count++] = argv[i];
+    else return app_usage(app_command(), "there are words too many");
   }
   for (int i = 0; i < ROWS; i++) {
     char *name = base_printf("CHAPAR_%s", rows[i].name);
@@ -144,7 +186,7 @@ int settings_read(struct settings *s, int argc, char **argv, const struct own_fl
       *place_of(s, (size_t)i) = rows[i].dflt;
       sources[i] = "default";
     }
-  return 0;
+  return judge(s);
 }
 
 const char *settings_source(const char *name) {
@@ -156,7 +198,9 @@ void settings_print(const struct settings *s) {
   for (int i = 0; i < ROWS; i++) {
     const char *value = *place_of((struct settings *)s, (size_t)i);
     bool hidden = strstr(rows[i].name, "password") || strstr(rows[i].name, "secret");
-    printf("%-24s %-12s %s\n%-24s %-12s %s\n", rows[i].name, sources[i], hidden && value[0] ? "(set)" : value, "", "", rows[i].meaning);
+    char *shown = app_without_password(value);
+    printf("%-24s %-12s %s\n%-24s %-12s %s\n", rows[i].name, sources[i], hidden && value[0] ? "(set)" : shown, "", "", rows[i].meaning);
+    free(shown);
   }
 }
 

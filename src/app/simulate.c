@@ -345,17 +345,20 @@ static void weigh(struct sim *s) {
   for (size_t i = 0; i < pack_services(s->p.pack) && i < BASE_COUNT(s->weight); i++) {
     const struct service *def = pack_service(s->p.pack, i);
     double per_day = def->volume_per && strcmp(def->volume_per, "day") == 0 ? (double)def->volume : def->volume_per && strcmp(def->volume_per, "month") == 0 ? (double)def->volume / 30 : (double)def->volume / 365;
-    s->weight[i] = def->handled_external ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
+    s->weight[i] = def->handled_external || def->valid_from > cases_today() ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
   }
 }
 
 static int simulate(struct sim *s, int days, int64_t seed) {
   struct err err;
   char *note = NULL, *text = NULL;
-  struct cases_figures f;
-  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_figures(s->p.cases, &f, &err)) goto fail;
-  if (!note && f.cases) {
-    err_set(&err, ERR_CONFLICT, "this store holds real cases: a simulated past is refused");
+  bool any;
+  int64_t records = 0;
+  if (samples_load(&s->words, &err) || cases_note(s->p.cases, "demo", &note, &err) || cases_any(s->p.cases, &any, &err) ||
+      registries_count(s->p.registries, NULL, &records, &err))
+    goto fail;
+  if (!note && (any || records)) {
+    err_set(&err, ERR_CONFLICT, "this store holds real cases or records: a simulated past is refused");
     goto fail;
   }
   free(note);
@@ -366,16 +369,21 @@ static int simulate(struct sim *s, int days, int64_t seed) {
     goto fail;
   }
   text = base_printf("%d days, seed %lld", days, (long long)seed);
-  if (cases_note_set(s->p.cases, "demo", "yes", &err) || cases_note_set(s->p.cases, "simulated", text, &err)) goto fail;
+  if (platform_keep_pack(&s->p, &err) || cases_note_set(s->p.cases, "demo", "yes", &err) || cases_note_set(s->p.cases, "simulated", text, &err)) goto fail;
   s->chance.state = s->seed = (uint64_t)seed;
   weigh(s);
   int32_t today = cases_today();
   int64_t number = 0;
+  clock_set(day_start(today - days) + 6 * 3600000);
+  if (demo_records(&s->p)) {
+    err_set(&err, ERR_INTERNAL, "the records could not be made");
+    goto fail;
+  }
   for (int32_t day = today - days; day < today; day++) {
     one_day(s, day, &number);
-    if (isatty(2)) fprintf(stderr, "\r%d of %d days, %lld requests", day - (today - days) + 1, days, (long long)s->submitted);
+    app_progress("simulating", day - (today - days) + 1, days, "days");
   }
-  if (isatty(2)) fputc('\n', stderr);
+  app_progress_end();
   clock_set(0);
   int64_t placed;
   trust_sequence(s->p.trust, &placed, &err);

@@ -21,8 +21,8 @@ struct step {
   struct case_row row;
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
-  const char *assignee, *to; /* fixed members */
-  int64_t at, old_version;
+  const char *assignee, *to, *letter_no, *letter_date; /* fixed members */
+  int64_t at;
 };
 
 /* ---- effects elsewhere ---- */
@@ -60,14 +60,34 @@ static int ask_others(struct store_tx *tx, struct case_row *row, const json_t *d
   return case_outbox_put(tx, "replied", row->tracking, row->version, "none", json_object(), at, err);
 }
 
+/* Who was asked, or is about to be, need not answer any more. */
+static int ask_no_more(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err) {
+  int64_t asked = 0, asking = 0;
+  if (!row->def->inquiry_count) return 0;
+  if (store_value(tx, &asked, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", row->tracking) ||
+      case_asking(tx, row->tracking, &asking, err))
+    return -1;
+  return asked || asking ? case_outbox_put(tx, "cancel", row->tracking, row->version, "cancel", json_object(), at, err) : 0;
+}
+
+/* Back where answers are awaited: they may all have come meanwhile. */
+static int ask_again_whether_answered(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err) {
+  const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
+  for (size_t i = 0; s && i < s->action_count; i++)
+    if (s->actions[i].kind == ACT_REPLY && s->actions[i].to >= 0)
+      return case_outbox_put(tx, "replied", row->tracking, row->version, "none", json_object(), at, err);
+  return 0;
+}
+
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at,
                struct err *err) {
   int rc = -1;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : json_object();
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
+  if ((act->kind == ACT_RESUME || act->kind == ACT_PROVIDE_INFO) && ask_again_whether_answered(tx, row, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
   if (row->result != RESULT_OPEN) {
-    if (release(tx, row, err)) goto out;
+    if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
@@ -115,13 +135,8 @@ static int do_assign(struct step *s, struct err *err) {
     return 0;
   }
   if (strcmp(to, s->a->actor.username) != 0) {
-    json_t *staff = NULL;
-    bool known = false;
-    if (identity_staff(s->c->o.identity, s->row.holder, &staff, err)) return -1;
-    size_t i;
-    json_t *one;
-    json_array_foreach(staff, i, one) known = known || base_same(json_str(one, "username"), to);
-    json_decref(staff);
+    int known = identity_handles(s->tx, to, s->row.holder, err);
+    if (known < 0) return -1;
     if (!known) return refuse(s, ERR_INVALID, "case.assignee_unknown", "nobody of that name works on this organisation's cases", err);
   }
   s->row.assignee = to;
@@ -136,7 +151,7 @@ static int move_desk(struct step *s, const char *to, struct err *err) {
     return -1;
   s->row.holder = to;
   s->row.assignee = "";
-  return 0;
+  return case_desk_calendar(s->c, s->tx, to, s->row.calendar, err);
 }
 
 static int do_send(struct step *s, bool transfer, struct err *err) {
@@ -174,9 +189,11 @@ static int do_appeal(struct step *s, struct err *err) {
   if (def->appeal_days <= 0) return refuse(s, ERR_CONFLICT, "case.no_appeal", "this service has no appeal", err);
   if (s->row.closed_at && now > calendar_ordinal(cal, day_of(s->row.closed_at)) + def->appeal_days)
     return refuse(s, ERR_CONFLICT, "case.appeal_late", "the time to appeal has passed", err);
+  if (!(s->row.decider = arena_printf(s->arena, "%s|", s->row.decider))) return err_set(err, ERR_LIMIT, "the request is too large");
   s->row.appealed = 1;
   s->row.assignee = "";
   s->row.extended = 0;
+  s->row.start_day = day_of(s->at);
   s->row.norm_ord = NO_ORD;
   s->row.legal_ord = def->appeal_legal > 0 ? now + def->appeal_legal : NO_ORD;
   return 0;
@@ -185,6 +202,7 @@ static int do_appeal(struct step *s, struct err *err) {
 static int do_reopen(struct step *s) {
   const struct service *def = s->row.def;
   int64_t now = case_ord(s->c, &s->row, s->at);
+  s->row.start_day = day_of(s->at);
   s->row.norm_ord = def->norm >= 0 ? now + def->norm : NO_ORD;
   s->row.legal_ord = def->legal >= 0 ? now + def->legal : NO_ORD;
   return 0;
@@ -202,7 +220,8 @@ static int effect(struct step *s, struct err *err) {
   case ACT_REOPEN: return do_reopen(s);
   case ACT_APPROVE:
   case ACT_REJECT: {
-    const char *by = arena_strdup(s->arena, s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system");
+    const char *name = s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system", *before = s->row.decider;
+    const char *by = arena_printf(s->arena, "%s%s%s", before, before[0] && before[strlen(before) - 1] != '|' ? " " : "", name);
     if (!by) return err_set(err, ERR_LIMIT, "the request is too large");
     s->row.decider = by;
     return 0;
@@ -235,6 +254,8 @@ static char *payload_of(const struct step *s) {
   if (s->data && json_object_size(s->data)) json_object_set(p, "data", s->data);
   if (s->assignee) json_put(p, "assignee", s->assignee);
   if (s->to) json_put(p, "to", s->to);
+  if (s->letter_no) json_put(p, "letter_no", s->letter_no);
+  if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
   char *text = json_canonical(p);
   json_decref(p);
@@ -262,8 +283,7 @@ static int commit_step(struct step *s, struct err *err) {
   char *payload = payload_of(s);
   e.payload = payload;
   int rc = -1;
-  if (case_append(s->tx, &s->row, &e, NULL, err) || case_save(s->c, s->tx, &s->row, s->old_version, err) ||
-      case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
+  if (case_append(s->c, s->tx, &s->row, &e, NULL, err) || case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err) ||
       case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err))
     goto out;
   rc = 0;
@@ -304,8 +324,7 @@ static int reply_inquiry(struct step *s, struct err *err) {
   row->result = RESULT_CLOSED;
   row->closed_at = row->state_at = s->at;
   case_next_check(s->c, row);
-  int rc = case_append(s->tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(s->c, s->tx, row, s->old_version, err);
+  int rc = case_append(s->c, s->tx, row, &e, NULL, err);
   if (rc == 0) rc = case_outbox_put(s->tx, "reply", row->parent, row->version, row->tracking, out, s->at, err);
   else json_decref(out);
   free(payload);
@@ -316,13 +335,14 @@ static int reply_inquiry(struct step *s, struct err *err) {
 
 static int known_key(struct act_job *j, struct step *s, struct err *err) {
   if (!j->has_key) return 0;
-  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
+  struct store_rows *r = store_select(s->tx, err, "SELECT body_hash,seq FROM case_key WHERE tracking=?1 AND key_hash=?2", "tb", s->a->tracking,
                                       (const void *)j->key_hash, (size_t)32);
   if (!r) return -1;
   int rc = store_next(r, err);
   size_t n = 0;
   const void *body = rc == 1 ? store_blob(r, 0, &n) : NULL;
   bool same = body && n == 32 && memcmp(body, j->body_hash, 32) == 0;
+  if (same) s->a->version = store_int(r, 1);
   store_done(r);
   if (rc < 0) return -1;
   if (rc == 0) return 0;
@@ -334,7 +354,8 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   enum err_code why;
   if (case_is_inquiry(row)) return reply_inquiry(s, err);
-  if (!row->def) return err_set(err, ERR_UNAVAILABLE, "the pack has no version %lld of service %s", (long long)row->service_version, row->service);
+  if (!row->def) return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as this case began", (long long)row->service_version, row->service);
+  if (!row->data) return err_set(err, ERR_CONFLICT, "the case has been erased");
   s->act = service_action(row->def, row->state_index, s->a->action);
   if (!s->act) return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
@@ -345,11 +366,11 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   if (check_reason(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
   if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
-  if (s->given && json_object_get(s->given, "letter_no")) row->letter_no = fixed(s, "letter_no");
-  if (s->given && json_object_get(s->given, "letter_date")) row->letter_date = fixed(s, "letter_date");
-  if (!row->letter_no) row->letter_no = "";
-  if (!row->letter_date) row->letter_date = "";
-  if (action_validate(s->c->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
+  s->letter_no = fixed(s, "letter_no");
+  s->letter_date = fixed(s, "letter_date");
+  if (s->letter_no) row->letter_no = s->letter_no;
+  if (s->letter_date) row->letter_date = s->letter_date;
+  if (action_validate(row->pack, s->act, s->given, day_of(s->at), s->a->lang, s->arena, &s->data, &s->a->errors))
     return err_set(err, ERR_INVALID, "the data of the action are not valid");
   return commit_step(s, err);
 }
@@ -365,7 +386,6 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->repeated = false;
   a->detail = NULL;
   if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
-  s.old_version = s.row.version;
   enum case_right right = case_right_of(&a->actor, &s.row);
   if (a->actor.kind != ACTOR_SYSTEM && right == CASE_PUBLIC && !(case_roles_of(&a->actor, &s.row) & 1u << ROLE_OPERATOR)) {
     err_set(err, ERR_NOT_FOUND, "no such case");
@@ -375,7 +395,6 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   if (known < 0) goto out;
   if (known == 1) {
     a->repeated = true;
-    a->version = s.row.version;
     rc = 0;
     goto out;
   }
@@ -442,7 +461,7 @@ int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg
 
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *arena, struct case_row *row, const struct action *act, const char *why, struct err *err) {
   struct case_act a = {.action = act->name, .comment = why, .expected_version = -1, .actor = {.kind = ACTOR_SYSTEM}, .lang = LANG_FA};
-  struct step s = {.c = c, .tx = tx, .arena = arena, .a = &a, .row = *row, .act = act, .at = clock_now(), .old_version = row->version};
+  struct step s = {.c = c, .tx = tx, .arena = arena, .a = &a, .row = *row, .act = act, .at = clock_now()};
   if (commit_step(&s, err)) return -1;
   *row = s.row;
   return 0;

@@ -6,10 +6,13 @@
 static const char *const intakes[] = {"web", "app", "api", "ussd", "sms", "counter", "paper"};
 const char *intake_text(enum intake i) { return (size_t)i < BASE_COUNT(intakes) ? intakes[i] : "api"; }
 
-static int open_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+static int open_work(struct store_tx *tx, void *arg, struct err *err) {
+  return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0;
+}
 
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
   struct cases *c = base_alloc(sizeof *c);
+  pthread_mutex_init(&c->figures_lock, NULL);
   c->store = s;
   c->trust = t;
   c->pack = pack_ref(p);
@@ -18,6 +21,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
   pthread_rwlock_init(&c->lock, NULL);
   c->shelves = shelves_new();
+  case_definitions_open(c);
   if (pack_calendars(p) == 0) {
     err_set(err, ERR_INVALID, "the pack has no calendar");
     cases_close(c);
@@ -33,6 +37,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
 
 struct cases *cases_reader(struct store *s) {
   struct cases *c = base_alloc(sizeof *c);
+  pthread_mutex_init(&c->figures_lock, NULL);
   c->store = s;
   pthread_rwlock_init(&c->lock, NULL);
   return c;
@@ -46,6 +51,8 @@ void cases_close(struct cases *c) {
   free(c->retired);
   shelves_free(c->shelves);
   pthread_rwlock_destroy(&c->lock);
+  case_definitions_close(c);
+  pthread_mutex_destroy(&c->figures_lock);
   pack_unref(c->pack);
   free(c);
 }
@@ -88,6 +95,8 @@ static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "calendar") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM calendar_log WHERE id=?1", "t", k->id), err);
+  if (strcmp(k->sql_kind, "remark") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_remark WHERE tracking=?1 AND id=?2", "tt", k->tracking, k->id), err);
   return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
 }
 
@@ -116,6 +125,25 @@ static void fault(struct verify *k, const char *tracking, const char *what) {
   k->faults++;
 }
 
+/* The answers as the events tell them: what was submitted, and what was added when the office asked. held is NULL where they are the submitted. */
+static int answers_agree(struct store_tx *tx, const char *tracking, const char *submitted, const char *held, bool *agree, struct err *err) {
+  json_t *p = json_loads(submitted, 0, NULL), *told = json_deep_copy(json_object_get(p, "data"));
+  json_t *d = held ? json_loads(held, 0, NULL) : json_deep_copy(told);
+  struct store_rows *r = store_select(tx, err, "SELECT payload FROM case_event WHERE tracking=?1 AND action='provide_info' ORDER BY seq", "t", tracking);
+  int rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1) {
+    json_t *more = store_text(r, 0) ? json_loads(store_text(r, 0), 0, NULL) : NULL;
+    json_object_update(told, json_object_get(more, "data"));
+    json_decref(more);
+  }
+  store_done(r);
+  *agree = json_equal(told, d);
+  json_decref(told);
+  json_decref(p);
+  json_decref(d);
+  return rc;
+}
+
 /* The row of a case must be what its last event says, and its answers what was submitted. */
 static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
   struct verify *k = arg;
@@ -134,8 +162,15 @@ static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
     k->seen++;
     if (store_int(r, 1) != store_int(r, 3)) fault(k, tracking, "has not as many events as its version says");
     else if (!last || strcmp(last, store_text(r, 2)) != 0) fault(k, tracking, "is not in the state that its last event says");
-    if (!store_text(r, 6) && store_int(r, 8) == 0) fault(k, tracking, "has lost its answers, yet they were not erased by rule");
-    if (store_text(r, 5) && store_int(r, 7) == 0) fault(k, tracking, "does not hold the answers that were submitted");
+    if (!store_text(r, 6) && (store_text(r, 5) || store_int(r, 8) == 0)) fault(k, tracking, "has lost its answers, yet they were not erased by rule");
+    else if (store_text(r, 6) && (store_text(r, 5) || store_int(r, 7))) {
+      bool agree;
+      if (answers_agree(tx, tracking, store_text(r, 6), store_text(r, 5), &agree, err)) {
+        store_done(r);
+        return -1;
+      }
+      if (!agree) fault(k, tracking, "does not hold the answers that were submitted");
+    }
     snprintf(k->after, sizeof k->after, "%s", tracking);
   }
   store_done(r);
@@ -152,18 +187,61 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 
 /* ---- figures, notes of the installation, rating ---- */
 
-static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
+static int any_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM cases LIMIT 1) AS few", "");
+}
+
+int cases_any(struct cases *c, bool *any, struct err *err) {
+  int64_t n = 0;
+  if (store_read(c->store, any_work, &n, err)) return -1;
+  *any = n > 0;
+  return 0;
+}
+
+static int all_work(struct store_tx *tx, void *arg, struct err *err) {
   struct cases_figures *f = arg;
-  if (store_value(tx, &f->cases, 0, err, "SELECT COUNT(*) FROM cases", "") ||
-      store_value(tx, &f->open, 0, err, "SELECT COUNT(*) FROM cases WHERE result=0", "") ||
-      store_value(tx, &f->events, 0, err, "SELECT (SELECT COUNT(*) FROM cases)+(SELECT COUNT(*) FROM case_event)", ""))
+  return store_value(tx, &f->cases, 0, err, "SELECT COUNT(*) FROM cases", "");
+}
+
+static int events_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cases_figures *f = arg;
+  return store_value(tx, &f->events, 0, err, "SELECT (SELECT COUNT(*) FROM cases)+(SELECT COUNT(*) FROM case_event)", "");
+}
+
+/* Open ones by stepping from desk to desk in their index: as much work as there are desks and open cases, however many are closed. */
+static int open_figures_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cases_figures *f = arg;
+  if (store_value(tx, &f->open, 0, err,
+        "SELECT CAST((WITH RECURSIVE desk (holder) AS (SELECT MIN(holder) FROM cases UNION ALL "
+        "SELECT (SELECT MIN(cases.holder) FROM cases WHERE cases.holder>desk.holder) FROM desk WHERE desk.holder IS NOT NULL) "
+        "SELECT SUM((SELECT COUNT(*) FROM cases WHERE cases.holder=desk.holder AND cases.result=0)) FROM desk WHERE desk.holder IS NOT NULL) AS BIGINT)", ""))
     return -1;
   return store_value(tx, &f->outbox, 0, err, "SELECT COUNT(*) FROM case_outbox", "");
 }
 
+/* All cases can only be counted one by one: again no sooner than a hundred times as long as it took. */
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err) {
+  int rc = 0;
   memset(out, 0, sizeof *out);
-  return store_read(c->store, figures_work, out, err);
+  pthread_mutex_lock(&c->figures_lock);
+  int64_t now = clock_mono();
+  if (!c->figures_until || now >= c->figures_until) {
+    rc = store_read(c->store, all_work, out, err);
+    if (rc == 0) {
+      c->figures_cases = out->cases;
+      c->figures_until = now + 1 + 100 * (clock_mono() - now);
+    }
+  }
+  out->cases = c->figures_cases;
+  pthread_mutex_unlock(&c->figures_lock);
+  if (rc || store_read(c->store, open_figures_work, out, err)) return -1;
+  struct err none = {0};
+  if (c->trust && trust_size(c->trust, &out->events, &none) == 0) return 0;
+  if (c->trust && none.code != ERR_NOT_FOUND) {
+    *err = none;
+    return -1;
+  }
+  return store_read(c->store, events_work, out, err); /* no head yet */
 }
 
 struct note {
@@ -217,9 +295,9 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
   else if (!row.def || !row.def->rating) err_set(err, ERR_CONFLICT, "this service is not rated");
   else if (row.result == RESULT_OPEN) err_set(err, ERR_CONFLICT, "a case is rated after its decision");
+  else if (!row.data) err_set(err, ERR_CONFLICT, "the case has been erased");
   else if (row.rating) err_set(err, ERR_CONFLICT, "this case has its rating");
   else {
-    int64_t before = row.version;
     json_t *p = json_object();
     json_object_set_new(p, "score", json_integer(k->score));
     if (k->answers) json_object_set(p, "answers", k->answers);
@@ -228,8 +306,7 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
     json_decref(p);
     struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
     row.rating = k->score;
-    rc = case_append(tx, &row, &e, NULL, err);
-    if (rc == 0) rc = case_save(k->c, tx, &row, before, err);
+    rc = case_append(k->c, tx, &row, &e, NULL, err);
     free(payload);
   }
 out:

@@ -25,8 +25,12 @@ struct cases_options {
   /* Ports wired by app. notify: queue a message inside the transaction (text is ready; channel "sms"); key makes it once only. */
   int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err);
   void *notify_ctx;
-  int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *key, json_t *attributes, const char *tracking, struct err *err);
+  int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err);
   void *record_ctx;
+  /* prefill: what other organisations know of a service's fields about this person, given the answers so far:
+   * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
+  int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+  void *prefill_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
@@ -34,6 +38,20 @@ struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
 void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
+
+/* ---- packs that were served ------------------------------------------------------------------ */
+/* A case is read under the text of its service version that it began with. Begin to serve the pack that was given to cases_open: its files
+ * (read again from folder) are kept, and old packs that open cases need are compiled. A version under which requests have begun must not
+ * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
+ * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
+int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
+/* The definition that a view of cases_get (or an item of a list) was made with, and the pack that it stands in; both live until cases_close. NULL when there is none. */
+const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
+/* Every pack that was served, oldest first: [{"hash","code","first_served","last_served","cases","open"}]; cases: requests that began under a
+ * text that it has. Also for cases_reader, as the next. */
+int cases_packs(struct cases *c, json_t **out, struct err *err);
+/* Write a recorded pack into a new or empty folder, byte for byte. hash: how it begins; NULL: the one served last. out: its whole hash. */
+int cases_pack_export(struct cases *c, const char *hash, const char *folder, char out[65], struct err *err);
 
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
@@ -60,6 +78,7 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -90,7 +109,7 @@ struct case_act {
 int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err);
 
 /* ---- reading --------------------------------------------------------------------------------- */
-/* What the caller may see of a case: everybody {"tracking","service","organisation","state","state_title","submitted_at","due"};
+/* What the caller may see of a case: everybody {"tracking","service","service_version","definition","organisation","state","state_title","submitted_at","due"};
  * its citizen or its staff also data, events, actions allowed now ("actions":[{"name","title","reason","reasons","fields"}]), applicant,
  * beneficiary, submitted_by, intake, assurance, owner, provider, holder, version, clock{…}, children, plain (sentence).
  * helpdesk sees personal fields masked; an inquired organisation sees what it is asked. Also "etag". ERR_NOT_FOUND. */
@@ -106,6 +125,15 @@ enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
 int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err);
 
+/* ---- what other organisations know ------------------------------------------------------------ */
+/* For a citizen at sim_matched or better: {"data":{field: value},"sources":[{"field","organisation","organisation_name","registry",
+ * "correctable","key"?}]}, recorded for the citizen to see (basis "prefill") and durable before it is answered. Answers about somebody
+ * else (another id in the applicant's field) get nothing. At the submission the engine compares for itself: the event names the sources.
+ * ERR_UNAUTHENTICATED, ERR_FORBIDDEN below sim_matched (then the form asks as before). Waits for the store. */
+int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err);
+/* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
+int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
+
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
@@ -117,7 +145,7 @@ struct case_query {
 };
 int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
 /* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed",
- * "kinds":[{"service","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
+ * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
@@ -125,6 +153,15 @@ int cases_my_access(struct cases *c, const struct actor *who, const char *after,
 int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- the desk's own ------------------------------------------------------------------------------ */
+/* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
+ * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
+ * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
+ * Two who ask at once get different cases. Waits; worker routes. */
+int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
 
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
@@ -149,8 +186,11 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
 /* A leaf's bytes for whoever may read the history: {"header","salt","payload"} of event seq. */
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, struct err *err);
 
+/* For /metrics: cheap however many cases there are. cases may be a few seconds old (longer where counting takes longer: a hundredth of the
+ * time at most is spent on it); events is the size of the ledger's newest head, where every event is a leaf (counted where there is none). */
 struct cases_figures { int64_t cases, open, overdue, events, outbox; };
 int cases_figures(struct cases *c, struct cases_figures *out, struct err *err);
+int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);

@@ -11,6 +11,7 @@ struct list {
   struct cases *c;
   const struct case_query *q;
   const char *person;         /* key of a citizen, a telephone or a member of staff */
+  const char *assignee;       /* "": nobody; NULL: any */
   enum lang lang;
   int limit;
   struct arena *arena;
@@ -22,23 +23,22 @@ struct list {
 
 static const char *plain(const char *s) { return s ? s : ""; }
 
-static json_t *list_item(struct list *k, const struct store_rows *r) {
+static json_t *list_item(struct list *k, struct store_tx *tx, const struct store_rows *r, struct err *err) {
   struct case_row row = {.tracking = store_text(r, 0), .service = store_text(r, 1), .service_version = store_int(r, 2), .owner = store_text(r, 3),
     .holder = store_text(r, 4), .state = store_text(r, 5), .result = store_int(r, 6), .submitted_at = store_int(r, 7), .norm_ord = store_int(r, 8),
     .legal_ord = store_int(r, 9), .calendar = store_text(r, 10), .assignee = store_text(r, 11), .version = store_int(r, 12),
     .stopped_ord = store_int(r, 13), .inquiry = store_text(r, 14), .parent = store_text(r, 16)};
-  row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-  row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-  const struct directory *d = pack_directory(k->c->pack);
-  const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
   char at[32];
+  if (case_define(k->c, tx, &row, err)) return NULL;
   json_t *o = json_object();
   json_put(o, "tracking", row.tracking);
   json_put(o, "service", row.service);
+  json_object_set_new(o, "service_version", json_integer(row.service_version));
+  json_put(o, "definition", row.def ? row.def->etag : NULL);
   json_put(o, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
   json_put(o, "organisation", row.owner);
   json_put(o, "holder", row.holder);
-  json_put(o, "holder_name", holder ? organisation_name(holder, k->lang) : row.holder);
+  json_put(o, "holder_name", case_organisation_name(k->c, row.pack, row.holder, k->lang));
   json_put(o, "state", row.state);
   json_put(o, "state_title", case_state_title(&row, k->lang));
   json_put(o, "result", result_text((enum result)row.result));
@@ -62,11 +62,16 @@ static json_t *list_item(struct list *k, const struct store_rows *r) {
 }
 
 /* Take rows until the page is full; the last row taken names the next page. */
-static int take_rows(struct list *k, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
+static int take_rows(struct list *k, struct store_tx *tx, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
   int rc = 0, n = 0;
   if (!r) return -1;
   while (n < k->limit && (rc = store_next(r, err)) == 1) {
-    json_array_append_new(k->items, list_item(k, r));
+    json_t *item = list_item(k, tx, r, err);
+    if (!item) {
+      store_done(r);
+      return -1;
+    }
+    json_array_append_new(k->items, item);
     snprintf(k->next, sizeof k->next, "%lld.%lld.%lld.%s", (long long)store_int(r, 6), (long long)order(r), (long long)store_int(r, 7), store_text(r, 0));
     n++;
   }
@@ -83,9 +88,9 @@ static int read_after(struct list *k, const char *after, struct err *err) {
   k->after_ord = k->after_time = INT64_MIN;
   k->after_tracking = "";
   if (!after || !after[0]) return 0;
-  char tracking[TRACKING_SIZE + 1] = "";
+  char tracking[40] = ""; /* or the id of a look */
   long long result, ord, time;
-  if (sscanf(after, "%lld.%lld.%lld.%17[0-9]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
+  if (sscanf(after, "%lld.%lld.%lld.%39[0-9a-f]", &result, &ord, &time, tracking) != 4) return err_set(err, ERR_MALFORMED, "'after' is not a mark of a page");
   k->after_result = result;
   k->after_ord = ord;
   k->after_time = time;
@@ -93,14 +98,63 @@ static int read_after(struct list *k, const char *after, struct err *err) {
   return 0;
 }
 
+/* ---- what is late, by the calendar of each case ---- */
+
+int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err) {
+  const struct directory *d = pack_directory(c->pack);
+  if (strcmp(pack_calendar_of(c->pack, directory_find_organisation(d, organisation)), calendar) == 0) return 0;
+  return store_put(tx, err, "INSERT INTO case_desk_calendar (organisation,calendar) VALUES (?1,?2) ON CONFLICT DO NOTHING", "tt", organisation,
+                   calendar);
+}
+
+enum { OTHERS = 2 }; /* most calendars besides its own that a desk reckons with */
+struct days {
+  int64_t own, before;             /* today; no case asked for has an ordinal from here on */
+  const char *calendar[OTHERS];
+  int64_t today[OTHERS];
+};
+
+static int64_t today_of(struct list *k, const char *calendar) { return calendar_ordinal(case_calendar(k->c, calendar), cases_today()); }
+
+static int read_days(struct list *k, struct store_tx *tx, struct days *d, struct err *err) {
+  int organisation = directory_find_organisation(pack_directory(k->c->pack), k->q->organisation), rc = 0;
+  *d = (struct days){.own = today_of(k, pack_calendar_of(k->c->pack, organisation)), .before = INT64_MAX, .calendar = {"", ""}};
+  if (k->q->overdue < 0 && k->q->soon <= 0) return 0;
+  struct store_rows *r = store_select(tx, err, "SELECT calendar FROM case_desk_calendar WHERE organisation=?1 ORDER BY calendar LIMIT 2", "t", k->q->organisation);
+  if (!r) return -1;
+  int64_t most = d->own;
+  for (int i = 0; i < OTHERS && (rc = store_next(r, err)) == 1; i++) {
+    d->calendar[i] = arena_strdup(k->arena, store_text(r, 0));
+    if (!d->calendar[i]) d->calendar[i] = "";
+    d->today[i] = today_of(k, d->calendar[i]);
+    if (d->today[i] > most) most = d->today[i];
+  }
+  store_done(r);
+  if (k->q->overdue == 1) d->before = most;
+  else if (k->q->soon > 0) d->before = most + k->q->soon + 1;
+  return rc < 0 ? -1 : 0;
+}
+
+/* The first eleven parameters of every list of a desk. A case is late that is open and whose clock, or where it was stopped, is past its
+ * deadline; it is due soon when the clock runs and the deadline is at most ?9 days ahead. */
+#define WHOSE "tiititiiiii"
+#define CLOCK "CASE WHEN cases.stopped_ord>=0 THEN cases.stopped_ord WHEN cases.calendar=?4 THEN ?5 WHEN cases.calendar=?6 THEN ?7 ELSE ?3 END"
+#define LATE "(?2<0 OR (CASE WHEN cases.result=0 AND cases.legal_ord<" CLOCK " THEN 1 ELSE 0 END)=?2) AND cases.legal_ord<?8 " NARROW
+#define NARROW                                                                                                                                       \
+  "AND (?9<=0 OR (cases.result=0 AND cases.stopped_ord<0 AND cases.legal_ord-(" CLOCK ")>=0 AND cases.legal_ord-(" CLOCK ")<=?9)) "                  \
+  "AND (?10=0 OR cases.stopped_ord>=0) AND (?11=0 OR cases.appealed>0) "
+
 static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   const char *terms[4] = {"", "", "", ""};
+  const struct case_query *q = k->q;
+  struct days d;
   char code[32];
-  if (identifier_parse(IDENT_TRACKING, k->q->q, code) == 0)
-    return take_rows(k, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code, k->q->organisation), by_due, err);
-  size_t n = text_terms(k->arena, k->q->q, terms, 4);
+  if (identifier_parse(IDENT_TRACKING, q->q, code) == 0)
+    return k->after_tracking[0] ? 0 : take_rows(k, tx, store_select(tx, err, "SELECT " LIST " FROM cases WHERE tracking=?1 AND holder=?2", "tt", code,
+                                                                    q->organisation), by_due, err);
+  size_t n = text_terms(k->arena, q->q, terms, 4);
   char id[32];
-  if (identifier_parse(IDENT_NATIONAL_ID, k->q->q, id) == 0 || identifier_parse(IDENT_MOBILE, k->q->q, id) == 0) {
+  if (identifier_parse(IDENT_NATIONAL_ID, q->q, id) == 0 || identifier_parse(IDENT_MOBILE, q->q, id) == 0) {
     terms[0] = id;
     n = 1;
   }
@@ -109,7 +163,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   for (size_t i = 0; i < n; i++) {
     int64_t count = 0;
     if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 2000) AS few", "tt",
-                    k->q->organisation, terms[i]))
+                    q->organisation, terms[i]))
       return -1;
     if (count < fewest) {
       const char *first = terms[0];
@@ -120,86 +174,101 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   }
   if (fewest == 0) return 0;
   for (size_t i = n; i < 4; i++) terms[i] = "";
-  return take_rows(k, store_select(tx, err,
-    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?2 "
-    "AND (case_term.ord,case_term.tracking)>(?3,?4) "
-    "AND (?5='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?5 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?6='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?6 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?7='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?7 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?8='' OR cases.state=?8) AND (?9='' OR cases.service=?9) AND cases.holder=?1 "
-    "ORDER BY case_term.ord,case_term.tracking LIMIT ?10", "ttitttttti", k->q->organisation, terms[0], k->after_ord, k->after_tracking,
-    terms[1], terms[2], terms[3], plain(k->q->state), plain(k->q->service), (int64_t)k->limit), by_time, err);
+  if (read_days(k, tx, &d, err)) return -1;
+  return take_rows(k, tx, store_select(tx, err,
+    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?12 "
+    "AND (case_term.ord,case_term.tracking)>(?13,?14) "
+    "AND (?15='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?15 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?16='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?16 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?17='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?17 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?18='' OR cases.state=?18) AND (?19='' OR cases.service=?19) AND cases.holder=?1 AND (?20=0 OR cases.assignee=?21) "
+    "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iii",
+    q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+    terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
+    plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit), by_time, err);
 }
 
 static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   const struct case_query *q = k->q;
-  int organisation = directory_find_organisation(pack_directory(k->c->pack), q->organisation);
-  int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
-  int64_t before = q->overdue == 1 ? today : q->soon > 0 ? today + q->soon + 1 : INT64_MAX, least = q->overdue == 0 || q->soon > 0 ? today : INT64_MIN;
-  int64_t stopped = q->stopped == 1, appealed = q->appealed == 1;
-  const char *assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
+  struct days d;
+  k->assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
   json_array_clear(k->items);
+  k->next[0] = 0;
   if (q->q && q->q[0]) return search_work(k, tx, err);
+  if (read_days(k, tx, &d, err)) return -1;
+  /* Closed ones are not looked through for what waits for somebody, unless they are asked for. */
+  bool waits = q->open < 0 && k->assignee && !k->assignee[0];
+  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || q->soon > 0 || waits ? 0 : 9;
   if (q->state && q->state[0])
-    return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?2 AND (result,legal_ord,submitted_at,tracking)>(?12,?3,?4,?11) AND legal_ord<?5 AND legal_ord>=?6 AND (stopped_ord<0 OR ?5=9223372036854775807) "
-      "AND (?7='' OR service=?7) AND (?8=0 OR assignee=?9) AND (?13=0 OR stopped_ord>=0) AND (?14=0 OR appealed>0) "
-      "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "ttiiiititit" "iii", q->organisation, q->state,
-      k->after_ord, k->after_time, before, least, plain(q->service), (int64_t)(assignee != NULL), plain(assignee), (int64_t)k->limit, k->after_tracking,
-      k->after_result, stopped, appealed), by_due, err);
-  if (assignee && assignee[0])
-    return take_rows(k, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE assignee=?1 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND holder=?6 AND legal_ord<?7 AND (stopped_ord<0 OR ?7=9223372036854775807) "
-      "AND legal_ord>=?8 AND (?9='' OR service=?9) AND (?12=0 OR stopped_ord>=0) AND (?13=0 OR appealed>0) "
-      "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiitiitit" "ii", assignee,
-      q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-      q->organisation, before, least, plain(q->service), (int64_t)k->limit, k->after_tracking, stopped, appealed), by_due, err);
-  return take_rows(k, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?2,?3,?4,?11) AND result<=?5 AND legal_ord<?6 AND legal_ord>=?7 AND (stopped_ord<0 OR ?6=9223372036854775807) "
-    "AND (?8='' OR service=?8) AND (?9=0 OR assignee='') AND (?12=0 OR stopped_ord>=0) AND (?13=0 OR appealed>0) "
-    "ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?10", "tiiiiiitiit" "ii", q->organisation,
-    q->open == 0 && !k->after_result ? (int64_t)1 : k->after_result, k->after_ord, k->after_time, q->open == 1 ? (int64_t)0 : (int64_t)9,
-    before, least, plain(q->service), (int64_t)(assignee != NULL), (int64_t)k->limit, k->after_tracking, stopped, appealed), by_due, err);
+    return take_rows(k, tx, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?12 AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND " LATE
+      "AND (?18='' OR service=?18) AND (?19=0 OR assignee=?20) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?21", WHOSE "tiiit" "ititi",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
+      (int64_t)k->limit), by_due, err);
+  if (k->assignee && k->assignee[0])
+    return take_rows(k, tx, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
+      "AND holder=?1 AND " LATE "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
+  return take_rows(k, tx, store_select(tx, err,
+    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?12,?13,?14,?15) AND result<=?16 AND " LATE
+    "AND (?17='' OR service=?17) AND (?18=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "iiit" "itii",
+    q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+    result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), (int64_t)k->limit), by_due, err);
 }
 
-#define URGENT "FROM (SELECT service,state,assignee,legal_ord,stopped_ord,appealed FROM cases WHERE holder=?1 AND result=0 ORDER BY legal_ord LIMIT ?2) AS few"
+/* ---- counts ---- */
 
-struct tally {
-  struct cases *c;
-  const char *organisation, *me;
-  int64_t soon;
-  json_t *out;
-};
+#define URGENT                                                                                                                            \
+  "FROM (SELECT service,service_version,inquiry,state,assignee,legal_ord,stopped_ord,appealed,calendar,submitted_at FROM cases WHERE holder=?1 " \
+  "AND result=0 ORDER BY legal_ord LIMIT ?2) AS cases"
 
-static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
-  static const char *const names[] = {"open", "mine", "free", "late", "soon", "stopped", "appealed"};
-  struct tally *k = arg;
-  int organisation = directory_find_organisation(pack_directory(k->c->pack), k->organisation);
-  int64_t today = calendar_ordinal(case_calendar(k->c, pack_calendar_of(k->c->pack, organisation)), cases_today());
-  json_t *kinds = json_array();
-  json_object_clear(k->out);
-  json_object_set_new(k->out, "kinds", kinds);
+static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struct err *err) {
   struct store_rows *r = store_select(tx, err,
-    "SELECT COUNT(*),COUNT(CASE WHEN assignee=?3 THEN 1 END),COUNT(CASE WHEN assignee='' THEN 1 END),"
-    "COUNT(CASE WHEN legal_ord<?4 AND stopped_ord<0 THEN 1 END),COUNT(CASE WHEN legal_ord>=?4 AND legal_ord<=?5 AND stopped_ord<0 THEN 1 END),"
-    "COUNT(CASE WHEN stopped_ord>=0 THEN 1 END),COUNT(CASE WHEN appealed>0 THEN 1 END) " URGENT, "titii", k->organisation, (int64_t)CASES_COUNTED,
-    k->me, today, today + k->soon);
-  if (!r) return -1;
-  int rc = store_next(r, err);
-  for (int i = 0; rc == 1 && i < 7; i++) json_object_set_new(k->out, names[i], json_integer(store_int(r, i)));
-  store_done(r);
-  if (rc < 0) return -1;
-  r = store_select(tx, err, "SELECT service,state " URGENT " GROUP BY service,state ORDER BY service,state LIMIT 400", "ti", k->organisation, (int64_t)CASES_COUNTED);
+    "SELECT service,service_version,inquiry,state,MAX(submitted_at) " URGENT " GROUP BY service,service_version,inquiry,state "
+    "ORDER BY service,service_version DESC,inquiry,state LIMIT 400", "ti", k->q->organisation, (int64_t)CASES_COUNTED);
+  int rc = 0;
   if (!r) return -1;
   while ((rc = store_next(r, err)) == 1) {
+    struct case_row row = {.service = store_text(r, 0), .service_version = store_int(r, 1), .inquiry = store_text(r, 2), .state = store_text(r, 3),
+                           .submitted_at = store_int(r, 4)};
+    if ((rc = case_define(k->c, tx, &row, err))) break;
     json_t *o = json_object();
-    json_put(o, "service", store_text(r, 0));
-    json_put(o, "state", store_text(r, 1));
+    json_put(o, "service", row.service);
+    json_object_set_new(o, "service_version", json_integer(row.service_version));
+    json_put(o, "definition", row.def ? row.def->etag : NULL);
+    json_put(o, "state", row.state);
     json_array_append_new(kinds, o);
   }
   store_done(r);
   return rc;
+}
+
+static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
+  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
+  struct list *k = arg;
+  struct days d;
+  json_t *kinds = json_array();
+  json_object_clear(k->items);
+  json_object_set_new(k->items, "kinds", kinds);
+  if (read_days(k, tx, &d, err)) return -1;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT COUNT(*),COUNT(CASE WHEN assignee=?8 THEN 1 END),COUNT(CASE WHEN assignee='' THEN 1 END),COUNT(CASE WHEN stopped_ord>=0 THEN 1 END),"
+    "COUNT(CASE WHEN appealed>0 THEN 1 END),COUNT(CASE WHEN legal_ord<" CLOCK " THEN 1 END),"
+    "COUNT(CASE WHEN stopped_ord<0 AND legal_ord-(" CLOCK ")>=0 AND legal_ord-(" CLOCK ")<=?9 THEN 1 END) " URGENT, "tiititit" "i", k->q->organisation,
+    (int64_t)CASES_COUNTED, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], k->person, (int64_t)k->q->soon);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  for (int i = 0; rc == 1 && i < (int)BASE_COUNT(names); i++) json_object_set_new(k->items, names[i], json_integer(store_int(r, i)));
+  store_done(r);
+  return rc < 0 ? -1 : tally_kinds(k, tx, kinds, err);
 }
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
@@ -228,17 +297,19 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err) {
   bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
   if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
-  struct tally k = {.c = c, .organisation = organisation, .me = who->username, .soon = soon, .out = json_object()};
+  const struct case_query q = {.organisation = organisation, .overdue = 0, .soon = soon};
+  struct list k = {.c = c, .q = &q, .person = who->username, .arena = arena_new(16 * 1024), .items = json_object()};
   int rc = store_read(c->store, tally_work, &k, err);
-  if (rc == 0) *out = k.out;
-  else json_decref(k.out);
+  if (rc == 0) *out = json_incref(k.items);
+  json_decref(k.items);
+  arena_free(k.arena);
   return rc;
 }
 
 static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
-  return take_rows(k, store_select(tx, err,
+  return take_rows(k, tx, store_select(tx, err,
     "SELECT " LIST " FROM case_person JOIN cases ON cases.tracking=case_person.tracking WHERE case_person.person=?1 "
     "AND (case_person.ord,case_person.tracking)>(?2,?3) ORDER BY case_person.ord,case_person.tracking LIMIT ?4", "titi", k->person, k->after_ord,
     k->after_tracking, (int64_t)k->limit), by_time, err);
@@ -322,13 +393,29 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
   return rc;
 }
 
+/* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
+static void put_basis(json_t *o, const char *basis) {
+  char kind[16] = "", subject[64] = "", registries[400] = "";
+  if (sscanf(basis, "%15s %63s %399s", kind, subject, registries) < 2) {
+    json_put(o, "basis", basis);
+    return;
+  }
+  bool form = strcmp(kind, "prefill") == 0;
+  json_t *list = json_array();
+  char *rest = form ? registries : subject;
+  for (char *one; (one = strtok_r(rest, ",", &rest)) != NULL;) json_array_append_new(list, json_string(one));
+  json_put(o, "basis", kind);
+  if (form) json_put(o, "service", subject);
+  json_object_set_new(o, "registries", list);
+}
+
 static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
   k->next[0] = 0;
   struct store_rows *r = store_select(tx, err,
-    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<?2 ORDER BY at DESC,id LIMIT ?3", "tii", k->person,
-    k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit);
+    "SELECT at,id,tracking,who,organisation,basis FROM case_access WHERE person=?1 AND at<=?2 AND (at<?2 OR id>?4) ORDER BY at DESC,id LIMIT ?3", "tiit",
+    k->person, k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord, (int64_t)k->limit, k->after_tracking);
   if (!r) return -1;
   int rc;
   const struct directory *d = pack_directory(k->c->pack);
@@ -338,12 +425,12 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_t *o = json_object();
     clock_rfc3339_ms(store_int(r, 0), at);
     json_put(o, "at", at);
-    json_put(o, "tracking", store_text(r, 2));
+    json_put(o, "tracking", store_text(r, 2)[0] ? store_text(r, 2) : NULL);
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
-    json_put(o, "basis", store_text(r, 5));
+    put_basis(o, store_text(r, 5));
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0.0", (long long)store_int(r, 0));
+    snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
   store_done(r);
   if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;

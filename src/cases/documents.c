@@ -28,8 +28,9 @@ static int put_work(struct store_tx *tx, void *arg, struct err *err) {
     return -1;
   for (size_t at = 0, n = 0; at < k->n; at += CHUNK, n++) {
     size_t size = k->n - at < CHUNK ? k->n - at : CHUNK;
-    if (store_put(tx, err, "INSERT INTO document_chunk (sha256,n,bytes) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", "tib", k->out->sha256, (int64_t)n,
-                  (const void *)(k->p + at), size))
+    /* Touched when it is there already, so that an erasure which does not see this document yet meets it here. */
+    if (store_put(tx, err, "INSERT INTO document_chunk (sha256,n,bytes) VALUES (?1,?2,?3) ON CONFLICT (sha256,n) DO UPDATE SET sha256=excluded.sha256", "tib",
+                  k->out->sha256, (int64_t)n, (const void *)(k->p + at), size))
       return -1;
   }
   return 0;

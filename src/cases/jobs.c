@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LEASE_MS 10000
+#define ROUND 256 /* deadlines taken at once, together in few commits */
 
 /* ---- clocks that have run out ---- */
 
@@ -11,14 +12,15 @@ struct due {
   struct cases *c;
   const char *calendar;
   int64_t before;
-  char tracking[64][TRACKING_SIZE];
+  char tracking[ROUND][TRACKING_SIZE];
   int count;
 };
 
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT 64", "ti", k->calendar, k->before);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tii",
+                                      k->calendar, k->before, (int64_t)ROUND);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
@@ -26,8 +28,16 @@ static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+struct round {
+  pthread_mutex_t lock;
+  pthread_cond_t idle;
+  int flying;
+  int64_t done;
+};
+
 struct one {
   struct cases *c;
+  struct round *round;
   const char *tracking;
   int64_t before;
 };
@@ -37,30 +47,53 @@ static int forget_term(struct store_tx *tx, const char *organisation, const char
                    -row->submitted_at, row->tracking);
 }
 
-/* The answers, what was said, the search words at every desk that held the case or was asked, and the copies given to those who were asked. */
-static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
+/* Search words at every desk of a directory; organisations that stand in `done` too have been seen to. */
+static int forget_everywhere(struct store_tx *tx, const struct directory *d, const struct directory *done, const char *const *terms, size_t n,
+                             const struct case_row *row, struct err *err) {
+  for (size_t o = 0; o < directory_organisations(d); o++) {
+    const char *code = directory_organisation(d, (int)o)->code;
+    for (size_t i = 0; i < n && (!done || directory_find_organisation(done, code) < 0); i++)
+      if (terms[i] && forget_term(tx, code, terms[i], row, err)) return -1;
+  }
+  return 0;
+}
+
+/* By the words themselves: a desk may hold millions. A case that moved may have left words at any desk. */
+static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
   const struct directory *d = pack_directory(c->pack);
   struct arena *a = arena_new(1024 * 1024);
-  const char *terms[24];
-  json_t *data = json_loads(row->data, 0, NULL);
-  size_t n = row->def ? case_terms(c, row->def, data, row->mobile, a, terms, 24) : 0;
-  int rc = store_put(tx, err, "DELETE FROM case_term WHERE organisation=?1 AND tracking=?2", "tt", row->holder, row->tracking);
-  for (size_t o = 0; rc == 0 && o < directory_organisations(d); o++)
-    for (size_t i = 0; rc == 0 && i < n; i++)
-      if (terms[i]) rc = forget_term(tx, directory_organisation(d, (int)o)->code, terms[i], row, err);
+  const char *terms[48];
+  json_t *data = json_loads(row->data, 0, NULL), *first = row->changed && row->first.payload ? json_loads(row->first.payload, 0, NULL) : NULL;
+  int64_t moved = 0;
+  size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, 24) : 0;
+  if (row->def && first) n += case_terms(row->pack, row->def, json_object_get(first, "data"), row->mobile, a, terms + n, 24); /* the words are of what was submitted */
+  int rc = store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE '%\"to\":%'", "t", row->tracking);
+  for (size_t i = 0; rc == 0 && i < n; i++)
+    if (terms[i]) rc = forget_term(tx, row->holder, terms[i], row, err);
+  if (rc == 0 && moved) rc = forget_everywhere(tx, d, NULL, terms, n, row, err);
+  if (rc == 0 && moved && row->pack != c->pack) rc = forget_everywhere(tx, pack_directory(row->pack), d, terms, n, row, err);
+  json_decref(first);
   json_decref(data);
   arena_free(a);
-  if (rc) return -1;
+  return rc;
+}
+
+/* The answers, what was said, the search words at every desk that held the case, and the copies given to those who were asked. */
+static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
+  if (forget_terms(c, tx, row, err)) return -1;
   char mobile[40];
   snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
   for (size_t i = 0; i < BASE_COUNT(persons); i++)
     if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
-  if (store_put(tx, err, "UPDATE cases SET mobile='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+  if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
+                row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
-  return store_put(tx, err, "UPDATE cases SET data=NULL,first_salt=NULL,first_payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
+  return store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',data=NULL,first_salt=NULL,first_payload=NULL "
+                   "WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
 }
 
 /* Bytes are kept once for equal documents: those that another case still names stay. */
@@ -72,17 +105,14 @@ static int forget_documents(struct store_tx *tx, const char *tracking, struct er
 }
 
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
-  int64_t before = row->version;
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
   if (forget_answers(c, tx, row, err) || forget_documents(tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(c, tx, row, before, err);
+  return case_append(c, tx, row, &e, NULL, err);
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  int64_t before = row->version;
   json_t *p = json_object();
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
@@ -91,8 +121,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   struct case_entry e = {.action = "escalate", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = payload};
   row->escalated++;
   case_next_check(c, row);
-  int rc = case_append(tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_save(c, tx, row, before, err);
+  int rc = case_append(c, tx, row, &e, NULL, err);
   if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
   free(payload);
   return rc;
@@ -102,7 +131,6 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
   const struct inquiry *q = NULL;
   for (size_t i = 0; row->def && i < row->def->inquiry_count; i++)
     if (strcmp(row->def->inquiries[i].name, row->inquiry) == 0) q = &row->def->inquiries[i];
-  int64_t before = row->version;
   bool consents = q && q->silence_consents;
   struct case_entry e = {.action = consents ? "silence" : "escalate", .from_state = row->state, .to_state = consents ? INQUIRY_CONSENTED : row->state, .role = "system",
                          .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
@@ -113,9 +141,9 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
     row->next_ord = NO_ORD;
   } else {
     row->escalated++;
-    row->next_ord = row->escalated < 3 ? row->legal_ord + 3 * row->escalated : NO_ORD;
+    case_next_check(c, row);
   }
-  if (case_append(tx, row, &e, NULL, err) || case_save(c, tx, row, before, err)) return -1;
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
   if (!consents) return 0;
   json_t *out = json_object();
   json_put(out, "answer", "consent");
@@ -130,17 +158,16 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   for (size_t i = 0; i < s->action_count; i++)
     if (s->actions[i].kind == ACT_RESUME && (s->actions[i].to >= 0 || service_state(row->def, row->prior_state) >= 0))
       return case_system_act(c, tx, a, row, &s->actions[i], NULL, err);
-  int64_t before = row->version;
   int back = service_state(row->def, row->prior_state);
   struct case_entry e = {.action = "resume", .from_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
   if (back < 0) {
     row->next_ord = NO_ORD;
-    return case_save(c, tx, row, before, err);
+    return case_save(c, tx, row, row->version, err);
   }
   cases_set_state(c, row, back, e.at);
   e.to_state = row->state;
-  if (case_append(tx, row, &e, NULL, err)) return -1;
-  return case_save(c, tx, row, before, err);
+  if (case_append(c, tx, row, &e, NULL, err)) return -1;
+  return case_after(c, tx, a, row, &(struct action){.name = "resume", .kind = ACT_RESUME, .to = back}, e.payload, e.at, err);
 }
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -150,9 +177,17 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   int rc = case_load(k->c, tx, a, k->tracking, &row, err);
   if (rc) goto out;
   if (row.next_ord >= k->before) goto out; /* somebody was here before */
-  if (!row.def || (row.state_index < 0 && !case_is_inquiry(&row))) {
+  int64_t kept = row.next_ord;
+  case_next_check(k->c, &row);
+  if (!row.def) { /* its pack cannot be read now: nothing is decided about it; look again tomorrow */
+    log_write(LOG_WARN, "cases", "a deadline of service %s version %lld has passed, but no pack says what follows", row.service, (long long)row.service_version);
+    row.next_ord = k->before;
+    rc = case_save(k->c, tx, &row, row.version, err);
+  } else if (row.state_index < 0 && !case_is_inquiry(&row)) {
     row.next_ord = NO_ORD;
     rc = case_save(k->c, tx, &row, row.version, err);
+  } else if (row.next_ord >= k->before) { /* looked too early, for a closure moved the clocks */
+    if (row.next_ord != kept) rc = case_save(k->c, tx, &row, row.version, err);
   } else if (row.result != RESULT_OPEN) rc = erase(k->c, tx, &row, err);
   else if (case_is_inquiry(&row)) rc = silent_inquiry(k->c, tx, &row, err);
   else if (row.stopped_ord >= 0) rc = clock_goes_on(k->c, tx, a, &row, err);
@@ -166,19 +201,47 @@ out:
   return rc;
 }
 
-static int run_due(struct cases *c, int64_t *done, struct err *err) {
-  for (size_t i = 0; i < c->calendar_count; i++) {
-    struct due k = {.c = c, .calendar = c->calendars[i].code};
-    k.before = calendar_ordinal(case_calendar(c, k.calendar), cases_today());
-    if (store_read(c->store, due_list, &k, err)) return -1;
-    for (int n = 0; n < k.count; n++) {
-      struct one o = {.c = c, .tracking = k.tracking[n], .before = k.before};
-      struct err why;
-      if (store_write(c->store, STORE_JOBS, due_work, &o, &why)) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", why.message);
-      else if (done) (*done)++;
-    }
+static void due_done(void *arg, int rc, const struct err *err) {
+  struct one *o = arg;
+  struct round *r = o->round;
+  if (rc) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", err ? err->message : "");
+  pthread_mutex_lock(&r->lock);
+  if (rc == 0) r->done++;
+  if (--r->flying == 0) pthread_cond_signal(&r->idle);
+  pthread_mutex_unlock(&r->lock);
+}
+
+/* All at once, so that they share commits; answered when the last is done. */
+static int64_t run_these(struct due *k) {
+  struct round r = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER, .flying = k->count};
+  struct one *each = base_alloc((size_t)k->count * sizeof *each);
+  for (int n = 0; n < k->count; n++) {
+    struct err why;
+    each[n] = (struct one){.c = k->c, .round = &r, .tracking = k->tracking[n], .before = k->before};
+    if (store_submit(k->c->store, STORE_JOBS, due_work, &each[n], due_done, &why)) due_done(&each[n], -1, &why);
   }
-  return 0;
+  pthread_mutex_lock(&r.lock);
+  while (r.flying) pthread_cond_wait(&r.idle, &r.lock);
+  pthread_mutex_unlock(&r.lock);
+  pthread_mutex_destroy(&r.lock);
+  pthread_cond_destroy(&r.idle);
+  free(each);
+  return r.done;
+}
+
+static int run_due(struct cases *c, int64_t *done, struct err *err) {
+  struct due *k = base_alloc(sizeof *k);
+  int rc = 0;
+  for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
+    *k = (struct due){.c = c, .calendar = c->calendars[i].code};
+    k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
+    rc = store_read(c->store, due_list, k, err);
+    if (rc || !k->count) continue;
+    int64_t n = run_these(k);
+    if (done) *done += n;
+  }
+  free(k);
+  return rc;
 }
 
 /* ---- looks at personal data: one leaf a batch ---- */
@@ -234,12 +297,13 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000);
 }
 
-static int calendars_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
+/* What other nodes have written since: closures, and texts under which requests began. */
+static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0; }
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;
   if (done) *done = 0;
-  if (store_read(c->store, calendars_work, c, err)) return -1;
+  if (store_read(c->store, news_work, c, err)) return -1;
   int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
   if (case_outbox_run(c, done, err) || run_due(c, done, err)) return -1;

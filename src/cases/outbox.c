@@ -15,6 +15,19 @@ int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking,
   return rc;
 }
 
+/* Questions of a case that are still on their way: found by the key, for others may have many waiting. */
+int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err) {
+  char from[TRACKING_SIZE + 2], to[TRACKING_SIZE + 2];
+  snprintf(from, sizeof from, "%.16s/", tracking);
+  snprintf(to, sizeof to, "%.16s0", tracking); /* the sign after the slash */
+  return store_value(tx, count, 0, err, "SELECT COUNT(*) FROM case_outbox WHERE id>?1 AND id<?2 AND kind='inquiry'", "tt", from, to);
+}
+
+/* Its effects wait until the text that it began under can be read. */
+static int unreadable(const struct case_row *row, struct err *err) {
+  return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as case %s began", (long long)row->service_version, row->service, row->tracking);
+}
+
 struct effect {
   struct cases *c;
   char *id, *kind, *tracking;
@@ -35,14 +48,31 @@ static int asked_work(struct store_tx *tx, void *arg, struct err *err) {
   return case_load(k->c, tx, k->arena, k->tracking, &k->row, err);
 }
 
+/* Who is asked: whom the case's own text names, or who answers for the place today. NULL: the live directory has nobody such. */
+static const struct organisation *asked_of(const struct cases *c, const struct case_row *row, const struct inquiry *q, const json_t *data) {
+  const struct directory *now = pack_directory(c->pack), *then = pack_directory(row->pack);
+  int found = q->organisation < 0 ? inquiry_organisation(c->pack, q, data) : -1;
+  if (found >= 0) return directory_organisation(now, found);
+  const struct organisation *old = directory_organisation(then, inquiry_organisation(row->pack, q, data));
+  return old ? directory_organisation(now, directory_find_organisation(now, old->code)) : NULL;
+}
+
 static int apply_inquiry(struct effect *e, struct err *err) {
   struct asked k = {.c = e->c, .tracking = e->tracking, .arena = arena_new(1024 * 1024)};
   const char *name = json_str(e->payload, "inquiry");
   int rc = -1;
   json_t *data = NULL;
   if (store_read(e->c->store, asked_work, &k, err)) goto out;
+  if (!k.row.def) {
+    unreadable(&k.row, err);
+    goto out;
+  }
+  if (k.row.result != RESULT_OPEN) { /* closed before it could ask */
+    rc = 0;
+    goto out;
+  }
   const struct inquiry *q = NULL;
-  for (size_t i = 0; k.row.def && i < k.row.def->inquiry_count; i++)
+  for (size_t i = 0; i < k.row.def->inquiry_count; i++)
     if (base_same(k.row.def->inquiries[i].name, name)) q = &k.row.def->inquiries[i];
   if (!q) {
     log_write(LOG_ERROR, "cases", "case %s asks an inquiry '%s' that its service does not have", e->tracking, name ? name : "");
@@ -50,8 +80,12 @@ static int apply_inquiry(struct effect *e, struct err *err) {
     goto out;
   }
   data = k.row.data ? json_loads(k.row.data, 0, NULL) : json_object();
-  const struct organisation *to = directory_organisation(pack_directory(e->c->pack), inquiry_organisation(e->c->pack, q, data));
+  const struct organisation *to = asked_of(e->c, &k.row, q, data);
   if (!to) to = directory_organisation(pack_directory(e->c->pack), directory_find_organisation(pack_directory(e->c->pack), k.row.owner));
+  if (!to) {
+    err_set(err, ERR_UNAVAILABLE, "case %s asks '%s', but the directory has neither whom it asks nor its owner", e->tracking, q->name);
+    goto out;
+  }
   struct case_submission s = {.service = k.row.def, .data = data, .key = e->id, .actor = {.kind = ACTOR_SYSTEM}, .intake = INTAKE_API, .lang = LANG_FA,
                               .parent = e->tracking, .inquiry = q->name, .owner = to->code};
   rc = cases_submit(e->c, &s, NULL, NULL, err);
@@ -69,13 +103,12 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
   struct case_row row;
   int rc = -1;
   int64_t open = 0;
-  const char *child = strrchr(e->id, '/') + 1;
+  const char *slash = strrchr(e->id, '/'), *child = slash ? slash + 1 : "";
   bool none = strcmp(child, "none") == 0;
   char *payload = json_canonical(e->payload);
-  if (case_load(e->c, tx, a, e->tracking, &row, err)) goto out;
-  int64_t before = row.version;
+  if (case_load(e->c, tx, a, e->tracking, &row, err) || (!row.def && unreadable(&row, err))) goto out;
   /* A quick answer must not pass for the last one while other questions are still on their way. */
-  if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_outbox WHERE kind='inquiry' AND tracking=?1", "t", e->tracking)) goto out;
+  if (case_asking(tx, e->tracking, &open, err)) goto out;
   if (open) {
     err_set(err, ERR_CONFLICT, "other inquiries of this case are still to be sent");
     goto out;
@@ -89,7 +122,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
     }
     struct case_entry entry = {.action = "inquiry_reply", .from_state = row.state, .to_state = row.state, .role = "system",
                                .organisation = json_str(e->payload, "organisation") ? json_str(e->payload, "organisation") : "", .at = clock_now(), .payload = payload};
-    if (case_append(tx, &row, &entry, NULL, err) || case_save(e->c, tx, &row, before, err)) goto out;
+    if (case_append(e->c, tx, &row, &entry, NULL, err)) goto out;
   }
   if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", e->tracking)) goto out;
   rc = 0;
@@ -107,18 +140,71 @@ out:
   return rc;
 }
 
+/* ---- a case has closed: who was asked need not answer ---- */
+
+struct cancel {
+  struct effect *e;
+  char children[50][TRACKING_SIZE];
+  int count;
+  const char *child;
+};
+
+static int children_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cancel *k = arg;
+  int64_t asking = 0;
+  k->count = 0;
+  if (case_asking(tx, k->e->tracking, &asking, err)) return -1;
+  if (asking) return err_set(err, ERR_CONFLICT, "inquiries of this case are still to be dropped");
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM case_child WHERE parent=?1 AND open=1 LIMIT 50", "t", k->e->tracking);
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) snprintf(k->children[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
+  store_done(r);
+  return rc;
+}
+
+static int cancel_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct cancel *k = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(k->e->c, tx, a, k->child, &row, err);
+  if (rc == 0 && row.result == RESULT_OPEN) {
+    struct case_entry entry = {.action = "cancel", .from_state = row.state, .to_state = INQUIRY_CANCELLED, .role = "system", .organisation = "",
+                               .at = clock_now(), .payload = "{\"who\":\"system\"}"};
+    row.state = INQUIRY_CANCELLED;
+    row.result = RESULT_CLOSED;
+    row.closed_at = row.state_at = entry.at;
+    case_next_check(k->e->c, &row);
+    rc = case_append(k->e->c, tx, &row, &entry, NULL, err);
+    if (rc == 0) rc = store_put(tx, err, "UPDATE case_child SET open=0 WHERE parent=?1 AND tracking=?2", "tt", k->e->tracking, k->child);
+  }
+  arena_free(a);
+  return rc;
+}
+
+static int apply_cancel(struct effect *e, struct err *err) {
+  struct cancel k = {.e = e};
+  int rc = store_read(e->c->store, children_work, &k, err);
+  for (int i = 0; rc == 0 && i < k.count; i++) {
+    k.child = k.children[i];
+    rc = store_write(e->c->store, STORE_JOBS, cancel_work, &k, err);
+  }
+  return rc;
+}
+
 static int record_work(struct store_tx *tx, void *arg, struct err *err) {
   struct effect *e = arg;
   struct arena *a = arena_new(1024 * 1024);
   struct case_row row;
   int rc = case_load(e->c, tx, a, e->tracking, &row, err);
-  if (rc == 0 && row.def && row.def->record.registry && row.data && e->c->o.record) {
+  if (rc == 0 && !row.def) rc = unreadable(&row, err);
+  if (rc == 0 && row.def->record.registry && row.data && e->c->o.record) {
     json_t *data = json_loads(row.data, 0, NULL), *attributes = json_object();
     for (size_t i = 0; i < row.def->record.count; i++) {
       json_t *v = json_object_get(data, row.def->record.map[i].field);
       if (v) json_object_set(attributes, row.def->record.map[i].attribute, v);
     }
-    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, row.tracking, attributes, row.tracking, err);
+    rc = e->c->o.record(e->c->o.record_ctx, tx, row.def->record.registry, e->id, attributes, row.tracking, err);
     json_decref(attributes);
     json_decref(data);
   }
@@ -139,6 +225,7 @@ static int tried_work(struct store_tx *tx, void *arg, struct err *err) {
 static int apply(struct effect *e, struct err *err) {
   if (strcmp(e->kind, "inquiry") == 0) return apply_inquiry(e, err);
   if (strcmp(e->kind, "reply") == 0 || strcmp(e->kind, "replied") == 0) return store_write(e->c->store, STORE_JOBS, parent_work, e, err);
+  if (strcmp(e->kind, "cancel") == 0) return apply_cancel(e, err);
   if (strcmp(e->kind, "record") == 0) return store_write(e->c->store, STORE_JOBS, record_work, e, err);
   log_write(LOG_ERROR, "cases", "unknown effect '%s'", e->kind);
   return 0;

@@ -25,12 +25,15 @@ struct cases {
   pthread_rwlock_t lock;     /* over calendars and retired */
   struct live_calendar *calendars;
   size_t calendar_count;
-  int64_t calendar_seen;     /* newest change that was loaded */
+  int64_t calendar_seen;     /* how many changes were loaded */
   struct calendar **retired; /* replaced calendars, kept until close: readers may hold them */
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
+  struct definitions *definitions;
+  pthread_mutex_t figures_lock;
+  int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
 
 /* The event that a case began with: part of its row, so that a submission writes one row. payload is `{"data":…` in canonical JSON,
@@ -54,13 +57,14 @@ struct case_row {
   int64_t start_day, norm_ord, legal_ord, state_day, state_at, state_legal_ord;
   const char *prior_state;
   int64_t stopped_ord, stopped_days, extended, appealed;
-  const char *decider;
+  const char *decider;       /* who decided, in order: rights.c */
   int64_t escalated, next_ord;
   const char *letter_no, *letter_date;
   int64_t rating;
   bool changed;                 /* data is no longer what was submitted, and stands in a column of its own */
   struct case_first first;
-  const struct service *def; /* NULL when the pack has no such version */
+  const struct service *def; /* what it began under; NULL when no pack that can be read has it */
+  struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
 };
 
@@ -82,8 +86,26 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
 int case_insert(struct store_tx *tx, const struct case_row *row, struct err *err); /* 1 inserted, 0 was there, -1 */
 int case_save(struct cases *c, struct store_tx *tx, const struct case_row *row, int64_t old_version, struct err *err); /* ERR_CONFLICT when it moved on */
 void case_header(char out[320], const struct case_row *row, const struct case_entry *e, int64_t seq);
-/* Append an event to a loaded row: version grows, event and leaf are written. leaf may be NULL. */
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH], struct err *err);
+/* Append an event to a loaded and changed row: version grows, row, event and leaf are written. leaf may be NULL. The row goes first: it is where
+ * two that act at once meet, and the one that comes too late is run again. */
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
+                struct err *err);
+
+/* definitions.c: which text a case began under */
+void case_definitions_open(struct cases *c);
+void case_definitions_close(struct cases *c);
+/* Fill def, pack and state_index of a row that has service, service_version, submitted_at, inquiry, parent and state. -1: the store failed. */
+int case_define(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err);
+/* Inside the transaction of a new case: the first of its version names the text that counts. ERR_UNAVAILABLE when another text does. */
+int case_pin(struct cases *c, struct store_tx *tx, const struct service *s, int64_t at, struct err *err);
+/* Know the pins written since; every round of the jobs. */
+int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
+/* Compile the old packs that open and recent cases need, so that nobody waits for them. */
+int case_definitions_warm(struct cases *c, struct err *err);
+
+/* packs.c */
+/* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
+struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
 
 /* state.c: the only place where a case changes its state and its clocks */
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at);
@@ -109,7 +131,7 @@ const char *case_acting_role(const struct actor *who, const struct case_row *row
 /* submit.c */
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
 /* act.c */
@@ -118,13 +140,25 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
 
 /* view.c */
 json_t *case_due_json(struct cases *c, const struct case_row *row);
+/* By the live directory, else by the pack of the case (NULL: none): an organisation that is gone keeps its name. */
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l);
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
+
+/* remarks.c: [{"at","organisation","who","text"}], oldest first; NULL after an error */
+json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
 
 /* public.c: views kept; forget is called inside the transaction that changes a case */
 struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
+
+/* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
+int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
+
+/* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
+ * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
+void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
@@ -132,6 +166,7 @@ int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
+int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err); /* its inquiries that are still to be sent */
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err);
 
 #endif

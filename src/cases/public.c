@@ -144,32 +144,35 @@ static void quick_member(struct buf *b, const char *name, const char *value) {
 static int quick_work(struct store_tx *tx, void *arg, struct err *err) {
   struct quick *k = arg;
   struct store_rows *r = store_select(tx, err,
-    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at "
+    "SELECT service,service_version,owner,holder,state,result,submitted_at,norm_ord,legal_ord,calendar,version,inquiry,state_at,parent "
     "FROM cases WHERE tracking=?1", "t", k->tracking);
   if (!r) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
     struct case_row row = {.tracking = k->tracking, .service = store_text(r, 0), .service_version = store_int(r, 1), .owner = store_text(r, 2),
       .holder = store_text(r, 3), .state = store_text(r, 4), .result = store_int(r, 5), .submitted_at = store_int(r, 6), .norm_ord = store_int(r, 7),
-      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12)};
+      .legal_ord = store_int(r, 8), .calendar = store_text(r, 9), .version = store_int(r, 10), .inquiry = store_text(r, 11), .state_at = store_int(r, 12),
+      .parent = store_text(r, 13)};
     char at[32];
     struct buf *b = k->b;
-    const struct directory *d = pack_directory(k->c->pack);
-    row.def = pack_find_version(k->c->pack, row.service, (int)row.service_version);
-    row.state_index = row.def && !case_is_inquiry(&row) ? service_state(row.def, row.state) : -1;
-    const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, row.owner));
-    const struct organisation *holder = directory_organisation(d, directory_find_organisation(d, row.holder));
+    if (case_define(k->c, tx, &row, err)) {
+      store_done(r);
+      return -1;
+    }
     buf_clear(b);
     buf_addc(b, '{');
     quick_member(b, "tracking", row.tracking);
     quick_member(b, "service", row.service);
     quick_member(b, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
+    buf_addf(b, ",\"service_version\":%lld,\"definition\":", (long long)row.service_version);
+    if (row.def) quote(b, row.def->etag);
+    else buf_adds(b, "null");
     quick_member(b, "organisation", row.owner);
-    quick_member(b, "organisation_name", owner ? organisation_name(owner, k->lang) : row.owner);
+    quick_member(b, "organisation_name", case_organisation_name(k->c, row.pack, row.owner, k->lang));
     buf_adds(b, ",\"holder\":{\"code\":");
     quote(b, row.holder);
     buf_adds(b, ",\"name\":");
-    quote(b, holder ? organisation_name(holder, k->lang) : row.holder);
+    quote(b, case_organisation_name(k->c, row.pack, row.holder, k->lang));
     buf_addc(b, '}');
     quick_member(b, "state", row.state);
     quick_member(b, "state_title", case_state_title(&row, k->lang));

@@ -42,6 +42,23 @@ enum case_right case_right_of(const struct actor *who, const struct case_row *ro
 
 static bool decides(const struct action *act) { return act->kind == ACT_APPROVE || act->kind == ACT_REJECT; }
 
+/* The names in `decider` stand in order, with a bar at each appeal: "a b|c". */
+static bool decided_before_appeal(const struct case_row *row, const char *username) {
+  const char *bar = strrchr(row->decider, '|');
+  if (!bar) bar = row->decider + strlen(row->decider); /* appealed before bars were kept */
+  size_t n = strlen(username);
+  for (const char *s = row->decider; s < bar; s += strcspn(s, " |") + 1)
+    if (strncmp(s, username, n) == 0 && strchr(" |", s[n])) return true;
+  return false;
+}
+
+static bool decided_last(const struct case_row *row, const char *username) {
+  const char *last = row->decider;
+  for (const char *s = last; *s; s++)
+    if ((*s == ' ' || *s == '|') && s[1]) last = s + 1;
+  return strncmp(last, username, strlen(username)) == 0 && strchr("|", last[strlen(username)]);
+}
+
 bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why) {
   unsigned bits = case_roles_of(who, row);
   *why = ERR_FORBIDDEN;
@@ -53,11 +70,13 @@ bool case_may(const struct actor *who, const struct case_row *row, const struct 
   if (who->kind != ACTOR_STAFF || !(decides(act) || act->four_eyes)) return true;
   /* Nobody decides a case of their own, nor an appeal against their own decision. */
   if (strcmp(who->username, row->submitter) == 0) return false;
-  if ((row->appealed || act->four_eyes) && strcmp(row->decider, who->username) == 0) return false;
+  if (row->appealed && decided_before_appeal(row, who->username)) return false;
+  if (act->four_eyes && decided_last(row, who->username)) return false;
   return true;
 }
 
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act) {
+  if (who->kind == ACTOR_SYSTEM) return role_text(ROLE_SYSTEM);
   unsigned bits = case_roles_of(who, row) & act->roles;
   for (unsigned r = 0; r < 16; r++)
     if (bits & 1u << r) return role_text((enum role)r);

@@ -111,9 +111,7 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
   if (rc < 0) return -1;
   if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such case");
   if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "the case is larger than one request may hold");
-  row->def = pack_find_version(c->pack, row->service, (int)row->service_version);
-  row->state_index = row->def && !case_is_inquiry(row) ? service_state(row->def, row->state) : -1;
-  return 0;
+  return case_define(c, tx, row, err);
 }
 
 bool case_is_inquiry(const struct case_row *row) { return row->inquiry && row->inquiry[0]; }
@@ -142,13 +140,13 @@ int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, in
   int n = store_exec(tx, err,
     "UPDATE cases SET owner=?1,provider=?2,holder=?3,state=?4,result=?5,version=?6,changed_at=?7,closed_at=?8,assignee=?9,"
     "norm_ord=?10,legal_ord=?11,state_day=?12,state_at=?13,state_legal_ord=?14,prior_state=?15,stopped_ord=?16,stopped_days=?17,"
-    "extended=?18,appealed=?19,decider=?20,escalated=?21,next_ord=?22,letter_no=?23,letter_date=?24,rating=?25,data=?26 "
-    "WHERE tracking=?27 AND version=?28",
-    "ttttiiiitiiiiitiiiitiittitti",
+    "extended=?18,appealed=?19,decider=?20,escalated=?21,next_ord=?22,letter_no=?23,letter_date=?24,rating=?25,data=?26,"
+    "start_day=?29 WHERE tracking=?27 AND version=?28",
+    "ttttiiiitiiiiitiiiitiittitti" "i",
     w->owner, w->provider, w->holder, w->state, w->result, w->version, w->changed_at, w->closed_at, w->assignee,
     w->norm_ord, w->legal_ord, w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days,
     w->extended, w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->changed ? w->data : NULL,
-    w->tracking, old_version);
+    w->tracking, old_version, w->start_day);
   if (n < 0) return -1;
   if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
   shelves_forget(c, w->tracking);
@@ -179,11 +177,13 @@ static int event_put(struct store_tx *tx, const char *tracking, int64_t seq, con
   return trust_append(tx, leaf, header, digest, err);
 }
 
-int case_append(struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH], struct err *err) {
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
+                struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
   char header[320];
   row->version++;
   row->changed_at = e->at;
+  if (case_save(c, tx, row, row->version - 1, err)) return -1;
   random_bytes(salt, sizeof salt);
   case_header(header, row, e, row->version);
   trust_leaf(header, salt, e->payload, strlen(e->payload), digest, leaf);

@@ -37,13 +37,21 @@ static void turn_clock(struct cases *c, struct case_row *row, bool stop, int64_t
   int64_t ord = case_ord(c, row, at);
   if (stop && row->stopped_ord < 0) row->stopped_ord = ord;
   if (!stop && row->stopped_ord >= 0) {
-    int64_t away = ord - row->stopped_ord;
+    int64_t away = ord - row->stopped_ord, left = row->def->suspension_days - row->stopped_days;
+    if (away > left) away = left; /* however late somebody came to end it */
     if (away < 0) away = 0;
     if (row->norm_ord < NO_ORD) row->norm_ord += away;
     if (row->legal_ord < NO_ORD) row->legal_ord += away;
     row->stopped_days += away;
     row->stopped_ord = -1;
   }
+}
+
+/* A state that the case leaves for where it came from: it waits for the citizen, or was suspended while the clock runs on. */
+static bool pauses(const struct state *s) {
+  for (size_t i = 0; i < s->action_count; i++)
+    if (s->actions[i].to < 0 && (s->actions[i].kind == ACT_RESUME || s->actions[i].kind == ACT_PROVIDE_INFO)) return true;
+  return s->citizen;
 }
 
 void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t at) {
@@ -60,7 +68,7 @@ void cases_set_state(struct cases *c, struct case_row *row, int state, int64_t a
   row->state_legal_ord = later(case_ord(c, row, at), to->legal);
   /* From one waiting state to another: the way back stays the state of the office that began the waiting. */
   int before = from && from[0] ? service_state(row->def, from) : -1;
-  if (to->citizen && before >= 0 && !row->def->states[before].citizen) row->prior_state = from;
+  if (pauses(to) && before >= 0 && !pauses(&row->def->states[before])) row->prior_state = from;
   if (to->result != RESULT_OPEN) row->closed_at = at;
   else if (!was_open) row->closed_at = 0;
   case_next_check(c, row);
@@ -84,12 +92,14 @@ void case_next_check(struct cases *c, struct case_row *row) {
     int64_t left = row->def->suspension_days - row->stopped_days;
     next = row->stopped_ord + (left > 0 ? left : 0);
   } else if (case_is_inquiry(row)) {
-    next = row->legal_ord;
+    if (row->escalated < 3) next = row->legal_ord + 3 * row->escalated;
   } else {
     const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
     if (row->escalated < 3) {
       if (s && s->escalate_role >= 0) next = row->state_legal_ord;
       if (row->legal_ord < next) next = row->legal_ord;
+      int64_t began = case_ord(c, row, row->state_at);
+      if (next < began) next = began; /* late before this state began: told once at its beginning, not thrice at once */
       if (next < NO_ORD) next += row->escalated * 3;
     }
     /* Silence speaks on its day, however often somebody was told before. */
@@ -100,17 +110,15 @@ void case_next_check(struct cases *c, struct case_row *row) {
 
 /* ---- closures declared later ---- */
 
-static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calendar *live, struct err *err) {
+static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calendar *live, int64_t version, struct err *err) {
   struct calendar *copy = calendar_copy(pack_calendar(c->pack, live->code));
   struct store_rows *r = store_select(tx, err, "SELECT day,closed,title_fa,title_en FROM calendar_change WHERE calendar=?1 ORDER BY day", "t", live->code);
   if (!r) goto fail;
   int rc;
-  int64_t count = 0;
   while ((rc = store_next(r, err)) == 1) {
     int32_t day = (int32_t)store_int(r, 0);
     if (store_int(r, 1)) calendar_close(copy, day, store_text(r, 2), store_text(r, 3));
     else calendar_open(copy, day);
-    count++;
   }
   store_done(r);
   if (rc < 0) goto fail;
@@ -120,7 +128,7 @@ static int apply_changes(struct cases *c, struct store_tx *tx, struct live_calen
     c->retired[c->retired_count++] = live->now;
   }
   live->now = copy;
-  live->version = count;
+  live->version = version;
   atomic_fetch_add(&c->calendars_version, 1);
   pthread_rwlock_unlock(&c->lock);
   return 0;
@@ -129,17 +137,18 @@ fail:
   return -1;
 }
 
+/* How many changes were ever declared is the version: it only grows, whatever the clocks of the nodes say. */
 static int load_changes(struct cases *c, struct store_tx *tx, struct err *err) {
   int64_t newest = 0;
-  if (store_value(tx, &newest, 0, err, "SELECT MAX(at) FROM calendar_change", "")) return -1;
-  if (c->calendar_count && newest == c->calendar_seen) return 0;
+  if (store_value(tx, &newest, 0, err, "SELECT COUNT(*) FROM calendar_log", "")) return -1;
+  if (c->calendar_count && newest <= c->calendar_seen) return 0;
   if (!c->calendar_count) {
     c->calendar_count = pack_calendars(c->pack);
     c->calendars = base_alloc((c->calendar_count ? c->calendar_count : 1) * sizeof *c->calendars);
     for (size_t i = 0; i < c->calendar_count; i++) c->calendars[i].code = pack_calendar_code(c->pack, i);
   }
   for (size_t i = 0; i < c->calendar_count; i++)
-    if (apply_changes(c, tx, &c->calendars[i], err)) return -1;
+    if (apply_changes(c, tx, &c->calendars[i], newest, err)) return -1;
   c->calendar_seen = newest;
   return 0;
 }
@@ -161,7 +170,8 @@ struct closing {
   bool closed, past;
 };
 
-/* A day already gone changes the ordinals after it: the clocks begun since are stamped anew, the older ones keep theirs. */
+/* A day already gone changes the ordinals after it: the clocks begun since are stamped anew, the older ones keep theirs.
+ * Where two clocks part, the next look comes rather too early than too late: whoever looks reckons again. */
 static int restamp(struct store_tx *tx, const struct closing *k, int64_t by, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET norm_ord=CASE WHEN norm_ord<?1 THEN norm_ord+?2 ELSE norm_ord END,"
@@ -172,7 +182,7 @@ static int restamp(struct store_tx *tx, const struct closing *k, int64_t by, str
   if (n < 0) return -1;
   n = store_exec(tx, err,
     "UPDATE cases SET "
-    "next_ord=CASE WHEN start_day<?4 AND next_ord<?3 AND (stopped_ord>=0 OR next_ord=state_legal_ord) THEN next_ord+?1 ELSE next_ord END,"
+    "next_ord=CASE WHEN start_day<?4 AND next_ord<?3 AND ?1<0 THEN next_ord+?1 ELSE next_ord END,"
     "state_legal_ord=CASE WHEN state_legal_ord<?3 THEN state_legal_ord+?1 ELSE state_legal_ord END,"
     "stopped_ord=CASE WHEN stopped_ord>=0 THEN stopped_ord+?1 ELSE stopped_ord END "
     "WHERE calendar=?2 AND next_ord<=?3 AND result=0 AND state_day>=?4",

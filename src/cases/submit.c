@@ -61,7 +61,7 @@ static size_t distinct(const char **list, size_t count) {
 }
 
 /* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
-size_t case_terms(struct cases *c, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
+size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
   for (size_t i = 0; i < s->field_count && n < most; i++) {
     const struct field *f = s->fields[i];
@@ -73,7 +73,7 @@ size_t case_terms(struct cases *c, const struct service *s, const json_t *data, 
       continue;
     }
     const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
-                                                                                             : field_show(c->pack, f, v, LANG_FA, a);
+                                                                                             : field_show(p, f, v, LANG_FA, a);
     if (text) n += text_terms(a, text, terms + n, most - n < 6 ? most - n : 6);
   }
   if (mobile && mobile[0] && n < most) terms[n++] = mobile;
@@ -235,9 +235,12 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       if (rc <= 0) return rc;
       continue;
     }
+    if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
+    if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
+        case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
         case_notice(j->c, tx, row, "submit", 1, NULL, err))
       return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
@@ -256,8 +259,16 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   return err_set(err, ERR_UNAVAILABLE, "no free tracking code: try again");
 }
 
+/* A repetition is answered as it was the first time, whatever is known by now. */
+static void forget_errors(struct case_submission *s, int rc) {
+  if (rc) return;
+  json_decref(s->errors);
+  s->errors = NULL;
+}
+
 static void submit_done(void *arg, int rc, const struct err *err) {
   struct submit_job *j = arg;
+  forget_errors(j->s, rc);
   store_done_fn done = j->done;
   void *next = j->arg;
   arena_free(j->arena);
@@ -361,6 +372,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->service = s->service->code;
   row->service_version = s->service->version;
   row->def = s->service;
+  row->pack = j->c->pack;
   row->version = 1;
   row->parent = s->parent ? s->parent : "";
   row->inquiry = s->inquiry ? s->inquiry : "";
@@ -380,6 +392,9 @@ static int prepare(struct submit_job *j, struct err *err) {
   json_object_set(p, "data", s->data);
   json_object_set_new(p, "due", due);
   json_put(p, "intake", intake_text(s->intake));
+  json_t *sources;
+  case_sources(j->c, s, &sources, &s->errors);
+  if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);
   json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
   char *payload = json_canonical(p);
@@ -388,7 +403,7 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
-  if (!s->parent) j->term_count = case_terms(j->c, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
   if (s->service->one_open_per_person && !s->parent && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
   if (seal(j, 0, err)) return -1;
@@ -408,7 +423,10 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
     if (done) {
       rc = store_submit(c->store, STORE_FRONT, submit_work, j, submit_done, err);
       if (rc == 0) return 0;
-    } else rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
+    } else {
+      rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
+      forget_errors(s, rc);
+    }
   }
   arena_free(j->arena);
   free(j);

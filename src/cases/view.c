@@ -34,12 +34,20 @@ json_t *case_due_json(struct cases *c, const struct case_row *row) {
   return due;
 }
 
-static json_t *organisation_json(struct cases *c, const char *code, enum lang l) {
-  const struct directory *d = pack_directory(c->pack);
-  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+const char *case_organisation_name(const struct cases *c, const struct pack *then, const char *code, enum lang l) {
+  const struct pack *packs[] = {c->pack, then};
+  for (size_t i = 0; i < BASE_COUNT(packs) && packs[i]; i++) {
+    const struct directory *d = pack_directory(packs[i]);
+    const struct organisation *o = directory_organisation(d, directory_find_organisation(d, code));
+    if (o) return organisation_name(o, l);
+  }
+  return code;
+}
+
+static json_t *organisation_json(const struct cases *c, const struct case_row *row, const char *code, enum lang l) {
   json_t *v = json_object();
   json_put(v, "code", code);
-  json_put(v, "name", o ? organisation_name(o, l) : code);
+  json_put(v, "name", case_organisation_name(c, row->pack, code, l));
   return v;
 }
 
@@ -47,11 +55,11 @@ static void put_public(struct cases *c, const struct case_row *row, enum lang l,
   json_put(o, "tracking", row->tracking);
   json_put(o, "service", row->service);
   json_put(o, "service_title", row->def ? text_in(&row->def->title, l) : row->service);
+  json_object_set_new(o, "service_version", json_integer(row->service_version));
+  json_put(o, "definition", row->def ? row->def->etag : NULL);
   json_put(o, "organisation", row->owner);
-  json_t *owner = organisation_json(c, row->owner, l);
-  json_object_set(o, "organisation_name", json_object_get(owner, "name"));
-  json_decref(owner);
-  json_object_set_new(o, "holder", organisation_json(c, row->holder, l));
+  json_put(o, "organisation_name", case_organisation_name(c, row->pack, row->owner, l));
+  json_object_set_new(o, "holder", organisation_json(c, row, row->holder, l));
   json_put(o, "state", row->state);
   json_put(o, "state_title", case_state_title(row, l));
   put_time(o, "state_since", row->state_at);
@@ -82,7 +90,7 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
-  json_t *children, *events, *ratings;
+  json_t *children, *events, *remarks;
   bool want_events;
 };
 
@@ -140,6 +148,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
   if (load_children(k, tx, err)) return -1;
+  if (!k->want_events && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -152,6 +161,7 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->remarks);
   arena_free(k->arena);
 }
 
@@ -164,10 +174,9 @@ static enum identifier masked_kind(const struct field *f) {
   }
 }
 
-/* The helpdesk sees that something was answered, not what. */
-static void mask(const struct service *def, json_t *data) {
-  for (size_t i = 0; i < def->field_count; i++) {
-    const struct field *f = def->fields[i];
+static void mask_fields(struct field *const *fields, size_t count, json_t *data) {
+  for (size_t i = 0; i < count; i++) {
+    const struct field *f = fields[i];
     const json_t *v = json_object_get(data, f->name);
     bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_FIDA || f->type == FIELD_MOBILE || f->type == FIELD_SHEBA;
     if (!v || !(f->personal || identifier)) continue;
@@ -175,6 +184,13 @@ static void mask(const struct service *def, json_t *data) {
     if (identifier && json_is_string(v)) identifier_mask(masked_kind(f), json_string_value(v), out);
     json_put(data, f->name, out);
   }
+}
+
+/* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
+static void mask(const struct service *def, json_t *data) {
+  mask_fields(def->fields, def->field_count, data);
+  for (size_t i = 0; i < def->state_count; i++)
+    for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
 }
 
 static json_t *shown_to_inquired(const struct case_row *row, json_t *data) {
@@ -244,14 +260,14 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   return list;
 }
 
-static json_t *shown(struct cases *c, const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
+static json_t *shown(const struct case_row *row, const json_t *data, struct arena *a, enum lang l) {
   json_t *list = json_array();
   for (size_t i = 0; row->def && i < row->def->field_count; i++) {
     const struct field *f = row->def->fields[i];
     const json_t *v = json_object_get(data, f->name);
     if (!v) continue;
     json_t *o = json_object();
-    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(c->pack, f, v, l, a);
+    const char *text = json_is_string(v) && strstr(json_string_value(v), "•") ? json_string_value(v) : field_show(row->pack, f, v, l, a);
     json_put(o, "name", f->name);
     json_put(o, "label", text_in(&f->label, l));
     json_put(o, "text", text ? text : "");
@@ -285,7 +301,7 @@ static void name_children(struct load *k, enum lang l) {
   json_array_foreach(k->children, i, o) {
     struct case_row child = {.state = json_str(o, "state"), .state_index = -1, .inquiry = json_str(o, "inquiry")};
     json_put(o, "state_title", case_state_title(&child, l));
-    json_object_set_new(o, "organisation", organisation_json(k->c, json_str(o, "holder"), l));
+    json_object_set_new(o, "organisation", organisation_json(k->c, &k->row, json_str(o, "holder"), l));
     for (size_t q = 0; k->row.def && q < k->row.def->inquiry_count; q++)
       if (strcmp(k->row.def->inquiries[q].name, child.inquiry) == 0) json_put(o, "title", text_in(&k->row.def->inquiries[q].title, l));
   }
@@ -296,13 +312,14 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
-  if (data && right == CASE_HELPDESK) mask(row->def, data);
-  if (data && right == CASE_INQUIRED) {
+  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
   }
-  json_object_set_new(o, "answers", shown(k->c, row, data, k->arena, l));
+  json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
   json_put(o, "right", right == CASE_CITIZEN ? "citizen" : right == CASE_INQUIRED ? "inquired" : right == CASE_HELPDESK ? "helpdesk" : right == CASE_AUDITOR ? "auditor" : "staff");
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
@@ -325,6 +342,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
         json_put(o, "plain", text_in(&row->def->inquiries[i].question, l));
       }
   }
+  if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
   name_children(k, l);
   json_object_set(o, "children", k->children);
   put_clock(k->c, row, o);
@@ -352,7 +370,7 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   enum case_right right = case_right_of(who, &k.row);
   if (right != CASE_PUBLIC) {
     put_full(&k, who, right, l, o);
-    if (right != CASE_INQUIRED && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
@@ -401,6 +419,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
     }
     json_object_del(e, "payload");

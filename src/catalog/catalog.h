@@ -62,6 +62,9 @@ struct field {
   bool searchable;                                    /* its words go into the desk's search */
   bool personal;                                      /* masked for helpdesk, hidden from inquiries that do not list it */
   const char *prefill;                                /* "provider/dataservice:attribute", or NULL */
+  const char *prefill_of;                             /* earlier field that holds the record's key; NULL: the applicant's own record, or
+                                                         the field of the same name as the registry's key */
+  bool refuse_difference;                             /* an answer unlike the record: refused, else flagged for the office */
   const char *law;                                    /* why it may ask what another organisation knows, or NULL */
   bool ussd;                                          /* asked on USSD (optional fields may be left to the web) */
   unsigned line;
@@ -134,6 +137,7 @@ enum channel_level { CHANNEL_NONE, CHANNEL_STATUS, CHANNEL_START, CHANNEL_FULL }
 
 struct service {
   const char *code; int version; int32_t valid_from;  /* day */
+  const char *file; unsigned line;                    /* where its version stands in the folder */
   struct text title, description, recipients, cost_text, statement;
   const char *identifier;                             /* national identifier of the service (11–13 digits) */
   const char *type, *nature, *level, *starts, *frequency;
@@ -180,6 +184,11 @@ struct pack;
 struct pack_report { void (*line)(void *ctx, const char *file, unsigned line, const char *message, bool warning); void *ctx; };
 /* Compile the folder. Every mistake is reported (most: 200); NULL when there was any error. File names are relative to the folder. */
 struct pack *pack_compile(const char *folder, const struct pack_report *report);
+/* The same as on another day: what was accepted then is accepted again, whatever has happened to the dates of its examples. */
+struct pack *pack_compile_on(const char *folder, int32_t day, const struct pack_report *report);
+/* Every file of a folder that counts in its hash (hidden ones do not), in order of path; each may be NULL, and ends it when it answers
+ * other than 0. hash: as pack_hash. Refuses more than 4,096 files, paths over 240 bytes or no UTF-8, and more than 128 MiB in all. */
+int pack_files(const char *folder, int (*each)(void *ctx, const char *path, const char *data, size_t n), void *ctx, char hash[65], struct err *err);
 struct pack *pack_ref(struct pack *p);
 void pack_unref(struct pack *p);
 const char *pack_hash(const struct pack *p);          /* SHA-256 hex over all files */
@@ -192,24 +201,38 @@ const struct directory *pack_directory(const struct pack *p);
 size_t pack_services(const struct pack *p);
 const struct service *pack_service(const struct pack *p, size_t i);            /* each once, in order of code: the version in effect, else the oldest to come */
 const struct service *pack_find(const struct pack *p, const char *code);       /* version in effect today, NULL */
+const struct service *pack_find_shown(const struct pack *p, const char *code); /* also one that is still to come, as pack_service; NULL */
+bool service_begun(const struct service *s);                                   /* its valid_from has come: it is accepted */
 const struct service *pack_find_version(const struct pack *p, const char *code, int version);
+size_t pack_versions(const struct pack *p);
+const struct service *pack_version(const struct pack *p, size_t i);            /* every version, in order of code and version; NULL out of range */
 /* The calendar of an organisation (base definition; closures declared later are the case room's). */
 const struct calendar *pack_calendar(const struct pack *p, const char *calendar_code);
 const char *pack_calendar_of(const struct pack *p, int organisation);          /* calendar code */
 size_t pack_calendars(const struct pack *p); const char *pack_calendar_code(const struct pack *p, size_t i);
 size_t pack_life_events(const struct pack *p); const char *pack_life_event(const struct pack *p, size_t i, struct text *title);
+const char *pack_life_event_latn(const struct pack *p, size_t i);              /* its title in Latin script, "" when none */
 
 /* A registry of the pack: what an organisation keeps. */
-struct registry_attribute { const char *name; enum field_type type; struct text title; bool personal; };
+struct registry_attribute {
+  const char *name; enum field_type type; struct text title; bool personal;
+  struct field *field;                                /* for field_check and field_show: never required, no condition */
+};
 struct registry {
   const char *code; struct text title;
   int organisation;                                   /* its owner */
-  const char *key;                                    /* the attribute that finds a record, or NULL */
+  const char *key;                                    /* the attribute that finds records, or NULL */
+  const char **unique; size_t unique_count;           /* attributes that together make one record; the key by default; none without a key */
+  const char *telephone;                              /* attribute with the mobile known to belong to the key's national id, or NULL */
   struct registry_attribute *attributes; size_t count;
 };
 size_t pack_registries(const struct pack *p);
 const struct registry *pack_registry(const struct pack *p, size_t i);          /* in order of code; NULL out of range */
 const struct registry *pack_find_registry(const struct pack *p, const char *code); /* NULL */
+const struct registry_attribute *registry_attribute(const struct registry *r, const char *name); /* NULL */
+/* What a field's prefill asks: the provider's data service, and the registry of this pack that answers it (NULL: somebody outside). */
+struct data_source { const char *organisation, *service, *attribute; const struct registry *registry; };
+bool pack_data_source(const struct pack *p, const struct field *f, struct data_source *out); /* false when the field has no prefill */
 
 /* ---- looking things up in a service ------------------------------------------------------ */
 const struct field *service_field(const struct service *s, const char *name);

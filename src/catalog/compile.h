@@ -9,8 +9,11 @@
 #define DECIMAL_MOST 999999999999LL     /* thousandths */
 
 struct choice_list { const char *name; struct choice *choices; size_t count; };
-struct data_service { int provider; const char *service; const char **attributes; size_t count; };
-struct life_event { const char *code; struct text title; };
+struct data_service {
+  int provider; const char *service; const char **attributes; size_t count;
+  const char *registry; unsigned line; const struct registry *found; bool refuse;
+};
+struct life_event { const char *code, *latn; struct text title; };
 struct pack_calendar { const char *code; struct calendar *calendar; };
 struct family { size_t first, count; }; /* the versions of one service: services[first …], oldest first */
 
@@ -94,6 +97,8 @@ bool cond_mentions(const struct cond *c, const char *field);
 extern const char *const field_types[];
 extern const char *const place_kinds[], *const organisation_kinds[];
 struct field *field_parse(struct compiler *c, const struct yaml_node *n, const struct scope *scope);
+/* The attribute of a registry as a field that is never required. */
+struct field *field_of_attribute(struct compiler *c, const struct yaml_node *n, const char *name, enum field_type type, struct text title, bool personal);
 bool parse_choices(struct compiler *c, const struct yaml_node *n, struct choice **out, size_t *count);
 /* Bounds with their defaults, as the engine and the schema both apply them. */
 int64_t field_least(const struct field *f);

@@ -250,9 +250,11 @@ static void kinds(struct compiler *c, const struct yaml_node *n, struct field *f
   if (f->type == FIELD_DOCUMENT) accept_types(c, n, f);
 }
 
+static const char *const differences[] = {"flag", "refuse", NULL};
+
 /* ---- prefill, law ------------------------------------------------------------------------------------ */
 
-static void check_prefill(struct compiler *c, const struct yaml_node *n, const char *text) {
+static const struct data_service *check_prefill(struct compiler *c, const struct yaml_node *n, const char *text) {
   const struct pack *p = c->p;
   struct nearest near = {.wanted = text};
   char full[200];
@@ -261,7 +263,7 @@ static void check_prefill(struct compiler *c, const struct yaml_node *n, const c
     const struct data_service *ds = &p->data_services[i];
     for (size_t k = 0; k < ds->count; k++) {
       snprintf(full, sizeof full, "%s/%s:%s", directory_organisation(p->directory, ds->provider)->code, ds->service, ds->attributes[k]);
-      if (strcmp(full, text) == 0) return;
+      if (strcmp(full, text) == 0) return ds;
       near.best = NULL;
       near.distance = 0;
       nearest_offer(&near, full);
@@ -270,20 +272,52 @@ static void check_prefill(struct compiler *c, const struct yaml_node *n, const c
   }
   near.best = best;
   fail(c, n->line, "prefill '%s' is no attribute of a data service in pack.yaml%s", text, best ? did_you_mean(&near).text : ": write it as provider/service:attribute");
+  return NULL;
 }
 
-static void origin(struct compiler *c, const struct yaml_node *n, struct field *f) {
+/* Whose record: the applicant's own, or the one whose key another field holds. */
+static void whose(struct compiler *c, const struct yaml_node *n, struct field *f, const struct data_service *ds, const struct scope *scope) {
+  const struct yaml_node *of = yaml_get(n, "of");
+  const char *name = of ? scalar(c, of, "of") : NULL;
+  const struct registry_attribute *key = ds->found && ds->found->key ? registry_attribute(ds->found, ds->found->key) : NULL;
+  if (name && !earlier(scope, name)) fail(c, of->line, "'of' names '%s': it must be an earlier field", name);
+  else if (name) f->prefill_of = earlier(scope, name)->name;
+  else if (key && key->type != FIELD_NATIONAL_ID && !earlier(scope, key->name))
+    fail(c, n->line, "prefill from registry '%s' needs an earlier field '%s', or 'of'", ds->found->code, key->name);
+}
+
+static void origin(struct compiler *c, const struct yaml_node *n, struct field *f, const struct scope *scope) {
   const struct yaml_node *law = yaml_get(n, "law"), *prefill = yaml_get(n, "prefill");
   if (law) f->law = law->kind == YAML_NODE_MAP ? text_node(c, law, "law", 300).fa : scalar_of(c, n, "law", NULL);
   const char *text = prefill ? scalar(c, prefill, "prefill") : NULL;
   if (!text) return;
-  check_prefill(c, prefill, text);
+  const struct data_service *ds = check_prefill(c, prefill, text);
   f->prefill = keep(c, text);
+  if (!ds) return;
+  f->refuse_difference = word_of(c, n, "differs", differences, ds->refuse) == 1;
+  whose(c, n, f, ds, scope);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
 
-#define FIELD_KEYS "field type label latn hint required when min max choices choices_from kind within accept constraint message search personal prefill law ussd"
+#define FIELD_KEYS "field type label latn hint required when min max choices choices_from kind within accept constraint message search personal prefill of differs law ussd"
+
+struct field *field_of_attribute(struct compiler *c, const struct yaml_node *n, const char *name, enum field_type type, struct text title, bool personal) {
+  struct field *f = keep_alloc(c, sizeof *f);
+  const struct scope none = {0};
+  f->name = name;
+  f->type = type;
+  f->label = title;
+  f->hint = (struct text){"", ""};
+  f->latn = "";
+  f->personal = personal;
+  f->line = n->line;
+  /* A choice without a list here holds whatever word the services' lists have. */
+  if ((type == FIELD_CHOICE || type == FIELD_CHOICES) && !yaml_get(n, "choices") && !yaml_get(n, "choices_from")) f->type = FIELD_TEXT;
+  else choices(c, n, f);
+  kinds(c, n, f, &none);
+  return f;
+}
 
 struct field *field_parse(struct compiler *c, const struct yaml_node *n, const struct scope *scope) {
   struct field *f = keep_alloc(c, sizeof *f);
@@ -317,7 +351,7 @@ struct field *field_parse(struct compiler *c, const struct yaml_node *n, const s
   }
   f->searchable = bool_of(c, n, "search", false);
   f->personal = bool_of(c, n, "personal", false);
-  origin(c, n, f);
+  origin(c, n, f, scope);
   f->ussd = bool_of(c, n, "ussd", f->required && f->type != FIELD_DOCUMENT);
   if (f->ussd && f->type == FIELD_DOCUMENT) fail(c, n->line, "document '%s' cannot be sent by USSD: take 'ussd' away", f->name);
   return f;

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 
 #define PACK_MEMORY ((size_t)1 << 30)
+#define PACK_FILES 4096
+#define PACK_BYTES ((size_t)128 << 20)
+#define PACK_PATH 240
 
 /* ---- hash -------------------------------------------------------------------------------------------- */
 
@@ -36,33 +39,59 @@ static void walk(const char *folder, const char *under, unsigned depth, char ***
   if (dir) closedir(dir);
 }
 
-static void hash_files(struct compiler *c) {
-  char **list = NULL, hex[65];
+struct reading {
+  const char *folder;
+  int (*each)(void *ctx, const char *path, const char *data, size_t n);
+  void *ctx;
+  EVP_MD_CTX *md;
+  size_t total;
+};
+
+static int read_one(struct reading *k, const char *name, struct err *err) {
+  size_t size = 0, length = strlen(name);
+  struct err why = {0};
+  char *path = base_printf("%s/%s", k->folder, name), *data = file_read(path, PACK_BYTES, &size, &why), head[32];
+  int rc = 0;
+  free(path);
+  if (!data) return err_set(err, why.code, "%s cannot be read: %s", name, why.message);
+  k->total += size;
+  if (length > PACK_PATH || !utf8_valid(name, length)) rc = err_set(err, ERR_LIMIT, "the name of %.60s… is too long or no UTF-8", name);
+  else if (k->total > PACK_BYTES) rc = err_set(err, ERR_LIMIT, "the folder holds more than 128 MiB: keep large maps and sources elsewhere");
+  snprintf(head, sizeof head, "%zu", size);
+  EVP_DigestUpdate(k->md, name, length + 1);
+  EVP_DigestUpdate(k->md, head, strlen(head) + 1);
+  EVP_DigestUpdate(k->md, data, size);
+  if (rc == 0 && k->each && k->each(k->ctx, name, data, size)) rc = err_set(err, ERR_INTERNAL, "%s was not taken", name);
+  free(data);
+  return rc;
+}
+
+int pack_files(const char *folder, int (*each)(void *ctx, const char *path, const char *data, size_t n), void *ctx, char hash[65], struct err *err) {
+  char **list = NULL;
   size_t n = 0, room = 0;
   unsigned char digest[32] = {0};
-  EVP_MD_CTX *md = EVP_MD_CTX_new();
-  if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) abort();
-  walk(c->folder, "", 8, &list, &n, &room);
+  int rc = 0;
+  struct reading k = {.folder = folder, .each = each, .ctx = ctx, .md = EVP_MD_CTX_new()};
+  if (!k.md || EVP_DigestInit_ex(k.md, EVP_sha256(), NULL) != 1) abort();
+  walk(folder, "", 8, &list, &n, &room);
   if (n) qsort(list, n, sizeof *list, by_text);
+  if (n > PACK_FILES) rc = err_set(err, ERR_LIMIT, "the folder holds %zu files: %d at most", n, PACK_FILES);
   for (size_t i = 0; i < n; i++) {
-    size_t size = 0;
-    struct err err = {0};
-    char *path = base_printf("%s/%s", c->folder, list[i]), *data = file_read(path, 0, &size, &err), head[32];
-    c->file = list[i];
-    if (!data) fail(c, 0, "cannot be read: %s", err.message);
-    snprintf(head, sizeof head, "%zu", size);
-    EVP_DigestUpdate(md, list[i], strlen(list[i]) + 1);
-    EVP_DigestUpdate(md, head, strlen(head) + 1);
-    if (data) EVP_DigestUpdate(md, data, size);
-    free(data);
-    free(path);
+    if (rc == 0) rc = read_one(&k, list[i], err);
+    free(list[i]);
   }
-  for (size_t i = 0; i < n; i++) free(list[i]);
   free(list);
+  EVP_DigestFinal_ex(k.md, digest, NULL);
+  EVP_MD_CTX_free(k.md);
+  hex_encode(digest, sizeof digest, hash);
+  return rc;
+}
+
+static void hash_files(struct compiler *c) {
+  char hex[65];
+  struct err err = {0};
   c->file = "pack.yaml";
-  EVP_DigestFinal_ex(md, digest, NULL);
-  EVP_MD_CTX_free(md);
-  hex_encode(digest, sizeof digest, hex);
+  if (pack_files(c->folder, NULL, NULL, hex, &err)) fail(c, 0, "%s", err.message);
   c->p->hash = keep(c, hex);
 }
 
@@ -111,13 +140,15 @@ static void finish_services(struct compiler *c) {
   }
 }
 
-struct pack *pack_compile(const char *folder, const struct pack_report *report) {
+struct pack *pack_compile(const char *folder, const struct pack_report *report) { return pack_compile_on(folder, day_of(clock_now()), report); }
+
+struct pack *pack_compile_on(const char *folder, int32_t day, const struct pack_report *report) {
   struct compiler *c = base_alloc(sizeof *c);
   struct pack *p = base_alloc(sizeof *p);
   p->references = 1;
   p->arena = arena_new(PACK_MEMORY);
   p->kept = json_array();
-  *c = (struct compiler){.p = p, .folder = folder, .file = "pack.yaml", .report = report, .today = day_of(clock_now())};
+  *c = (struct compiler){.p = p, .folder = folder, .file = "pack.yaml", .report = report, .today = day};
   p->directory = directory_load(folder, from_directory, c);
   if (p->directory) {
     compile_settings(c);
@@ -167,11 +198,13 @@ static const struct service *in_effect(const struct pack *p, const struct family
   return NULL;
 }
 
-const struct service *pack_service(const struct pack *p, size_t i) {
-  if (i >= p->family_count) return NULL;
-  const struct service *s = in_effect(p, &p->families[i], day_of(clock_now()));
-  return s ? s : p->services[p->families[i].first];
+static const struct service *to_show(const struct pack *p, const struct family *f) {
+  const struct service *s = in_effect(p, f, day_of(clock_now()));
+  return s ? s : p->services[f->first];
 }
+
+const struct service *pack_service(const struct pack *p, size_t i) { return i < p->family_count ? to_show(p, &p->families[i]) : NULL; }
+bool service_begun(const struct service *s) { return s->valid_from <= day_of(clock_now()); }
 
 static const struct family *find_family(const struct pack *p, const char *code) {
   size_t lo = 0, hi = p->family_count;
@@ -190,12 +223,20 @@ const struct service *pack_find(const struct pack *p, const char *code) {
   return f ? in_effect(p, f, day_of(clock_now())) : NULL;
 }
 
+const struct service *pack_find_shown(const struct pack *p, const char *code) {
+  const struct family *f = find_family(p, code);
+  return f ? to_show(p, f) : NULL;
+}
+
 const struct service *pack_find_version(const struct pack *p, const char *code, int version) {
   const struct family *f = find_family(p, code);
   for (size_t i = 0; f && i < f->count; i++)
     if (p->services[f->first + i]->version == version) return p->services[f->first + i];
   return NULL;
 }
+
+size_t pack_versions(const struct pack *p) { return p->service_count; }
+const struct service *pack_version(const struct pack *p, size_t i) { return i < p->service_count ? p->services[i] : NULL; }
 
 const struct calendar *pack_calendar(const struct pack *p, const char *calendar_code) {
   for (size_t i = 0; calendar_code && i < p->calendar_count; i++)
@@ -218,8 +259,31 @@ const char *pack_life_event(const struct pack *p, size_t i, struct text *title) 
   return p->life_events[i].code;
 }
 
+const char *pack_life_event_latn(const struct pack *p, size_t i) { return i < p->life_event_count ? p->life_events[i].latn : ""; }
+
 size_t pack_registries(const struct pack *p) { return p->registry_count; }
 const struct registry *pack_registry(const struct pack *p, size_t i) { return i < p->registry_count ? &p->registries[i] : NULL; }
+
+const struct registry_attribute *registry_attribute(const struct registry *r, const char *name) {
+  for (size_t i = 0; name && i < r->count; i++)
+    if (strcmp(r->attributes[i].name, name) == 0) return &r->attributes[i];
+  return NULL;
+}
+
+bool pack_data_source(const struct pack *p, const struct field *f, struct data_source *out) {
+  char full[200];
+  for (size_t i = 0; f->prefill && i < p->data_service_count; i++) {
+    const struct data_service *d = &p->data_services[i];
+    for (size_t k = 0; k < d->count; k++) {
+      const char *provider = directory_organisation(p->directory, d->provider)->code;
+      snprintf(full, sizeof full, "%s/%s:%s", provider, d->service, d->attributes[k]);
+      if (strcmp(full, f->prefill) != 0) continue;
+      *out = (struct data_source){provider, d->service, d->attributes[k], d->found};
+      return true;
+    }
+  }
+  return false;
+}
 
 const struct registry *pack_find_registry(const struct pack *p, const char *code) {
   for (size_t i = 0; code && i < p->registry_count; i++)

@@ -165,15 +165,18 @@ static void read_life_events(struct compiler *c, const struct yaml_node *root) {
   if (!is_list(c, list, "life_events")) return;
   p->life_events = keep_alloc(c, list->count * sizeof *p->life_events);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "life event", "event title")) continue;
+    if (!keys(c, i, "life event", "event title latn")) continue;
     struct life_event *e = &p->life_events[p->life_event_count];
     e->code = name_of(c, i, "life event", "event", '-');
     e->title = text_of(c, i, "life event", "title", 80, true);
+    e->latn = latn_of(c, i);
     for (size_t k = 0; k < p->life_event_count; k++)
       if (strcmp(p->life_events[k].code, e->code) == 0) fail(c, i->line, "life event '%s' stands twice", e->code);
     p->life_event_count++;
   }
 }
+
+static const char *const differences[] = {"flag", "refuse", NULL};
 
 static void read_data_services(struct compiler *c, const struct yaml_node *root) {
   const struct yaml_node *list = yaml_get(root, "data_services");
@@ -181,13 +184,15 @@ static void read_data_services(struct compiler *c, const struct yaml_node *root)
   if (!is_list(c, list, "data_services")) return;
   p->data_services = keep_alloc(c, list->count * sizeof *p->data_services);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "data service", "provider service attributes")) continue;
+    if (!keys(c, i, "data service", "provider service attributes registry differs")) continue;
     const struct yaml_node *provider = want(c, i, "data service", "provider"), *attributes = want(c, i, "data service", "attributes");
     int organisation = provider ? organisation_of(c, provider, "provider") : -1;
     const char *service = name_of(c, i, "data service", "service", '-');
     if (organisation < 0 || !is_list(c, attributes, "attributes")) continue;
     struct data_service *d = &p->data_services[p->data_service_count++];
-    *d = (struct data_service){organisation, service, keep_alloc(c, (attributes->count + 1) * sizeof *d->attributes), 0};
+    *d = (struct data_service){organisation, service, keep_alloc(c, (attributes->count + 1) * sizeof *d->attributes), 0, .line = i->line};
+    d->registry = scalar_of(c, i, "registry", NULL);
+    d->refuse = word_of(c, i, "differs", differences, 0) == 1;
     for (const struct yaml_node *k = attributes->first; k; k = k->next) {
       const char *name = scalar(c, k, "attributes");
       if (name && !name_good(name, '_')) fail(c, k->line, "attribute '%s' must hold small letters, digits and '_' only", name);
@@ -279,36 +284,86 @@ static void read_attributes(struct compiler *c, const struct yaml_node *root, st
   if (!list->count) fail(c, list->line, "registry '%s' has no attributes", r->code);
   r->attributes = keep_alloc(c, list->count * sizeof *r->attributes);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "attribute", "attribute type title personal")) continue;
+    if (!keys(c, i, "attribute", "attribute type title personal choices choices_from kind")) continue;
     struct registry_attribute *a = &r->attributes[r->count];
     a->name = name_of(c, i, "attribute", "attribute", '_');
     want(c, i, "attribute", "type");
     a->type = (enum field_type)word_of(c, i, "type", field_types, FIELD_TEXT);
     a->title = text_of(c, i, "attribute", "title", 120, true);
     a->personal = bool_of(c, i, "personal", false);
+    a->field = field_of_attribute(c, i, a->name, a->type, a->title, a->personal);
     for (size_t k = 0; k < r->count; k++)
       if (strcmp(r->attributes[k].name, a->name) == 0) fail(c, i->line, "attribute '%s' stands twice", a->name);
     r->count++;
   }
 }
 
+static const char *attribute_named(struct compiler *c, const struct yaml_node *n, const char *key, const struct registry *r) {
+  const char *text = scalar(c, n, key);
+  if (!text) return NULL;
+  const struct registry_attribute *found = registry_attribute(r, text);
+  struct nearest near = {.wanted = text};
+  for (size_t i = 0; i < r->count; i++) nearest_offer(&near, r->attributes[i].name);
+  if (!found) fail(c, n->line, "'%s' names an unknown attribute '%s'%s", key, text, did_you_mean(&near).text);
+  return found ? found->name : NULL;
+}
+
+/* Which attributes together make one record: a person may have several certificates, each skill once. */
+static void read_unique(struct compiler *c, const struct yaml_node *root, struct registry *r) {
+  const struct yaml_node *list = yaml_get(root, "unique");
+  bool keyed = false;
+  if (!list) {
+    r->unique = keep_alloc(c, sizeof *r->unique);
+    if (r->key) r->unique[r->unique_count++] = r->key;
+    return;
+  }
+  if (!is_list(c, list, "unique")) return;
+  r->unique = keep_alloc(c, (list->count + 1) * sizeof *r->unique);
+  for (const struct yaml_node *i = list->first; i; i = i->next) {
+    const char *name = attribute_named(c, i, "unique", r);
+    if (!name) continue;
+    keyed |= base_same(name, r->key);
+    r->unique[r->unique_count++] = name;
+  }
+  if (!keyed) fail(c, list->line, "'unique' must hold the key");
+}
+
 static void read_registry(struct compiler *c, const struct yaml_node *root, struct registry *r, const char *base) {
   r->code = "";
   r->organisation = -1;
-  if (!keys(c, root, "registry", "registry title owner key attributes")) return;
+  if (!keys(c, root, "registry", "registry title owner key unique telephone attributes")) return;
   r->code = name_of(c, root, "registry", "registry", '-');
   if (r->code[0] && strcmp(r->code, base) != 0) fail(c, root->line, "the file must be called %s.yaml after its registry", r->code);
   r->title = text_of(c, root, "registry", "title", 120, true);
   const struct yaml_node *owner = want(c, root, "registry", "owner"), *key = yaml_get(root, "key");
   if (owner) r->organisation = organisation_of(c, owner, "owner");
   read_attributes(c, root, r);
-  const char *text = key ? scalar(c, key, "key") : NULL;
-  struct nearest near = {.wanted = text ? text : ""};
-  for (size_t i = 0; text && i < r->count; i++) {
-    if (strcmp(r->attributes[i].name, text) == 0) r->key = r->attributes[i].name;
-    nearest_offer(&near, r->attributes[i].name);
+  if (key) r->key = attribute_named(c, key, "key", r);
+  read_unique(c, root, r);
+  const struct yaml_node *telephone = yaml_get(root, "telephone");
+  if (!telephone) return;
+  r->telephone = attribute_named(c, telephone, "telephone", r);
+  if (!r->telephone) return;
+  const struct registry_attribute *of = r->key ? registry_attribute(r, r->key) : NULL;
+  if (registry_attribute(r, r->telephone)->type != FIELD_MOBILE) fail(c, telephone->line, "'telephone' names '%s', which is no mobile", r->telephone);
+  if (!of || of->type != FIELD_NATIONAL_ID) fail(c, telephone->line, "'telephone' needs a registry whose key is a national_id");
+}
+
+/* The registry that answers a data service belongs to its provider and holds its attributes. */
+static void join_data_services(struct compiler *c) {
+  c->file = "pack.yaml";
+  for (size_t i = 0; i < c->p->data_service_count; i++) {
+    struct data_service *d = &c->p->data_services[i];
+    if (!d->registry) continue;
+    d->found = pack_find_registry(c->p, d->registry);
+    struct nearest near = {.wanted = d->registry};
+    for (size_t k = 0; k < c->p->registry_count; k++) nearest_offer(&near, c->p->registries[k].code);
+    if (!d->found) fail(c, d->line, "data service '%s' names an unknown registry '%s'%s", d->service, d->registry, did_you_mean(&near).text);
+    else if (d->found->organisation != d->provider) fail(c, d->line, "registry '%s' does not belong to the provider of data service '%s'", d->registry, d->service);
+    else if (!d->found->key) fail(c, d->line, "registry '%s' has no key: a data service cannot find its records", d->registry);
+    for (size_t k = 0; d->found && k < d->count; k++)
+      if (!registry_attribute(d->found, d->attributes[k])) fail(c, d->line, "registry '%s' has no attribute '%s' for data service '%s'", d->registry, d->attributes[k], d->service);
   }
-  if (text && !r->key) fail(c, key->line, "'key' names an unknown attribute '%s'%s", text, did_you_mean(&near).text);
 }
 
 void compile_registries(struct compiler *c) {
@@ -326,4 +381,5 @@ void compile_registries(struct compiler *c) {
     free(file);
     free(base);
   }
+  join_data_services(c);
 }

@@ -195,6 +195,13 @@ static void read_page(struct compiler *c, const struct yaml_node *n, struct page
   }
 }
 
+/* 80 characters a screen, less what leads on from it */
+static void check_screen(struct compiler *c, const struct field *f) {
+  if (utf8_length(f->label.fa) > 60) warn(c, f->line, "the label of '%s' is longer than 60 characters: a USSD screen cuts it", f->name);
+  for (size_t i = 0; i < f->choice_count; i++)
+    if (utf8_length(f->choices[i].label.fa) > 50) warn(c, f->line, "choice '%s' of '%s' is longer than 50 characters: a USSD screen cuts it", f->choices[i].value, f->name);
+}
+
 static void read_pages(struct compiler *c, const struct yaml_node *root) {
   const struct yaml_node *list = want(c, root, "service", "pages");
   struct service *s = c->s;
@@ -217,6 +224,8 @@ static void read_pages(struct compiler *c, const struct yaml_node *root) {
         fail(c, i->line, "page '%s' stands twice", s->pages[k].name);
     s->page_count++;
   }
+  for (size_t i = 0; i < s->field_count; i++)
+    if (s->ussd == CHANNEL_FULL && (s->fields[i]->required || s->fields[i]->ussd)) check_screen(c, s->fields[i]);
   for (size_t i = 0; i < s->field_count; i++)
     if (s->ussd == CHANNEL_FULL && s->fields[i]->type == FIELD_DOCUMENT && s->fields[i]->required)
       fail(c, s->fields[i]->line, "document '%s' is required, but channels.ussd is full: write ussd: start, or required: false", s->fields[i]->name);
@@ -289,7 +298,9 @@ static void read_deadlines(struct compiler *c, const struct yaml_node *root) {
 static void read_head(struct compiler *c, const struct yaml_node *root, const char *base) {
   struct service *s = c->s;
   s->code = name_of(c, root, "service", "service", '-');
-  want(c, root, "service", "version");
+  const struct yaml_node *version = want(c, root, "service", "version");
+  s->file = c->file;
+  s->line = version ? version->line : root->line;
   s->version = (int)int_of(c, root, "version", 1, 1, 9999);
   const struct yaml_node *from = want(c, root, "service", "valid_from");
   const char *text = from ? scalar(c, from, "valid_from") : NULL;
@@ -302,17 +313,40 @@ static void read_head(struct compiler *c, const struct yaml_node *root, const ch
   s->latn = latn_of(c, root);
 }
 
-/* Choices from lists are written out, so that whoever reads the definition needs no other file. */
+/* Choices from lists are written out, so that whoever reads the definition needs no other file, and its hash tells every change of it. */
+static void expand_field(json_t *field, const struct field *f) {
+  if (!f || !json_str(field, "choices_from")) return;
+  json_t *list = json_array();
+  for (size_t n = 0; n < f->choice_count; n++) {
+    const struct choice *one = &f->choices[n];
+    json_t *o = json_pack("{s:s,s:s,s:s}", "value", one->value, "fa", one->label.fa, "en", one->label.en);
+    if (one->latn.fa && one->latn.fa[0]) json_put(o, "latn", one->latn.fa);
+    json_array_append_new(list, o);
+  }
+  json_object_set_new(field, "choices", list);
+}
+
+static const struct field *field_of_action(const struct action *act, const char *name) {
+  for (size_t i = 0; i < act->field_count; i++)
+    if (base_same(act->fields[i]->name, name)) return act->fields[i];
+  return NULL;
+}
+
 static void expand_choices(struct compiler *c, json_t *definition) {
-  size_t i, k;
-  json_t *page, *field;
-  json_array_foreach(json_object_get(definition, "pages"), i, page) json_array_foreach(json_object_get(page, "fields"), k, field) {
-    const struct field *f = json_str(field, "choices_from") && json_str(field, "field") ? service_field(c->s, json_str(field, "field")) : NULL;
-    if (!f) continue;
-    json_t *list = json_array();
-    for (size_t n = 0; n < f->choice_count; n++)
-      json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "value", f->choices[n].value, "fa", f->choices[n].label.fa, "en", f->choices[n].label.en));
-    json_object_set_new(field, "choices", list);
+  const struct service *s = c->s;
+  size_t i, k, n;
+  json_t *page, *field, *state, *act;
+  json_array_foreach(json_object_get(definition, "eligibility"), i, field)
+    for (k = 0; k < s->eligibility_count; k++)
+      if (base_same(s->eligibility[k].field.name, json_str(field, "field"))) expand_field(field, &s->eligibility[k].field);
+  json_array_foreach(json_object_get(definition, "pages"), i, page)
+    json_array_foreach(json_object_get(page, "fields"), k, field) expand_field(field, service_field(s, json_str(field, "field")));
+  json_array_foreach(json_object_get(json_object_get(definition, "workflow"), "states"), i, state) {
+    int at = service_state(s, json_str(state, "state"));
+    json_array_foreach(json_object_get(state, "actions"), k, act) {
+      const struct action *found = service_action(s, at, json_str(act, "action"));
+      json_array_foreach(json_object_get(act, "fields"), n, field) if (found) expand_field(field, field_of_action(found, json_str(field, "field")));
+    }
   }
 }
 

@@ -68,6 +68,10 @@ struct identity_options {
   /* Send a one-time code or a notice; wired by app to notify. lang for the text. Must not block (queues). */
   int (*send)(void *ctx, const char *mobile, const char *text, struct err *err);
   void *send_ctx;
+  /* Is this telephone known to belong to this person? 1 yes, 0 no, -1 not to be told now. Asked after a right code, outside any
+   * transaction: yes makes the session sim_matched. NULL: nobody knows. */
+  int (*telephone)(void *ctx, const char *national_id, const char *mobile, struct err *err);
+  void *telephone_ctx;
 };
 int identity_open(struct store *main, struct store *fast, const struct identity_options *o, struct identity **out, struct err *err);
 void identity_close(struct identity *i);
@@ -97,6 +101,9 @@ int identity_password(struct identity *i, const char *username, const char *pass
                       char token[64], int *expires_in, struct err *err);
 /* All staff of an organisation (NULL: all): [{"username","name","organisation","role"}] */
 int identity_staff(struct identity *i, const char *organisation, json_t **out, struct err *err);
+
+/* Inside work of the main store: 1 when this person handles cases of the organisation (officer, supervisor or manager), 0 when not. */
+int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err);
 
 /* ---- sessions --------------------------------------------------------------------------- */
 /* Fill *out from a token (cached five seconds at most). 0 found, 1 no such session (out->kind = ACTOR_NOBODY), -1 error. */

@@ -88,7 +88,7 @@ int identity_otp(struct identity *i, const char *national_id, const char *mobile
 enum outcome { OUTCOME_WRONG, OUTCOME_SPENT, OUTCOME_RIGHT };
 struct finish {
   const struct identity *i;
-  char challenge[HEX], code[HEX], token[64];
+  char challenge[HEX], code[HEX], token[64], national_id[16], mobile[16];
   enum outcome outcome;
 };
 
@@ -102,7 +102,7 @@ static int spent(struct store_tx *tx, struct finish *f, struct err *err) {
 
 static int finish_work(struct store_tx *tx, void *arg, struct err *err) {
   struct finish *f = arg;
-  char national_id[16] = "", mobile[16] = "";
+  f->national_id[0] = f->mobile[0] = '\0';
   f->outcome = OUTCOME_WRONG;
   struct store_rows *r = store_select(tx, err,
     "UPDATE one_time_code SET tries = tries + 1 WHERE challenge = ?1 AND tries < 5 AND expires_at > ?2 RETURNING code, national_id, mobile",
@@ -112,15 +112,29 @@ static int finish_work(struct store_tx *tx, void *arg, struct err *err) {
   if (rc == 1) {
     const char *code = store_text(r, 0);
     if (strlen(code) == HEX - 1 && trust_same(code, f->code, HEX - 1)) f->outcome = OUTCOME_RIGHT;
-    snprintf(national_id, sizeof national_id, "%s", store_text(r, 1));
-    snprintf(mobile, sizeof mobile, "%s", store_text(r, 2));
+    snprintf(f->national_id, sizeof f->national_id, "%s", store_text(r, 1));
+    snprintf(f->mobile, sizeof f->mobile, "%s", store_text(r, 2));
   }
   store_done(r);
   if (rc <= 0) return rc < 0 ? -1 : spent(tx, f, err);
   if (f->outcome != OUTCOME_RIGHT) return 0;
   if (store_exec(tx, err, "DELETE FROM one_time_code WHERE challenge = ?1", "t", f->challenge) < 0) return -1;
-  struct session_row row = {.username = "", .national_id = national_id, .mobile = mobile, .assurance = ASSURANCE_CLAIMED};
+  struct session_row row = {.username = "", .national_id = f->national_id, .mobile = f->mobile, .assurance = ASSURANCE_CLAIMED};
   return session_insert(tx, f->i, f->token, &row, err);
+}
+
+static int raise_work(struct store_tx *tx, void *arg, struct err *err) {
+  char digest[HEX];
+  identity_digest_hex(arg, digest);
+  return store_put(tx, err, "UPDATE session SET assurance = ?1 WHERE token = ?2", "it", (int64_t)ASSURANCE_SIM_MATCHED, digest);
+}
+
+/* The pair was claimed and the telephone answered. Where the pair is on record, more is known; where nobody can tell, it stays claimed. */
+static int match_telephone(struct identity *i, struct finish *f, struct err *err) {
+  struct err why = {0};
+  int known = i->options.telephone ? i->options.telephone(i->options.telephone_ctx, f->national_id, f->mobile, &why) : 0;
+  if (known < 0) log_write(LOG_WARN, "identity", "whose telephone it is could not be asked: %s", why.message);
+  return known == 1 ? store_write(i->fast, STORE_FRONT, raise_work, f->token, err) : 0;
 }
 
 static bool challenge_shaped(const char *s) {
@@ -143,6 +157,7 @@ int identity_otp_verify(struct identity *i, const char *challenge, const char *c
   if (store_write(i->fast, STORE_FRONT, finish_work, &f, err) != 0) return -1;
   if (f.outcome == OUTCOME_SPENT) return err_set(err, ERR_RATE, "too many wrong codes");
   if (f.outcome != OUTCOME_RIGHT) return err_set(err, ERR_UNAUTHENTICATED, "wrong code");
+  if (match_telephone(i, &f, err)) return -1;
   memcpy(token, f.token, sizeof f.token);
   *expires_in = i->options.session_seconds;
   return 0;

@@ -222,6 +222,14 @@ static int read_account(struct store_tx *tx, void *arg, struct err *err) {
   return rc < 0 ? -1 : 0;
 }
 
+int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err) {
+  int64_t found = 0;
+  if (store_value(tx, &found, 0, err, "SELECT COUNT(*) FROM staff_role WHERE username=?1 AND organisation=?2 AND role IN (?3,?4,?5)", "ttiii", username,
+                  organisation, (int64_t)STAFF_OFFICER, (int64_t)STAFF_SUPERVISOR, (int64_t)STAFF_MANAGER))
+    return -1;
+  return found > 0;
+}
+
 /* A minute after the fifth wrong one, then twice as long each time, an hour at most; forgotten after a quiet day. */
 static int fail_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct sign_in *s = arg;

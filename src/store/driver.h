@@ -190,6 +190,8 @@ void store_conn_free(struct conn *c);
 void store_begin_tx(struct store_tx *tx, struct store *s, struct conn *c, bool writing);
 void store_end_tx(struct store_tx *tx);   /* closes what was left open */
 void *store_writer(void *writer);         /* the thread: batch.c */
+bool table_wanted(const char *table, const char *const *rooms);    /* does a schema file of these rooms make it? NULL: all */
+bool migration_wanted(const char *name, const char *const *rooms); /* NNN-room, likewise: migrate.c */
 int store_enter(struct store *s, const char *what, struct err *err); /* refuses to nest on one thread */
 void store_leave(struct store *s);
 

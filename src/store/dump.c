@@ -2,7 +2,8 @@
  *
  * A dump is lines. "T table column:type…" begins a table (types text, bigint, blob), "R value|value…" is a row: whole
  * numbers in decimal digits, text and bytes in base64, "-" for NULL. "E rows sha256" ends it; the hash covers all before it.
- * Tables stand in the order of their names, rows in that of their keys, so equal stores give equal dumps. store_lock is left out. */
+ * Tables stand in the order of their names, rows in that of their keys, so equal stores give equal dumps. store_lock is left out, and
+ * so are the tables and migrations of rooms that are not asked for. */
 #include "store/driver.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ static int tables_read(struct store_tx *tx, struct tables *t, struct err *err) {
 struct out {
   int (*sink)(void *, const void *, size_t);
   void *ctx;
+  const char *const *rooms;
   EVP_MD_CTX *hash;
   struct buf line; /* gathered until OUT_SIZE */
   int64_t rows;
@@ -121,9 +123,19 @@ static void put_value(struct buf *b, const struct store_rows *r, int k, char typ
   }
 }
 
+/* A row of schema_version about a room that is left out. */
+static bool left_out(const struct store_rows *r, const struct table *t, const struct out *o) {
+  if (strcmp(t->name, "schema_version") != 0) return false;
+  for (int k = 0; k < t->columns; k++)
+    if (strcmp(t->column[k].name, "name") == 0) return !migration_wanted(store_text(r, k), o->rooms);
+  return false;
+}
+
 static int dump_rows(struct store_rows *r, const struct table *t, struct out *o) {
   int rc, rows = 0;
   while ((rc = store_next(r, o->err)) == 1) {
+    rows++;
+    if (left_out(r, t, o)) continue;
     buf_adds(&o->line, "R ");
     for (int k = 0; k < t->columns; k++) {
       if (k > 0) buf_addc(&o->line, '|');
@@ -131,7 +143,6 @@ static int dump_rows(struct store_rows *r, const struct table *t, struct out *o)
     }
     buf_addc(&o->line, '\n');
     o->rows++;
-    rows++;
     if (o->line.len >= OUT_SIZE && flush(o) != 0) return -1;
   }
   return rc < 0 ? -1 : rows;
@@ -199,7 +210,8 @@ static int dump_all(struct store_tx *tx, struct out *o) {
   struct tables t = {0};
   char hex[2 * HASH + 1];
   int rc = tables_read(tx, &t, o->err);
-  for (int i = 0; i < t.count && rc == 0; i++) rc = dump_table(tx, &t.all[i], o);
+  for (int i = 0; i < t.count && rc == 0; i++)
+    if (table_wanted(t.all[i].name, o->rooms)) rc = dump_table(tx, &t.all[i], o);
   tables_free(&t);
   if (rc != 0 || flush(o) != 0) return -1;
   hash_end(o->hash, hex);
@@ -209,11 +221,11 @@ static int dump_all(struct store_tx *tx, struct out *o) {
   return rc;
 }
 
-int store_dump(struct store *s, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err) {
+int store_dump(struct store *s, const char *const *rooms, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err) {
   struct store_tx tx;
   if (s->driver->catalogue == NULL) return err_set(err, ERR_UNSUPPORTED, "this store cannot be dumped");
   if (store_enter(s, "store_dump", err) != 0) return -1;
-  struct out o = {.sink = sink, .ctx = ctx, .hash = hash_new(), .err = err};
+  struct out o = {.rooms = rooms, .sink = sink, .ctx = ctx, .hash = hash_new(), .err = err};
   buf_init(&o.line, LINE_MOST);
   int rc = -1;
   struct conn *c = store_conn(s, CONN_READ, err); /* its own: a dump takes long, and its snapshot is one from first to last */

@@ -29,6 +29,27 @@ static bool wanted(const struct embedded *e, const char *const *rooms, char name
   return false;
 }
 
+bool migration_wanted(const char *name, const char *const *rooms) {
+  char same[128];
+  char *path = base_printf("schema/%s.sql", name);
+  struct embedded e = {.name = path};
+  bool yes = wanted(&e, rooms, same);
+  free(path);
+  return yes;
+}
+
+bool table_wanted(const char *table, const char *const *rooms) {
+  size_t total = 0;
+  const struct embedded *all = embedded_all(&total);
+  char name[128], *made = base_printf("CREATE TABLE %s (", table), *once = base_printf("CREATE TABLE IF NOT EXISTS %s (", table);
+  bool yes = rooms == NULL;
+  for (size_t i = 0; i < total && !yes; i++)
+    yes = wanted(&all[i], rooms, name) && (memmem(all[i].data, all[i].size, made, strlen(made)) || memmem(all[i].data, all[i].size, once, strlen(once)));
+  free(made);
+  free(once);
+  return yes;
+}
+
 /* Where the statement at `i` ends: a ';' at the end of a line, outside quotes and comments. */
 static size_t statement_end(const char *text, size_t n, size_t i) {
   for (char quote = 0; i < n; i++) {

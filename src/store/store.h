@@ -103,10 +103,10 @@ int store_lease_check(struct store_tx *tx, const char *name, const char *owner, 
 /* ---- copies and figures ------------------------------------------------------------- */
 /* SQLite: a consistent copy into a new file while serving (backup API). PostgreSQL: ERR_UNSUPPORTED (use store_dump). */
 int store_backup(struct store *s, const char *file, struct err *err);
-/* Both engines: every row of every table as text lines through `sink`, from one snapshot; load is the inverse into an empty,
+/* Both engines: every row of every table of the rooms (as in store_migrate) as text lines through `sink`, from one snapshot; load is the inverse into an empty,
  * migrated store of either engine, all or nothing. Format: "T table col:type…\n" (types text, bigint, blob), then lines
  * "R value|…\n" (decimal digits, base64, "-" for NULL), end line "E rows sha256". Leases are left out; schema_version is compared. */
-int store_dump(struct store *s, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
+int store_dump(struct store *s, const char *const *rooms, int (*sink)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
 int store_load(struct store *s, int (*source)(void *ctx, void *p, size_t room, size_t *n), void *ctx, struct err *err);
 
 struct store_stats { int64_t commits, works, failures, retries, queued_front, queued_jobs, wal_bytes, wal_truncations, reads; };

@@ -84,6 +84,13 @@ static int newest_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT MAX(generation) FROM ledger_log", "");
 }
 
+int trust_begun(struct store *s, bool *begun, struct err *err) {
+  int64_t generation = 0;
+  int rc = store_read(s, newest_work, &generation, err);
+  *begun = generation > 0;
+  return rc;
+}
+
 /* ---- open and close ---- */
 
 static int names_open(struct trust *t, struct err *err) {

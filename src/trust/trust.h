@@ -31,6 +31,7 @@ struct trust_options {
 };
 int trust_open(struct store *s, const struct trust_options *o, struct trust **out, struct err *err);
 void trust_close(struct trust *t);
+int trust_begun(struct store *s, bool *begun, struct err *err); /* has this store a log already? Asked before keys are made for it */
 const char *trust_key_id(const struct trust *t);     /* hex of the C2SP key id: first 4 bytes of SHA-256(origin ‖ "\n" ‖ 0x01 ‖ public key) */
 const char *trust_public_key(const struct trust *t); /* C2SP verifier key "origin+keyid+base64(0x01‖key)" */
 const char *trust_origin(const struct trust *t);

@@ -20,6 +20,7 @@ for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(1));
 
 // A PostgreSQL of the test's own, or null where none is installed.
 export function postgres() {
+  if (process.env.CHAPAR_TEST_ENGINE === 'sqlite') return null;
   const dir = folder();
   const sh = (...words) => execFileSync('sh', [join(root, 'tests/lib/pg.sh'), ...words], { encoding: 'utf8' }).trim();
   let url;
@@ -28,23 +29,33 @@ export function postgres() {
   return { url, kill: () => sh('kill', dir), start: () => sh('start', dir), fresh: () => sh('new', dir) };
 }
 
-// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers.
-export async function serve(where, { demo = true, args = [], port = 0, env = {} } = {}) {
-  const child = spawn(chapar, ['serve', '--pack', pack, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
-    { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
+// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers. With `heard`, standard error is kept in the answer's `said`.
+export async function serve(where, { demo = true, args = [], port = 0, env = {}, from = pack, heard = false } = {}) {
+  const child = spawn(chapar, ['serve', '--pack', from, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
+    { stdio: ['ignore', 'pipe', heard ? 'pipe' : process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
   cleanups.push(() => child.kill('SIGKILL'));
+  let said = '';
+  if (heard) child.stderr.on('data', (d) => { said += d; });
   const base = await new Promise((good, bad) => {
     let text = '';
     child.stdout.on('data', (d) => { text += d; const m = /at (http:\/\/\S+?)\/?\s/.exec(text); if (m) good(m[1]); });
     child.on('exit', (code) => bad(new Error(`chapar serve ended with ${code}`)));
   });
   return {
-    base, child,
+    base, child, get said() { return said; },
     stop: (signal = 'SIGTERM') => new Promise((done) => { if (child.exitCode !== null || child.signalCode !== null) return done(child.exitCode); child.on('exit', (c) => done(c)); child.kill(signal); }),
   };
 }
 export const run = (...args) => execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
 export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
+
+// The same without holding this process up: resolves with { status, out, err }.
+export const runs = (...args) => new Promise((done) => {
+  const child = spawn(chapar, args, { stdio: ['ignore', 'pipe', 'pipe'] }), r = { status: null, out: '', err: '' };
+  child.stdout.on('data', (d) => { r.out += d; });
+  child.stderr.on('data', (d) => { r.err += d; });
+  child.on('close', (status) => done({ ...r, status }));
+});
 
 export async function call(base, method, path, { body, token, key, lang = 'en', headers = {} } = {}) {
   const h = { 'Accept-Language': lang, ...headers };
@@ -75,6 +86,31 @@ export async function citizen(base, national_id = '0499370899', mobile = '091512
   const s = await call(base, 'POST', '/api/v1/sessions', { body: { challenge: o.json.challenge, code } });
   if (s.status !== 201) throw new Error(`session: ${s.status} ${s.text}`);
   return s.json.access_token;
+}
+
+// Load: submit until told to end, through whatever happens to the server; every acknowledgement is kept under its key.
+export const filing = '/api/v1/services/village-residence/cases';
+export async function load(base, example, acknowledged, prefix, until, { workers = 16, refused = () => {} } = {}) {
+  let n = 0;
+  const worker = async () => {
+    while (!until.over) {
+      const key = `${prefix}-${n++}`;
+      let r = null;
+      try { r = await call(base, 'POST', filing, { key, body: { data: example } }); } catch { /* the connection was cut: outcome unknown */ }
+      if (r?.status === 201) acknowledged.set(key, r.json);
+      else if (r && r.status !== 503) throw new Error(`${r.status} ${r.text}`);
+      else await sleep(20);
+      if (r?.status === 503) refused(r);
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, worker));
+}
+export const example = async (base) => (await call(base, 'GET', '/api/v1/services/village-residence')).json.form_schema.examples[0];
+export async function missing(base, acknowledged) {
+  const gone = [], all = [...acknowledged.values()];
+  for (let i = 0; i < all.length; i += 32)
+    await Promise.all(all.slice(i, i + 32).map(async (a) => { if ((await call(base, 'GET', `/api/v1/cases/${a.tracking}`)).status !== 200) gone.push(a.tracking); }));
+  return gone;
 }
 
 let passed = 0, failed = 0;

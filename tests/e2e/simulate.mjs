@@ -24,14 +24,24 @@ await test('a past is not simulated twice, nor in a store of real cases', async 
 await test('every state of a life can be looked at on the desks', async () => {
   const s = await serve(['--data', one]);
   const auditor = await staff(s.base, 'auditor');
-  const r = await call(s.base, 'GET', '/api/v1/desk/cases?organisation=takapo&limit=200', { token: auditor });
-  same(r.status, 200);
-  good(r.json.items.length > 20, 'takapo has cases');
-  good(new Set(r.json.items.map((x) => x.state)).size >= 3, 'in several states');
-  const histories = await Promise.all(r.json.items.map((x) => call(s.base, 'GET', `/api/v1/cases/${x.tracking}/events`, { token: auditor })));
-  good(histories.some((h) => h.json.items.some((e) => e.action === 'escalate')), 'whoever is above was told of late cases');
-  const asked = (await Promise.all(r.json.items.map((x) => call(s.base, 'GET', `/api/v1/cases/${x.tracking}`, { token: auditor })))).flatMap((x) => x.json.children || []);
-  good(asked.some((c) => c.state === 'inquiry_answered'), 'inquiries were answered');
+  // Which desks were late depends on where the holidays of the last thirty days lay: look until each kind of fate is found.
+  const desks = [...new Set((await call(s.base, 'GET', '/demo/accounts')).json.filter((x) => x.role === 'officer').map((x) => x.organisation))];
+  const found = { escalate: 0, answered: 0, states: new Set() };
+  for (const desk of ['takapo', ...desks]) {
+    const r = await call(s.base, 'GET', `/api/v1/desk/cases?organisation=${desk}&limit=200`, { token: auditor });
+    same(r.status, 200);
+    if (desk === 'takapo') good(r.json.items.length > 20, 'takapo has cases');
+    for (const x of r.json.items) {
+      found.states.add(x.state);
+      const events = (await call(s.base, 'GET', `/api/v1/cases/${x.tracking}/events`, { token: auditor })).json.items;
+      found.escalate += events.some((e) => e.action === 'escalate');
+      found.answered += events.some((e) => e.action === 'inquiry_reply');
+    }
+    if (found.escalate && found.answered && found.states.size >= 3) break;
+  }
+  good(found.states.size >= 3, 'in several states');
+  good(found.escalate, 'whoever is above was told of late cases');
+  good(found.answered, 'inquiries were answered');
   await s.stop();
 });
 end();

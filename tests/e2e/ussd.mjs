@@ -57,6 +57,11 @@ async function walk(def, tongue, example) {
       await d.send(out === true ? '2' : '1');
       continue;
     }
+    if (value === undefined && !entry && asked.required === false) { // passed over
+      good(new RegExp({ fa: '۰ رد شدن', en: '0 Skip', latn: '0 Rad shodan' }[tongue]).test(text), `how to pass over: ${text}`);
+      await d.send(tongue === 'fa' ? '۰' : '0');
+      continue;
+    }
     good(value !== undefined, `${def.code} ${tongue}: ${asked.field} is asked but not in the example: ${text}`);
     if (asked.type === 'yes_no') await d.send(value ? '1' : '2');
     else if (asked.type === 'declaration') await d.send('1');
@@ -81,11 +86,69 @@ await test('the menu is short, in three tongues, and every list pages within the
     await d.send('5');
     await d.send(tongue);
     await d.send('1');
+    await d.send('3');
     for (let i = 0; i < 15 && /99 /.test(ascii(d.last)); i++) await d.send('99');
     good(d.last.startsWith('CON'), d.last);
     await d.send('77777');
     good(d.last.startsWith('CON'), 'a wrong choice shows the list again');
   }
+});
+await test('services are found by life event and by organisation', async () => {
+  const title = (d) => ascii(d.last).split('\n').filter((l) => /^(CON )?\d/.test(l) && !/^(99|0) /.test(l));
+  for (const [way, whole] of [['1', 11], ['2', 11]]) {
+    const seen = new Set(), all = new Dial(b);
+    await all.send();
+    await all.send('1');
+    let lines = [];
+    for (await all.send(way); ; await all.send('99')) { lines.push(...title(all)); if (!/^99 /m.test(ascii(all.last))) break; }
+    good(lines.length >= 6, lines.join());
+    for (let i = 1; i <= lines.length; i++) {
+      const d = new Dial(b);
+      await d.send();
+      await d.send('1');
+      await d.send(way);
+      for (await d.send(String(i)); ; await d.send('99')) { title(d).forEach((l) => seen.add(/\d+/.exec(l)[0])); if (!/^99 /m.test(ascii(d.last))) break; }
+      if (i === 1) { await d.send('0'); same(d.last.split('\n')[0], (await all.send('1'), await all.send('0'), all.last.split('\n')[0]), '0 leads back to the list'); }
+    }
+    good(seen.size >= whole, `${seen.size} services`);
+  }
+  const d = new Dial(b);
+  await d.send();
+  await d.send('1');
+  good(!/۱ /.test(await d.send('12')) || !d.last.includes('خدمات'), 'or by its number at once');
+});
+await test('what the gateway ends, and what comes too late, answers nothing', async () => {
+  const quick = await serve(['--data', folder()], { args: ['--ussd-session-seconds', '1'] });
+  const d = new Dial(quick.base, '09157770001');
+  await d.send('31');
+  const question = d.last;
+  await new Promise((ok) => setTimeout(ok, 1200));
+  good(/ادامه/.test(await d.send('1')), d.last);
+  same((await d.send('1')).split('\n')[0], question.split('\n')[0], 'the same question');
+  const event = await call(quick.base, 'POST', '/ussd', { headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ sessionId: d.id, phoneNumber: d.phone, status: 'Incomplete', input: '31', lastAppResponse: 'CON' }).toString() });
+  same([event.status, event.text], [200, '']);
+  good(/ادامه/.test(await new Dial(quick.base, '09157770001').send()), 'goes on when dialling again');
+  await quick.stop();
+});
+await test('carriers differ: shorter screens, other operations', async () => {
+  const own = await serve(['--data', folder()], { args: ['--ussd-carriers', 'tiny screen=60/100 ops=32/33/34/35 end=op'] });
+  const turn = (text, op, smsc) => call(own.base, 'GET', `/ussd/kannel?msisdn=09157770002&to=4015&text=${encodeURIComponent(text)}&smsc=${smsc}&op=%${op}&its=%07%00`);
+  const r = await turn('*4015*31#', '20', 'tiny');
+  same(r.headers.get('x-kannel-meta-data'), '?smpp?ussd_service_op=%22&its_session_info=%07%00');
+  for (let i = 0; i < 3; i++) good((await turn('1', '21', 'tiny')).text.length <= 60, 'sixty characters');
+  same((await turn('1', '12', 'tiny')).text, '', 'an operation it does not know ends');
+  same((await turn('*4015#', '01', 'other')).headers.get('x-kannel-meta-data'), '?smpp?ussd_service_op=%02&its_session_info=%07%00');
+  await own.stop();
+  for (const wrong of ['x screen=1/2', 'x ops=1/1/2/3', 'x end=never', 'x screen=80', 'x colour=red'])
+    good(await serve(['--data', folder()], { args: ['--ussd-carriers', wrong] }).then((c) => c.stop().then(() => false), () => true), `refused: ${wrong}`);
+});
+await test('a message sent again by Kannel is answered alike', async () => {
+  const turn = (text, op, id) => call(b, 'GET', `/ussd/kannel?msisdn=09157770003&to=4015&text=${encodeURIComponent(text)}&smsc=u&id=${id}&op=%${op}&its=%07%00`);
+  await turn('*4015*31#', '01', 'a');
+  const one = await turn('1', '12', 'b'), two = await turn('1', '12', 'b');
+  same(two.text, one.text);
+  good((await turn('1', '12', 'c')).text !== one.text, 'the next one moves on');
 });
 let walked = 0;
 for (const def of services) {

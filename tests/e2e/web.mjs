@@ -238,7 +238,7 @@ async function main() {
       ok('approved, with a certificate, and rated');
     }
     await mine.goto(`${base}/mine/access`);
-    assert.ok(await mine.locator('tbody tr').count(), 'the look is shown to the citizen');
+    assert.ok(await mine.locator('main .rows li').count(), 'the look is shown to the citizen');
     await accessible(mine, 'access');
     await picture(mine, 'access');
     ok('the citizen sees who looked');

@@ -2,7 +2,7 @@
 # A PostgreSQL of one's own for a test.
 #   pg.sh start DIR [SETTING=VALUE…]   make (once) and start a cluster in DIR (if it does not run), print its URL
 #   pg.sh stop DIR                     stop in good order
-#   pg.sh kill DIR                     stop at once, as after a crash (start brings it back)
+#   pg.sh kill DIR                     kill -9 of all of it (start brings it back)
 #   pg.sh url DIR                      print the URL again
 #   pg.sh new DIR                      make one more empty database in it, print its URL
 # As root the server runs as the user postgres. fsync is on. Loopback only, a free port, the socket in DIR.
@@ -53,7 +53,12 @@ start)
   url
   ;;
 stop) as "$bin/pg_ctl" -D "$dir/data" -m fast -w stop >/dev/null ;;
-kill) as "$bin/pg_ctl" -D "$dir/data" -m immediate -w stop >/dev/null ;;
+kill)
+  pid=$(head -n 1 "$dir/data/postmaster.pid")
+  all="$pid $(ps -o pid= --ppid "$pid" | tr '\n' ' ')"
+  kill -9 $all 2>/dev/null || true
+  for one in $all; do while kill -0 "$one" 2>/dev/null; do sleep 0.05; done; done
+  ;;
 url) url ;;
 new)
   name="t$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"

@@ -48,6 +48,41 @@ static void a_citizen_signs_in(void **state) {
   assert_false(actor_in(&a, "any"));
 }
 
+static int on_record(void *ctx, const char *national_id, const char *mobile, struct err *err) {
+  char known[16];
+  kit_mobile(1, known);
+  if (ctx == NULL) return err_set(err, ERR_UNAVAILABLE, "nobody answers");
+  return strcmp(mobile, known) == 0;
+}
+
+/* The pair that is on record is more than claimed; another telephone, or nobody to ask, changes nothing. */
+static void a_known_telephone_raises_the_session(void **state) {
+  struct kit *k = *state;
+  struct actor a;
+  char token[64], id[16], person[72];
+  struct err err = {0};
+  k->options.telephone = on_record;
+  k->options.telephone_ctx = k;
+  kit_reopen(k);
+  kit_citizen(k, 1, token);
+  assert_int_equal(identity_session(k->identity, token, &a, &err), 0);
+  assert_int_equal(a.assurance, ASSURANCE_SIM_MATCHED);
+  kit_national_id(1, id);
+  identity_person_key(k->identity, id, person);
+  assert_string_equal(a.person, person);
+  assert_true(base_starts(a.pair, "c:"));
+  kit_citizen(k, 2, token);
+  assert_int_equal(identity_session(k->identity, token, &a, &err), 0);
+  assert_int_equal(a.assurance, ASSURANCE_CLAIMED);
+  k->options.telephone_ctx = NULL;
+  kit_reopen(k);
+  log_set_level(LOG_ERROR);
+  kit_citizen(k, 1, token);
+  log_set_level(LOG_WARN);
+  assert_int_equal(identity_session(k->identity, token, &a, &err), 0);
+  assert_int_equal(a.assurance, ASSURANCE_CLAIMED);
+}
+
 static void what_is_typed_is_repaired(void **state) {
   struct kit *k = *state;
   char challenge[40], code[8], token[64], fa[40] = "\xe2\x80\x8f ";
@@ -245,7 +280,7 @@ static void one_of_many_wins(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    KIT_TEST(a_citizen_signs_in), KIT_TEST(what_is_typed_is_repaired), KIT_TEST(what_cannot_be_right_is_named),
+    KIT_TEST(a_citizen_signs_in), KIT_TEST(a_known_telephone_raises_the_session), KIT_TEST(what_is_typed_is_repaired), KIT_TEST(what_cannot_be_right_is_named),
     KIT_TEST(the_text_is_short_and_warns), KIT_TEST(five_tries_and_no_more), KIT_TEST(a_code_counts_once_and_in_time),
     KIT_TEST(limits_cannot_be_seen), KIT_TEST(an_identifier_has_a_limit), KIT_TEST(an_address_has_a_limit),
     KIT_TEST(secrets_are_kept_as_digests), KIT_TEST(one_of_many_wins),

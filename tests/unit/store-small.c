@@ -69,7 +69,7 @@ static void scripted(void **state) {
   assert_int_equal(e.code, ERR_INTERNAL);
   assert_non_null(strstr(e.message, "DELETE FROM t"));
   refused(store_backup(s, "x", err), ERR_UNSUPPORTED);
-  refused(store_dump(s, NULL, NULL, err), ERR_UNSUPPORTED);
+  refused(store_dump(s, NULL, NULL, NULL, err), ERR_UNSUPPORTED);
   store_close(s);
   store_close(NULL);
   refused(store_open("scripted:no arrow", NULL, &s, err), ERR_MALFORMED);

@@ -7,11 +7,13 @@
 #include "cases/cases.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "registries/registries.h"
 #include "trust/trust.h"
 
 struct api_context {
   struct cases *cases;
   struct identity *identity;
+  struct registries *registries;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */

@@ -12,7 +12,7 @@ const char *api_tracking(struct http_req *r);
 void api_error(struct http_req *r, const struct err *err, const char *detail_word, json_t *errors); /* takes errors */
 void api_list(struct http_req *r, int rc, json_t **out, const struct err *err);
 
-extern const struct http_route api_session_rows[], api_service_rows[], api_case_rows[], api_ledger_rows[], api_demo_rows[];
-extern const size_t api_session_count, api_service_count, api_case_count, api_ledger_count, api_demo_count;
+extern const struct http_route api_session_rows[], api_service_rows[], api_case_rows[], api_ledger_rows[], api_demo_rows[], api_desk_rows[], api_registry_rows[];
+extern const size_t api_session_count, api_service_count, api_case_count, api_ledger_count, api_demo_count, api_desk_count, api_registry_count;
 
 #endif

@@ -10,8 +10,10 @@ static json_t *text_json(const struct text *t) {
   return o;
 }
 
+/* Where it can be asked for today: nowhere, while it is still to come. */
 static json_t *channels_json(const struct service *s) {
   json_t *a = json_array();
+  if (!service_begun(s)) return a;
   if (s->web) json_array_append_new(a, json_string("web"));
   if (s->api) json_array_append_new(a, json_string("api"));
   if (s->ussd) json_array_append_new(a, json_string("ussd"));
@@ -22,6 +24,12 @@ static json_t *channels_json(const struct service *s) {
 static const char *owner_code(const struct api_context *c, const struct service *s) {
   const struct organisation *o = directory_organisation(pack_directory(cases_pack(c->cases)), s->organisation >= 0 ? s->organisation : s->secretary);
   return o ? o->code : "";
+}
+
+static void put_begin(json_t *o, const struct service *s) {
+  char day[16];
+  date_iso(s->valid_from, day);
+  json_put(o, "valid_from", day);
 }
 
 static bool on_channel(const struct service *s, const char *channel) {
@@ -44,7 +52,7 @@ static bool holds_words(struct arena *a, const struct service *s, const char *q)
 static bool wanted(struct http_req *r, const struct service *s, const char *owner) {
   const char *q = http_query(r, "q"), *org = http_query(r, "organisation"), *event = http_query(r, "life_event"), *channel = http_query(r, "channel");
   if (org && strcmp(org, owner) != 0) return false;
-  if (channel && !on_channel(s, channel)) return false;
+  if (channel && (!service_begun(s) || !on_channel(s, channel))) return false;
   bool has = !event;
   for (size_t i = 0; event && i < s->life_event_count; i++) has = has || strcmp(s->life_events[i], event) == 0;
   return has && (!q || !q[0] || holds_words(http_arena(r), s, q));
@@ -69,6 +77,7 @@ static void get_services(struct http_req *r) {
     json_t *one = json_object();
     json_put(one, "code", s->code);
     json_object_set_new(one, "version", json_integer(s->version));
+    put_begin(one, s);
     json_object_set_new(one, "title", text_json(&s->title));
     json_put(one, "organisation", owner);
     json_object_set_new(one, "channels", channels_json(s));
@@ -82,17 +91,19 @@ static void get_services(struct http_req *r) {
 }
 
 static const struct service *find(struct http_req *r) {
-  const struct service *s = pack_find(cases_pack(api_of(r)->cases), http_param(r, "code"));
+  const struct service *s = pack_find_shown(cases_pack(api_of(r)->cases), http_param(r, "code"));
   if (!s) http_problem_code(r, ERR_NOT_FOUND, word(http_lang(r), "api.no_service"));
   return s;
 }
 
 static void get_service(struct http_req *r) {
   const struct service *s = find(r);
-  if (!s || http_not_modified(r, s->etag, "public, max-age=60")) return;
+  const char *etag = !s || service_begun(s) ? s ? s->etag : NULL : arena_printf(http_arena(r), "%s-coming", s->etag);
+  if (!s || (etag && http_not_modified(r, etag, "public, max-age=60"))) return;
   json_t *o = json_copy(s->definition);
   json_put(o, "code", s->code);
   json_object_set_new(o, "version", json_integer(s->version));
+  put_begin(o, s);
   json_object_set_new(o, "title", text_json(&s->title));
   json_put(o, "organisation", owner_code(api_of(r), s));
   json_object_set_new(o, "channels", channels_json(s));
@@ -122,7 +133,7 @@ static void submit_reply(struct http_req *r) {
   struct api_context *c = api_of(r);
   json_decref(k->data);
   k->data = NULL;
-  if (k->rc) return api_error(r, &k->err, NULL, NULL);
+  if (k->rc) return api_error(r, &k->err, NULL, k->s.errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }
@@ -140,6 +151,8 @@ static void post_case(struct http_req *r) {
   const char *key = http_header(r, "Idempotency-Key");
   if (!key || !key[0] || strlen(key) > 200) return http_problem_code(r, ERR_MALFORMED, word(http_lang(r), "api.idempotency"));
   if (too_often(r)) return http_problem_code(r, ERR_RATE, NULL);
+  if (!service_begun(s))
+    return http_problem_code(r, ERR_FORBIDDEN, word_fill(http_arena(r), http_lang(r), "api.not_yet", "date", date_long(http_arena(r), http_lang(r), s->valid_from), NULL));
   if (!s->api || s->handled_external) return http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "api.not_here"));
   json_t *body = http_json(r);
   if (!body) return;
@@ -200,7 +213,7 @@ static void get_catalog(struct http_req *r) {
     json_object_set_new(one, "dct:title", lang_text(&s->title));
     json_object_set_new(one, "dct:description", lang_text(&s->description));
     json_object_set_new(one, "cv:hasCompetentAuthority", json_pack("{s:o}", "@id", json_sprintf("%s/organisations/%s", c->base_url, owner)));
-    if (s->web) json_array_append_new(channels, json_pack("{s:s,s:o}", "@type", "cv:Channel", "dct:identifier", json_sprintf("%s/services/%s", c->base_url, s->code)));
+    if (s->web && service_begun(s)) json_array_append_new(channels, json_pack("{s:s,s:o}", "@type", "cv:Channel", "dct:identifier", json_sprintf("%s/services/%s", c->base_url, s->code)));
     json_object_set_new(one, "cv:hasChannel", channels);
     if (s->legal > 0) json_object_set_new(one, "cv:processingTime", json_sprintf("P%dD", s->legal));
     json_t *events = json_array();

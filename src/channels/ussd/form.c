@@ -8,7 +8,8 @@
 
 static const struct service *service_of(const struct turn *t) {
   const char *code = json_str(t->state, "service");
-  return code ? pack_find(cases_pack(t->c->cases), code) : NULL;
+  const struct service *s = code ? pack_find(cases_pack(t->c->cases), code) : NULL;
+  return s && s->version == json_int(t->state, "version", s->version) ? s : NULL; /* at midnight another version may begin: its questions are others */
 }
 
 void form_begin(struct turn *t, const struct service *s) {
@@ -17,6 +18,7 @@ void form_begin(struct turn *t, const struct service *s) {
   random_bytes(raw, sizeof raw);
   hex_encode(raw, sizeof raw, key);
   json_put(t->state, "service", s->code);
+  json_object_set_new(t->state, "version", json_integer(s->version));
   json_put(t->state, "key", key);
   json_object_set_new(t->state, "asked", json_integer(0));
   json_object_set_new(t->state, "data", json_object());
@@ -35,7 +37,7 @@ static const struct field *question(struct turn *t, const struct service *s) {
   const json_t *data = json_object_get(t->state, "data");
   for (; at < s->eligibility_count + s->field_count; at++) {
     const struct field *f = at < s->eligibility_count ? &s->eligibility[at].field : s->fields[at - s->eligibility_count];
-    bool ask = at < s->eligibility_count || (f->required && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
+    bool ask = at < s->eligibility_count || ((f->required || f->ussd) && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
     if (!ask) continue;
     json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
     return f;
@@ -44,7 +46,33 @@ static const struct field *question(struct turn *t, const struct service *s) {
   return NULL;
 }
 
+/* Does 0 pass over this question? Not while places are offered for the letters typed: there it leads back to typing. */
+static bool may_skip(const struct turn *t, const struct service *s, const struct field *f) {
+  return f && !f->required && (size_t)json_int(t->state, "asked", 0) >= s->eligibility_count && !json_object_get(t->state, "candidates");
+}
+
+/* Is 0 an answer, so that it cannot lead back? */
+static bool zero_answers(const struct field *f) {
+  return (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
+}
+
+/* label: but not after a question mark */
+static const char *colon(const struct turn *t, const char *label) {
+  size_t n = strlen(label);
+  bool asks = n && (label[n - 1] == '?' || label[n - 1] == ':' || (n > 2 && strcmp(label + n - 2, "؟") == 0));
+  const char *text = asks ? label : arena_printf(t->a, "%s:", label);
+  return text ? text : label;
+}
+
 static const char *choice_label(const struct turn *t, const struct choice *c) { return menu_label(t, &c->label, c->latn.fa); }
+
+static const char *place_label(const struct turn *t, const char *code) {
+  const struct directory *d = pack_directory(cases_pack(t->c->cases));
+  const struct place *p = directory_place(d, directory_find_place(d, code));
+  if (!p) return code;
+  if (t->tongue == TONGUE_FA) return p->name_fa;
+  return p->name_en[0] ? p->name_en : latin_of(t->a, p->name_fa);
+}
 
 /* Lines to choose from, or 0 when the answer is typed. */
 static size_t options(struct turn *t, const struct field *f, const char **lines, const char **values, size_t most) {
@@ -63,13 +91,16 @@ static size_t options(struct turn *t, const struct field *f, const char **lines,
       lines[n] = choice_label(t, &f->choices[n]);
       values[n] = f->choices[n].value;
     }
+  if (f->type == FIELD_PLACE && !found && (values[0] = find_last(t, f)) != NULL) {
+    lines[0] = place_label(t, values[0]);
+    return 1;
+  }
   if (f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION)
     for (; n < json_array_size(found) && n < most; n++) {
       values[n] = json_string_value(json_array_get(found, n));
-      const struct place *p = directory_place(d, directory_find_place(d, values[n]));
       const struct organisation *o = directory_organisation(d, directory_find_organisation(d, values[n]));
-      enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
-      lines[n] = f->type == FIELD_PLACE ? (p ? place_name(p, l) : values[n]) : o ? organisation_name(o, l) : values[n];
+      if (f->type == FIELD_PLACE) lines[n] = place_label(t, values[n]);
+      else lines[n] = o ? organisation_name(o, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN) : values[n];
     }
   return n;
 }
@@ -100,67 +131,20 @@ void form_show(struct turn *t) {
   }
   const char *title = menu_label(t, &f->label, f->latn);
   size_t n = options(t, f, lines, values, MOST);
-  if (n) t->screen = screen_list(t, title, lines, NULL, n);
+  if (may_skip(t, s, f)) t->zero = "skip";
+  else if (zero_answers(f)) t->zero = "menu";
+  if (n && f->type == FIELD_PLACE && !json_object_get(t->state, "candidates")) title = arena_printf(t->a, "%s %s", colon(t, title), menu_word(t, "letters_or"));
+  if (f->type == FIELD_CHOICES) title = arena_printf(t->a, "%s %s", title, menu_word(t, "several"));
+  if (n) t->screen = screen_list(t, title ? title : "", lines, NULL, n);
   else {
     const char *hint = f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION ? menu_word(t, "letters") : f->type == FIELD_DATE ? menu_word(t, "date") : "";
-    const char *text = arena_printf(t->a, "%s%s%s:%s%s", t->fault ? t->fault : "", t->fault ? "\n" : "", title, hint[0] ? "\n" : "", hint);
-    const char *back = arena_printf(t->a, "%s\n%s %s", text, digits_of(t, "0"), menu_word(t, "back"));
-    t->screen = screen_fits(t, back) ? back : screen_cut(t, arena_printf(t->a, "%s:", title));
+    t->screen = screen_prompt(t, colon(t, title), hint);
   }
 }
 
 static void fault(struct turn *t, const char *message) {
   t->fault = message;
   form_show(t);
-}
-
-/* First letters or a code → one place, or a few to choose from. */
-static const char *find_place(struct turn *t, const struct field *f, const char *input) {
-  const struct directory *d = pack_directory(cases_pack(t->c->cases));
-  const json_t *data = json_object_get(t->state, "data");
-  int within = f->place_within && json_str(data, f->place_within) ? directory_find_place(d, json_str(data, f->place_within)) : -1;
-  const char *ascii = digits_ascii(t->a, input);
-  int found[24];
-  if (ascii && directory_find_place(d, ascii) >= 0) return ascii;
-  size_t n = directory_search_places(d, input, f->place_kind, within, found, BASE_COUNT(found));
-  if (n == 1) return directory_place(d, found[0])->code;
-  json_t *list = json_array();
-  for (size_t i = 0; i < n; i++) json_array_append_new(list, json_string(directory_place(d, found[i])->code));
-  const char *fold = n ? NULL : text_fold(t->a, input); /* telephones without Persian write Latin names */
-  for (size_t i = 0; fold && fold[0] && i < directory_places(d) && json_array_size(list) < BASE_COUNT(found); i++) {
-    const struct place *p = directory_place(d, (int)i);
-    if ((f->place_kind >= 0 && (int)p->kind != f->place_kind) || !p->name_en[0] || (within >= 0 && !directory_within(d, (int)i, within))) continue;
-    const char *name = text_fold(t->a, p->name_en);
-    if (name && base_starts(name, fold)) json_array_append_new(list, json_string(p->code));
-  }
-  n = json_array_size(list);
-  if (n == 1) {
-    const char *only = arena_strdup(t->a, json_string_value(json_array_get(list, 0)));
-    json_decref(list);
-    return only;
-  }
-  if (n) json_object_set_new(t->state, "candidates", list);
-  else json_decref(list);
-  return NULL;
-}
-
-static const char *find_organisation(struct turn *t, const struct field *f, const char *input) {
-  const struct directory *d = pack_directory(cases_pack(t->c->cases));
-  const char *fold = text_fold(t->a, input);
-  json_t *list = json_array();
-  if (directory_find_organisation(d, input) >= 0) {
-    json_decref(list);
-    return arena_strdup(t->a, input);
-  }
-  for (size_t i = 0; fold && fold[0] && i < directory_organisations(d) && json_array_size(list) < 24; i++) {
-    const struct organisation *o = directory_organisation(d, (int)i);
-    if (f->organisation_kind >= 0 ? (int)o->kind != f->organisation_kind : o->kind == ORG_DEHYARI) continue;
-    const char *name = text_fold(t->a, o->name_fa);
-    if (name && strstr(name, fold)) json_array_append_new(list, json_string(o->code));
-  }
-  if (json_array_size(list)) json_object_set(t->state, "candidates", list);
-  json_decref(list);
-  return NULL;
 }
 
 /* 14050902 → 1405-09-02 */
@@ -170,6 +154,38 @@ static const char *read_date(struct turn *t, const char *input) {
   return d;
 }
 
+static void next_question(struct turn *t) {
+  json_object_set_new(t->state, "asked", json_integer(json_int(t->state, "asked", 0) + 1));
+  json_object_set_new(t->state, "page", json_integer(0));
+  form_show(t);
+}
+
+/* "a b" → ["a","b"] */
+static json_t *words_of(struct turn *t, const char *text) {
+  char *copy = arena_strdup(t->a, text), *save = NULL;
+  json_t *list = json_array();
+  for (char *s = copy ? strtok_r(copy, " ", &save) : NULL; s; s = strtok_r(NULL, " ", &save)) json_array_append_new(list, json_string(s));
+  return list;
+}
+
+/* Several numbers with anything between them → their values as words; NULL when one is none of the lines. */
+static const char *several(struct turn *t, const char *typed, const char *const *values, size_t n) {
+  const char *all = NULL;
+  for (const char *s = typed; *s;) {
+    size_t digits = strspn(s, "0123456789");
+    if (!digits) {
+      s++;
+      continue;
+    }
+    size_t number = digits < 4 ? (size_t)strtoul(s, NULL, 10) : 0;
+    if (number < 1 || number > n) return NULL;
+    all = all ? arena_printf(t->a, "%s %s", all, values[number - 1]) : arena_strdup(t->a, values[number - 1]);
+    if (!all) return NULL;
+    s += digits;
+  }
+  return all;
+}
+
 static void accept(struct turn *t, const struct service *s, const struct field *f, const char *typed) {
   struct pack *p = cases_pack(t->c->cases);
   size_t at = (size_t)json_int(t->state, "asked", 0);
@@ -177,7 +193,7 @@ static void accept(struct turn *t, const struct service *s, const struct field *
   json_t *data = json_object_get(t->state, entry ? "elig" : "data"), *in, *out = NULL;
   const char *code, *message;
   if (f->type == FIELD_YES_NO || f->type == FIELD_DECLARATION) in = json_boolean(strcmp(typed, "true") == 0);
-  else if (f->type == FIELD_CHOICES) in = json_pack("[s]", typed);
+  else if (f->type == FIELD_CHOICES) in = words_of(t, typed);
   else in = json_string(f->type == FIELD_DATE ? read_date(t, typed) : typed);
   int rc = field_check(p, f, in, data, cases_today(), t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, t->a, &out, &code, &message);
   json_decref(in);
@@ -187,25 +203,24 @@ static void accept(struct turn *t, const struct service *s, const struct field *
   }
   json_object_del(t->state, "candidates");
   if (out) json_object_set_new(data, f->name, out);
+  if (out && f->type == FIELD_PLACE) find_remember(t, f, json_string_value(out));
   if (entry && s->eligibility[at].exit_when && cond_holds(s->eligibility[at].exit_when, data)) {
     menu_finish(t, t->tongue == TONGUE_FA ? s->eligibility[at].exit.fa : s->eligibility[at].exit.en);
     return;
   }
-  json_object_set_new(t->state, "asked", json_integer((json_int_t)at + 1));
-  json_object_set_new(t->state, "page", json_integer(0));
-  form_show(t);
+  next_question(t);
 }
 
 static void submit(struct turn *t, const struct service *s) {
   struct pack *p = cases_pack(t->c->cases);
   json_t *data = NULL, *errors = NULL;
   struct err err;
-  enum lang l = t->tongue == TONGUE_EN ? LANG_EN : LANG_FA;
+  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN; /* where there is no Persian, its letters would be boxes */
   if (service_validate(p, s, json_object_get(t->state, "data"), cases_today(), l, t->a, &data, &errors)) {
     const char *name = json_str(json_array_get(errors, 0), "field"), *message = json_str(json_array_get(errors, 0), "message");
     for (size_t i = 0; name && i < s->field_count; i++)
       if (strcmp(s->fields[i]->name, name) == 0) json_object_set_new(t->state, "asked", json_integer((json_int_t)(s->eligibility_count + i)));
-    fault(t, message ? arena_strdup(t->a, message) : menu_word(t, "wrong"));
+    fault(t, message && t->tongue != TONGUE_LATN ? arena_strdup(t->a, message) : menu_word(t, "wrong"));
     json_decref(errors);
     return;
   }
@@ -226,15 +241,24 @@ static void submit(struct turn *t, const struct service *s) {
   json_decref(data);
 }
 
+/* An answer as it was chosen here: in Latin letters too. */
+static const char *shown(struct turn *t, const struct field *f, const json_t *v) {
+  if (f->type == FIELD_PLACE) return place_label(t, json_string_value(v));
+  if (f->type == FIELD_YES_NO) return menu_word(t, json_is_true(v) ? "yes" : "no");
+  if (f->type == FIELD_DECLARATION) return menu_word(t, "confirm");
+  for (size_t i = 0; f->type == FIELD_CHOICE && i < f->choice_count; i++)
+    if (base_same(f->choices[i].value, json_string_value(v))) return choice_label(t, &f->choices[i]);
+  return field_show(cases_pack(t->c->cases), f, v, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, t->a);
+}
+
 static void read_back(struct turn *t, const struct service *s) {
   struct buf b;
   buf_init(&b, 8192);
   const json_t *data = json_object_get(t->state, "data");
-  enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
   for (size_t i = 0; i < s->field_count; i++) {
     const json_t *v = json_object_get(data, s->fields[i]->name);
-    const char *text = v ? field_show(cases_pack(t->c->cases), s->fields[i], v, l, t->a) : NULL;
-    if (text) buf_addf(&b, "%s: %s\n", menu_label(t, &s->fields[i]->label, s->fields[i]->latn), text);
+    const char *text = v ? shown(t, s->fields[i], v) : NULL;
+    if (text) buf_addf(&b, "%s%s %s", b.len ? "\n" : "", colon(t, menu_label(t, &s->fields[i]->label, s->fields[i]->latn)), text);
   }
   json_put(t->state, "text", buf_str(&b));
   json_put(t->state, "then", "form");
@@ -281,8 +305,11 @@ void form_take(struct turn *t, const char *input) {
   const char *ascii = digits_ascii(t->a, input);
   size_t n = f ? options(t, f, lines, values, MOST) : 2;
   int64_t number = -1;
-  bool typed_zero = f && !n && (f->type == FIELD_INTEGER || f->type == FIELD_MONEY || f->type == FIELD_DECIMAL) && (!f->has_min || f->min <= 0);
-  if (!ascii || (strcmp(ascii, "0") == 0 && !typed_zero)) {
+  if (ascii && strcmp(ascii, "0") == 0 && may_skip(t, s, f)) {
+    next_question(t);
+    return;
+  }
+  if (!ascii || (strcmp(ascii, "0") == 0 && !(f && zero_answers(f)))) {
     back(t, s);
     return;
   }
@@ -293,9 +320,16 @@ void form_take(struct turn *t, const char *input) {
     else fault(t, menu_word(t, "choose"));
     return;
   }
+  if (f->type == FIELD_CHOICES) {
+    const char *chosen = several(t, ascii, values, n);
+    if (chosen) accept(t, s, f, chosen);
+    else fault(t, menu_word(t, "choose"));
+    return;
+  }
   if (n) {
     if (number < 1 || number > (int64_t)n) {
-      if ((f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION) && number < 0) json_object_del(t->state, "candidates"); /* other letters */
+      bool letters = number < 0 || !json_object_get(t->state, "candidates"); /* other letters, or a code instead of the last choice */
+      if ((f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION) && letters) json_object_del(t->state, "candidates");
       else {
         fault(t, menu_word(t, "choose"));
         return;
@@ -306,7 +340,7 @@ void form_take(struct turn *t, const char *input) {
     }
   }
   if (f->type == FIELD_PLACE || f->type == FIELD_ORGANISATION) {
-    const char *code = f->type == FIELD_PLACE ? find_place(t, f, input) : find_organisation(t, f, input);
+    const char *code = find_by_letters(t, f, input);
     if (code) accept(t, s, f, code);
     else if (json_object_get(t->state, "candidates")) form_show(t);
     else fault(t, menu_word(t, "none_found"));

@@ -8,14 +8,28 @@ enum tongue { TONGUE_FA, TONGUE_EN, TONGUE_LATN };
 
 struct turn {
   struct ussd_context *c;
+  const struct ussd_carrier *carrier;
   json_t *state;
   const char *mobile, *session;
   struct arena *a;
   enum tongue tongue;
   const char *fault;        /* said above the screen that comes again */
+  const char *zero;         /* word of what 0 does here: skip; menu: 0 is an answer, 00 leads to the menu; NULL: back */
   const char *screen;
   bool end;
 };
+
+/* heard.c: no store, no server, any bytes */
+enum heard_kind { HEARD_MESSAGE, HEARD_BEGINS, HEARD_REPLY, HEARD_OVER };
+struct heard {
+  int op;                   /* ussd_service_op, -1: none */
+  bool has_its;
+  unsigned char its[2];     /* its_session_info: session, then dialogue in seven bits and the end flag */
+};
+enum heard_kind heard_kannel(const char *raw_query, const struct ussd_carrier *c, struct heard *h); /* by its parameters op and its */
+void heard_meta(const struct heard *h, const struct ussd_carrier *c, bool end, char out[80]);       /* the value of X-Kannel-Meta-Data */
+size_t heard_inputs(char *text, char **inputs, size_t most);         /* what stands between the '*'; splits text in place */
+bool heard_allowed(const char *list, const char *peer);              /* an empty list: everybody */
 
 /* screen.c */
 const char *menu_word(const struct turn *t, const char *key);               /* words ussd.KEY, or ussd.latn.KEY */
@@ -25,9 +39,21 @@ bool screen_fits(const struct turn *t, const char *text);
 const char *screen_cut(struct turn *t, const char *text);            /* shortened until it fits */
 /* A list by pages: title, lines, and what leads on. numbers: own number of each line, NULL: 1, 2, 3. */
 const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count);
+/* A question whose answer is typed; the hint goes when there is no room. */
+const char *screen_prompt(struct turn *t, const char *title, const char *hint);
+const char *screen_with_fault(struct turn *t, const char *screen);   /* below what was wrong, if that fits */
 /* A text by pages; the state's page says which. *last: this is the last page. */
 const char *screen_text(struct turn *t, const char *text, bool *last);
 const char *digits_of(const struct turn *t, const char *s);
+
+/* latin.c: does the Persian name begin with what was typed in Latin letters, as they sound? */
+bool latin_begins(const char *name, const char *typed);
+const char *latin_of(struct arena *a, const char *name);             /* a Persian name in Latin letters, roughly: short vowels are not written */
+
+/* find.c */
+const char *find_by_letters(struct turn *t, const struct field *f, const char *input); /* a code, or NULL: the state's candidates are to be chosen from, if any */
+void find_remember(struct turn *t, const struct field *f, const char *code);           /* a place as the caller's last choice of its kind */
+const char *find_last(const struct turn *t, const struct field *f);                    /* that choice where it can be the answer here, or NULL */
 
 /* form.c */
 void form_begin(struct turn *t, const struct service *s);

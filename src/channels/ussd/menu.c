@@ -22,36 +22,92 @@ void menu_finish(struct turn *t, const char *text) {
 static void show_text(struct turn *t) {
   bool last;
   const char *text = json_str(t->state, "text"), *then = json_str(t->state, "then");
+  if (!text) text = "";
+  if (then) text = arena_printf(t->a, "%s\n%s %s", text, digits_of(t, "0"), menu_word(t, "back"));
   t->screen = screen_text(t, text ? text : "", &last);
   t->end = last && !then;
 }
 
+/* ---- services: all, or those of a life event or of an organisation ---- */
+
+#define FEW 7
+#define MOST 128
+
+static bool offered(const struct service *s) { return s->ussd >= CHANNEL_START && s->ussd_code && !s->staff_only && service_begun(s); }
+
+static bool of_event(const struct service *s, const char *event) {
+  for (size_t i = 0; i < s->life_event_count; i++)
+    if (strcmp(s->life_events[i], event) == 0) return true;
+  return false;
+}
+
+/* The state's `kind` is events or organisations, `of` which of them; neither: every service. */
+static bool listed(const struct turn *t, const struct service *s) {
+  const char *of = json_str(t->state, "of"), *kind = json_str(t->state, "kind");
+  if (!offered(s)) return false;
+  if (!of || !kind) return true;
+  if (strcmp(kind, "events") == 0) return of_event(s, of);
+  return directory_find_organisation(pack_directory(cases_pack(t->c->cases)), of) == s->secretary;
+}
+
 static void show_services(struct turn *t) {
   const struct pack *p = cases_pack(t->c->cases);
-  const char *lines[128], *numbers[128];
+  const char *lines[MOST], *numbers[MOST];
   size_t n = 0;
-  for (size_t i = 0; i < pack_services(p) && n < BASE_COUNT(lines); i++) {
+  for (size_t i = 0; i < pack_services(p) && n < MOST; i++) {
     const struct service *s = pack_service(p, i);
-    if (s->ussd < CHANNEL_START || !s->ussd_code || s->staff_only) continue;
+    if (!listed(t, s)) continue;
     lines[n] = menu_label(t, &s->title, s->latn);
     numbers[n++] = s->ussd_code;
   }
   t->screen = screen_list(t, menu_word(t, "services"), lines, numbers, n);
 }
 
+static size_t offered_count(const struct turn *t) {
+  const struct pack *p = cases_pack(t->c->cases);
+  size_t n = 0;
+  for (size_t i = 0; i < pack_services(p); i++) n += offered(pack_service(p, i));
+  return n;
+}
+
+/* Life events or organisations with a service here: their labels and codes. */
+static size_t groups(const struct turn *t, bool events, const char **lines, const char **codes) {
+  const struct pack *p = cases_pack(t->c->cases);
+  const struct directory *d = pack_directory(p);
+  size_t n = 0, most = events ? pack_life_events(p) : directory_organisations(d);
+  for (size_t k = 0; k < most && n < MOST; k++) {
+    struct text title = {"", ""};
+    const struct organisation *o = events ? NULL : directory_organisation(d, (int)k);
+    const char *code = events ? pack_life_event(p, k, &title) : o->code;
+    bool any = false;
+    for (size_t i = 0; i < pack_services(p) && !any; i++) {
+      const struct service *s = pack_service(p, i);
+      any = offered(s) && (events ? of_event(s, code) : s->secretary == (int)k);
+    }
+    if (!any) continue;
+    lines[n] = events ? menu_label(t, &title, pack_life_event_latn(p, k)) : organisation_name(o, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN);
+    codes[n++] = code;
+  }
+  return n;
+}
+
+static void show_groups(struct turn *t, bool events) {
+  const char *lines[MOST], *codes[MOST];
+  size_t n = groups(t, events, lines, codes);
+  t->screen = screen_list(t, menu_word(t, events ? "events" : "organisations"), lines, NULL, n);
+}
+
+static void show_ways(struct turn *t) {
+  const char *lines[] = {menu_word(t, "events"), menu_word(t, "organisations"), menu_word(t, "all")};
+  t->screen = screen_list(t, menu_word(t, "services_by"), lines, NULL, 3);
+}
+
 static void show_root(struct turn *t) {
   const char *lines[] = {menu_word(t, "services"), menu_word(t, "track"), menu_word(t, "mine"), menu_word(t, "real"), menu_word(t, "language")};
   struct buf b;
   buf_init(&b, 1024);
-  if (t->fault) buf_addf(&b, "%s\n", t->fault);
   for (int i = 0; i < 5; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
-  if (t->fault && !screen_fits(t, buf_str(&b))) { /* the menu itself is answer enough */
-    buf_free(&b);
-    t->fault = NULL;
-    show_root(t);
-    return;
-  }
-  t->screen = screen_cut(t, buf_str(&b));
+  t->screen = screen_with_fault(t, screen_cut(t, buf_str(&b)));
   buf_free(&b);
 }
 
@@ -61,8 +117,7 @@ static void show_language(struct turn *t) {
 }
 
 static void show_prompt(struct turn *t, const char *key) {
-  const char *text = arena_printf(t->a, "%s%s%s\n%s %s", t->fault ? t->fault : "", t->fault ? "\n" : "", menu_word(t, key), digits_of(t, "0"), menu_word(t, "back"));
-  t->screen = screen_fits(t, text) ? text : screen_cut(t, menu_word(t, key));
+  t->screen = screen_prompt(t, menu_word(t, key), "");
 }
 
 static void show_resume(struct turn *t) {
@@ -74,6 +129,8 @@ static void show_resume(struct turn *t) {
 void menu_show(struct turn *t) {
   const char *place = json_str(t->state, "place");
   if (!place || strcmp(place, "root") == 0) show_root(t);
+  else if (strcmp(place, "ways") == 0) show_ways(t);
+  else if (strcmp(place, "events") == 0 || strcmp(place, "organisations") == 0) show_groups(t, strcmp(place, "events") == 0);
   else if (strcmp(place, "services") == 0) show_services(t);
   else if (strcmp(place, "language") == 0) show_language(t);
   else if (strcmp(place, "track") == 0) show_prompt(t, "track_ask");
@@ -125,16 +182,60 @@ static const struct service *by_code(const struct turn *t, const char *digits) {
   const struct pack *p = cases_pack(t->c->cases);
   for (size_t i = 0; i < pack_services(p); i++) {
     const struct service *s = pack_service(p, i);
-    if (s->ussd_code && s->ussd > CHANNEL_NONE && !s->staff_only && strcmp(s->ussd_code, digits) == 0) return s;
+    if (s->ussd_code && s->ussd > CHANNEL_NONE && !s->staff_only && service_begun(s) && strcmp(s->ussd_code, digits) == 0) return s;
   }
   return NULL;
+}
+
+static void choose_again(struct turn *t) {
+  t->fault = menu_word(t, "choose");
+  menu_show(t);
+}
+
+/* kind: events, organisations or NULL (every service); of: which of them */
+static void go_services(struct turn *t, const char *kind, const char *of) {
+  if (kind) json_put(t->state, "kind", kind);
+  else json_object_del(t->state, "kind");
+  if (of) json_put(t->state, "of", of);
+  else json_object_del(t->state, "of");
+  menu_go(t, "services");
+}
+
+static void take_services(struct turn *t, const char *d) {
+  const struct service *s = by_code(t, d);
+  const char *kind = json_str(t->state, "kind");
+  if (s) form_begin(t, s);
+  else if (strcmp(d, "0") != 0) choose_again(t);
+  else if (offered_count(t) <= FEW) menu_go(t, "root");
+  else menu_go(t, kind ? kind : "ways");
+}
+
+static void take_ways(struct turn *t, const char *d) {
+  const struct service *s = by_code(t, d);
+  if (strcmp(d, "0") == 0) menu_go(t, "root");
+  else if (strcmp(d, "1") == 0) menu_go(t, "events");
+  else if (strcmp(d, "2") == 0) menu_go(t, "organisations");
+  else if (strcmp(d, "3") == 0) go_services(t, NULL, NULL);
+  else if (s) form_begin(t, s);
+  else choose_again(t);
+}
+
+static void take_groups(struct turn *t, const char *d, bool events) {
+  const char *lines[MOST], *codes[MOST];
+  size_t n = groups(t, events, lines, codes);
+  int64_t number;
+  if (strcmp(d, "0") == 0) menu_go(t, "ways");
+  else if (parse_i64(d, &number) || number < 1 || number > (int64_t)n) choose_again(t);
+  else go_services(t, events ? "events" : "organisations", codes[number - 1]);
 }
 
 static void take_root(struct turn *t, const char *d) {
   const struct service *s = by_code(t, d);
   if (s) form_begin(t, s);
-  else if (strcmp(d, "1") == 0) menu_go(t, "services");
-  else if (strcmp(d, "2") == 0) menu_go(t, "track");
+  else if (strcmp(d, "1") == 0) {
+    if (offered_count(t) > FEW) menu_go(t, "ways");
+    else go_services(t, NULL, NULL);
+  } else if (strcmp(d, "2") == 0) menu_go(t, "track");
   else if (strcmp(d, "3") == 0) show_mine(t);
   else if (strcmp(d, "4") == 0) menu_finish(t, menu_word(t, "real_text"));
   else if (strcmp(d, "5") == 0) menu_go(t, "language");
@@ -162,29 +263,34 @@ static void take_track(struct turn *t, const char *input) {
   }
 }
 
+/* Where 99 turns the page. */
+static bool paged(struct turn *t, const char *place) {
+  static const char *const lists[] = {"services", "events", "organisations", "text"};
+  for (size_t i = 0; i < BASE_COUNT(lists); i++)
+    if (strcmp(place, lists[i]) == 0) return true;
+  return strcmp(place, "form") == 0 && form_lists(t);
+}
+
 static void take(struct turn *t, const char *input) {
   const char *place = json_str(t->state, "place"), *d = digits_ascii(t->a, input);
   if (!place) place = "root";
   if (!d) d = "";
   if (strcmp(d, "00") == 0) menu_go(t, "root");
-  else if (strcmp(d, "99") == 0 && (strcmp(place, "services") == 0 || (strcmp(place, "form") == 0 && form_lists(t)) || strcmp(place, "text") == 0)) {
+  else if (strcmp(d, "99") == 0 && paged(t, place)) {
     json_object_set_new(t->state, "page", json_integer(json_int(t->state, "page", 0) + 1));
     menu_show(t);
   } else if (strcmp(place, "form") == 0) form_take(t, input);
   else if (strcmp(place, "text") == 0) menu_go(t, json_str(t->state, "then") ? json_str(t->state, "then") : "root");
+  else if (strcmp(place, "services") == 0) take_services(t, d);
+  else if (strcmp(place, "ways") == 0) take_ways(t, d);
+  else if (strcmp(place, "events") == 0 || strcmp(place, "organisations") == 0) take_groups(t, d, strcmp(place, "events") == 0);
   else if (strcmp(d, "0") == 0) menu_go(t, "root");
-  else if (strcmp(place, "services") == 0) {
-    const struct service *s = by_code(t, d);
-    if (s) form_begin(t, s);
-    else {
-      t->fault = menu_word(t, "choose");
-      menu_show(t);
-    }
-  } else if (strcmp(place, "language") == 0) take_language(t, d);
+  else if (strcmp(place, "language") == 0) take_language(t, d);
   else if (strcmp(place, "track") == 0) take_track(t, input);
   else if (strcmp(place, "resume") == 0) {
     if (strcmp(d, "1") == 0) menu_go(t, "form");
-    else menu_go(t, "root");
+    else if (strcmp(d, "2") == 0) menu_go(t, "root");
+    else choose_again(t);
   } else take_root(t, d);
 }
 
@@ -193,9 +299,9 @@ static enum tongue tongue_of(const json_t *state) {
   return name && strcmp(name, "en") == 0 ? TONGUE_EN : name && strcmp(name, "latn") == 0 ? TONGUE_LATN : TONGUE_FA;
 }
 
-int ussd_turn(struct ussd_context *c, json_t *state, const char *mobile, const char *session, const char *input, struct arena *a,
-              const char **screen, bool *end, struct err *err) {
-  struct turn t = {.c = c, .state = state, .mobile = mobile, .session = session, .a = a, .tongue = tongue_of(state), .screen = ""};
+int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t *state, const char *mobile, const char *session, const char *input,
+              struct arena *a, const char **screen, bool *end, struct err *err) {
+  struct turn t = {.c = c, .carrier = carrier ? carrier : ussd_carrier_of(&c->carriers, NULL), .state = state, .mobile = mobile, .session = session, .a = a, .tongue = tongue_of(state), .screen = ""};
   const char *before = json_str(state, "session"), *place = json_str(state, "place");
   int64_t now = clock_now();
   if (!before || strcmp(before, session) != 0) { /* dialled anew */
@@ -211,14 +317,14 @@ int ussd_turn(struct ussd_context *c, json_t *state, const char *mobile, const c
   *screen = screen_cut(&t, t.screen);
   *end = t.end;
   if (t.end) { /* nothing that was answered stays behind */
-    static const char *const gone[] = {"place", "data", "elig", "text", "key", "candidates", "service", "asked"};
+    static const char *const gone[] = {"place", "data", "elig", "text", "key", "candidates", "service", "asked", "kind", "of"};
     for (size_t i = 0; i < BASE_COUNT(gone); i++) json_object_del(state, gone[i]);
   }
   return 0;
 }
 
-const char *ussd_message(struct ussd_context *c, const char *text, struct arena *a) {
-  struct turn t = {.c = c, .a = a, .mobile = "", .session = ""};
+const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a) {
+  struct turn t = {.c = c, .carrier = ussd_carrier_of(&c->carriers, NULL), .a = a, .mobile = "", .session = "", .tongue = tongue_of(state)};
   char code[32];
   const char *ascii = digits_ascii(a, text);
   for (const char *s = ascii; s && *s; s++) { /* a code anywhere in the message, in groups or not */

@@ -33,8 +33,8 @@ static size_t units(const char *s) {
 
 size_t screen_limit(const struct turn *t, const char *text) {
   size_t septets;
-  if (text_gsm7(text, &septets)) return t->c->gsm_limit ? (size_t)t->c->gsm_limit : 182;
-  return t->c->unicode_limit ? (size_t)t->c->unicode_limit : 80;
+  if (text_gsm7(text, &septets)) return (size_t)t->carrier->gsm;
+  return (size_t)t->carrier->unicode;
 }
 
 bool screen_fits(const struct turn *t, const char *text) {
@@ -60,14 +60,26 @@ static char *join(struct turn *t, const char *a, const char *b) {
   return s ? s : (char *)"";
 }
 
-/* What leads on from a page: 99 more (when there is), 0 back. */
+/* What leads on from a page: 99 more (when there is), 0 back (or what 0 does here; 00 to the menu where 0 is an answer). */
 static const char *ways(struct turn *t, bool more) {
-  const char *back = arena_printf(t->a, "%s %s", digits_of(t, "0"), menu_word(t, "back"));
+  const char *back = arena_printf(t->a, "%s %s", digits_of(t, base_same(t->zero, "menu") ? "00" : "0"), menu_word(t, t->zero ? t->zero : "back"));
   return more ? join(t, arena_printf(t->a, "%s %s", digits_of(t, "99"), menu_word(t, "more")), back) : back;
 }
 
-static const char *head(struct turn *t, const char *title) {
-  return t->fault ? join(t, t->fault, title) : title;
+/* What was wrong, in full or in a word, above a screen that has room for it; pages stay the same with and without. */
+const char *screen_with_fault(struct turn *t, const char *screen) {
+  const char *said[] = {t->fault, menu_word(t, "wrong")};
+  for (size_t i = 0; t->fault && i < BASE_COUNT(said); i++) {
+    const char *all = join(t, said[i], screen);
+    if (screen_fits(t, all)) return all;
+  }
+  return screen;
+}
+
+const char *screen_prompt(struct turn *t, const char *title, const char *hint) {
+  const char *screen = join(t, hint[0] ? join(t, title, hint) : title, ways(t, false));
+  if (!screen_fits(t, screen)) screen = join(t, title, ways(t, false));
+  return screen_with_fault(t, screen_fits(t, screen) ? screen : screen_cut(t, title));
 }
 
 const char *screen_list(struct turn *t, const char *title, const char *const *lines, const char *const *numbers, size_t count) {
@@ -75,8 +87,7 @@ const char *screen_list(struct turn *t, const char *title, const char *const *li
   size_t i = 0;
   const char *out = "";
   for (int64_t p = 0;; p++) {
-    const char *body = p == 0 || page == p ? head(t, title) : title;
-    if (!screen_fits(t, join(t, body, ways(t, true)))) body = screen_cut(t, title);
+    const char *body = screen_fits(t, join(t, title, ways(t, true))) ? title : screen_cut(t, title);
     size_t began = i;
     for (; i < count; i++) {
       char own[24];
@@ -99,7 +110,7 @@ const char *screen_list(struct turn *t, const char *title, const char *const *li
     out = join(t, body, ways(t, i < count));
     if (p == page || i >= count) {
       json_object_set_new(t->state, "page", json_integer(p));
-      return out;
+      return screen_with_fault(t, out);
     }
   }
 }
@@ -115,7 +126,7 @@ const char *screen_text(struct turn *t, const char *text, bool *last) {
       *last = true;
       return at;
     }
-    size_t n = 0, space = 0;
+    size_t n = 0, space = 0, line = 0;
     const char *end = at + strlen(at), *s = at;
     while (s < end) {
       const char *before = s;
@@ -123,11 +134,16 @@ const char *screen_text(struct turn *t, const char *text, bool *last) {
       const char *try = arena_strndup(t->a, at, (size_t)(s - at));
       if (!try || !screen_fits(t, join(t, try, more))) break;
       n = (size_t)(s - at);
-      if (*before == ' ' || *before == '\n') space = n;
+      if (*before == ' ') space = n;
+      if (*before == '\n') line = n;
     }
-    if (space > n / 2) n = space;
+    if (line > n / 2) n = line;
+    else if (space > n / 2) n = space;
     if (n == 0) n = (size_t)(s - at);
-    if (p == page) return join(t, arena_strndup(t->a, at, n), more);
+    if (p == page) {
+      while (n && (at[n - 1] == ' ' || at[n - 1] == '\n')) n--;
+      return join(t, arena_strndup(t->a, at, n), more);
+    }
     at += n;
   }
 }

@@ -38,50 +38,91 @@ static int forget_work(struct store_tx *tx, void *arg, struct err *err) {
 
 static bool allowed(struct http_req *r) {
   const struct ussd_context *c = http_ctx(r);
-  const char *peer = http_peer(r), *given = http_query(r, "secret");
+  const char *given = http_query(r, "secret");
   if (!given) given = http_header(r, "X-Secret");
   if (c->secret && (!given || strlen(given) != strlen(c->secret) || !trust_same(given, c->secret, strlen(c->secret)))) return false;
-  if (!c->allow || !c->allow[0]) return true;
-  size_t n = strlen(peer);
-  for (const char *at = c->allow; (at = strstr(at, peer)); at++)
-    if ((at == c->allow || at[-1] == ',' || at[-1] == ' ') && (!at[n] || at[n] == ',' || at[n] == ' ')) return true;
-  return false;
+  return heard_allowed(c->allow, http_peer(r));
 }
 
-/* Feed the inputs that are new, one after another; the last screen is the answer. All is saved before it is shown.
- * session NULL: goes on with the one that is there. used: how many inputs the caller has now sent in all. */
-static int dialogue(struct http_req *r, const char *mobile, const char *session, char **inputs, size_t count, bool begins, size_t used, const char **screen, bool *end, struct err *err) {
+/* ---- one exchange with a telephone ---- */
+
+struct exchange {
+  const char *mobile;
+  const char *session;             /* the gateway's own name of it */
+  const char *message;             /* name of this message, when the gateway may send it again; or NULL */
+  const struct ussd_carrier *carrier;
+  char **inputs;
+  size_t count;
+  bool begins;                     /* dialled: the first input, if any, chooses from the menu */
+  bool all;                        /* inputs are all since the beginning (Africa's Talking), not the new ones */
+  const char *screen;              /* the answer */
+  bool end;
+};
+
+/* The same turn again: all inputs known already, or a message of the same name. It is answered alike. */
+static bool again(const struct exchange *x, const json_t *state, size_t used) {
+  if (!json_str(state, "last") || !base_same(json_str(state, "at_session"), x->session)) return false;
+  return x->message ? base_same(json_str(state, "message"), x->message) : x->all && x->count && used == x->count;
+}
+
+static int keep(struct exchange *x, struct row *k, struct ussd_context *c, struct err *err) {
+  json_put(k->state, "at_session", x->session);
+  json_put(k->state, "message", x->message);
+  json_put(k->state, "last", x->screen);
+  json_object_set_new(k->state, "over", json_boolean(x->end));
+  json_object_set_new(k->state, "used", json_integer(x->all ? (json_int_t)x->count : 0));
+  k->text = json_canonical(k->state);
+  int rc = store_write(c->store, STORE_FRONT, save_work, k, err);
+  free(k->text);
+  if (rc == 0 && x->end) rc = store_write(c->store, STORE_JOBS, forget_work, NULL, err);
+  return rc;
+}
+
+/* Feed the inputs that are new, one after another; the last screen is the answer. All is saved before it is shown. */
+static int exchange(struct http_req *r, struct exchange *x, struct err *err) {
   struct ussd_context *c = http_ctx(r);
   struct arena *a = http_arena(r);
-  struct row k = {.mobile = mobile};
-  int rc = store_read(c->store, load_work, &k, err);
-  if (rc == 0 && !k.state) k.state = json_object();
-  const char *name = session ? session : rc == 0 ? arena_strdup(a, json_str(k.state, "session")) : NULL;
-  if (!name) name = "one";
-  *end = false;
-  if (rc == 0 && !begins && count == 0 && used && json_str(k.state, "last") && (size_t)json_int(k.state, "used", 0) == used) { /* sent again: answered alike */
-    *screen = arena_strdup(a, json_str(k.state, "last"));
-    *end = json_flag(k.state, "over", false);
+  struct row k = {.mobile = x->mobile};
+  int64_t now = clock_now();
+  if (store_read(c->store, load_work, &k, err)) return -1;
+  if (!k.state) k.state = json_object();
+  x->end = false;
+  bool known = base_same(json_str(k.state, "at_session"), x->session);
+  size_t at = known && x->all ? (size_t)json_int(k.state, "used", 0) : 0;
+  if (at > x->count) at = x->count;
+  if (again(x, k.state, at)) {
+    x->screen = arena_strdup(a, json_str(k.state, "last"));
+    x->end = json_flag(k.state, "over", false);
     json_decref(k.state);
-    return *screen ? 0 : err_set(err, ERR_LIMIT, "the screen is too large");
+    return x->screen ? 0 : err_set(err, ERR_LIMIT, "the screen is too large");
   }
-  if (rc == 0 && (begins || count == 0)) rc = ussd_turn(c, k.state, mobile, name, begins && count ? inputs[0] : NULL, a, screen, end, err);
-  for (size_t i = begins ? 1 : 0; i < count && rc == 0 && !*end; i++) rc = ussd_turn(c, k.state, mobile, name, inputs[i], a, screen, end, err);
-  if (rc == 0) {
-    json_put(k.state, "at_session", name);
-    json_put(k.state, "last", *screen);
-    json_object_set_new(k.state, "over", json_boolean(*end));
-    json_object_set_new(k.state, "used", json_integer((json_int_t)used));
-    k.text = json_canonical(k.state);
-    rc = store_write(c->store, STORE_FRONT, save_work, &k, err);
-    free(k.text);
-  }
-  if (rc == 0 && *end) rc = store_write(c->store, STORE_JOBS, forget_work, NULL, err);
+  if (x->all) x->begins = !known;
+  /* silent for longer than a session lasts, or another session's: the question is no longer on the screen, so nothing answers it */
+  bool late = !x->begins && (!known || now - json_int(k.state, "at", 0) > (c->session_seconds ? c->session_seconds : 180) * INT64_C(1000));
+  if (late) at = x->count;
+  const char *session = x->begins || late ? arena_printf(a, "%s/%lld", x->session, (long long)now) : arena_strdup(a, json_str(k.state, "session"));
+  const char *first = x->begins && at < x->count ? x->inputs[at++] : NULL;
+  int rc = session ? 0 : err_set(err, ERR_LIMIT, "the screen is too large");
+  if (rc == 0 && (x->begins || at >= x->count)) rc = ussd_turn(c, x->carrier, k.state, x->mobile, session, first, a, &x->screen, &x->end, err);
+  for (; at < x->count && rc == 0 && !x->end; at++) rc = ussd_turn(c, x->carrier, k.state, x->mobile, session, x->inputs[at], a, &x->screen, &x->end, err);
+  if (rc == 0) rc = keep(x, &k, c, err);
   json_decref(k.state);
   return rc;
 }
 
-static const char *trouble(struct http_req *r) { return word(LANG_FA, "ussd.later"); }
+/* The centre ended it: nothing is answered, and a stray turn of that session no longer counts. What was saved waits for the next dialling. */
+static void hang_up(struct ussd_context *c, const char *mobile) {
+  struct row k = {.mobile = mobile};
+  struct err err;
+  if (store_read(c->store, load_work, &k, &err) || !k.state) return;
+  json_object_del(k.state, "at_session");
+  k.text = json_canonical(k.state);
+  if (store_write(c->store, STORE_FRONT, save_work, &k, &err)) log_write(LOG_WARN, "ussd", "%s", err.message);
+  free(k.text);
+  json_decref(k.state);
+}
+
+static void plain(struct http_req *r, const char *text) { http_reply(r, 200, "text/plain; charset=utf-8", text, strlen(text)); }
 
 /* ---- Africa's Talking ---- */
 
@@ -96,46 +137,21 @@ static void post_ussd(struct http_req *r) {
     return http_problem_code(r, ERR_INVALID, word(http_lang(r), "ussd.bad_call"));
   if (text && strlen(text) > 2000) return http_problem_code(r, ERR_TOO_LARGE, NULL);
   if (!identity_limit(c->identity, "ussd", mobile, 120, 60)) return http_problem_code(r, ERR_RATE, NULL);
-  /* all inputs so far, joined by '*': those that this dialogue has seen already are passed over */
-  char *copy = arena_strdup(http_arena(r), text ? text : ""), *inputs[128], *save = NULL;
-  size_t count = 0;
-  for (char *s = copy ? strtok_r(copy, "*", &save) : NULL; s && count < BASE_COUNT(inputs); s = strtok_r(NULL, "*", &save)) inputs[count++] = s;
-  struct row k = {.mobile = mobile};
-  const char *screen = "";
-  bool end = false;
-  if (store_read(c->store, load_work, &k, &err) == 0) {
-    bool same = k.state && base_same(json_str(k.state, "at_session"), session);
-    size_t used = same ? (size_t)json_int(k.state, "used", 0) : 0;
-    json_decref(k.state);
-    if (used > count) used = count;
-    if (dialogue(r, mobile, session, inputs + used, count - used, !same, count, &screen, &end, &err) == 0) {
-      char *answer = arena_printf(http_arena(r), "%s %s", end ? "END" : "CON", screen);
-      return http_reply(r, 200, "text/plain; charset=utf-8", answer, strlen(answer));
-    }
+  if (http_form_value(r, "status")) { /* the event at a session's end */
+    hang_up(c, mobile);
+    return plain(r, "");
   }
-  log_write(LOG_WARN, "ussd", "%s", err.message);
-  char *answer = arena_printf(http_arena(r), "END %s", trouble(r));
-  http_reply(r, 200, "text/plain; charset=utf-8", answer, strlen(answer));
+  char *copy = arena_strdup(http_arena(r), text ? text : ""), *inputs[1001], *answer;
+  struct exchange x = {.mobile = mobile, .session = session, .carrier = ussd_carrier_of(&c->carriers, http_form_value(r, "networkCode")), .inputs = inputs, .all = true};
+  x.count = copy ? heard_inputs(copy, inputs, BASE_COUNT(inputs)) : 0;
+  if (exchange(r, &x, &err)) {
+    log_write(LOG_WARN, "ussd", "%s", err.message);
+    answer = arena_printf(http_arena(r), "END %s", word(LANG_FA, "ussd.later"));
+  } else answer = arena_printf(http_arena(r), "%s %s", x.end ? "END" : "CON", x.screen);
+  plain(r, answer ? answer : "END");
 }
 
 /* ---- Kannel ---- */
-
-/* One parameter as it was sent, percent-encoding kept: TLVs hold any byte, NUL too. */
-static const char *raw_param(struct http_req *r, const char *name) {
-  size_t n = strlen(name);
-  for (const char *q = http_raw_query(r); q && *q; q = strchr(q, '&') ? strchr(q, '&') + 1 : NULL)
-    if (strncmp(q, name, n) == 0 && q[n] == '=') return arena_strndup(http_arena(r), q + n + 1, strcspn(q + n + 1, "&"));
-  return "";
-}
-
-static size_t unpercent(const char *s, unsigned char *out, size_t most) {
-  size_t n = 0;
-  for (; *s && n < most; n++) {
-    if (*s == '%' && hex_decode((char[3]){s[1], s[1] ? s[2] : 0, 0}, out + n, 1) == 0) s += 3;
-    else out[n] = (unsigned char)*s++;
-  }
-  return n;
-}
 
 /* 0 the 7-bit alphabet, 2 UCS-2: a Latin screen of 182 characters fits only in the first */
 static void coding_of(struct http_req *r, const char *text) {
@@ -143,40 +159,59 @@ static void coding_of(struct http_req *r, const char *text) {
   http_reply_header(r, "X-Kannel-Coding", text_gsm7(text, &septets) ? "0" : "2");
 }
 
+/* Senders that are no mobile telephone (short numbers, names) and who writes too often get an empty answer, which sends nothing: machines
+ * that answer each other would never end. */
+static void answer_message(struct http_req *r, const char *phone, const char *text) {
+  struct ussd_context *c = http_ctx(r);
+  struct row k = {0};
+  struct err err;
+  char mobile[32];
+  if (!phone || identifier_parse(IDENT_MOBILE, phone, mobile) || !identity_limit(c->identity, "sms", mobile, 10, 600)) return plain(r, "");
+  k.mobile = mobile;
+  if (store_read(c->store, load_work, &k, &err)) log_write(LOG_WARN, "ussd", "%s", err.message);
+  const char *answer = ussd_message(c, k.state, text, http_arena(r));
+  json_decref(k.state);
+  coding_of(r, answer);
+  plain(r, answer);
+}
+
 static void get_kannel(struct http_req *r) {
   struct ussd_context *c = http_ctx(r);
   struct arena *a = http_arena(r);
   struct err err;
+  struct heard h;
   if (!allowed(r)) return http_problem_code(r, ERR_FORBIDDEN, NULL);
-  const char *phone = http_query(r, "msisdn"), *text = http_query(r, "text"), *raw_op = raw_param(r, "op"), *raw_its = raw_param(r, "its");
-  char mobile[32];
-  unsigned char op = 0, its[2] = {0};
-  if (!phone || identifier_parse(IDENT_MOBILE, phone, mobile) || (text && strlen(text) > 500)) return http_problem_code(r, ERR_INVALID, word(http_lang(r), "ussd.bad_call"));
-  if (!identity_limit(c->identity, "ussd", mobile, 120, 60)) return http_problem_code(r, ERR_RATE, NULL);
-  if (!raw_op[0] || unpercent(raw_op, &op, 1) == 0) { /* a plain text message */
-    const char *answer = ussd_message(c, text ? text : "", a);
-    coding_of(r, answer);
-    return http_reply(r, 200, "text/plain; charset=utf-8", answer, strlen(answer));
+  const char *phone = http_query(r, "msisdn"), *text = http_query(r, "text"), *id = http_query(r, "id");
+  const struct ussd_carrier *carrier = ussd_carrier_of(&c->carriers, http_query(r, "smsc"));
+  enum heard_kind kind = heard_kannel(http_raw_query(r), carrier, &h);
+  if (!text) text = "";
+  if (strlen(text) > 2000) return http_problem_code(r, ERR_TOO_LARGE, NULL);
+  if (kind == HEARD_MESSAGE) return answer_message(r, phone, text);
+  char mobile[32], meta[80];
+  if (!phone || identifier_parse(IDENT_MOBILE, phone, mobile)) return http_problem_code(r, ERR_INVALID, word(http_lang(r), "ussd.bad_call"));
+  if (kind == HEARD_OVER) {
+    log_write(LOG_DEBUG, "ussd", "the centre ended a dialogue with operation %d", h.op);
+    hang_up(c, mobile);
+    return plain(r, "");
   }
-  size_t have = unpercent(raw_its, its, 2);
-  bool begins = op == 1;
-  char *copy = arena_strdup(a, text ? text : ""), *inputs[64], *save = NULL, session[48];
-  size_t count = 0;
-  if (begins) { /* *4015*31#: what follows the service's own code */
+  char *copy = arena_strdup(a, text), *inputs[1001], session[8] = "k";
+  if (h.has_its) snprintf(session, sizeof session, "k%02x", h.its[0]);
+  struct exchange x = {.mobile = mobile, .session = session, .message = id && id[0] && strlen(id) < 80 ? id : NULL, .carrier = carrier, .inputs = inputs,
+                       .begins = kind == HEARD_BEGINS, .screen = word(LANG_FA, "ussd.later"), .end = true};
+  if (x.begins && copy) { /* *4015*31#: what follows the service's own code */
     copy[strcspn(copy, "#")] = 0;
-    for (char *s = strtok_r(copy, "*", &save); s && count < BASE_COUNT(inputs); s = strtok_r(NULL, "*", &save)) inputs[count++] = s;
-  } else inputs[count++] = copy;
-  snprintf(session, sizeof session, "k%02x-%lld", have ? its[0] : 0, begins ? (long long)clock_now() : 0LL);
-  const char *screen = trouble(r);
-  bool end = true;
-  if (dialogue(r, mobile, begins ? session : NULL, begins && count ? inputs + 1 : inputs, begins && count ? count - 1 : count, begins, 0, &screen, &end, &err))
+    x.count = heard_inputs(copy, inputs, BASE_COUNT(inputs));
+    if (x.count) x.inputs++, x.count--;
+  } else if (copy) inputs[x.count++] = copy;
+  if (identity_limit(c->identity, "ussd", mobile, 120, 60) && exchange(r, &x, &err)) {
     log_write(LOG_WARN, "ussd", "%s", err.message);
-  /* 2 asks for more, 17 ends; the session's TLV comes back with its last bit telling the end */
-  char *meta = arena_printf(a, "?smpp?ussd_service_op=%%%02X", end ? 17 : 2);
-  if (have == 2) meta = arena_printf(a, "%s&its_session_info=%%%02X%%%02X", meta, its[0], (its[1] & 0xfe) | (end ? 1 : 0));
-  coding_of(r, screen);
+    x.screen = word(LANG_FA, "ussd.later");
+    x.end = true;
+  }
+  heard_meta(&h, carrier, x.end, meta);
+  coding_of(r, x.screen);
   http_reply_header(r, "X-Kannel-Meta-Data", meta);
-  http_reply(r, 200, "text/plain; charset=utf-8", screen, strlen(screen));
+  plain(r, x.screen);
 }
 
 static const struct http_route rows[] = {

@@ -9,6 +9,7 @@ struct acting {
   json_t *view;
   const json_t *shown;          /* the action as cases_get shows it */
   const struct service *service;
+  const struct pack *pack;      /* the one that the case began under */
   const struct action *action;  /* NULL for the answer to an inquiry */
   const char *right;
 };
@@ -33,8 +34,7 @@ static int acting_open(struct acting *k, struct http_req *r) {
   }
   json_array_foreach(json_object_get(k->view, "actions"), i, one) if (base_same(json_str(one, "name"), k->name)) k->shown = one;
   k->right = json_str(k->view, "right");
-  k->service = pack_find_version(web_pack(r), json_str(k->view, "service"), (int)json_int(k->view, "service_version", 0));
-  if (!k->service) k->service = pack_find(web_pack(r), json_str(k->view, "service"));
+  k->service = cases_definition(web_of(r)->cases, k->view, &k->pack);
   int state = k->service ? service_state(k->service, json_str(k->view, "state")) : -1;
   if (state >= 0 && !json_str(k->view, "inquiry")) k->action = service_action(k->service, state, k->name);
   return 0;
@@ -70,7 +70,7 @@ static void put_destination(const struct acting *k, json_t *page) {
   put_list(page, "colleagues", kind == ACT_ASSIGN ? colleagues(k) : json_array());
   put_flag(page, "sends", sends);
   put_flag(page, "must_send", kind == ACT_TRANSFER);
-  json_t *options = sends && find && find[0] ? organisation_options(k->r, -1, find, NULL, &all) : json_array();
+  json_t *options = sends && find && find[0] ? organisation_options(k->r, pack_directory(web_pack(k->r)), -1, find, NULL, &all) : json_array();
   put(page, "find", find);
   put_flag(page, "none_found", sends && find && find[0] && !json_array_size(options));
   put_list(page, "options", options);
@@ -95,7 +95,7 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
   bool post = strcmp(http_method(r), "POST") == 0;
   for (i = 0; k->action && i < k->action->field_count; i++) {
     const struct field *f = k->action->fields[i];
-    struct shown_field s = {.field = f, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
+    struct shown_field s = {.field = f, .pack = k->pack, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
                             .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
     if (s.error) field_fault(r, page, f, s.error);
     json_array_append_new(list, field_json(r, &s));

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct template_set *certificates; /* compiled once, before the server starts */
-
 static const char *tracking_of(struct http_req *r) {
   char code[32];
   const char *typed = http_param(r, "tracking");
@@ -30,7 +28,8 @@ static void get_track(struct http_req *r) {
 /* ---- what everybody sees ---- */
 
 const struct state *item_state(struct http_req *r, const json_t *view) {
-  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  const struct pack *p;
+  const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   int i = s ? service_state(s, json_str(view, "state")) : -1;
   return i >= 0 ? &s->states[i] : NULL;
 }
@@ -50,7 +49,8 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "tracking", tracking);
   put(page, "code", show_code(r, tracking));
   put(page, "service", json_str(view, "service_title"));
-  put(page, "service_href", arena_printf(http_arena(r), "/services/%s", json_str(view, "service")));
+  bool offered = pack_find_shown(web_pack(r), json_str(view, "service")) != NULL;
+  put(page, "service_href", offered ? arena_printf(http_arena(r), "/services/%s", json_str(view, "service")) : NULL);
   put(page, "owner", json_str(view, "organisation_name"));
   put(page, "holder", json_str(json_object_get(view, "holder"), "name"));
   put(page, "state", json_str(view, "state_title"));
@@ -117,7 +117,7 @@ static json_t *documents_json(struct http_req *r, const json_t *ids) {
   return list;
 }
 
-static json_t *event_data(struct http_req *r, const struct service *s, const char *action, const json_t *data) {
+static json_t *event_data(struct http_req *r, const struct pack *p, const struct service *s, const char *action, const json_t *data) {
   json_t *list = json_array();
   const char *name;
   const json_t *v;
@@ -127,7 +127,7 @@ static json_t *event_data(struct http_req *r, const struct service *s, const cha
     const struct field *f = action_field(s, action, name);
     json_t *o = json_object();
     put(o, "label", f ? text_in(&f->label, http_lang(r)) : name);
-    put(o, "text", f && f->type == FIELD_DOCUMENT ? NULL : f ? field_show(web_pack(r), f, v, http_lang(r), http_arena(r)) : json_string_value(v));
+    put(o, "text", f && f->type == FIELD_DOCUMENT ? NULL : f ? field_show(p, f, v, http_lang(r), http_arena(r)) : json_string_value(v));
     put_list(o, "documents", documents_json(r, f && f->type == FIELD_DOCUMENT ? v : NULL));
     json_array_append_new(list, o);
   }
@@ -140,7 +140,27 @@ static const char *state_title(struct http_req *r, const struct service *s, cons
   return i >= 0 && waits_for_citizen(&s->states[i]) ? say(r, "waits_applicant") : title;
 }
 
-static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct service *s, bool office) {
+/* Which answers came from where, and which differ from what is on record there. */
+static json_t *sources_json(struct http_req *r, const struct service *s, json_t *sources) {
+  json_t *list = json_array(), *one;
+  const char *name;
+  struct arena *a = http_arena(r);
+  enum lang l = http_lang(r);
+  json_object_foreach(sources, name, one) {
+    const struct field *f = s ? service_field(s, name) : NULL;
+    bool same = json_flag(one, "same", true);
+    if (!f) continue;
+    const char *known = same ? NULL : field_show(web_pack(r), f, json_object_get(one, "known"), l, a);
+    json_t *o = json_object();
+    put(o, "text", same ? arena_printf(a, "%s — %s", text_in(&f->label, l), known_by(r, one))
+                        : word_fill(a, l, "web.differs_from", "field", text_in(&f->label, l), "from", known_by(r, one), "value", known ? known : "", NULL));
+    put_flag(o, "differs", !same);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct pack *p, const struct service *s, bool office) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
   size_t i;
@@ -160,7 +180,8 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
-    put_list(o, "data", event_data(r, s, action ? action : "", json_object_get(one, "data")));
+    put_list(o, "data", event_data(r, p, s, action ? action : "", json_object_get(one, "data")));
+    put_list(o, "sources", sources_json(r, s, json_object_get(one, "sources")));
     json_array_insert_new(list, 0, o);
   }
   json_decref(out);
@@ -192,8 +213,7 @@ static void put_office(struct http_req *r, json_t *page) {
   put(page, "waits_badge", say(r, "clock_stands"));
 }
 
-static void put_answers(struct http_req *r, json_t *page, const json_t *view) {
-  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+static void put_answers(struct http_req *r, json_t *page, const json_t *view, const struct service *s) {
   json_t *list = json_array(), *one;
   size_t i;
   json_array_foreach(json_object_get(view, "answers"), i, one) {
@@ -241,7 +261,8 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
 
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
-  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  const struct pack *p;
+  const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
   bool citizen = base_same(right, "citizen"), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
@@ -258,10 +279,10 @@ static void show_case(struct http_req *r, json_t *view) {
   put(page, "assignee", json_str(view, "assignee"));
   put(page, "letter_no", json_str(view, "letter_no"));
   put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
-  put_answers(r, page, view);
+  put_answers(r, page, view, s);
   put_actions(r, page, view);
   put_children(r, page, view);
-  json_t *history = history_json(r, who, tracking, s, office);
+  json_t *history = history_json(r, who, tracking, p, s, office);
   if (citizen) put_says(page, history);
   if (office) put_office(r, page);
   put_list(page, "history", history);
@@ -355,55 +376,58 @@ static void get_receipt(struct http_req *r) {
 
 /* ---- certificate ---- */
 
-static const char *certificate_name(char out[160], const struct service *s, const char *part) {
-  snprintf(out, 160, "%s.%d.%s", s->code, s->version, part);
-  return out;
+/* The texts of one definition: whichever version the case began under, so made when asked. */
+static struct template_set *certificate_texts(const struct service *s, struct err *err) {
+  struct template_set *set = template_new();
+  if (template_add(set, "fa", s->certificate.body.fa, err) == 0 && template_add(set, "en", s->certificate.body.en, err) == 0 &&
+      template_add(set, "number", s->certificate.number ? s->certificate.number : "{{tracking}}", err) == 0)
+    return set;
+  template_free(set);
+  return NULL;
 }
 
-int certificates_build(struct web_context *c, struct err *err) {
+/* Before the server starts: a text that cannot be read is told then. */
+int certificates_check(struct web_context *c, struct err *err) {
   const struct pack *p = cases_pack(c->cases);
-  char name[160];
-  template_free(certificates);
-  certificates = template_new();
-  for (size_t i = 0; i < pack_services(p); i++) {
-    const struct service *s = pack_service(p, i);
-    if (!s->certificate.present) continue;
-    if (template_add(certificates, certificate_name(name, s, "fa"), s->certificate.body.fa, err) ||
-        template_add(certificates, certificate_name(name, s, "en"), s->certificate.body.en, err) ||
-        template_add(certificates, certificate_name(name, s, "number"), s->certificate.number ? s->certificate.number : "{{tracking}}", err))
-      return -1;
+  for (size_t i = 0; i < pack_versions(p); i++) {
+    struct template_set *set = pack_version(p, i)->certificate.present ? certificate_texts(pack_version(p, i), err) : NULL;
+    if (pack_version(p, i)->certificate.present && !set) return -1;
+    template_free(set);
   }
   return 0;
 }
 
-static char *fill(struct http_req *r, const char *name, const json_t *values) {
+static char *fill(struct http_req *r, const struct template_set *set, const char *name, const json_t *values) {
   struct buf b;
   struct err err;
   buf_init(&b, 64 * 1024);
-  char *out = template_render(certificates, name, values, &b, &err) ? NULL : arena_strdup(http_arena(r), buf_str(&b));
+  char *out = template_render(set, name, values, &b, &err) ? NULL : arena_strdup(http_arena(r), buf_str(&b));
   buf_free(&b);
   return out;
 }
 
 static void show_certificate(struct http_req *r, const struct service *s, const json_t *view) {
   const char *tracking = json_str(view, "tracking"), *since = json_str(view, "state_since");
-  json_t *values = json_object(), *one;
-  char name[160];
+  json_t *values, *one;
+  struct err err;
   size_t i;
   int64_t ms = 0;
+  struct template_set *texts = certificate_texts(s, &err);
+  if (!texts) return web_error(r, &err);
+  values = json_object();
   json_array_foreach(json_object_get(view, "answers"), i, one) put(values, json_str(one, "name"), json_str(one, "text"));
   if (clock_parse(since ? since : "", &ms)) ms = clock_now();
   int32_t day = day_of(ms);
   put(values, "tracking", tracking);
   put(values, "date", date_short(http_arena(r), http_lang(r), day));
-  const char *number = fill(r, certificate_name(name, s, "number"), values);
+  const char *number = fill(r, texts, "number", values);
   put(values, "tracking", show_code(r, tracking));
   put(values, "number", local(r, number));
   json_t *page = page_new(web_of(r), r, text_in(&s->certificate.title, http_lang(r)), false);
   crumb(page, arena_printf(http_arena(r), "/cases/%s", tracking), say(r, "case"));
   put_case(r, page, view);
   put(page, "number", local(r, number));
-  put(page, "body", fill(r, certificate_name(name, s, lang_code(http_lang(r))), values));
+  put(page, "body", fill(r, texts, lang_code(http_lang(r)), values));
   put(page, "issued", date_long(http_arena(r), http_lang(r), day));
   put(page, "until", s->certificate.valid_days > 0 ? date_long(http_arena(r), http_lang(r), day + s->certificate.valid_days) : NULL);
   const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
@@ -411,6 +435,7 @@ static void show_certificate(struct http_req *r, const struct service *s, const 
   json_t *qr = qr_json(address ? address : "");
   json_object_set_new(page, "qr", qr ? qr : json_null());
   json_decref(values);
+  template_free(texts);
   page_reply(web_of(r), r, 200, "certificate", page);
 }
 
@@ -420,7 +445,8 @@ static void get_certificate(struct http_req *r) {
   struct err err;
   if (!tracking) return;
   if (cases_get(web_of(r)->cases, web_actor(r), tracking, http_lang(r), &view, &err)) return web_error(r, &err);
-  const struct service *s = pack_find(web_pack(r), json_str(view, "service"));
+  const struct pack *p;
+  const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right");
   if (!right || !s || !s->certificate.present || !base_same(json_str(view, "result"), "approved")) not_found(r);
   else if (strcmp(right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), tracking, right, NULL, NULL, &err)) web_error(r, &err);

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* When a service that is still to come begins to be accepted; NULL when it is. */
+static const char *coming(struct http_req *r, const struct service *s) {
+  return service_begun(s) ? NULL : word_fill(http_arena(r), http_lang(r), "web.coming", "date", date_long(http_arena(r), http_lang(r), s->valid_from), NULL);
+}
+
 static json_t *card(struct http_req *r, const struct service *s) {
   enum lang l = http_lang(r);
   json_t *o = json_object();
@@ -14,8 +19,10 @@ static json_t *card(struct http_req *r, const struct service *s) {
   put(o, "owner", service_owner_name(web_pack(r), s, l));
   put(o, "days", NULL);
   if (s->legal > 0) put_number(r, o, "days", s->legal);
-  put_flag(o, "online", s->web >= CHANNEL_START && !s->handled_external);
-  put_flag(o, "by_phone", s->ussd >= CHANNEL_START);
+  bool begun = service_begun(s);
+  put_flag(o, "online", begun && s->web >= CHANNEL_START && !s->handled_external);
+  put_flag(o, "by_phone", begun && s->ussd >= CHANNEL_START);
+  put(o, "coming", coming(r, s));
   return o;
 }
 
@@ -65,7 +72,7 @@ static void get_home(struct http_req *r) {
   size_t n = pack_services(p), kept = 0;
   const struct service **list = arena_alloc(http_arena(r), (n + 1) * sizeof *list);
   for (size_t i = 0; list && i < n; i++)
-    if (!pack_service(p, i)->staff_only) list[kept++] = pack_service(p, i);
+    if (!pack_service(p, i)->staff_only && service_begun(pack_service(p, i))) list[kept++] = pack_service(p, i);
   if (list) qsort(list, kept, sizeof *list, by_use);
   for (size_t i = 0; i < kept && i < 6; i++) json_array_append_new(most, card(r, list[i]));
   put_list(page, "most", most);
@@ -232,10 +239,10 @@ static json_t *inquiries_json(struct http_req *r, const struct service *s) {
 }
 
 static void get_service(struct http_req *r) {
-  const struct service *s = find_service(r);
+  const struct service *s = pack_find_shown(web_pack(r), http_param(r, "code"));
   enum lang l = http_lang(r);
   struct arena *a = http_arena(r);
-  if (!s) return;
+  if (!s) return http_problem_code(r, ERR_NOT_FOUND, say(r, "no_service"));
   json_t *page = page_new(web_of(r), r, text_in(&s->title, l), false);
   crumb(page, "/", say(r, "home"));
   for (size_t i = 0; s->life_event_count && i < pack_life_events(web_pack(r)); i++) {
@@ -253,10 +260,11 @@ static void get_service(struct http_req *r) {
   put(page, "norm", s->norm > 0 ? number_format(a, l, s->norm) : NULL);
   put(page, "legal", s->legal > 0 ? number_format(a, l, s->legal) : NULL);
   put(page, "appeal", s->appeal_days > 0 ? number_format(a, l, s->appeal_days) : NULL);
-  bool here = s->web >= CHANNEL_START && !s->handled_external;
-  put_flag(page, "online", here);
-  put_flag(page, "by_ussd", s->ussd >= CHANNEL_START);
-  put_flag(page, "by_counter", s->counter != CHANNEL_NONE);
+  bool begun = service_begun(s);
+  put(page, "coming", coming(r, s));
+  put_flag(page, "online", begun && s->web >= CHANNEL_START && !s->handled_external);
+  put_flag(page, "by_ussd", begun && s->ussd >= CHANNEL_START);
+  put_flag(page, "by_counter", begun && s->counter != CHANNEL_NONE);
   put_flag(page, "is_external", s->handled_external);
   put_flag(page, "staff_only", s->staff_only);
   put(page, "menu", s->ussd_code ? local(r, s->ussd_code) : NULL);

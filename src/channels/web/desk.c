@@ -42,7 +42,7 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
   put(o, "since", show_day_short(r, json_str(one, "submitted_at")));
   put(o, "assignee", json_str(one, "assignee"));
   put_flag(o, "stopped", stopped);
-  put_flag(o, "late", late && !stopped);
+  put_flag(o, "late", late);
   put_flag(o, "soon", left && !late && !stopped && json_integer_value(left) <= SOON);
   put(o, "left", left ? show_left(r, json_integer_value(left)) : NULL);
   return o;
@@ -103,7 +103,8 @@ static void put_filters(struct http_req *r, json_t *page, const struct choice_of
   json_t *services = json_array(), *states = json_array(), *seen = json_object(), *met = json_object(), *one;
   size_t i;
   json_array_foreach(json_object_get(counts, "kinds"), i, one) {
-    const struct service *s = pack_find(web_pack(r), json_str(one, "service"));
+    const struct pack *p;
+    const struct service *s = cases_definition(web_of(r)->cases, one, &p);
     const struct state *st = item_state(r, one);
     if (s) add_option(services, seen, s->code, text_in(&s->title, http_lang(r)), k->service);
     if (st && (!k->service || base_same(k->service, json_str(one, "service"))))
@@ -144,7 +145,8 @@ static void get_desk(struct http_req *r) {
                              .state = filled(r, "state"), .q = filled(r, "q")};
   if (!k.organisation) k.organisation = who->role_count ? who->roles[0].organisation : "";
   struct case_query q = {.organisation = k.organisation, .q = k.q, .service = k.service, .state = k.state, .after = filled(r, "after"), .overdue = -1, .open = 1, .limit = 50};
-  if (strcmp(k.view, "mine") == 0) q.assignee = who->username;
+  if (k.q) q.open = -1; /* looks through all queues */
+  else if (strcmp(k.view, "mine") == 0) q.assignee = who->username;
   else if (strcmp(k.view, "free") == 0) q.assignee = "none";
   else if (strcmp(k.view, "soon") == 0) q.soon = SOON;
   else if (strcmp(k.view, "late") == 0) q.overdue = 1;

@@ -20,8 +20,10 @@ struct named { const char *value, *name, *label; };
 
 static int by_name_fa(const void *a, const void *b) { return text_compare(LANG_FA, ((const struct named *)a)->name, ((const struct named *)b)->name); }
 
+static const struct directory *directory_of(struct http_req *r, const struct shown_field *k) { return pack_directory(k->pack ? k->pack : web_pack(r)); }
+
 static json_t *place_options(struct http_req *r, const struct shown_field *k, size_t *all) {
-  const struct directory *d = pack_directory(web_pack(r));
+  const struct directory *d = directory_of(r, k);
   const struct field *f = k->field;
   const char *outer = f->place_within ? json_str(k->data, f->place_within) : NULL;
   int within = outer ? directory_find_place(d, outer) : -1;
@@ -45,8 +47,7 @@ static json_t *place_options(struct http_req *r, const struct shown_field *k, si
   return options;
 }
 
-json_t *organisation_options(struct http_req *r, int kind, const char *find, const char *chosen, size_t *all) {
-  const struct directory *d = pack_directory(web_pack(r));
+json_t *organisation_options(struct http_req *r, const struct directory *d, int kind, const char *find, const char *chosen, size_t *all) {
   const char *wanted = find && find[0] ? text_fold(http_arena(r), find) : NULL;
   struct named *list = arena_alloc(http_arena(r), (LONG_LIST + 1) * sizeof *list);
   json_t *options = json_array();
@@ -70,7 +71,7 @@ json_t *organisation_options(struct http_req *r, int kind, const char *find, con
 
 /* A list too long to show still offers what was chosen, and to members of staff the organisations they work in. */
 static void offer_known(struct http_req *r, const struct shown_field *k, json_t *options) {
-  const struct directory *d = pack_directory(web_pack(r));
+  const struct directory *d = directory_of(r, k);
   const struct actor *who = web_actor(r);
   const char *chosen = json_string_value(k->value);
   if (k->field->type == FIELD_PLACE) {
@@ -91,7 +92,7 @@ static void offer_known(struct http_req *r, const struct shown_field *k, json_t 
 static void put_long_list(struct http_req *r, const struct shown_field *k, json_t *o) {
   size_t all = 0;
   json_t *options = k->field->type == FIELD_PLACE ? place_options(r, k, &all)
-    : organisation_options(r, k->field->organisation_kind, k->find, k->value ? json_string_value(k->value) : NULL, &all);
+    : organisation_options(r, directory_of(r, k), k->field->organisation_kind, k->find, k->value ? json_string_value(k->value) : NULL, &all);
   bool searching = k->find && k->find[0];
   if (all > LONG_LIST) offer_known(r, k, options);
   put_flag(o, "is_select", true);
@@ -221,6 +222,23 @@ void field_fault(struct http_req *r, json_t *page, const struct field *f, const 
         arena_printf(http_arena(r), "%s — %s", text_in(&f->label, http_lang(r)), plain_fault(r, f, message)));
 }
 
+const char *known_by(struct http_req *r, const json_t *known) {
+  const struct directory *d = pack_directory(web_pack(r));
+  const char *code = json_str(known, "organisation");
+  const struct organisation *o = code ? directory_organisation(d, directory_find_organisation(d, code)) : NULL;
+  return word_fill(http_arena(r), http_lang(r), "web.from", "who", o ? organisation_name(o, http_lang(r)) : code ? code : "", NULL);
+}
+
+/* From another organisation: shown as it is when it may not differ, else to be corrected in its box. */
+static void put_known(struct http_req *r, const struct shown_field *k, json_t *o) {
+  bool fixed = k->known && !json_flag(k->known, "correctable", true);
+  put(o, "from", k->known ? known_by(r, k->known) : NULL);
+  put_flag(o, "fixed", fixed);
+  put_flag(o, "correctable", k->known && !fixed);
+  put(o, "shown", fixed ? field_show(web_pack(r), k->field, json_object_get(k->known, "value"), http_lang(r), http_arena(r)) : NULL);
+  if (k->known) put(o, "source", NULL);
+}
+
 json_t *field_json(struct http_req *r, const struct shown_field *k) {
   static const char *const flags[] = {"is_text", "is_area", "is_select", "is_radios", "is_inline", "is_checks", "is_file", "is_declaration", "ltr", "can_find",
     "too_many", "none_found", "must_sign_in", "has_files", "has_options"};
@@ -237,6 +255,7 @@ json_t *field_json(struct http_req *r, const struct shown_field *k) {
   put(o, "error", plain_fault(r, f, k->error));
   put(o, "law", f->law);
   put_source(r, f, o);
+  put_known(r, k, o);
   switch (f->type) {
   case FIELD_YES_NO: put_yes_no(r, k, o); break;
   case FIELD_CHOICE: case FIELD_CHOICES: put_choices(r, k, o); break;

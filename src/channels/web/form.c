@@ -72,6 +72,11 @@ static void form_close(struct form *f) { json_decref(f->draft); }
 static int form_open(struct form *f, struct http_req *r) {
   struct err err;
   const struct actor *who = web_actor(r);
+  const struct service *shown = pack_find_shown(web_pack(r), http_param(r, "code"));
+  if (shown && !service_begun(shown)) {
+    http_redirect(r, 303, arena_printf(http_arena(r), "/services/%s", shown->code));
+    return -1;
+  }
   *f = (struct form){.r = r, .s = find_service(r)};
   if (!f->s) return -1;
   if (f->s->web < CHANNEL_START || f->s->handled_external) {
@@ -246,6 +251,74 @@ static void get_not_eligible(struct http_req *r) {
   form_close(&f);
 }
 
+/* ---- what other organisations know: asked once for a draft, and again when the answer by which it is found has changed ---- */
+
+static bool answered_elsewhere(const struct form *f, const struct field *q, const char **by) {
+  struct data_source from;
+  *by = "";
+  if (!q->prefill || !pack_data_source(web_pack(f->r), q, &from) || !from.registry) return false;
+  const struct registry_attribute *key = registry_attribute(from.registry, from.registry->key);
+  const char *name = q->prefill_of ? q->prefill_of : key && key->type != FIELD_NATIONAL_ID ? key->name : NULL;
+  if (name && json_str(f->data, name)) *by = json_str(f->data, name);
+  return true;
+}
+
+/* Only for somebody whose telephone is on record, and about that person alone. */
+static bool may_know(const struct form *f) {
+  const struct actor *who = web_actor(f->r);
+  if (who->kind != ACTOR_CITIZEN || who->assurance < ASSURANCE_SIM_MATCHED) return false;
+  const char *id = f->s->applicant_field ? json_str(f->data, f->s->applicant_field) : NULL;
+  return !id || strcmp(id, who->national_id) == 0;
+}
+
+/* {"value","organisation_name","correctable"} or NULL. */
+static const json_t *known_of(const struct form *f, const struct field *q) {
+  const char *by;
+  if (!may_know(f) || !answered_elsewhere(f, q, &by)) return NULL;
+  const json_t *k = json_object_get(json_object_get(f->draft, "known"), q->name);
+  return json_object_get(k, "value") && base_same(json_str(k, "by"), by) ? k : NULL;
+}
+
+static bool known_asked(const struct form *f, const struct screen *k) {
+  const char *by;
+  for (size_t i = 0; i < k->count; i++) {
+    const struct field *q = k->page->fields[k->from + i];
+    if (answered_elsewhere(f, q, &by) && !base_same(json_str(json_object_get(json_object_get(f->draft, "known"), q->name), "by"), by)) return false;
+  }
+  return true;
+}
+
+/* Whatever is known is kept in the draft with who says so. Where nobody can be asked, the form asks as before. True when it was asked. */
+static bool known_load(struct form *f, size_t n) {
+  struct err err;
+  json_t *out = NULL, *known = part(f->draft, "known"), *source;
+  const char *by;
+  size_t i;
+  if (!may_know(f) || known_asked(f, &f->screens[n])) return false;
+  if (cases_prefill(web_of(f->r)->cases, web_actor(f->r), f->s, f->data, http_lang(f->r), &out, &err)) {
+    log_write(LOG_WARN, "web", "what is known could not be asked: %s", err.message);
+    return false;
+  }
+  for (i = 0; i < f->s->field_count; i++) {
+    if (!answered_elsewhere(f, f->s->fields[i], &by)) continue;
+    json_t *o = json_object();
+    json_put(o, "by", by);
+    json_object_set_new(known, f->s->fields[i]->name, o);
+  }
+  json_array_foreach(json_object_get(out, "sources"), i, source) {
+    const char *name = json_str(source, "field");
+    json_t *o = json_object_get(known, name);
+    if (!o) continue;
+    json_object_set(o, "value", json_object_get(json_object_get(out, "data"), name));
+    json_object_set(o, "organisation", json_object_get(source, "organisation"));
+    json_object_set(o, "correctable", json_object_get(source, "correctable"));
+  }
+  json_decref(out);
+  return true;
+}
+
+static bool known_fixed(const json_t *known) { return known && !json_flag(known, "correctable", true); }
+
 /* ---- screens ---- */
 
 struct answers { const char *errors[200], *raw[200]; };
@@ -282,6 +355,19 @@ static const char *back_link(const struct form *f, size_t n) {
   return f->s->eligibility_count ? link_to(f, "eligibility") : arena_printf(http_arena(f->r), "/services/%s", f->s->code);
 }
 
+/* The answer so far; on a screen that was not answered yet what is known, and the id with which one has signed in. */
+static json_t *first_value(const struct form *f, size_t n, const struct field *q, const json_t *known) {
+  char key[16];
+  const struct actor *who = web_actor(f->r);
+  json_t *v = json_object_get(f->data, q->name);
+  snprintf(key, sizeof key, "%zu", n);
+  if (known_fixed(known)) return json_incref(json_object_get(known, "value"));
+  if (v || json_flag(json_object_get(f->draft, "done"), key, false)) return json_incref(v);
+  if (known) return json_incref(json_object_get(known, "value"));
+  bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(who->national_id) == 10;
+  return own ? json_string(who->national_id) : NULL;
+}
+
 static void show_screen(struct form *f, size_t n, const struct answers *given, int status) {
   const struct screen *k = &f->screens[n];
   struct http_req *r = f->r;
@@ -296,15 +382,21 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
   put(page, "here", screen_link(f, n));
   put_flag(page, "is_upload", upload);
   put(page, "finding", NULL);
+  bool any_known = false;
   for (size_t i = 0; i < k->count; i++) {
     const struct field *q = k->page->fields[k->from + i];
     if (!cond_holds(q->when, f->data)) continue;
     const char *find = http_query(r, arena_printf(http_arena(r), "find.%s", q->name));
-    struct shown_field one = {.field = q, .value = json_object_get(f->data, q->name), .raw = given ? given->raw[i] : NULL, .error = given ? given->errors[i] : NULL,
-                              .data = f->data, .files = f->files, .find = find};
+    const json_t *known = known_of(f, q);
+    json_t *value = first_value(f, n, q, known);
+    struct shown_field one = {.field = q, .value = value, .raw = given ? given->raw[i] : NULL, .error = given ? given->errors[i] : NULL,
+                              .data = f->data, .files = f->files, .find = find, .known = known};
+    any_known = any_known || known;
     if (one.error) field_fault(r, page, q, one.error);
     json_array_append_new(list, field_json(r, &one));
+    json_decref(value);
   }
+  put_flag(page, "has_known", any_known);
   json_t *finders = json_array(), *o;
   size_t i;
   json_array_foreach(list, i, o) if (json_flag(o, "can_find", false)) json_array_append(finders, o);
@@ -336,7 +428,7 @@ static void get_screen(struct http_req *r) {
   size_t n;
   if (screen_open(&f, r, &n)) return;
   if (needs_session(&f.screens[n], f.data) && web_actor(r)->kind == ACTOR_NOBODY) to_signin(r, false);
-  else show_screen(&f, n, NULL, 200);
+  else if (!known_load(&f, n) || form_save(&f) == 0) show_screen(&f, n, NULL, 200);
   form_close(&f);
 }
 
@@ -362,7 +454,9 @@ static bool take_answers(struct form *f, size_t n, struct answers *given) {
     json_t *in = NULL, *out = NULL, *kept = json_incref(json_object_get(f->data, q->name));
     const char *code, *message = NULL;
     json_object_del(f->data, q->name);
-    if (cond_holds(q->when, f->data)) {
+    const json_t *known = known_of(f, q);
+    if (known_fixed(known) && cond_holds(q->when, f->data)) json_object_set(f->data, q->name, json_object_get(known, "value"));
+    else if (cond_holds(q->when, f->data)) {
       int rc = field_take(r, q, kept, f->files, &in, &message);
       if (rc == 0) rc = field_check(web_pack(r), q, in, f->data, cases_today(), http_lang(r), http_arena(r), &out, &code, &message);
       if (rc) {
@@ -378,6 +472,24 @@ static bool take_answers(struct form *f, size_t n, struct answers *given) {
   return good;
 }
 
+/* An answer of this very screen may have told by what the rest of it is found, such as a company by its number. */
+static bool known_now(struct form *f, size_t n, struct answers *given) {
+  const struct screen *k = &f->screens[n];
+  bool good = true;
+  if (!known_load(f, n)) return true;
+  for (size_t i = 0; i < k->count && i < BASE_COUNT(given->errors); i++) {
+    const struct field *q = k->page->fields[k->from + i];
+    const json_t *known = known_of(f, q), *v = json_object_get(f->data, q->name);
+    if (!known || !cond_holds(q->when, f->data) || given->errors[i]) continue;
+    if (v && !json_equal(v, json_object_get(known, "value")) && known_fixed(known)) {
+      given->errors[i] = say(f->r, "known_now");
+      good = false;
+    }
+    if (!v || known_fixed(known)) json_object_set(f->data, q->name, json_object_get(known, "value"));
+  }
+  return good;
+}
+
 static void post_screen(struct http_req *r) {
   struct form f;
   size_t n;
@@ -387,6 +499,7 @@ static void post_screen(struct http_req *r) {
   if (!given) http_problem_code(r, ERR_LIMIT, NULL);
   else {
     bool good = take_answers(&f, n, given), from_check = base_same(http_form_value(r, "from"), "check");
+    if (good) good = known_now(&f, n, given);
     tidy(&f);
     snprintf(key, sizeof key, "%zu", n);
     json_object_set_new(part(f.draft, "done"), key, json_boolean(good));
@@ -437,7 +550,10 @@ static json_t *answers_json(const struct form *f) {
         put(o, "label", text_in(&q->label, http_lang(f->r)));
         put(o, "text", !v ? NULL : q->type == FIELD_DOCUMENT ? file_names(f, v) : field_show(web_pack(f->r), q, v, http_lang(f->r), http_arena(f->r)));
         put_flag(o, "ltr", q->type == FIELD_EMAIL || q->type == FIELD_SHEBA || (q->type == FIELD_PLACE && http_lang(f->r) == LANG_EN));
-        put(o, "change", change_link(f, q->name));
+        const json_t *known = known_of(f, q);
+        put(o, "from", v && known && json_equal(v, json_object_get(known, "value")) ? known_by(f->r, known) : NULL);
+        put_flag(o, "differs", v && known && !json_equal(v, json_object_get(known, "value")));
+        put(o, "change", known_fixed(known) ? NULL : change_link(f, q->name)); /* corrected where it is kept */
         json_array_append_new(rows, o);
       }
     put(one, "title", text_in(&p->title, http_lang(f->r)));
@@ -503,6 +619,15 @@ static bool too_often(struct http_req *r) {
   return !identity_limit(c->identity, "submit", http_peer(r), c->submissions_per_minute, 60);
 }
 
+/* What was known has changed meanwhile: it is asked anew at the question. */
+static void show_differences(struct form *f, json_t *errors) {
+  json_t *e;
+  size_t i;
+  json_array_foreach(errors, i, e) json_object_del(part(f->draft, "known"), json_str(e, "field"));
+  if (form_save(f) == 0) show_check(f, errors, NULL, 422);
+  json_decref(errors);
+}
+
 static void submit(struct form *f, json_t *data) {
   struct http_req *r = f->r;
   struct err err;
@@ -512,6 +637,7 @@ static void submit(struct form *f, json_t *data) {
   if (web_actor(r)->kind == ACTOR_STAFF && !f->s->staff_only) k.intake = INTAKE_COUNTER;
   int rc = cases_submit(web_of(r)->cases, &k, NULL, NULL, &err);
   free(body);
+  if (rc && k.errors) return show_differences(f, k.errors);
   if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return show_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   if (rc && err.code == ERR_UNAUTHENTICATED) return http_redirect(r, 303, arena_printf(http_arena(r), "/signin?next=/services/%s/check", f->s->code));
   if (rc) return web_error(r, &err);

@@ -57,18 +57,21 @@ void to_signin(struct http_req *r, bool staff);                 /* redirect ther
 /* ---- fields ---- */
 struct shown_field {
   const struct field *field;
+  const struct pack *pack;  /* whose places and organisations it offers; NULL: today's */
   const json_t *value;      /* canonical answer, or NULL */
   const char *raw;          /* what was typed and refused, or NULL */
   const char *error;        /* or NULL */
   const json_t *data;       /* answers so far */
   const json_t *files;      /* {"id":{"name"}} of documents */
   const char *find;         /* first letters of long lists, or NULL */
+  const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
 };
+const char *known_by(struct http_req *r, const json_t *known);  /* "from: organisation X" */
 json_t *field_json(struct http_req *r, const struct shown_field *k);
 /* One line of the error summary, with the question's label and a link to it. */
 void field_fault(struct http_req *r, json_t *page, const struct field *f, const char *message);
-/* Options of organisations by first letters; *all: how many there were. */
-json_t *organisation_options(struct http_req *r, int kind, const char *find, const char *chosen, size_t *all);
+/* Options of organisations of a directory by first letters; *all: how many there were. */
+json_t *organisation_options(struct http_req *r, const struct directory *d, int kind, const char *find, const char *chosen, size_t *all);
 /* What was sent for a field as JSON for field_check (new reference or NULL); documents are stored on the way. `kept`: ids that stay.
  * -1 with *message when a file is refused. */
 int field_take(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t **out, const char **message);
@@ -79,11 +82,11 @@ size_t field_most_files(const struct field *f);
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
 size_t search_services(struct http_req *r, const char *q, const struct service **out, size_t most, const char **corrected);
-int certificates_build(struct web_context *c, struct err *err);
+int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count;
+  web_desk_count, web_bulk_count, web_registry_count;
 
 #endif

@@ -98,6 +98,22 @@ static void get_drafts(struct http_req *r) {
   page_reply(web_of(r), r, 200, "drafts", page);
 }
 
+/* «Form X was filled in from Y»; «a record was read: Y». NULL for a look at a case. */
+static const char *use_text(struct http_req *r, const json_t *one) {
+  const json_t *list = json_object_get(one, "registries"), *v;
+  const struct service *s = json_str(one, "service") ? pack_find(web_pack(r), json_str(one, "service")) : NULL;
+  struct arena *a = http_arena(r);
+  const char *names = NULL, *comma = http_lang(r) == LANG_FA ? "، " : ", ";
+  size_t i;
+  if (!list) return NULL;
+  json_array_foreach(list, i, v) {
+    const struct registry *k = pack_find_registry(web_pack(r), json_string_value(v));
+    const char *name = k ? text_in(&k->title, http_lang(r)) : json_string_value(v);
+    names = names ? arena_printf(a, "%s%s%s", names, comma, name) : name;
+  }
+  return word_fill(a, http_lang(r), s ? "web.used_prefill" : "web.used_registry", "names", names ? names : "", "service", s ? text_in(&s->title, http_lang(r)) : "", NULL);
+}
+
 static void get_access(struct http_req *r) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
@@ -113,7 +129,8 @@ static void get_access(struct http_req *r) {
     snprintf(key, sizeof key, "web.basis_%.40s", basis ? basis : "");
     put(o, "at", show_time(r, json_str(one, "at")));
     put(o, "who", json_str(one, "organisation_name"));
-    put(o, "why", word_known(key) ? word(http_lang(r), key) : basis);
+    const char *use = use_text(r, one);
+    put(o, "why", use ? use : word_known(key) ? word(http_lang(r), key) : basis);
     put(o, "code", tracking ? show_code(r, tracking) : NULL);
     put(o, "href", tracking ? arena_printf(http_arena(r), "/cases/%s", tracking) : NULL);
     json_array_append_new(list, o);

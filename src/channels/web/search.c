@@ -87,7 +87,7 @@ static size_t run(const struct pack *p, const char **terms, size_t n, bool all, 
       held += one > 0;
       score += one;
     }
-    const struct service *s = (all ? held == n : held > 0) ? pack_find(p, entries[i].code) : NULL;
+    const struct service *s = (all ? held == n : held > 0) ? pack_find_shown(p, entries[i].code) : NULL;
     if (s) hits[found++] = (struct hit){s, score};
   }
   return found;

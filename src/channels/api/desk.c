@@ -1,0 +1,152 @@
+/* The desk for programs: remarks, the next case, one action on many cases. */
+#include "channels/api/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_AT_ONCE = 100 };
+
+static int refuse_member(struct http_req *r, const char *field, const char *code, const char *word_key) {
+  struct err err;
+  err_set(&err, ERR_INVALID, "member %s", field);
+  api_error(r, &err, NULL, json_pack("[{s:s,s:s,s:s}]", "field", field, "code", code, "message", word(http_lang(r), word_key)));
+  return -1;
+}
+
+/* Members of these names only, each a string or absent, but `other`. */
+static int check_members(struct http_req *r, json_t *body, const char *const *strings, size_t count, const char *const *other, size_t others) {
+  const char *name;
+  json_t *v;
+  json_object_foreach(body, name, v) {
+    bool known = false, text = false;
+    for (size_t i = 0; i < count; i++) text = text || strcmp(name, strings[i]) == 0;
+    for (size_t i = 0; i < others; i++) known = known || strcmp(name, other[i]) == 0;
+    if (!known && !text) return refuse_member(r, name, "unknown", "api.unknown_member");
+    if (text && !json_is_string(v) && !json_is_null(v)) return refuse_member(r, name, "type", "api.type");
+  }
+  return 0;
+}
+
+static const char *key_of(struct http_req *r) {
+  const char *key = http_header(r, "Idempotency-Key");
+  if (key && key[0] && strlen(key) <= 200) return key;
+  http_problem_code(r, ERR_MALFORMED, word(http_lang(r), "api.idempotency"));
+  return NULL;
+}
+
+static void post_remark(struct http_req *r) {
+  static const char *const members[] = {"text"};
+  const char *tracking = api_tracking(r), *key = tracking ? key_of(r) : NULL;
+  json_t *body = key ? http_json(r) : NULL;
+  struct err err;
+  if (!body || check_members(r, body, members, 1, NULL, 0)) return;
+  const char *text = json_str(body, "text");
+  text = text ? text_repair(http_arena(r), text) : NULL;
+  if (!text || !text[0] || strlen(text) > 4000) {
+    refuse_member(r, "text", text && text[0] ? "too_long" : "required", "api.remark");
+    return;
+  }
+  if (cases_remark(api_of(r)->cases, api_actor(r), tracking, text, key, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 201, json_pack("{s:s,s:s,s:s}", "tracking", tracking, "text", text, "who", api_actor(r)->username));
+}
+
+static void post_next(struct http_req *r) {
+  static const char *const members[] = {"organisation", "after"};
+  const struct actor *who = api_actor(r);
+  json_t *body = http_json(r);
+  char tracking[TRACKING_SIZE], after[32] = "";
+  struct err err;
+  if (!body || check_members(r, body, members, 2, NULL, 0)) return;
+  const char *org = json_str(body, "organisation"), *typed = json_str(body, "after");
+  if (typed && identifier_parse(IDENT_TRACKING, typed, after)) {
+    refuse_member(r, "after", "pattern", "api.tracking");
+    return;
+  }
+  if (!org) org = who->role_count ? who->roles[0].organisation : "";
+  if (cases_next(api_of(r)->cases, who, org, typed ? after : NULL, http_lang(r), tracking, &err)) {
+    if (err.code == ERR_NOT_FOUND) return http_reply(r, 204, NULL, NULL, 0);
+    return api_error(r, &err, NULL, NULL);
+  }
+  http_reply_json(r, 200, json_pack("{s:s}", "tracking", tracking));
+}
+
+/* ---- one action on many ---- */
+
+static json_t *result_of(struct http_req *r, const char *tracking, const struct case_act *a, int rc, const struct err *err) {
+  json_t *o = json_object();
+  json_put(o, "tracking", tracking);
+  json_object_set_new(o, "status", json_integer(rc ? err_status(err->code) : 200));
+  if (rc == 0) {
+    json_object_set_new(o, "version", json_integer(a->version));
+    return o;
+  }
+  const char *key = arena_printf(http_arena(r), "error.%s.detail", err_name(err->code));
+  json_put(o, "code", err_name(err->code));
+  json_put(o, "message", word(http_lang(r), a->detail ? a->detail : key ? key : "error.internal.detail"));
+  if (a->errors) json_object_set(o, "errors", a->errors);
+  return o;
+}
+
+/* The cases as they should be: [{"tracking","expected_version"}], 1 to 100, each once. */
+static int read_cases(struct http_req *r, const json_t *cases, struct case_act *list) {
+  size_t i, n = json_array_size(cases);
+  json_t *one;
+  if (n < 1 || n > MOST_AT_ONCE) return refuse_member(r, "cases", "required", "api.cases");
+  json_array_foreach(cases, i, one) {
+    char code[32];
+    const json_t *version = json_object_get(one, "expected_version");
+    if (!json_str(one, "tracking") || identifier_parse(IDENT_TRACKING, json_str(one, "tracking"), code) || !json_is_integer(version) ||
+        json_integer_value(version) < 1)
+      return refuse_member(r, "cases", "pattern", "api.cases");
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(list[k].tracking, code) == 0) return refuse_member(r, "cases", "repeated", "api.cases");
+    memcpy(list[i].tracking, code, TRACKING_SIZE);
+    list[i].expected_version = json_integer_value(version);
+  }
+  return 0;
+}
+
+static void post_actions(struct http_req *r) {
+  static const char *const strings[] = {"action", "comment", "reason"}, *const other[] = {"data", "cases"};
+  json_t *body = http_json(r);
+  if (!body || check_members(r, body, strings, 3, other, 2)) return;
+  const char *key = key_of(r), *action = json_str(body, "action"), *comment = json_str(body, "comment");
+  json_t *data = json_object_get(body, "data");
+  if (!key) return;
+  if (!action) {
+    refuse_member(r, "action", "required", "api.required");
+    return;
+  }
+  if (data && !json_is_object(data)) {
+    refuse_member(r, "data", "type", "api.type");
+    return;
+  }
+  struct case_act *list = arena_alloc(http_arena(r), MOST_AT_ONCE * sizeof *list);
+  if (!list) return http_problem_code(r, ERR_LIMIT, NULL);
+  if (read_cases(r, json_object_get(body, "cases"), list)) return;
+  json_t *items = json_array();
+  for (size_t i = 0; i < json_array_size(json_object_get(body, "cases")); i++) {
+    struct case_act *a = &list[i];
+    struct err err;
+    a->action = action;
+    a->comment = comment ? text_repair(http_arena(r), comment) : NULL;
+    a->reason = json_str(body, "reason");
+    a->data = data;
+    a->key = key;
+    a->actor = *api_actor(r);
+    a->lang = http_lang(r);
+    int rc = cases_act(api_of(r)->cases, a, NULL, NULL, &err);
+    json_array_append_new(items, result_of(r, a->tracking, a, rc, &err));
+    json_decref(a->errors);
+  }
+  json_t *o = json_object();
+  json_object_set_new(o, "items", items);
+  http_reply_json(r, 200, o);
+}
+
+const struct http_route api_desk_rows[] = {
+  {"POST", "/api/v1/cases/{tracking}/remarks", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_remark, "A remark for colleagues, which the citizen does not see."},
+  {"POST", "/api/v1/desk/next", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_next, "Take the most urgent case of the desk."},
+  {"POST", "/api/v1/desk/actions", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 64 * 1024, post_actions, "One action on up to a hundred cases, with a result for each."},
+};
+const size_t api_desk_count = BASE_COUNT(api_desk_rows);

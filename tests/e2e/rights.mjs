@@ -1,0 +1,176 @@
+// Every address for everybody: made of the rows that `chapar routes` prints, so that a new row is judged from its first day.
+// Who may is judged by the row's permission; whose it is must not be told: what is another's is answered as what is not there.
+import { request } from 'node:http';
+import { serve, call, staff, citizen, test, same, good, end, folder, run } from './kit.mjs';
+
+const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x));
+const s = await serve(['--data', folder()], { env: { CHAPAR_LOG_LEVEL: 'error' } }), b = s.base;
+const actions = ['assign', 'refer', 'transfer', 'inquire', 'reply', 'request_info', 'provide_info', 'suspend', 'resume', 'extend', 'approve', 'reject', 'appeal', 'withdraw', 'reopen', 'nonsense'];
+const services = ['village-residence', 'takapo-register'];
+const sample = Object.fromEntries(await Promise.all(services.map(async (x) => [x, (await call(b, 'GET', `/api/v1/services/${x}`)).json.form_schema.examples[0]])));
+
+// The cast: one case and one document of the first citizen's, a case with questions to others, and everybody who might look at them.
+const owner = await citizen(b);
+const file = async (service, token, key) => { const r = await call(b, 'POST', `/api/v1/services/${service}/cases`, { token, key, body: { data: sample[service] } }); same(r.status, 201, r.text); return r.json.tracking; };
+const theirs = await file('village-residence', owner, 'rights');
+const upload = async (token) => { const f = new FormData(); f.append('file', new Blob([Buffer.from('%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n')], { type: 'application/pdf' }), 'a.pdf'); return call(b, 'POST', '/api/v1/documents', { token, body: f }); };
+const uploaded = await upload(owner);
+same(uploaded.status, 201, uploaded.text);
+const paper = uploaded.json.id;
+const holder = (await call(b, 'GET', `/api/v1/cases/${theirs}`)).json.holder.code;
+const accounts = (await call(b, 'GET', '/demo/accounts')).json;
+const elsewhere = accounts.find((a) => a.role === 'officer' && a.organisation !== holder && !a.organisation.startsWith(holder.slice(0, 4))).organisation;
+const cast = { nobody: { kind: 'nobody' }, owner: { kind: 'citizen', token: owner }, stranger: { kind: 'citizen', token: await citizen(b, '0084575948', '09151112233') } };
+for (const role of ['officer', 'supervisor', 'manager']) {
+  cast[role] = { kind: 'staff', token: await staff(b, `${holder}.${role}`) };
+  cast[`${role} elsewhere`] = { kind: 'staff', token: await staff(b, `${elsewhere}.${role}`) };
+}
+for (const role of ['agent', 'helpdesk', 'operator', 'auditor']) cast[role] = { kind: 'staff', token: await staff(b, role) };
+const insiders = new Set(['owner', 'officer', 'supervisor', 'manager', 'auditor', 'helpdesk', 'operator']);
+const outsiders = Object.keys(cast).filter((x) => x !== 'nobody' && !insiders.has(x));
+
+const absent = (tracking) => { // well formed, and nobody's
+  for (let n = 1; ; n++) {
+    const body = String(BigInt(tracking.slice(0, 15)) + BigInt(n)).padStart(15, '0').slice(-15);
+    let sum = 0;
+    [...body].reverse().forEach((d, i) => { let x = Number(d) * (i % 2 ? 1 : 2); if (x > 9) x -= 9; sum += x; });
+    return body + String((10 - (sum % 10)) % 10);
+  }
+};
+const nothing = { tracking: absent(theirs), id: `${(paper[0] === '0' ? '1' : '0')}${paper.slice(1)}` };
+const fill = (path, names) => path.replace(/\{(\w+)(\.\.\.)?\}/g, (_, name) => names[name] ?? { code: 'village-residence', action: 'assign', seq: '1', screen: '1', calendar: 'official', path: 'x' }[name]);
+const here = { tracking: theirs, id: paper };
+const ask = (row, path, token, more = {}) => call(b, row.method, path, { token, ...(row.method === 'GET' ? {} : { body: row.most_body && row.method === 'POST' ? (more.body ?? (row.cross_site === 'token' ? '' : {})) : undefined }),
+  headers: { Accept: 'application/json', ...(row.cross_site === 'token' ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {}) } });
+const plain = (r) => JSON.stringify([r.status, r.text.replace(/"instance":"[^"]*"/, '').replaceAll(theirs, 'T').replaceAll(nothing.tracking, 'T').replaceAll(paper, 'D').replaceAll(nothing.id, 'D')
+  .replace(/value="[0-9a-f]{32,}"/g, '').replace(/\d{4} \d{4} \d{4} \d{4}/g, 'T').replace(/[۰-۹]{4} [۰-۹]{4} [۰-۹]{4} [۰-۹]{4}/g, 'T')]);
+const ends = new Set(['DELETE /api/v1/sessions', 'POST /signout']); // would end the session that asks
+
+await test(`${rows.length} rows are well formed`, () => {
+  for (const r of rows) {
+    good(['all', 'session', 'citizen', 'staff', 'operator'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
+    good(r.method === 'GET' ? r.most_body === 0 && ['safe', 'machine'].includes(r.cross_site) : r.cross_site !== 'safe', `${r.method} ${r.path}: a write needs a rule`);
+    good(r.path.startsWith('/api/') ? r.method === 'GET' || ['bearer', 'open'].includes(r.cross_site) : true, `${r.path}: the interface takes no cookie for a write`);
+  }
+  good(rows.length > 70, 'all of them');
+  const real = run('routes').trim().split('\n').map((x) => JSON.parse(x).path);
+  good(!real.some((p) => p.startsWith('/demo')), 'nothing of the demonstration without --demo');
+});
+await test('each row by each of the cast: 401 and 403 exactly where the row says, never a failure', async () => {
+  for (const row of rows) {
+    await Promise.all(Object.entries(cast).map(async ([name, who]) => {
+      if (ends.has(`${row.method} ${row.path}`) && who.token) return;
+      const r = await ask(row, fill(row.path, nothing), who.token), what = `${row.method} ${row.path} by ${name}: ${r.status} ${r.text.slice(0, 200)}`;
+      const may = { all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', operator: name === 'operator' }[row.permission];
+      const token = row.cross_site === 'token' && who.kind === 'nobody'; // a form without its token is refused before anything else
+      if (token) good(r.status === 403, what);
+      else if (!may) same(r.status, who.kind === 'nobody' ? 401 : 403, what);
+      else good(r.status !== 401 && r.status < 500 && (r.status !== 403 || row.cross_site === 'machine'), what);
+    }));
+  }
+});
+await test('a session by cookie writes nothing without the form token, and nothing at all in the interface', async () => {
+  for (const row of rows.filter((x) => x.method !== 'GET' && ['token', 'bearer'].includes(x.cross_site))) {
+    const headers = { Cookie: `session=${cast.officer.token}`, 'Content-Type': row.cross_site === 'token' ? 'application/x-www-form-urlencoded' : 'application/json' };
+    for (const body of row.cross_site === 'token' ? ['', 'form_token=', `form_token=${'0'.repeat(64)}`] : ['{}']) {
+      const r = await call(b, row.method, fill(row.path, here), { body: row.method === 'POST' ? body : undefined, headers: { Accept: 'application/json', ...headers } });
+      if (row.cross_site === 'token') same(r.status, 403, `${row.path} with the cookie alone`);
+      else good(row.permission === 'all' ? r.status >= 400 : r.status === 401, `${row.path} by cookie: ${r.status}`);
+    }
+  }
+  same((await call(b, 'GET', '/api/v1/me', { token: cast.officer.token })).status, 200, 'still signed in');
+});
+await test('browsers of other sites are refused wherever a write needs no bearer token', async () => {
+  for (const row of rows.filter((x) => ['open', 'token'].includes(x.cross_site)))
+    for (const headers of [{ Origin: 'https://evil.example' }, { 'Sec-Fetch-Site': 'cross-site' }, { 'Sec-Fetch-Site': 'same-site' }]) {
+      const status = await new Promise((done, bad) => { // fetch forbids these headers
+        const q = request(b + fill(row.path, here), { method: row.method, headers: { ...headers, 'Content-Length': 0 } }, (r) => { r.resume(); done(r.statusCode); });
+        q.on('error', bad);
+        q.end();
+      });
+      same(status, 403, `${row.path} from elsewhere`);
+    }
+});
+await test('no row takes more than it says', async () => {
+  for (const row of rows.filter((x) => x.method !== 'GET')) {
+    const status = await new Promise((done, bad) => {
+      const q = request(b + fill(row.path, here), { method: row.method, headers: { 'Content-Length': row.most_body + 1, Expect: '100-continue' } }, (r) => { r.resume(); done(r.statusCode); q.destroy(); });
+      q.on('continue', () => { done('went on'); q.destroy(); });
+      q.on('error', () => {});
+      q.flushHeaders();
+      setTimeout(() => bad(new Error(`${row.path} did not answer`)), 5000).unref();
+    });
+    same(status, 413, `${row.method} ${row.path} with ${row.most_body + 1} bytes`);
+  }
+});
+await test('what is another\'s is answered as what is not there: reads', async () => {
+  for (const row of rows.filter((x) => x.method === 'GET' && /\{(tracking|id)\}/.test(x.path) && x.permission !== 'all'))
+    for (const name of outsiders) {
+      const [foreign, none] = [await ask(row, fill(row.path, here), cast[name].token), await ask(row, fill(row.path, nothing), cast[name].token)];
+      same(foreign.status, 404, `${row.path} by ${name}`);
+      same(plain(foreign), plain(none), `${row.path} by ${name}`);
+    }
+});
+await test('what is another\'s is answered as what is not there: every action', async () => {
+  const row = rows.find((x) => x.method === 'POST' && x.path === '/api/v1/cases/{tracking}/actions/{action}');
+  for (const name of [...outsiders, 'nobody'])
+    await Promise.all(actions.map(async (action) => {
+      const go = (names) => ask(row, fill(row.path, { ...names, action }), cast[name].token, { body: { expected_version: 1, comment: 'x', data: {} } });
+      const [foreign, none] = [await go(here), await go(nothing)];
+      same(foreign.status, name === 'nobody' ? 401 : 404, `${action} by ${name}`);
+      same(plain(foreign), plain(none), `${action} by ${name}`);
+    }));
+});
+await test('what is another\'s is answered as what is not there: every other write', async () => {
+  const bodies = [{ expected_version: 1, comment: 'x' }, { score: 5 }, { text: 'x' }], form = 'text=x&score=5&comment=x&key=k&expected_version=1';
+  for (const row of rows.filter((x) => x.method !== 'GET' && /\{(tracking|id)\}/.test(x.path)))
+    for (const name of outsiders)
+      for (const body of bodies) {
+        const write = (names) => ask(row, fill(row.path, names), cast[name].token, { body: row.cross_site === 'token' ? form : body });
+        const [foreign, none] = [await write(here), await write(nothing)];
+        good([400, 403, 404, 422].includes(foreign.status), `${row.path} by ${name}: ${foreign.status}`);
+        same(plain(foreign), plain(none), `${row.path} by ${name}`);
+      }
+});
+await test('who only reads, reads only; who is not asked to decide does not', async () => {
+  const version = async () => (await call(b, 'GET', `/api/v1/cases/${theirs}`, { token: cast.owner.token })).json.version, before = await version();
+  for (const name of ['auditor', 'helpdesk', 'operator', 'owner'])
+    for (const action of ['assign', 'approve', 'reject', 'transfer', 'extend', 'suspend']) {
+      const r = await call(b, 'POST', `/api/v1/cases/${theirs}/actions/${action}`, { token: cast[name].token, body: { expected_version: before, comment: 'x' } });
+      good([403, 404, 409].includes(r.status), `${action} by ${name}: ${r.status}`);
+    }
+  same(await version(), before, 'nothing has happened');
+});
+await test('everybody\'s view is the same for everybody and holds nothing personal', async () => {
+  const personal = ['0499370899', '09151234567', ...Object.values(sample['village-residence']).filter((x) => typeof x === 'string' && x.length > 3 && !/^[a-z0-9_-]+$/.test(x))];
+  for (const path of [`/api/v1/cases/${theirs}`, `/api/v1/cases/${theirs}/events`, `/api/v1/cases/${theirs}/receipt`, `/cases/${theirs}`, `/cases/${theirs}/receipt`]) {
+    const seen = await Promise.all(['nobody', ...outsiders].map(async (name) => [name, await call(b, 'GET', path, { token: cast[name].token, headers: { Accept: 'application/json' } })]));
+    for (const [name, r] of seen) {
+      good(!personal.some((x) => r.text.includes(x)), `${path} shows ${name} ${personal.find((x) => r.text.includes(x))}`);
+      if (r.json && !path.endsWith('receipt')) same({ ...r.json, etag: 0 }, { ...seen[0][1].json, etag: 0 }, `${path} for ${name}`);
+    }
+  }
+  for (const name of ['owner', 'officer', 'supervisor', 'manager', 'auditor']) good((await call(b, 'GET', `/api/v1/cases/${theirs}`, { token: cast[name].token })).json.data, `${name} sees the answers`);
+  const masked = await call(b, 'GET', `/api/v1/cases/${theirs}`, { token: cast.helpdesk.token });
+  good(!masked.text.includes('0499370899'), 'the helpdesk sees no identifier');
+});
+await test('desks and lists hold one\'s own only', async () => {
+  for (const name of Object.keys(cast).filter((x) => cast[x].kind === 'staff')) {
+    const r = await call(b, 'GET', `/api/v1/desk/cases?organisation=${holder}&limit=200`, { token: cast[name].token });
+    if (['officer', 'supervisor', 'manager', 'auditor', 'operator'].includes(name) && r.status === 200) continue;
+    good(r.status !== 200 || !r.json.items.some((x) => x.tracking === theirs), `the desk of ${holder} for ${name}: ${r.status}`);
+  }
+  for (const name of Object.keys(cast).filter((x) => x !== 'owner' && x !== 'nobody')) {
+    const r = await call(b, 'GET', '/api/v1/me/cases', { token: cast[name].token });
+    good(r.status !== 200 || !r.json.items.some((x) => x.tracking === theirs), `my cases for ${name}`);
+  }
+});
+await test('a session that is over, false or of another kind is told so everywhere', async () => {
+  const over = await staff(b, 'auditor');
+  same((await call(b, 'DELETE', '/api/v1/sessions', { token: over })).status, 204);
+  for (const row of rows.filter((x) => x.method === 'GET' && x.permission !== 'all'))
+    for (const h of [`Bearer ${over}`, 'Bearer x', 'Bearer ', 'Basic YTpi']) same((await call(b, 'GET', fill(row.path, here), { headers: { Accept: 'application/json', Authorization: h } })).status, 401, `${row.path} with ${h.slice(0, 12)}`);
+  for (const h of ['00', cast.owner.token]) same((await call(b, 'GET', '/api/v1/me/cases', { token: cast.owner.token, headers: { 'Chapar-Acting-As': h } })).status, 403, 'no mandate is on record');
+});
+await s.stop();
+end();
