@@ -45,7 +45,7 @@
     if (select && select.options.length > 60 && !box.value) box.form.hidden = true;
   });
   /* The desk by keyboard: j and k move between the cases, / goes to the search. */
-  var links = Array.prototype.slice.call(document.querySelectorAll('[data-keys] tbody td:first-child a')), search = document.querySelector('[data-slash]');
+  var links = Array.prototype.slice.call(document.querySelectorAll('[data-keys] tbody a')), search = document.querySelector('[data-slash]');
   document.querySelectorAll('[data-with-keys]').forEach(function (help) { help.hidden = false; });
   if (search) document.addEventListener('keydown', function (event) {
     var at = links.indexOf(document.activeElement), to = event.key === 'j' ? at + 1 : event.key === 'k' ? Math.max(at - 1, 0) : -1;

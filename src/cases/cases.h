@@ -45,7 +45,8 @@ struct pack *cases_pack(const struct cases *c);
  * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
  * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
 int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
-/* The definition that a view of cases_get (or an item of a list) was made with, and the pack that it stands in; both live until cases_close. NULL when there is none. */
+/* The definition that a view of cases_get (or an item of a list) was made with, and the pack that it stands in; both live until cases_close.
+ * NULL when there is none. */
 const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
 /* Every pack that was served, oldest first: [{"hash","code","first_served","last_served","cases","open"}]; cases: requests that began under a
  * text that it has. Also for cases_reader, as the next. */

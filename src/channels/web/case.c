@@ -259,6 +259,26 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
   put_list(page, "children", list);
 }
 
+/* What colleagues wrote for each other; whoever handles the case writes too and goes on to the next one. */
+static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
+  json_t *list = json_array(), *one, *given = json_object_get(view, "remarks");
+  bool handles = base_same(json_str(view, "right"), "staff");
+  size_t i;
+  json_array_foreach(given, i, one) {
+    json_t *o = json_object();
+    put(o, "who", json_str(one, "who"));
+    put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "text", json_str(one, "text"));
+    json_array_append_new(list, o);
+  }
+  put_list(page, "remarks", list);
+  put_flag(page, "shows_remarks", given != NULL);
+  put_flag(page, "can_remark", handles);
+  put(page, "key", fresh_key(r));
+  put(page, "organisation", json_str(json_object_get(view, "holder"), "code"));
+  put_flag(page, "stream", handles && http_query(r, "stream") != NULL);
+}
+
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
@@ -282,6 +302,7 @@ static void show_case(struct http_req *r, json_t *view) {
   put_answers(r, page, view, s);
   put_actions(r, page, view);
   put_children(r, page, view);
+  put_remarks(r, page, view);
   json_t *history = history_json(r, who, tracking, p, s, office);
   if (citizen) put_says(page, history);
   if (office) put_office(r, page);

@@ -36,6 +36,7 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
   bool stopped = st && st->citizen, waits = waits_for_citizen(st);
   put(o, "href", arena_printf(http_arena(r), "/cases/%s", json_str(one, "tracking")));
   put(o, "code", show_code(r, json_str(one, "tracking")));
+  put(o, "choice", arena_printf(http_arena(r), "%s:%lld", json_str(one, "tracking"), (long long)json_int(one, "version", 0)));
   put(o, "name", json_str(one, "service_title"));
   put(o, "state", waits ? say(r, "waits_applicant") : json_str(one, "state_title"));
   put(o, "result", json_str(one, "result"));
@@ -122,8 +123,21 @@ static void put_filters(struct http_req *r, json_t *page, const struct choice_of
   put(page, "clear_href", k->service || k->state || k->q ? arena_printf(http_arena(r), "/desk?organisation=%s&view=%s", url_quote(r, k->organisation), k->view) : NULL);
 }
 
+/* The next case for whoever works on cases here; those in charge hand out many at once. */
+static void put_acts(struct http_req *r, json_t *page, const struct choice_of_desk *k) {
+  const struct actor *who = web_actor(r);
+  bool leads = actor_has_role(who, k->organisation, STAFF_SUPERVISOR) || actor_has_role(who, k->organisation, STAFF_MANAGER);
+  bool hands_out = leads && strcmp(k->view, "closed") != 0;
+  put_flag(page, "takes", leads || actor_has_role(who, k->organisation, STAFF_OFFICER));
+  put_flag(page, "nothing", http_query(r, "nothing") != NULL);
+  put_flag(page, "unchosen", http_query(r, "unchosen") != NULL);
+  put_flag(page, "hands_out", hands_out);
+  put(page, "key", fresh_key(r));
+  put_list(page, "colleagues", hands_out ? colleagues_json(r, k->organisation) : json_array());
+}
+
 static void show_desk(struct http_req *r, const struct choice_of_desk *k, const json_t *counts, const json_t *found) {
-  json_t *list = json_array(), *desks = desks_json(r, k->organisation), *one, *page = page_new(web_of(r), r, say(r, "desk"), false);
+  json_t *list = json_array(), *desks = desks_json(r, k->organisation), *one, *page = page_new(web_of(r), r, say(r, "desk"), true);
   const char *next = json_str(found, "next");
   size_t i;
   json_array_foreach(json_object_get(found, "items"), i, one) json_array_append_new(list, item_json(r, one));
@@ -136,6 +150,7 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "views", views_json(r, k, counts));
   put_list(page, "desks", desks);
   put_list(page, "items", list);
+  put_acts(r, page, k);
   page_reply(web_of(r), r, 200, "desk", page);
 }
 

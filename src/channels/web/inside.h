@@ -46,6 +46,10 @@ bool waits_for_citizen(const struct state *st);                  /* NULL: no */
 /* The state of a list's item; NULL when the service has gone. */
 const struct state *item_state(struct http_req *r, const json_t *item);
 
+/* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
+json_t *colleagues_json(struct http_req *r, const char *organisation);
+const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
+
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
 const char *draft_owner(struct http_req *r);                    /* NULL when there is no cookie yet */

@@ -101,6 +101,14 @@ const char *url_quote(struct http_req *r, const char *text) {
   return out ? out : "";
 }
 
+const char *fresh_key(struct http_req *r) {
+  unsigned char raw[16];
+  char made[40] = "web-";
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, made + 4);
+  return arena_strdup(http_arena(r), made);
+}
+
 const char *service_owner_name(const struct pack *p, const struct service *s, enum lang l) {
   const struct directory *d = pack_directory(p);
   const struct organisation *o = directory_organisation(d, s->organisation >= 0 ? s->organisation : s->secretary);
