@@ -396,11 +396,12 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
 /* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
 static void put_basis(json_t *o, const char *basis) {
   char kind[16] = "", subject[64] = "", registries[400] = "";
-  if (sscanf(basis, "%15s %63s %399s", kind, subject, registries) < 2) {
+  sscanf(basis, "%15s %63s %399s", kind, subject, registries);
+  bool form = strcmp(kind, "prefill") == 0;
+  if (!form && strcmp(kind, "registry") != 0) {
     json_put(o, "basis", basis);
     return;
   }
-  bool form = strcmp(kind, "prefill") == 0;
   json_t *list = json_array();
   char *rest = form ? registries : subject;
   for (char *one; (one = strtok_r(rest, ",", &rest)) != NULL;) json_array_append_new(list, json_string(one));

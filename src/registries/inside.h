@@ -23,7 +23,7 @@ struct record {
 void record_read(const struct store_rows *r, struct record *out);
 
 /* An attribute's canonical value as the text of a key; "" when absent. */
-void record_key(const json_t *attributes, const char *name, char out[256]);
+void record_key(const json_t *attributes, const char *name, char out[1024]);
 /* Valid and newest first: the record's attributes for which `name` is known, or NULL (new reference). */
 int record_known(struct store_tx *tx, const char *registry, const char *key, const char *name, json_t **out, struct err *err);
 

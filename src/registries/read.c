@@ -243,7 +243,7 @@ static const char *typed_key(const struct registries *g, const struct registry *
   const struct registry_attribute *k = registry_attribute(r, r->key);
   json_t *in = typed && utf8_valid(typed, strlen(typed)) ? json_string(typed) : NULL, *value = NULL;
   const char *code, *message;
-  char text[256] = "";
+  char text[1024] = "";
   if (k && in && field_check(g->pack, k->field, in, NULL, day_of(clock_now()), LANG_EN, a, &value, &code, &message) == 0 && value) {
     json_t *o = json_object();
     json_object_set(o, k->name, value);

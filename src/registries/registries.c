@@ -75,10 +75,10 @@ int registries_check(const struct pack *p, const struct registry *r, const json_
 
 /* ---- one change ---- */
 
-void record_key(const json_t *attributes, const char *name, char out[256]) {
+void record_key(const json_t *attributes, const char *name, char out[1024]) {
   const json_t *v = name ? json_object_get(attributes, name) : NULL;
-  if (json_is_string(v)) snprintf(out, 256, "%s", json_string_value(v));
-  else if (json_is_integer(v)) snprintf(out, 256, "%lld", (long long)json_integer_value(v));
+  if (json_is_string(v)) snprintf(out, 1024, "%s", json_string_value(v));
+  else if (json_is_integer(v)) snprintf(out, 1024, "%lld", (long long)json_integer_value(v));
   else out[0] = 0;
 }
 
@@ -168,7 +168,7 @@ static int load(struct store_tx *tx, const char *ref, struct record *old, struct
 
 static int put_record(struct store_tx *tx, const struct record_change *k, const char *identity, const char *attributes, bool synthetic, const struct record *old,
                       int64_t at, struct err *err) {
-  char key[256];
+  char key[1024];
   record_key(k->attributes, k->registry->key, key);
   int n = old->version
     ? store_exec(tx, err, "UPDATE registry_record SET key=?1,identity=?2,version=?3,valid=?4,synthetic=?5,at=?6,attributes=?7 WHERE ref=?8 AND version=?9", "ttiiiitti",

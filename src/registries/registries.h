@@ -102,7 +102,7 @@ struct record_import {
  * written (ERR_INVALID). Then batches of 500 rows, each all or nothing; run again, it goes on where it stopped, and unchanged rows make no
  * new version. An empty cell says nothing: what is known stays. */
 int registries_import(struct registries *g, const char *data, size_t n, struct record_import *k, struct err *err);
-/* Every record of a registry, by pages of 500 in order of ref, through sink: CSV (attributes, then valid) or JSON lines (also ref, version,
+/* Every record of a registry, by pages of 500 in order of key, through sink: CSV (attributes, then valid) or JSON lines (also ref, version,
  * since, synthetic). What is erased is left out. */
 int registries_export(struct registries *g, const struct registry *r, enum record_format f, int (*sink)(void *ctx, const char *p, size_t n), void *ctx,
                       struct err *err);

@@ -197,7 +197,7 @@ int registries_import(struct registries *g, const char *data, size_t n, struct r
 struct record_page {
   const struct registry *r;
   enum record_format format;
-  char after[RECORD_REF];
+  char after[RECORD_REF], key[1024];
   struct buf text;
   int rows;
 };
@@ -260,10 +260,11 @@ static void json_row(struct record_page *p, const struct record *k) {
 
 static int page_work(struct store_tx *tx, void *arg, struct err *err) {
   struct record_page *p = arg;
-  char last[RECORD_REF] = "";
+  char last[RECORD_REF] = "", key[1024] = "";
   buf_clear(&p->text);
   p->rows = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT " RECORD_COLUMNS " FROM registry_record WHERE ref>?1 AND registry=?2 ORDER BY ref LIMIT 500", "tt", p->after, p->r->code);
+  struct store_rows *r = store_select(tx, err, "SELECT " RECORD_COLUMNS ",key FROM registry_record WHERE registry=?1 AND (key,ref)>(?2,?3) ORDER BY key,ref LIMIT 500", "ttt",
+                                      p->r->code, p->key, p->after);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -271,12 +272,16 @@ static int page_work(struct store_tx *tx, void *arg, struct err *err) {
     record_read(r, &k);
     p->rows++;
     memcpy(last, k.ref, sizeof last);
+    snprintf(key, sizeof key, "%s", store_text(r, 7));
     if (k.attributes && p->format == RECORD_CSV) csv_row(p, &k);
     else if (k.attributes) json_row(p, &k);
     json_decref(k.attributes);
   }
   store_done(r);
-  if (rc == 0 && last[0]) memcpy(p->after, last, sizeof p->after);
+  if (rc == 0 && last[0]) {
+    memcpy(p->after, last, sizeof p->after);
+    memcpy(p->key, key, sizeof p->key);
+  }
   return rc;
 }
 

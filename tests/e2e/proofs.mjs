@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, fails, root, sleep, load, example, filing } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, runs, fails, root, sleep, load, example, filing } from './kit.mjs';
 import { checkLog, checkReceipt, caseReceipt, logKey, getText, getJson, stampedText, checkCheckpoint, leafBytes, leafHash, digestOf } from './ledger.mjs';
 
 const tsa = join(root, 'tests/lib/tsa.sh');
@@ -88,7 +88,10 @@ async function proofs(name, where) {
   });
   await s.stop();
   spawnSync('sh', [tsa, 'stop', stamps]);
-  await test(`${name}: ledger verify`, () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
+  await test(`${name}: ledger verify`, async () => {
+    const r = await runs('ledger', 'verify', ...where);
+    good(r.status === 0 && r.out.includes('verifies'), r.out + r.err);
+  });
 }
 await proofs('sqlite', ['--data', folder()]);
 const pg = postgres();

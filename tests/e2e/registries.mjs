@@ -288,7 +288,7 @@ async function pages() {
     same((await other.goto('/desk/registries/farmers')).status(), 404);
   });
   await browser.close();
-  await s.stop();
+  await test('pages: a clean stop', async () => same(await s.stop(), 0));
 }
 
 if (!process.argv.includes('pages')) {

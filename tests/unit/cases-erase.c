@@ -14,7 +14,7 @@ static void told(void *ctx, const char *file, unsigned line, const char *message
 }
 
 static int setup(void **state) {
-  static const char *const rooms[] = {"store", "trust", "identity", "cases", "sessions", NULL};
+  static const char *const rooms[] = {"store", "trust", "identity", "cases", "packs", "sessions", NULL};
   char where[512], key[540];
   clock_set(0);
   log_set_level(LOG_WARN);

@@ -138,7 +138,7 @@ static void erased_after_its_years(void **state) {
   json_decref(o);
   must(cases_events(k->cases, &crew, t, LANG_EN, &o, err));
   text = json_dumps(o, 0);
-  assert_null(strstr(text, "bad"));
+  assert_null(strstr(text, "\"bad\"")); /* the comment, not three digits of a hash */
   free(text);
   json_decref(o);
   /* The ledger verifies by what is left: erased is told from lost. */

@@ -32,10 +32,10 @@ static inline int kit_notify(void *ctx, struct store_tx *tx, const char *key, co
 }
 
 /* Each time it is applied leaves a mark. */
-static inline int kit_record(void *ctx, struct store_tx *tx, const char *registry, const char *key, json_t *attributes, const char *tracking,
+static inline int kit_record(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking,
                              struct err *err) {
   if (kit_record_fails) return err_set(err, ERR_UNAVAILABLE, "the registry is away");
-  char *text = json_canonical(attributes), *name = base_printf("%s/%s", registry, key);
+  char *text = json_canonical(attributes), *name = base_printf("%s/%s", registry, tracking);
   int rc = store_put(tx, err, "INSERT INTO case_meta (name,value) VALUES (?1,?2) ON CONFLICT (name) DO UPDATE SET value=case_meta.value||'+'||excluded.value",
                      "tt", name, text);
   free(text);
@@ -45,7 +45,7 @@ static inline int kit_record(void *ctx, struct store_tx *tx, const char *registr
 
 static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
 #define X(table) store_exec(tx, err, "DELETE FROM " table, "") < 0 ||
-  return X("cases") X("case_desk_calendar") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
+  return X("cases") X("case_remark") X("case_desk_calendar") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
          X("case_access") X("case_access_new") X("case_access_batch") X("calendar_change") X("calendar_log") X("document") X("document_chunk")
          X("draft") X("case_meta") X("notify_message") X("staff") X("staff_role") X("store_lock") X("ledger_log") X("ledger_pending")
          X("ledger_leaf") X("ledger_tile") X("ledger_state") X("ledger_head") X("ledger_stamp") X("ledger_cosignature") false ? -1 : 0;
