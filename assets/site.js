@@ -44,4 +44,15 @@
     var select = document.querySelector('select[data-filter][name="' + box.name.replace('find.', '') + '"]');
     if (select && select.options.length > 60 && !box.value) box.form.hidden = true;
   });
+  /* The desk by keyboard: j and k move between the cases, / goes to the search. */
+  var links = Array.prototype.slice.call(document.querySelectorAll('[data-keys] tbody a')), search = document.querySelector('[data-slash]');
+  document.querySelectorAll('[data-with-keys]').forEach(function (help) { help.hidden = false; });
+  if (search) document.addEventListener('keydown', function (event) {
+    var at = links.indexOf(document.activeElement), to = event.key === 'j' ? at + 1 : event.key === 'k' ? Math.max(at - 1, 0) : -1;
+    if (event.ctrlKey || event.altKey || event.metaKey || /^(input|select|textarea)$/i.test(document.activeElement.tagName)) return;
+    if (event.key === '/') search.focus();
+    else if (links[to]) links[to].focus();
+    else return;
+    event.preventDefault();
+  });
 }());

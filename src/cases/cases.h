@@ -45,7 +45,8 @@ struct pack *cases_pack(const struct cases *c);
  * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
  * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
 int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
-/* The definition that a view of cases_get was made with, and the pack that it stands in; both live until cases_close. NULL when there is none. */
+/* The definition that a view of cases_get (or an item of a list) was made with, and the pack that it stands in; both live until cases_close.
+ * NULL when there is none. */
 const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
 /* Every pack that was served, oldest first: [{"hash","code","first_served","last_served","cases","open"}]; cases: requests that began under a
  * text that it has. Also for cases_reader, as the next. */
@@ -142,9 +143,15 @@ struct case_query {
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
+  int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
+  int stopped, appealed;            /* 1: only where the clock stands; only where somebody has appealed */
   int limit;                        /* 1–200, 0: 50 */
 };
 int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
+/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed",
+ * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
+#define CASES_COUNTED 2000
+int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 /* *detail, where it is asked for: word key of a sentence for the person, or NULL. */

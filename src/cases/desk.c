@@ -33,6 +33,8 @@ static json_t *list_item(struct list *k, struct store_tx *tx, const struct store
   json_t *o = json_object();
   json_put(o, "tracking", row.tracking);
   json_put(o, "service", row.service);
+  json_object_set_new(o, "service_version", json_integer(row.service_version));
+  json_put(o, "definition", row.def ? row.def->etag : NULL);
   json_put(o, "service_title", row.def ? text_in(&row.def->title, k->lang) : row.service);
   json_put(o, "organisation", row.owner);
   json_put(o, "holder", row.holder);
@@ -107,7 +109,7 @@ int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organis
 
 enum { OTHERS = 2 }; /* most calendars besides its own that a desk reckons with */
 struct days {
-  int64_t own, before;             /* today; no late case has an ordinal from here on */
+  int64_t own, before;             /* today; no case asked for has an ordinal from here on */
   const char *calendar[OTHERS];
   int64_t today[OTHERS];
 };
@@ -117,7 +119,7 @@ static int64_t today_of(struct list *k, const char *calendar) { return calendar_
 static int read_days(struct list *k, struct store_tx *tx, struct days *d, struct err *err) {
   int organisation = directory_find_organisation(pack_directory(k->c->pack), k->q->organisation), rc = 0;
   *d = (struct days){.own = today_of(k, pack_calendar_of(k->c->pack, organisation)), .before = INT64_MAX, .calendar = {"", ""}};
-  if (k->q->overdue < 0) return 0;
+  if (k->q->overdue < 0 && k->q->soon <= 0) return 0;
   struct store_rows *r = store_select(tx, err, "SELECT calendar FROM case_desk_calendar WHERE organisation=?1 ORDER BY calendar LIMIT 2", "t", k->q->organisation);
   if (!r) return -1;
   int64_t most = d->own;
@@ -129,14 +131,18 @@ static int read_days(struct list *k, struct store_tx *tx, struct days *d, struct
   }
   store_done(r);
   if (k->q->overdue == 1) d->before = most;
+  else if (k->q->soon > 0) d->before = most + k->q->soon + 1;
   return rc < 0 ? -1 : 0;
 }
 
-/* The first eight parameters of every list of a desk. A case is late that is open and whose clock, or where it was stopped, is past its deadline. */
-#define WHOSE "tiititii"
-#define LATE                                                                                                                              \
-  "(?2<0 OR (CASE WHEN cases.result=0 AND cases.legal_ord<CASE WHEN cases.stopped_ord>=0 THEN cases.stopped_ord WHEN cases.calendar=?4 "   \
-  "THEN ?5 WHEN cases.calendar=?6 THEN ?7 ELSE ?3 END THEN 1 ELSE 0 END)=?2) AND cases.legal_ord<?8 "
+/* The first eleven parameters of every list of a desk. A case is late that is open and whose clock, or where it was stopped, is past its
+ * deadline; it is due soon when the clock runs and the deadline is at most ?9 days ahead. */
+#define WHOSE "tiititiiiii"
+#define CLOCK "CASE WHEN cases.stopped_ord>=0 THEN cases.stopped_ord WHEN cases.calendar=?4 THEN ?5 WHEN cases.calendar=?6 THEN ?7 ELSE ?3 END"
+#define LATE "(?2<0 OR (CASE WHEN cases.result=0 AND cases.legal_ord<" CLOCK " THEN 1 ELSE 0 END)=?2) AND cases.legal_ord<?8 " NARROW
+#define NARROW                                                                                                                                       \
+  "AND (?9<=0 OR (cases.result=0 AND cases.stopped_ord<0 AND cases.legal_ord-(" CLOCK ")>=0 AND cases.legal_ord-(" CLOCK ")<=?9)) "                  \
+  "AND (?10=0 OR cases.stopped_ord>=0) AND (?11=0 OR cases.appealed>0) "
 
 /* There is one case of a code, so its page is the last. */
 static int take_code(struct list *k, const char *code, struct store_tx *tx, struct err *err) {
@@ -183,14 +189,15 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   for (size_t i = n; i < 4; i++) terms[i] = "";
   if (read_days(k, tx, &d, err)) return -1;
   return take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?9 "
-    "AND (case_term.ord,case_term.tracking)>(?10,?11) "
-    "AND (?12='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?12 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?13='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?13 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?14='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?14 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?15='' OR cases.state=?15) AND (?16='' OR cases.service=?16) AND cases.holder=?1 AND (?17=0 OR cases.assignee=?18) "
-    "AND cases.result>=?19 AND cases.result<=?20 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?21", WHOSE "tittt" "tttit" "iii",
+    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?12 "
+    "AND (case_term.ord,case_term.tracking)>(?13,?14) "
+    "AND (?15='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?15 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?16='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?16 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?17='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?17 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?18='' OR cases.state=?18) AND (?19='' OR cases.service=?19) AND cases.holder=?1 AND (?20=0 OR cases.assignee=?21) "
+    "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iii",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
     terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
     plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit), by_time, err);
 }
@@ -206,25 +213,75 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (read_days(k, tx, &d, err)) return -1;
   /* Closed ones are not looked through for what waits for somebody, unless they are asked for. */
   bool waits = q->open < 0 && k->assignee && !k->assignee[0];
-  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || waits ? 0 : 9;
+  int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || q->soon > 0 || waits ? 0 : 9;
   if (q->state && q->state[0])
     return take_rows(k, tx, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?9 AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 AND " LATE
-      "AND (?15='' OR service=?15) AND (?16=0 OR assignee=?17) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?18", WHOSE "tiiit" "ititi",
+      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?12 AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND " LATE
+      "AND (?18='' OR service=?18) AND (?19=0 OR assignee=?20) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?21", WHOSE "tiiit" "ititi",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE assignee=?9 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 "
-      "AND holder=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti",
+      "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
+      "AND holder=?1 AND " LATE "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
       k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   return take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?9,?10,?11,?12) AND result<=?13 AND " LATE
-    "AND (?14='' OR service=?14) AND (?15=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "iiit" "itii",
+    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?12,?13,?14,?15) AND result<=?16 AND " LATE
+    "AND (?17='' OR service=?17) AND (?18=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "iiit" "itii",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
     result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), (int64_t)k->limit), by_due, err);
+}
+
+/* ---- counts ---- */
+
+#define URGENT                                                                                                                            \
+  "FROM (SELECT service,service_version,inquiry,state,assignee,legal_ord,stopped_ord,appealed,calendar,submitted_at FROM cases WHERE holder=?1 " \
+  "AND result=0 ORDER BY legal_ord LIMIT ?2) AS cases"
+
+static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT service,service_version,inquiry,state,MAX(submitted_at) " URGENT " GROUP BY service,service_version,inquiry,state "
+    "ORDER BY service,service_version DESC,inquiry,state LIMIT 400", "ti", k->q->organisation, (int64_t)CASES_COUNTED);
+  int rc = 0;
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    struct case_row row = {.service = store_text(r, 0), .service_version = store_int(r, 1), .inquiry = store_text(r, 2), .state = store_text(r, 3),
+                           .submitted_at = store_int(r, 4)};
+    if ((rc = case_define(k->c, tx, &row, err))) break;
+    json_t *o = json_object();
+    json_put(o, "service", row.service);
+    json_object_set_new(o, "service_version", json_integer(row.service_version));
+    json_put(o, "definition", row.def ? row.def->etag : NULL);
+    json_put(o, "state", row.state);
+    json_array_append_new(kinds, o);
+  }
+  store_done(r);
+  return rc;
+}
+
+static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
+  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
+  struct list *k = arg;
+  struct days d;
+  json_t *kinds = json_array();
+  json_object_clear(k->items);
+  json_object_set_new(k->items, "kinds", kinds);
+  if (read_days(k, tx, &d, err)) return -1;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT COUNT(*),COUNT(CASE WHEN assignee=?8 THEN 1 END),COUNT(CASE WHEN assignee='' THEN 1 END),COUNT(CASE WHEN stopped_ord>=0 THEN 1 END),"
+    "COUNT(CASE WHEN appealed>0 THEN 1 END),COUNT(CASE WHEN legal_ord<" CLOCK " THEN 1 END),"
+    "COUNT(CASE WHEN stopped_ord<0 AND legal_ord-(" CLOCK ")>=0 AND legal_ord-(" CLOCK ")<=?9 THEN 1 END) " URGENT, "tiititit" "i", k->q->organisation,
+    (int64_t)CASES_COUNTED, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], k->person, (int64_t)k->q->soon);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  for (int i = 0; rc == 1 && i < (int)BASE_COUNT(names); i++) json_object_set_new(k->items, names[i], json_integer(store_int(r, i)));
+  store_done(r);
+  return rc < 0 ? -1 : tally_kinds(k, tx, kinds, err);
 }
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
@@ -248,6 +305,18 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
   if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, q->organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
   struct list k = {.c = c, .q = q, .lang = l};
   return run_list(&k, q->after, q->limit, desk_work, out, err);
+}
+
+int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err) {
+  bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
+  if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  const struct case_query q = {.organisation = organisation, .overdue = 0, .soon = soon};
+  struct list k = {.c = c, .q = &q, .person = who->username, .arena = arena_new(16 * 1024), .items = json_object()};
+  int rc = store_read(c->store, tally_work, &k, err);
+  if (rc == 0) *out = json_incref(k.items);
+  json_decref(k.items);
+  arena_free(k.arena);
+  return rc;
 }
 
 static int mine_work(struct store_tx *tx, void *arg, struct err *err) {

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import assert from 'node:assert/strict';
@@ -18,9 +19,10 @@ let base = process.env.CHAPAR_URL, server, folder, count = 0;
 async function start() {
   if (base) return;
   folder = mkdtempSync(path.join(tmpdir(), 'chapar-e2e-'));
+  const port = await new Promise(done => { const s = createServer().listen(0, '127.0.0.1', () => { const at = s.address().port; s.close(() => done(at)); }); });
   const binary = process.argv[2] || path.join(root, 'build/chapar');
-  server = spawn(binary, ['serve', '--pack', path.join(root, 'packs/khorasan-razavi'), '--data', folder, '--demo', '--listen', '127.0.0.1:18473'], { stdio: 'ignore' });
-  base = 'http://127.0.0.1:18473';
+  server = spawn(binary, ['serve', '--pack', path.join(root, 'packs/khorasan-razavi'), '--data', folder, '--demo', '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' });
+  base = `http://127.0.0.1:${port}`;
   for (let i = 0; i < 100; i++) {
     try { if ((await fetch(base + '/health')).ok) return; } catch { /* not yet */ }
     await new Promise(done => setTimeout(done, 200));
@@ -122,14 +124,86 @@ async function signIn(page, id, mobile) {
   await page.waitForURL(/\/mine/);
 }
 
-async function officer(page, organisation) {
-  const account = (await json('/demo/accounts')).find(a => a.organisation === organisation && a.role === 'officer') || (await json('/demo/accounts')).find(a => a.role === 'officer');
+async function officer(page, organisation, role = 'officer') {
+  const account = (await json('/demo/accounts')).find(a => a.organisation === organisation && a.role === role) || (await json('/demo/accounts')).find(a => a.role === 'officer');
   await page.goto(base + '/staff');
   await page.fill('#username', account.username);
   await page.fill('#password', account.password);
   await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/desk/);
   return account;
+}
+
+/* The desk's acts: the next case, remarks, one action on many; scripts are off in `page`. */
+async function deskActs(page, shown) {
+  const send = { method: 'POST', headers: { 'Content-Type': 'application/json' } };
+  const answer = (await json('/api/v1/services/village-residence')).form_schema.examples[0], filed = [];
+  for (let i = 0; i < 4; i++) {
+    const sent = await fetch(`${base}/api/v1/services/village-residence/cases`, { ...send, headers: { ...send.headers, 'Idempotency-Key': `desk-${i}` }, body: JSON.stringify({ data: { ...answer, mobile: '09150000051' } }) });
+    filed.push((await sent.json()).tracking);
+  }
+  const holder = (await json(`/api/v1/cases/${filed[0]}`)).holder.code, main = () => page.locator('main').innerText();
+  const here = `${base}/desk?organisation=${holder}`, press = async where => page.locator(`form[action$="${where}"] button`).click({ force: true });
+  await officer(page, holder, 'supervisor');
+  await officer(shown, holder, 'supervisor');
+  await page.goto(here);
+  await press('/desk/next');
+  assert.match(page.url(), /\/cases\/\d{16}\?stream=1/, await main());
+  const first = page.url().match(/\d{16}/)[0];
+  await page.fill('#remark', 'با متقاضی تلفنی صحبت شد.');
+  await press('/remarks');
+  assert.match(page.url(), new RegExp(`/cases/${first}#remarks`));
+  assert.ok((await page.locator('#remarks').innerText()).includes('با متقاضی تلفنی صحبت شد.'), 'the remark stands there');
+  await page.goto(`${base}/cases/${first}?stream=1`);
+  await press('/desk/next');
+  assert.ok(!page.url().includes(first), 'the next case is another one');
+  assert.match(page.url(), /stream=1|nothing=1/);
+  ok('the next case, a remark, the next one, without scripts');
+  await page.goto(here);
+  await press('/desk/bulk');
+  assert.match(page.url(), /unchosen=1/);
+  assert.equal(await page.locator('main [role=alert]').count(), 1, 'told that none was chosen');
+  const boxes = page.locator('input[name=case]');
+  assert.ok(await boxes.count() >= 2, await main());
+  for (let i = 0; i < 2; i++) await boxes.nth(i).check({ force: true });
+  const codes = await boxes.evaluateAll(all => all.filter(b => b.checked).map(b => b.value.split(':')[0]));
+  const to = await page.locator('#assignee option').evaluateAll(all => all.map(o => o.value).find(v => /officer2$/.test(v)));
+  await page.selectOption('#assignee', to);
+  await press('/desk/bulk');
+  assert.match(page.url(), /\/desk\/bulk$/);
+  await picture(page, 'plain-bulk');
+  assert.ok(!(await main()).includes('✖'), await main());
+  for (const code of codes) {
+    await page.goto(`${base}/cases/${code}`);
+    assert.ok((await main()).includes(to), `${code} is in the hands of ${to}`);
+  }
+  ok('two cases handed out at once without scripts');
+  for (const where of ['', '&nothing=1', '&unchosen=1', '&view=mine', '&view=late', '&view=soon', '&view=waiting', '&view=appeals', '&view=closed']) {
+    await shown.goto(here + where);
+    await accessible(shown, `desk${where}`);
+  }
+  for (const width of [360, 768, 1440]) {
+    await shown.setViewportSize({ width, height: 900 });
+    await shown.goto(`${here}&view=open`);
+    await accessible(shown, `the desk at ${width}`);
+    await picture(shown, `desk-fa-${width}`);
+    await shown.goto(`${base}/cases/${first}?stream=1`);
+    await accessible(shown, `remarks at ${width}`);
+    await picture(shown, `remarks-fa-${width}`);
+  }
+  await shown.goto(here);
+  await shown.locator('input[name=case]').first().check({ force: true });
+  await shown.locator('form[action="/desk/bulk"] button').click({ force: true });
+  assert.match(shown.url(), /\/desk\/bulk$/);
+  await accessible(shown, 'the result of a group action');
+  await shown.goto(here);
+  await shown.locator('h1').click();
+  await shown.keyboard.press('j');
+  assert.match(await shown.evaluate(() => document.activeElement.getAttribute('href') || ''), /\/cases\/\d{16}/, 'j goes to the first case');
+  await page.context().clearCookies();
+  await officer(page, holder);
+  assert.equal(await boxes.count(), 0, 'an officer hands nothing out');
+  ok('the desk, its notices, remarks and results are accessible');
 }
 
 async function main() {
@@ -275,6 +349,10 @@ async function main() {
     await accessible(mine, 'error summary');
     await picture(mine, 'faults');
     ok('mistakes are summed up with links to the fields');
+
+    const unscripted = await browser.newContext({ locale: 'fa-IR', javaScriptEnabled: false, viewport: { width: 360, height: 800 } });
+    const scripted = await browser.newContext({ locale: 'fa-IR', viewport: { width: 1440, height: 900 }, serviceWorkers: 'block' });
+    await deskActs(await unscripted.newPage(), await scripted.newPage());
 
     const forged = await fetch(`${base}/services/${other}/submit`, { method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: 'form_token=x' });
     assert.equal(forged.status, 403);

@@ -50,6 +50,13 @@ static void complete(struct kit *k, const struct actor *who, struct case_query q
   json_decref(all);
 }
 
+static bool stopped(struct kit *k, const json_t *one) { return kit_row(k, json_str(one, "tracking")).stopped_ord >= 0; }
+
+static bool due_soon(struct kit *k, const json_t *one, int days) {
+  const json_t *left = json_object_get(one, "days_left");
+  return left && !json_flag(one, "overdue", false) && !stopped(k, one) && json_integer_value(left) <= days;
+}
+
 static bool fits(const json_t *one, const struct case_query *q) {
   const char *assignee = json_str(one, "assignee");
   bool open = strcmp(json_str(one, "result"), "open") == 0, late = open && json_flag(one, "overdue", false);
@@ -126,6 +133,70 @@ static void late_by_the_calendar_of_the_case(void **state) {
   complete(k, &crew, (struct case_query){.organisation = "crew", .overdue = 0, .open = 1}, fits, "the crew's cases in time");
   complete(k, &crew, (struct case_query){.organisation = "crew", .state = "reported", .overdue = 0, .open = 1}, fits, "reported, in time");
   complete(k, &crew, (struct case_query){.organisation = "crew", .state = "reported", .overdue = 1, .open = 1}, fits, "reported, late");
+}
+
+/* The queues of the web's desk by the same notion of late, and as many in each as are counted. */
+static void queue(struct kit *k, const struct actor *who, const char *organisation, const char *name, int soon, const json_t *counts) {
+  json_t *all = json_object(), *seen = json_object(), *one;
+  const char *tracking;
+  struct case_query q = {.organisation = organisation, .overdue = -1, .open = 1};
+  int64_t want = 0;
+  walk(k, who, q, 200, all);
+  if (strcmp(name, "late") == 0) q.overdue = 1;
+  else if (strcmp(name, "soon") == 0) q.soon = soon;
+  else if (strcmp(name, "stopped") == 0) q.stopped = 1;
+  else if (strcmp(name, "appealed") == 0) q.appealed = 1;
+  else if (strcmp(name, "mine") == 0) q.assignee = who->username;
+  else if (strcmp(name, "free") == 0) q.assignee = "none";
+  json_object_foreach(all, tracking, one) {
+    bool in = true;
+    if (q.overdue == 1) in = json_flag(one, "overdue", false);
+    else if (q.soon) in = due_soon(k, one, soon);
+    else if (q.stopped) in = stopped(k, one);
+    else if (q.appealed) in = kit_row(k, tracking).appealed > 0;
+    else if (q.assignee) in = fits(one, &q);
+    want += in;
+  }
+  walk(k, who, q, 3, seen);
+  if ((int64_t)json_object_size(seen) != want || json_int(counts, name, -1) != want)
+    fail_msg("%s of %s: %zu listed, %lld counted, not %lld", name, organisation, json_object_size(seen), (long long)json_int(counts, name, -1), (long long)want);
+  json_decref(all);
+  json_decref(seen);
+}
+
+static void queues_hold_what_is_counted(void **state) {
+  static const char *const names[] = {"open", "mine", "free", "late", "soon", "stopped", "appealed"};
+  static const char *const days[] = {"2026-06-24", "2026-06-25", "2026-06-28", "2026-07-20"};
+  struct kit *k = *state;
+  struct actor crew = kit_staff("digger", "crew", ROLE_OFFICER);
+  const char *t;
+  json_t *counts;
+  int64_t met[BASE_COUNT(names)] = {0};
+  fill(k);
+  kit_now("2026-06-10");
+  t = kit_permit(k, &k->ali, "person");
+  acts(kit_act(k, t, &k->officer, "reject", "why"));
+  acts(kit_act(k, t, &k->ali, "appeal", "why"));
+  kit_now("2026-06-06");
+  for (int i = 0; i < 3; i++) kit_repair(k, &k->ali, "9901012001000001");
+  for (size_t d = 0; d < BASE_COUNT(days); d++) {
+    kit_now(days[d]);
+    for (int soon = 1; soon < 9; soon += 3)
+      for (int who = 0; who < 2; who++) {
+        const char *organisation = who ? "crew" : "centre";
+        must(cases_desk_counts(k->cases, who ? &crew : &k->officer, organisation, soon, &counts, err));
+        for (size_t i = 0; i < BASE_COUNT(names); i++) {
+          queue(k, who ? &crew : &k->officer, organisation, names[i], soon, counts);
+          met[i] += json_int(counts, names[i], 0);
+        }
+        assert_true(json_array_size(json_object_get(counts, "kinds")) > 0);
+        json_decref(counts);
+      }
+  }
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (!met[i]) fail_msg("nothing was ever %s, so nothing is tested", names[i]);
+  refused(cases_desk_counts(k->cases, &k->officer, "crew", 3, &counts, err), ERR_FORBIDDEN);
+  refused(cases_desk_counts(k->cases, &k->ali, "centre", 3, &counts, err), ERR_FORBIDDEN);
 }
 
 /* ---- search ---- */
@@ -301,7 +372,7 @@ static void every_look_is_shown_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    KIT_TEST(every_filter_gives_what_it_says), KIT_TEST(late_by_the_calendar_of_the_case), KIT_TEST(found_in_every_spelling), KIT_TEST(words_move_with_the_case),
+    KIT_TEST(every_filter_gives_what_it_says), KIT_TEST(late_by_the_calendar_of_the_case), KIT_TEST(queues_hold_what_is_counted), KIT_TEST(found_in_every_spelling), KIT_TEST(words_move_with_the_case),
     KIT_TEST(more_than_a_page_found), KIT_TEST(my_cases_page_by_page), KIT_TEST(every_look_is_shown_once),
   };
   KIT_RUN(tests);

@@ -40,19 +40,19 @@ static int acting_open(struct acting *k, struct http_req *r) {
   return 0;
 }
 
-static json_t *colleagues(const struct acting *k) {
+json_t *colleagues_json(struct http_req *r, const char *organisation) {
   json_t *staff = NULL, *list = json_array(), *seen = json_object(), *one;
   struct err err;
   size_t i;
-  const char *me = web_actor(k->r)->username;
-  if (identity_staff(web_of(k->r)->identity, json_str(json_object_get(k->view, "holder"), "code"), &staff, &err)) staff = NULL;
+  const char *me = web_actor(r)->username;
+  if (identity_staff(web_of(r)->identity, organisation, &staff, &err)) staff = NULL;
   json_array_foreach(staff, i, one) {
     const char *username = json_str(one, "username"), *name = json_str(one, "name"), *role = json_str(one, "role");
     if (!username || json_object_get(seen, username) || base_same(role, "agent") || base_same(role, "auditor")) continue;
     json_object_set_new(seen, username, json_true());
     json_t *o = json_object();
     put(o, "value", username);
-    put(o, "label", arena_printf(http_arena(k->r), "%s%s", name && name[0] ? name : username, strcmp(username, me) == 0 ? say(k->r, "me_suffix") : ""));
+    put(o, "label", arena_printf(http_arena(r), "%s%s", name && name[0] ? name : username, strcmp(username, me) == 0 ? say(r, "me_suffix") : ""));
     put_flag(o, "chosen", strcmp(username, me) == 0);
     json_array_append_new(list, o);
   }
@@ -67,7 +67,7 @@ static void put_destination(const struct acting *k, json_t *page) {
   enum action_kind kind = k->action ? k->action->kind : ACT_OWN;
   bool sends = kind == ACT_TRANSFER || kind == ACT_REFER;
   put_flag(page, "assigns", kind == ACT_ASSIGN);
-  put_list(page, "colleagues", kind == ACT_ASSIGN ? colleagues(k) : json_array());
+  put_list(page, "colleagues", kind == ACT_ASSIGN ? colleagues_json(k->r, json_str(json_object_get(k->view, "holder"), "code")) : json_array());
   put_flag(page, "sends", sends);
   put_flag(page, "must_send", kind == ACT_TRANSFER);
   json_t *options = sends && find && find[0] ? organisation_options(k->r, pack_directory(web_pack(k->r)), -1, find, NULL, &all) : json_array();
@@ -97,7 +97,7 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
     const struct field *f = k->action->fields[i];
     struct shown_field s = {.field = f, .pack = k->pack, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
                             .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
-    if (s.error) fault(page, arena_printf(http_arena(r), "#f-%s", f->name), arena_printf(http_arena(r), "%s — %s", text_in(&f->label, http_lang(r)), s.error));
+    if (s.error) field_fault(r, page, f, s.error);
     json_array_append_new(list, field_json(r, &s));
   }
   if (k->action) return list;
@@ -111,7 +111,9 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
     const char *label = json_str(one, "label");
     struct field f = {.name = json_str(one, "name"), .type = FIELD_CHOICE, .label = {label, label}, .hint = {"", ""}, .required = true, .choices = choices, .choice_count = 2};
     struct shown_field s = {.field = &f, .error = error_for(errors, f.name)};
-    if (choices[1].value) json_array_append_new(list, field_json(r, &s));
+    if (!choices[1].value) continue;
+    if (s.error) field_fault(r, page, &f, s.error);
+    json_array_append_new(list, field_json(r, &s));
   }
   return list;
 }
@@ -120,10 +122,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   struct http_req *r = k->r;
   json_t *page = page_new(web_of(r), r, json_str(k->shown, "title"), true), *reasons = json_array(), *one;
   const char *chosen = value_of(r, "reason"), *key = value_of(r, "key"), *version = value_of(r, "expected_version");
-  unsigned char raw[16];
-  char made[40] = "web-";
   size_t i;
-  crumb(page, arena_printf(http_arena(r), "/cases/%s", k->tracking), say(r, "case"));
   json_array_foreach(json_object_get(k->shown, "reasons"), i, one) {
     json_t *o = json_object();
     put(o, "value", json_str(one, "code"));
@@ -131,20 +130,23 @@ static void show_action(const struct acting *k, const char *detail, const json_t
     put_flag(o, "chosen", base_same(chosen, json_str(one, "code")));
     json_array_append_new(reasons, o);
   }
-  random_bytes(raw, sizeof raw);
-  hex_encode(raw, sizeof raw, made + 4);
   put(page, "service", json_str(k->view, "service_title"));
   put(page, "code", show_code(r, k->tracking));
   put(page, "action", arena_printf(http_arena(r), "/cases/%s/actions/%s", k->tracking, k->name));
   put(page, "back", arena_printf(http_arena(r), "/cases/%s", k->tracking));
-  put(page, "key", key ? key : made);
+  put(page, "key", key ? key : fresh_key(r));
   put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
   put(page, "comment", value_of(r, "comment"));
   bool reason = json_flag(k->shown, "reason", false);
   put_flag(page, "reason_required", reason);
   put_flag(page, "comment_required", reason && !json_array_size(reasons));
-  put_flag(page, "is_office", k->right && strcmp(k->right, "citizen") != 0);
+  bool office = k->right && strcmp(k->right, "citizen") != 0, writes = false;
+  for (i = 0; k->action && i < k->action->field_count; i++)
+    writes = writes || k->action->fields[i]->type == FIELD_TEXT || k->action->fields[i]->type == FIELD_PARAGRAPH;
+  put_flag(page, "is_office", office);
+  put_flag(page, "can_comment", office || !writes); /* a citizen is not asked for words twice */
   put_flag(page, "warn", strcmp(k->name, "withdraw") == 0);
+  if (detail && json_array_size(reasons) && strcmp(detail, word(http_lang(r), "case.reason_required")) == 0) detail = say(r, "need_reason");
   put(page, "detail", detail);
   put_destination(k, page);
   json_t *fields = fields_json(k, page, errors), *finders = json_array(), *f;
@@ -225,7 +227,8 @@ static void post_rating(struct http_req *r) {
   struct err err;
   if (!tracking) return;
   const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
-  if (!typed || parse_i64(typed, &score) || score < 1 || score > 5) return http_problem_code(r, ERR_INVALID, say(r, "score_needed"));
+  if (!typed || parse_i64(typed, &score) || score < 1 || score > 5)
+    return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?score=none#rate-title", tracking));
   const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
   const char *detail;
   if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &detail, &err))

@@ -27,17 +27,24 @@ static void get_track(struct http_req *r) {
 
 /* ---- what everybody sees ---- */
 
-static const struct state *state_of(struct http_req *r, const json_t *view) {
+const struct state *item_state(struct http_req *r, const json_t *view) {
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   int i = s ? service_state(s, json_str(view, "state")) : -1;
   return i >= 0 ? &s->states[i] : NULL;
 }
 
+/* The clock also stands while an office suspends a case; only this asks something of the citizen. */
+bool waits_for_citizen(const struct state *st) {
+  for (size_t i = 0; st && i < st->action_count; i++)
+    if (st->citizen && st->actions[i].kind == ACT_PROVIDE_INFO) return true;
+  return false;
+}
+
 static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   const char *tracking = json_str(view, "tracking"), *result = json_str(view, "result"), *plain = json_str(view, "plain");
   const json_t *due = json_object_get(view, "due");
-  const struct state *st = state_of(r, view);
+  const struct state *st = item_state(r, view);
   bool open = base_same(result, "open");
   put(page, "tracking", tracking);
   put(page, "code", show_code(r, tracking));
@@ -48,23 +55,29 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "holder", json_str(json_object_get(view, "holder"), "name"));
   put(page, "state", json_str(view, "state_title"));
   put(page, "plain", plain && plain[0] ? plain : st ? text_in(&st->plain, http_lang(r)) : NULL);
-  put(page, "since", show_time(r, json_str(view, "state_since")));
-  put(page, "submitted", show_time(r, json_str(view, "submitted_at")));
+  put(page, "since", show_moment(r, json_str(view, "state_since")));
+  put(page, "submitted", show_moment(r, json_str(view, "submitted_at")));
   put(page, "result", result);
   put_flag(page, "is_open", open);
   put_flag(page, "is_approved", base_same(result, "approved"));
   put_flag(page, "is_rejected", base_same(result, "rejected"));
-  put_flag(page, "waits_for_you", open && st && st->citizen);
+  bool waits = open && waits_for_citizen(st);
+  put_flag(page, "waits_for_you", waits);
+  put_flag(page, "is_paused", open && st && st->citizen && !waits);
+  put_flag(page, "is_working", open && !(st && st->citizen));
   put(page, "due_norm", open ? show_iso_day(r, json_str(due, "norm")) : NULL);
   put(page, "due_legal", open ? show_iso_day(r, json_str(due, "legal")) : NULL);
   put_flag(page, "provisional", json_flag(due, "provisional", false));
   put(page, "left", NULL);
   put_flag(page, "late", false);
+  put(page, "says", NULL);
+  put(page, "waits_badge", say(r, "waits_badge"));
+  put_flag(page, "stopped", open && st && st->citizen);
   const json_t *clock = json_object_get(view, "clock"), *left = json_object_get(clock, "days_left");
   if (open && left) {
     int64_t n = json_integer_value(left);
     put_flag(page, "late", n < 0);
-    put(page, "left", word_fill(http_arena(r), http_lang(r), n < 0 ? "web.days_late" : "web.days_left", "n", number_format(http_arena(r), http_lang(r), n < 0 ? -n : n), NULL));
+    put(page, "left", show_left(r, n));
   }
 }
 
@@ -121,6 +134,12 @@ static json_t *event_data(struct http_req *r, const struct pack *p, const struct
   return list;
 }
 
+/* The words of a state speak to the citizen; an officer reads for whom the case waits. */
+static const char *state_title(struct http_req *r, const struct service *s, const char *state, const char *title, bool office) {
+  int i = office && s && state ? service_state(s, state) : -1;
+  return i >= 0 && waits_for_citizen(&s->states[i]) ? say(r, "waits_applicant") : title;
+}
+
 /* Which answers came from where, and which differ from what is on record there. */
 static json_t *sources_json(struct http_req *r, const struct service *s, json_t *sources) {
   json_t *list = json_array(), *one;
@@ -141,7 +160,7 @@ static json_t *sources_json(struct http_req *r, const struct service *s, json_t 
   return list;
 }
 
-static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct pack *p, const struct service *s) {
+static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct pack *p, const struct service *s, bool office) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
   size_t i;
@@ -153,7 +172,7 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
     const struct directory *d = pack_directory(web_pack(r));
     const struct organisation *by = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
     put(o, "title", json_str(one, "title"));
-    put(o, "state", json_str(one, "state_title"));
+    put(o, "state", state_title(r, s, json_str(one, "to"), json_str(one, "state_title"), office));
     put(o, "at", show_time(r, json_str(one, "at")));
     put(o, "organisation", by ? organisation_name(by, http_lang(r)) : NULL);
     put(o, "comment", json_str(one, "comment"));
@@ -172,13 +191,38 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
 
 /* ---- what its citizen and its staff see ---- */
 
-static void put_answers(struct http_req *r, json_t *page, const json_t *view) {
+/* What the office wrote last, where the citizen reads first: what is asked, or why it was decided so. */
+static void put_says(json_t *page, const json_t *history) {
+  const json_t *one;
+  size_t i;
+  if (!json_flag(page, "waits_for_you", false) && !json_flag(page, "is_approved", false) && !json_flag(page, "is_rejected", false)) return;
+  json_array_foreach(history, i, one) {
+    if (!json_str(one, "organisation") || (!json_str(one, "reason") && !json_str(one, "comment"))) continue;
+    json_t *says = json_object();
+    put(says, "reason", json_str(one, "reason"));
+    put(says, "comment", json_str(one, "comment"));
+    json_object_set_new(page, "says", says);
+    return;
+  }
+}
+
+/* An officer needs the facts, not the sentences for the citizen. */
+static void put_office(struct http_req *r, json_t *page) {
+  put(page, "plain", NULL);
+  if (!json_flag(page, "waits_for_you", false)) return;
+  put(page, "state", say(r, "waits_applicant"));
+  put(page, "waits_badge", say(r, "clock_stands"));
+}
+
+static void put_answers(struct http_req *r, json_t *page, const json_t *view, const struct service *s) {
   json_t *list = json_array(), *one;
   size_t i;
   json_array_foreach(json_object_get(view, "answers"), i, one) {
     json_t *o = json_object();
     put(o, "label", json_str(one, "label"));
     put(o, "text", json_object_get(one, "documents") ? NULL : json_str(one, "text"));
+    const struct field *f = s && json_str(one, "name") ? service_field(s, json_str(one, "name")) : NULL;
+    put_flag(o, "ltr", f && f->type == FIELD_PLACE && http_lang(r) == LANG_EN); /* a village may have no Latin name */
     put_list(o, "documents", documents_json(r, json_object_get(one, "documents")));
     json_array_append_new(list, o);
   }
@@ -216,6 +260,26 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
   put_list(page, "children", list);
 }
 
+/* What colleagues wrote for each other; whoever handles the case writes too and goes on to the next one. */
+static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
+  json_t *list = json_array(), *one, *given = json_object_get(view, "remarks");
+  bool handles = base_same(json_str(view, "right"), "staff");
+  size_t i;
+  json_array_foreach(given, i, one) {
+    json_t *o = json_object();
+    put(o, "who", json_str(one, "who"));
+    put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "text", json_str(one, "text"));
+    json_array_append_new(list, o);
+  }
+  put_list(page, "remarks", list);
+  put_flag(page, "shows_remarks", given != NULL);
+  put_flag(page, "can_remark", handles);
+  put(page, "key", fresh_key(r));
+  put(page, "organisation", json_str(json_object_get(view, "holder"), "code"));
+  put_flag(page, "stream", handles && http_query(r, "stream") != NULL);
+}
+
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
@@ -236,14 +300,19 @@ static void show_case(struct http_req *r, json_t *view) {
   put(page, "assignee", json_str(view, "assignee"));
   put(page, "letter_no", json_str(view, "letter_no"));
   put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
-  put_answers(r, page, view);
+  put_answers(r, page, view, s);
   put_actions(r, page, view);
   put_children(r, page, view);
-  put_list(page, "history", history_json(r, who, tracking, p, s));
+  put_remarks(r, page, view);
+  json_t *history = history_json(r, who, tracking, p, s, office);
+  if (citizen) put_says(page, history);
+  if (office) put_office(r, page);
+  put_list(page, "history", history);
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
+  put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);
   put_flag(page, "thanks", http_query(r, "thanks") != NULL);
   page_reply(web_of(r), r, 200, "case", page);

@@ -124,8 +124,12 @@ static void get_services(struct http_req *r) {
     put_flag(o, "chosen", base_same(code, event));
     json_array_append_new(events, o);
   }
+  const struct directory *d = pack_directory(p);
+  const struct organisation *of = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
+  if (of && !event) heading = organisation_name(of, http_lang(r));
   json_t *page = page_new(web_of(r), r, q ? say(r, "search_results") : heading, false);
   crumb(page, "/", say(r, "home"));
+  put_flag(page, "narrowed", !q && (org || event));
   put(page, "q", q);
   put(page, "corrected", NULL);
   if (q) list_search(r, q, page, items);

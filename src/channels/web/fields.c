@@ -192,7 +192,7 @@ static void put_box(struct http_req *r, const struct shown_field *k, json_t *o) 
   }
   if (f->type == FIELD_MONEY) put(o, "unit", say(r, "rials"));
   if (f->type == FIELD_DATE && !f->hint.fa[0]) put(o, "hint", say(r, "date_hint"));
-  if (f->type == FIELD_DATE && f->hint.fa[0]) put(o, "more_hint", say(r, "date_hint"));
+  if (f->type == FIELD_DATE && f->hint.fa[0]) put(o, "more_hint", say(r, "date_either"));
   put(o, "value", text_value(r, k));
 }
 
@@ -203,6 +203,23 @@ static void put_source(struct http_req *r, const struct field *f, json_t *o) {
   snprintf(code, sizeof code, "%.*s", (int)strcspn(f->prefill, "/"), f->prefill);
   const struct organisation *owner = directory_organisation(d, directory_find_organisation(d, code));
   if (owner) put(o, "source", word_fill(http_arena(r), http_lang(r), "web.source", "who", organisation_name(owner, http_lang(r)), NULL));
+}
+
+/* What to do, not only that something is missing. */
+static const char *plain_fault(struct http_req *r, const struct field *f, const char *message) {
+  if (!message || strcmp(message, word(http_lang(r), "answer.required")) != 0) return message;
+  switch (f->type) {
+  case FIELD_YES_NO: case FIELD_CHOICE: return say(r, "need_choice");
+  case FIELD_CHOICES: return say(r, "need_choices");
+  case FIELD_PLACE: case FIELD_ORGANISATION: return say(r, "need_listed");
+  case FIELD_DOCUMENT: return say(r, "need_file");
+  default: return say(r, "need_text");
+  }
+}
+
+void field_fault(struct http_req *r, json_t *page, const struct field *f, const char *message) {
+  fault(page, arena_printf(http_arena(r), "#f-%s", f->name),
+        arena_printf(http_arena(r), "%s — %s", text_in(&f->label, http_lang(r)), plain_fault(r, f, message)));
 }
 
 const char *known_by(struct http_req *r, const json_t *known) {
@@ -235,7 +252,7 @@ json_t *field_json(struct http_req *r, const struct shown_field *k) {
   put(o, "label", text_in(&f->label, http_lang(r)));
   put(o, "hint", text_in(&f->hint, http_lang(r)));
   put_flag(o, "optional", !f->required);
-  put(o, "error", k->error);
+  put(o, "error", plain_fault(r, f, k->error));
   put(o, "law", f->law);
   put_source(r, f, o);
   put_known(r, k, o);

@@ -194,7 +194,7 @@ static void show_eligibility(struct form *f, const char *const *errors, int stat
   for (size_t i = 0; i < f->s->eligibility_count; i++) {
     const struct field *q = &f->s->eligibility[i].field;
     struct shown_field k = {.field = q, .value = json_object_get(given, q->name), .error = errors ? errors[i] : NULL, .data = given};
-    if (k.error) fault(page, arena_printf(http_arena(f->r), "#f-%s", q->name), arena_printf(http_arena(f->r), "%s — %s", text_in(&q->label, http_lang(f->r)), k.error));
+    if (k.error) field_fault(f->r, page, q, k.error);
     json_array_append_new(list, field_json(f->r, &k));
   }
   put_list(page, "fields", list);
@@ -392,8 +392,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
     struct shown_field one = {.field = q, .value = value, .raw = given ? given->raw[i] : NULL, .error = given ? given->errors[i] : NULL,
                               .data = f->data, .files = f->files, .find = find, .known = known};
     any_known = any_known || known;
-    if (one.error)
-      fault(page, arena_printf(http_arena(r), "#f-%s", q->name), arena_printf(http_arena(r), "%s — %s", text_in(&q->label, http_lang(r)), one.error));
+    if (one.error) field_fault(r, page, q, one.error);
     json_array_append_new(list, field_json(r, &one));
     json_decref(value);
   }
@@ -550,7 +549,7 @@ static json_t *answers_json(const struct form *f) {
         json_t *o = json_object();
         put(o, "label", text_in(&q->label, http_lang(f->r)));
         put(o, "text", !v ? NULL : q->type == FIELD_DOCUMENT ? file_names(f, v) : field_show(web_pack(f->r), q, v, http_lang(f->r), http_arena(f->r)));
-        put_flag(o, "ltr", q->type == FIELD_EMAIL || q->type == FIELD_SHEBA);
+        put_flag(o, "ltr", q->type == FIELD_EMAIL || q->type == FIELD_SHEBA || (q->type == FIELD_PLACE && http_lang(f->r) == LANG_EN));
         const json_t *known = known_of(f, q);
         put(o, "from", v && known && json_equal(v, json_object_get(known, "value")) ? known_by(f->r, known) : NULL);
         put_flag(o, "differs", v && known && !json_equal(v, json_object_get(known, "value")));

@@ -29,7 +29,10 @@ void not_found(struct http_req *r);
 /* ---- showing ---- */
 const char *local(struct http_req *r, const char *digits);
 const char *show_time(struct http_req *r, const char *rfc3339); /* with hour and minute */
+const char *show_moment(struct http_req *r, const char *rfc3339); /* the day in words, with hour and minute */
 const char *show_time_day(struct http_req *r, const char *rfc3339);
+const char *show_day_short(struct http_req *r, const char *rfc3339);
+const char *show_left(struct http_req *r, int64_t days);         /* working days to a deadline, or past it */
 const char *show_iso_day(struct http_req *r, const char *iso);
 const char *show_code(struct http_req *r, const char *tracking); /* in groups of four */
 json_t *qr_json(const char *text);                              /* {"size","path"} for an SVG, NULL when it cannot be */
@@ -38,6 +41,14 @@ const char *safe_next(const char *path);                        /* a path of our
 const char *url_quote(struct http_req *r, const char *text);
 const char *service_owner_name(const struct pack *p, const struct service *s, enum lang l);
 const struct service *find_service(struct http_req *r);         /* of the path; NULL after replying 404 */
+
+bool waits_for_citizen(const struct state *st);                  /* NULL: no */
+/* The state of a list's item; NULL when the service has gone. */
+const struct state *item_state(struct http_req *r, const json_t *item);
+
+/* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
+json_t *colleagues_json(struct http_req *r, const char *organisation);
+const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
@@ -61,6 +72,8 @@ struct shown_field {
 };
 const char *known_by(struct http_req *r, const json_t *known);  /* "from: organisation X" */
 json_t *field_json(struct http_req *r, const struct shown_field *k);
+/* One line of the error summary, with the question's label and a link to it. */
+void field_fault(struct http_req *r, json_t *page, const struct field *f, const char *message);
 /* Options of organisations of a directory by first letters; *all: how many there were. */
 json_t *organisation_options(struct http_req *r, const struct directory *d, int kind, const char *find, const char *chosen, size_t *all);
 /* What was sent for a field as JSON for field_check (new reference or NULL); documents are stored on the way. `kept`: ids that stay.

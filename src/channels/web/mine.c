@@ -72,6 +72,7 @@ static void get_mine(struct http_req *r) {
     put(o, "href", arena_printf(http_arena(r), "/cases/%s", json_str(one, "tracking")));
     put(o, "name", json_str(one, "service_title"));
     put(o, "state", json_str(one, "state_title"));
+    put_flag(o, "waits", base_same(result, "open") && waits_for_citizen(item_state(r, one)));
     put(o, "result", result);
     put(o, "code", show_code(r, json_str(one, "tracking")));
     put(o, "since", show_time_day(r, json_str(one, "submitted_at")));

@@ -22,6 +22,22 @@ const char *show_time_day(struct http_req *r, const char *rfc3339) {
   return date_long(http_arena(r), http_lang(r), day_of(ms));
 }
 
+const char *show_moment(struct http_req *r, const char *rfc3339) {
+  const char *day = show_time_day(r, rfc3339), *hour = strrchr(show_time(r, rfc3339), ' ');
+  return hour ? word_fill(http_arena(r), http_lang(r), "web.moment", "day", day, "hour", hour + 1, NULL) : day;
+}
+
+const char *show_day_short(struct http_req *r, const char *rfc3339) {
+  int64_t ms;
+  if (!rfc3339 || clock_parse(rfc3339, &ms)) return "";
+  return date_short(http_arena(r), http_lang(r), day_of(ms));
+}
+
+const char *show_left(struct http_req *r, int64_t days) {
+  const char *n = number_format(http_arena(r), http_lang(r), days < 0 ? -days : days);
+  return days == 0 ? say(r, "days_last") : word_fill(http_arena(r), http_lang(r), days < 0 ? "web.days_late" : "web.days_left", "n", n, NULL);
+}
+
 const char *show_iso_day(struct http_req *r, const char *iso) {
   int32_t day = iso ? date_parse(iso) : INT32_MIN;
   return day == INT32_MIN ? "" : date_long(http_arena(r), http_lang(r), day);
@@ -83,6 +99,14 @@ const char *url_quote(struct http_req *r, const char *text) {
   const char *out = arena_strdup(http_arena(r), buf_overflowed(&b) ? "" : buf_str(&b));
   buf_free(&b);
   return out ? out : "";
+}
+
+const char *fresh_key(struct http_req *r) {
+  unsigned char raw[16];
+  char made[40] = "web-";
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, made + 4);
+  return arena_strdup(http_arena(r), made);
 }
 
 const char *service_owner_name(const struct pack *p, const struct service *s, enum lang l) {

@@ -28,7 +28,7 @@ static void get_signin(struct http_req *r) {
   page_reply(web_of(r), r, 200, "signin", page);
 }
 
-static void field_fault(struct http_req *r, json_t *page, const char *field, const char *message) {
+static void box_fault(struct http_req *r, json_t *page, const char *field, const char *message) {
   put(page, arena_printf(http_arena(r), "%s_error", field), message);
   fault(page, arena_printf(http_arena(r), "#%s", field), message);
 }
@@ -50,8 +50,8 @@ static void post_signin(struct http_req *r) {
     put(page, "national_id", id);
     put(page, "mobile", mobile);
     if (good_id && good_mobile) good_mobile = !(good_id = !strstr(err.message, "national_id"));
-    if (!good_id) field_fault(r, page, "national_id", say(r, "national_id_wrong"));
-    if (!good_mobile) field_fault(r, page, "mobile", say(r, "mobile_wrong"));
+    if (!good_id) box_fault(r, page, "national_id", say(r, "national_id_wrong"));
+    if (!good_mobile) box_fault(r, page, "mobile", say(r, "mobile_wrong"));
     return page_reply(web_of(r), r, 422, "signin", page);
   }
   http_reply_cookie(r, "challenge", challenge, expires + 300, true);
@@ -84,7 +84,7 @@ static void post_code(struct http_req *r) {
   if (identity_otp_verify(web_of(r)->identity, challenge, typed ? typed : "", http_peer(r), token, &expires, &err)) {
     if (err.code != ERR_UNAUTHENTICATED && err.code != ERR_RATE && err.code != ERR_INVALID) return web_error(r, &err);
     json_t *page = signin_page(r, "code_title");
-    field_fault(r, page, "code", say(r, err.code == ERR_RATE ? "code_many" : "code_wrong"));
+    box_fault(r, page, "code", say(r, err.code == ERR_RATE ? "code_many" : "code_wrong"));
     return page_reply(web_of(r), r, err.code == ERR_RATE ? 429 : 422, "code", page);
   }
   http_reply_cookie(r, "challenge", "", 0, true);
@@ -107,7 +107,7 @@ static void post_staff(struct http_req *r) {
     if (err.code != ERR_UNAUTHENTICATED && err.code != ERR_RATE && err.code != ERR_INVALID) return web_error(r, &err);
     json_t *page = signin_page(r, "staff_title");
     put(page, "username", username);
-    field_fault(r, page, "username", say(r, err.code == ERR_RATE ? "code_many" : "staff_wrong"));
+    box_fault(r, page, "username", say(r, err.code == ERR_RATE ? "code_many" : "staff_wrong"));
     return page_reply(web_of(r), r, err.code == ERR_RATE ? 429 : 422, "staff", page);
   }
   let_in(r, token, expires, "/desk");

@@ -180,6 +180,29 @@ void to_signin(struct http_req *r, bool staff) {
   http_redirect(r, 303, to ? to : "/signin");
 }
 
+/* Where a form that was sent too late can be opened anew. */
+static const char *stale_address(struct http_req *r) {
+  const char *path = http_raw_path(r), *form = strstr(path, "/files/");
+  if (form) return arena_printf(http_arena(r), "%.*s/form/%s", (int)(form - path), path, form + 7);
+  size_t n = strlen(path);
+  static const char *const ends[] = {"/submit", "/drop", "/rating"};
+  for (size_t i = 0; i < BASE_COUNT(ends); i++)
+    if (n > strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0)
+      return arena_printf(http_arena(r), "%.*s%s", (int)(n - strlen(ends[i])), path, i == 0 ? "/check" : "");
+  return strcmp(path, "/signout") == 0 ? "/" : path;
+}
+
+/* A form whose token has run out, rather than something that is not this person's to do. */
+static bool token_stale(const struct web_context *c, struct http_req *r) {
+  const char *given = http_form_value(r, "form_token"), *visitor = web_visitor(r);
+  struct actor nobody = {.kind = ACTOR_NOBODY};
+  if (http_replied(r)) return false;
+  if (web_actor(r)->kind != ACTOR_NOBODY) return !given || !identity_form_token_ok(web_actor(r), given);
+  if (!given || !visitor) return true;
+  identity_anonymous_token(c->identity, visitor, nobody.form_token);
+  return !identity_form_token_ok(&nobody, given);
+}
+
 void web_error_page(struct http_req *r, int status, const struct err *err, void *ctx) {
   struct web_context *c = ctx;
   enum lang l = http_lang(r);
@@ -187,13 +210,17 @@ void web_error_page(struct http_req *r, int status, const struct err *err, void 
   bool get = strcmp(http_method(r), "POST") != 0;
   if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk"));
   snprintf(key, sizeof key, "error.%s.title", err_name(err->code));
-  const char *title = word_known(key) ? word(l, key) : word(l, "error.internal.title");
-  json_t *page = page_new(c, r, title, false);
+  const char *title = word_known(key) ? word(l, key) : word(l, "error.internal.title"), *detail = err->message;
+  bool stale = !get && err->code == ERR_FORBIDDEN && token_stale(c, r);
+  bool stranger = get && err->code == ERR_FORBIDDEN && web_actor(r)->kind != ACTOR_STAFF;
   snprintf(key, sizeof key, "error.%s.detail", err_name(err->code));
-  put(page, "detail", err->message[0] ? err->message : word(l, key));
+  if (!detail[0]) detail = stale ? say(r, "stale_text") : stranger ? say(r, "forbidden_citizen") : word(l, key);
+  json_t *page = page_new(c, r, stale ? say(r, "stale_title") : title, false);
+  put(page, "detail", detail);
+  put(page, "again_href", stale ? stale_address(r) : NULL);
   put(page, "status", local(r, arena_printf(http_arena(r), "%d", status)));
   put_flag(page, "is_missing", status == 404);
-  put_flag(page, "is_forbidden", status == 403 || status == 401);
+  put_flag(page, "may_sign_in", (status == 403 || status == 401) && web_actor(r)->kind == ACTOR_NOBODY);
   put_flag(page, "is_again", status == 429 || status >= 500);
   page_reply(c, r, status, "error", page);
 }
