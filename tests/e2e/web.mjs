@@ -297,6 +297,8 @@ async function main() {
       await accessible(passer, 'the public page of a case that waits');
       assert.ok(!(await passer.locator('main').innerText()).includes('لطفاً توضیح دهید'), 'what is asked is for the citizen alone');
       assert.ok(await passer.locator('main a.button[href^="/signin"]').count(), 'the public page says where to answer');
+      await passer.goto(`${base}/services/egov-course`);
+      if (await passer.locator('a[href^="/staff?next="]').count()) assert.equal(await passer.locator('a.start').count(), 0, 'what is for staff is not begun by others');
       await anybody.close();
       await mine.goto(`${base}/mine`);
       assert.ok(await mine.locator('.pill.waits').count(), 'the list shows whose turn it is');
@@ -306,6 +308,14 @@ async function main() {
       await mine.locator('main form[method=post] button[type=submit]').click({ force: true });
       assert.match(mine.url(), /done=1/, await mine.locator('main').innerText());
       ok('asked for information, answered by the citizen');
+    }
+    await work.goto(`${base}/cases/${tracking}/actions/transfer?find.to=آب`);
+    if (await work.locator('#find-to').count()) {
+      assert.ok((await work.locator('main .note').innerText()).includes('کامل‌تر'), 'too many names are not called none');
+      await work.locator('main form[method=post] button[type=submit]').click({ force: true });
+      assert.ok(await work.locator('.faults a[href="#find-to"]').count(), 'a destination is demanded');
+      assert.equal(await work.locator('#find-to').inputValue(), 'آب', 'what was searched stays');
+      await accessible(work, 'a refused transfer');
     }
     await queues(work, tracking);
     ok('the desk in queues, narrowed by service and state, by keyboard and without scripts');
