@@ -283,7 +283,7 @@ static int reply_inquiry(struct step *s, struct err *err) {
     return err_set(err, ERR_FORBIDDEN, "not allowed");
   if (s->a->expected_version >= 0 && s->a->expected_version != row->version) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (!answer || (strcmp(answer, "agree") != 0 && strcmp(answer, "object") != 0)) {
-    s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", "answer", "code", "choice", "message", word(s->a->lang, "case.answer"));
+    s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", "answer", "code", "choice", "message", word(s->a->lang, "answer.choice"));
     return err_set(err, ERR_INVALID, "answer agree or object");
   }
   if (strcmp(answer, "object") == 0 && !(s->a->comment && s->a->comment[0]))
