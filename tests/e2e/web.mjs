@@ -6,6 +6,7 @@ import { mkdtempSync, mkdirSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import http from 'node:http';
 import path from 'node:path';
 import assert from 'node:assert/strict';
 
@@ -78,8 +79,8 @@ async function eligibility(page, definition) {
 }
 
 /* From the service's page to the receipt; the tracking code. With `twice` the last form is sent two times at once. */
-async function apply(page, code, look, twice) {
-  const definition = await json(`/api/v1/services/${code}`), answer = definition.form_schema.examples[0];
+async function apply(page, code, look, twice, answers) {
+  const definition = await json(`/api/v1/services/${code}`), answer = answers || definition.form_schema.examples[0];
   await page.goto(`${base}/services/${code}`);
   await look?.(page, `service-${code}`);
   await page.locator('a.start').click({ force: true });
@@ -206,6 +207,91 @@ async function deskActs(page, shown) {
   ok('the desk, its notices, remarks and results are accessible');
 }
 
+/* The queues of the desk: every count is the length of its list, and every address keeps what was chosen. */
+async function queues(page, tracking) {
+  await page.goto(`${base}/desk`);
+  const tabs = await page.locator('.tabs a').evaluateAll(all => all.map(a => ({ href: a.getAttribute('href'), count: a.querySelector('.count')?.innerText })));
+  assert.equal(tabs.length, 8);
+  for (const tab of tabs) {
+    await page.goto(base + tab.href);
+    await accessible(page, tab.href);
+    const latin = tab.count?.replace(/[۰-۹]/g, d => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
+    if (latin && !latin.endsWith('+') && Number(latin) <= 50) assert.equal(await page.locator('tbody tr').count(), Number(latin), tab.href);
+  }
+  await page.goto(`${base}/desk?view=open`);
+  const service = await page.locator('#dservice option').nth(1).getAttribute('value');
+  await page.selectOption('#dservice', service);
+  await page.locator('.toolbar button').click({ force: true });
+  assert.match(page.url(), new RegExp(`view=open.*service=${service}`));
+  assert.equal(await page.locator('#dservice').inputValue(), service);
+  assert.match(await page.locator('.tabs a').nth(1).getAttribute('href'), new RegExp(`service=${service}`));
+  await page.goto(`${base}/desk?q=${tracking}`);
+  assert.equal(await page.locator('tbody tr').count(), 1, 'found by its code');
+  await page.goto(`${base}/desk`);
+  await page.keyboard.press('j');
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('href')), await page.locator('tbody a').first().getAttribute('href'));
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'dq');
+  await page.keyboard.type('j');
+  assert.equal(await page.locator('#dq').inputValue(), 'j', 'keys are letters inside the search');
+  await page.setViewportSize({ width: 768, height: 900 });
+  await page.goto(`${base}/desk`);
+  await accessible(page, 'the desk on a tablet');
+  await picture(page, 'desk-tablet');
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+function anotherNationalId() {
+  const nine = String(100000000 + Math.floor(Math.random() * 899999999)), sum = [...nine].reduce((all, d, i) => all + Number(d) * (10 - i), 0) % 11;
+  return nine + (sum < 2 ? sum : 11 - sum);
+}
+
+/* A request that is refused, as its citizen reads it; the tracking code, or nothing where this service cannot be refused. */
+async function rejected(browser, mobile) {
+  const answer = { ...(await json('/api/v1/services/takapo-register')).form_schema.examples[0], national_id: anotherNationalId(), mobile: mobile.slice(0, -1) + '9' };
+  const context = await browser.newContext({ locale: 'fa-IR', viewport: { width: 320, height: 700 }, serviceWorkers: 'block' }), mine = await context.newPage();
+  const desk = await browser.newContext({ locale: 'fa-IR', viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' }), work = await desk.newPage();
+  await signIn(mine, answer.national_id, answer.mobile);
+  const tracking = await apply(mine, 'takapo-register', null, false, answer);
+  await officer(work, 'takapo');
+  for (const [action, fill] of [['assign'], ['reject', async () => { await work.selectOption('#reason', { index: 1 }); await work.fill('#comment', 'مدرک جور نیست'); }]]) {
+    await work.goto(`${base}/cases/${tracking}/actions/${action}`);
+    await fill?.();
+    await work.locator('main form[method=post] button[type=submit]').click({ force: true });
+    assert.match(work.url(), /done=1/, await work.locator('main').innerText());
+  }
+  await mine.goto(`${base}/cases/${tracking}`);
+  await accessible(mine, 'a refused case');
+  await picture(mine, 'case-rejected');
+  assert.ok((await mine.locator('.state').innerText()).includes('مدرک جور نیست'), 'the reason stands first');
+  await mine.locator('form[action$="/rating"] button').click({ force: true });
+  assert.ok(await mine.locator('#rate .wrong').count(), 'a rating without a choice is refused on the page');
+  await accessible(mine, 'a rating without a choice');
+  await mine.goto(`${base}/cases/${tracking}/actions/appeal`);
+  await accessible(mine, 'appeal');
+  assert.equal(await mine.locator('main textarea').count(), 1, 'why one appeals is asked once');
+  await mine.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  await mine.goto(`${base}/cases/${tracking}`);
+  assert.equal(await mine.evaluate(() => getComputedStyle(document.body).color), 'rgb(0, 0, 0)', 'paper is printed black on white');
+  await context.close();
+  await desk.close();
+  return tracking;
+}
+
+/* The home page, its style and its script as they travel, fonts apart. */
+async function weight() {
+  const page = await (await fetch(base + '/')).text(), parts = ['/', page.match(/href="([^"]*site\.css[^"]*)"/)[1], page.match(/src="([^"]*site\.js[^"]*)"/)[1]];
+  let all = 0;
+  for (const part of parts) {
+    const url = new URL(part.replaceAll('&#x2F;', '/').replaceAll('&#x3D;', '='), base);
+    all += await new Promise((done, fail) => http.get(url, { headers: { 'accept-encoding': 'gzip' } }, r => {
+      let n = 0;
+      r.on('data', d => { n += d.length; }).on('end', () => done(n)).on('error', fail);
+    }).on('error', fail));
+  }
+  return all;
+}
+
 async function main() {
   await start();
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
@@ -214,7 +300,7 @@ async function main() {
     for (const [lang, width] of [['fa', 320], ['en', 320], ['fa', 768], ['fa', 1440], ['en', 1440]]) {
       const context = await browser.newContext({ viewport: { width, height: 800 }, serviceWorkers: 'block' }), page = await context.newPage();
       await page.goto(`${base}/?lang=${lang}`);
-      for (const where of ['/', '/services', '/services?q=ساختمن', '/services?q=qqqqq', `/services/${other}`, '/track?code=12', '/signin', '/staff', '/ledger', '/help/ussd', '/privacy', '/nothing', '/mine/drafts']) {
+      for (const where of ['/', '/services', '/services?q=ساختمن', '/services?q=qqqqq', '/services?organisation=takapo', `/services/${other}`, '/track?code=12', '/signin', '/staff', '/ledger', '/help/ussd', '/privacy', '/nothing', '/mine/drafts']) {
         await page.goto(base + where);
         assert.equal(await page.locator('html').getAttribute('lang'), lang);
         const name = `${lang}-${width}-${where.replace(/[^a-z]+/gi, '_')}`;
@@ -271,13 +357,25 @@ async function main() {
       await accessible(work, 'a refused action');
       await picture(work, 'action-refused');
       assert.ok(await work.locator('.faults').count(), 'a reason is demanded');
+      assert.ok(await work.locator('.faults a[href="#reason"]').count(), 'the summary leads to the list of reasons');
       await work.selectOption('#reason', { index: 1 });
       await work.fill('#comment', 'لطفاً توضیح دهید');
       await work.locator('main form[method=post] button[type=submit]').click({ force: true });
       assert.match(work.url(), /done=1/);
+      assert.ok((await work.locator('.state').innerText()).includes('منتظر متقاضی'), 'an officer reads for whom the case waits');
       await mine.goto(`${base}/cases/${tracking}`);
-      assert.ok((await mine.locator('main').innerText()).includes('لطفاً توضیح دهید'));
+      assert.ok((await mine.locator('.state').innerText()).includes('لطفاً توضیح دهید'), 'what is asked stands at the top');
       await picture(mine, 'case-waits');
+      const anybody = await browser.newContext({ locale: 'fa-IR', viewport: { width: 320, height: 700 }, serviceWorkers: 'block' }), passer = await anybody.newPage();
+      await passer.goto(`${base}/cases/${tracking}`);
+      await accessible(passer, 'the public page of a case that waits');
+      assert.ok(!(await passer.locator('main').innerText()).includes('لطفاً توضیح دهید'), 'what is asked is for the citizen alone');
+      assert.ok(await passer.locator('main a.button[href^="/signin"]').count(), 'the public page says where to answer');
+      await passer.goto(`${base}/services/egov-course`);
+      if (await passer.locator('a[href^="/staff?next="]').count()) assert.equal(await passer.locator('a.start').count(), 0, 'what is for staff is not begun by others');
+      await anybody.close();
+      await mine.goto(`${base}/mine`);
+      assert.ok(await mine.locator('.pill.waits').count(), 'the list shows whose turn it is');
       await mine.goto(`${base}/cases/${tracking}/actions/provide_info`);
       await accessible(mine, 'provide_info');
       for (const area of await mine.locator('main textarea').all()) await area.fill('این توضیح من است');
@@ -285,6 +383,16 @@ async function main() {
       assert.match(mine.url(), /done=1/, await mine.locator('main').innerText());
       ok('asked for information, answered by the citizen');
     }
+    await work.goto(`${base}/cases/${tracking}/actions/transfer?find.to=آب`);
+    if (await work.locator('#find-to').count()) {
+      assert.ok((await work.locator('main .note').innerText()).includes('کامل‌تر'), 'too many names are not called none');
+      await work.locator('main form[method=post] button[type=submit]').click({ force: true });
+      assert.ok(await work.locator('.faults a[href="#find-to"]').count(), 'a destination is demanded');
+      assert.equal(await work.locator('#find-to').inputValue(), 'آب', 'what was searched stays');
+      await accessible(work, 'a refused transfer');
+    }
+    await queues(work, tracking);
+    ok('the desk in queues, narrowed by service and state, by keyboard and without scripts');
     const approve = async () => {
       await work.goto(`${base}/cases/${tracking}`);
       const where = (await work.locator('.actions a').evaluateAll(all => all.map(a => a.getAttribute('href')))).find(a => a.endsWith('/approve'));
@@ -353,6 +461,20 @@ async function main() {
     const unscripted = await browser.newContext({ locale: 'fa-IR', javaScriptEnabled: false, viewport: { width: 360, height: 800 } });
     const scripted = await browser.newContext({ locale: 'fa-IR', viewport: { width: 1440, height: 900 }, serviceWorkers: 'block' });
     await deskActs(await unscripted.newPage(), await scripted.newPage());
+    await mine.goto(`${base}/services/${other}/eligibility`);
+    await mine.locator('main [name=form_token]').evaluate(e => { e.value = 'x'; });
+    await mine.locator('main form[method=post] button[type=submit]').click({ force: true });
+    await accessible(mine, 'a form that came too late');
+    await picture(mine, 'stale');
+    assert.equal(await mine.locator('main a.button').getAttribute('href'), `/services/${other}/eligibility`);
+    ok('a form that came too late offers to open it again');
+
+    const refused = await rejected(browser, example.mobile);
+    if (refused) ok(`refused: the reason stands first, a rating needs a choice, the appeal asks once: ${refused}`);
+
+    const heavy = await weight();
+    assert.ok(heavy < 50 * 1024, `the first page weighs ${heavy} bytes`);
+    ok(`the first page with its style and script is ${heavy} bytes compressed`);
 
     const forged = await fetch(`${base}/services/${other}/submit`, { method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded' }, body: 'form_token=x' });
     assert.equal(forged.status, 403);

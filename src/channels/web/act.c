@@ -61,6 +61,11 @@ json_t *colleagues_json(struct http_req *r, const char *organisation) {
   return list;
 }
 
+static const char *value_of(struct http_req *r, const char *name) {
+  const char *v = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, name) : NULL;
+  return v && v[0] && utf8_valid(v, strlen(v)) ? v : NULL;
+}
+
 static void put_destination(const struct acting *k, json_t *page) {
   const char *find = http_query(k->r, "find.to");
   size_t all = 0;
@@ -72,13 +77,13 @@ static void put_destination(const struct acting *k, json_t *page) {
   put_flag(page, "must_send", kind == ACT_TRANSFER);
   json_t *options = sends && find && find[0] ? organisation_options(k->r, pack_directory(web_pack(k->r)), -1, find, NULL, &all) : json_array();
   put(page, "find", find);
-  put_flag(page, "none_found", sends && find && find[0] && !json_array_size(options));
+  put_flag(page, "none_found", sends && find && find[0] && !all);
+  put_flag(page, "find_more", sends && find && find[0] && all && !json_array_size(options));
+  bool missing = kind == ACT_TRANSFER && strcmp(http_method(k->r), "POST") == 0 && !value_of(k->r, "to");
+  put(page, "to_error", missing ? say(k->r, "need_destination") : NULL);
+  if (missing) fault(page, json_array_size(options) ? "#to" : "#find-to", say(k->r, "need_destination"));
+  if (find && find[0]) put(page, "action", arena_printf(http_arena(k->r), "%s?find.to=%s", json_str(page, "action"), url_quote(k->r, find)));
   put_list(page, "options", options);
-}
-
-static const char *value_of(struct http_req *r, const char *name) {
-  const char *v = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, name) : NULL;
-  return v && v[0] && utf8_valid(v, strlen(v)) ? v : NULL;
 }
 
 static const char *error_for(const json_t *errors, const char *name) {
@@ -112,7 +117,7 @@ static json_t *fields_json(const struct acting *k, json_t *page, const json_t *e
     struct field f = {.name = json_str(one, "name"), .type = FIELD_CHOICE, .label = {label, label}, .hint = {"", ""}, .required = true, .choices = choices, .choice_count = 2};
     struct shown_field s = {.field = &f, .error = error_for(errors, f.name)};
     if (!choices[1].value) continue;
-    if (s.error) field_fault(r, page, &f, s.error);
+    if (s.error) field_fault(r, page, &f, s.error = say(r, "need_choice"));
     json_array_append_new(list, field_json(r, &s));
   }
   return list;
@@ -152,7 +157,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   json_t *fields = fields_json(k, page, errors), *finders = json_array(), *f;
   json_array_foreach(fields, i, f) if (json_flag(f, "can_find", false)) json_array_append(finders, f);
   if (detail) fault(page, json_array_size(reasons) ? "#reason" : "#comment", detail);
-  put(page, "here", json_str(page, "action"));
+  put(page, "here", arena_printf(http_arena(r), "/cases/%s/actions/%s", k->tracking, k->name));
   put_list(page, "finders", finders);
   put_list(page, "fields", fields);
   put_list(page, "reasons", reasons);
@@ -206,7 +211,7 @@ static void post_action(struct http_req *r) {
   json_t *data = json_object(), *errors = json_array();
   const char *key = value_of(r, "key"), *typed = value_of(r, "expected_version"), *home = arena_printf(http_arena(r), "/cases/%s", k.tracking);
   if (!key || strlen(key) > 200 || !typed || parse_i64(typed, &version) || version < 0) http_problem_code(r, ERR_MALFORMED, NULL);
-  else if (k.shown && read_data(&k, data, errors)) show_action(&k, NULL, errors, 422);
+  else if (k.shown && (read_data(&k, data, errors) || (k.action && k.action->kind == ACT_TRANSFER && !value_of(r, "to")))) show_action(&k, NULL, errors, 422);
   else {
     struct case_act a = {.action = k.name, .comment = value_of(r, "comment") ? text_repair(http_arena(r), value_of(r, "comment")) : NULL, .reason = value_of(r, "reason"),
                          .data = json_object_size(data) ? data : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};

@@ -195,7 +195,10 @@ static json_t *history_json(struct http_req *r, const struct actor *who, const c
 static void put_says(json_t *page, const json_t *history) {
   const json_t *one;
   size_t i;
-  if (!json_flag(page, "waits_for_you", false) && !json_flag(page, "is_approved", false) && !json_flag(page, "is_rejected", false)) return;
+  static const char *const when[] = {"waits_for_you", "is_paused", "is_approved", "is_rejected"};
+  bool any = false;
+  for (i = 0; i < BASE_COUNT(when); i++) any = any || json_flag(page, when[i], false);
+  if (!any) return;
   json_array_foreach(history, i, one) {
     if (!json_str(one, "organisation") || (!json_str(one, "reason") && !json_str(one, "comment"))) continue;
     json_t *says = json_object();

@@ -267,6 +267,7 @@ static void get_service(struct http_req *r) {
   put_flag(page, "by_counter", begun && s->counter != CHANNEL_NONE);
   put_flag(page, "is_external", s->handled_external);
   put_flag(page, "staff_only", s->staff_only);
+  put_flag(page, "can_start", here && (!s->staff_only || web_actor(r)->kind == ACTOR_STAFF));
   put(page, "menu", s->ussd_code ? local(r, s->ussd_code) : NULL);
   put_list(page, "documents", texts_json(&s->documents, l));
   put_list(page, "laws", texts_json(&s->laws, l));

@@ -97,7 +97,8 @@ static void put_long_list(struct http_req *r, const struct shown_field *k, json_
   if (all > LONG_LIST) offer_known(r, k, options);
   put_flag(o, "is_select", true);
   put_flag(o, "can_find", all > SHORT_LIST || searching);
-  put_flag(o, "too_many", all > LONG_LIST);
+  put_flag(o, "too_many", all > LONG_LIST && !searching);
+  put_flag(o, "find_more", all > LONG_LIST && searching);
   put_flag(o, "none_found", all == 0 && searching);
   put(o, "find", k->find);
   put_list(o, "options", options);
@@ -241,7 +242,7 @@ static void put_known(struct http_req *r, const struct shown_field *k, json_t *o
 
 json_t *field_json(struct http_req *r, const struct shown_field *k) {
   static const char *const flags[] = {"is_text", "is_area", "is_select", "is_radios", "is_inline", "is_checks", "is_file", "is_declaration", "ltr", "can_find",
-    "too_many", "none_found", "must_sign_in", "has_files", "has_options"};
+    "too_many", "find_more", "none_found", "must_sign_in", "has_files", "has_options"};
   static const char *const texts[] = {"mode", "width", "fill", "most", "unit", "more_hint", "value", "source", "law", "find", "accept", "file_rule"};
   const struct field *f = k->field;
   json_t *o = json_object();

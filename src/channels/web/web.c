@@ -181,8 +181,9 @@ void to_signin(struct http_req *r, bool staff) {
 }
 
 /* Where a form that was sent too late can be opened anew. */
-static const char *stale_address(struct http_req *r) {
-  const char *path = http_raw_path(r), *form = strstr(path, "/files/");
+static const char *stale_address(struct http_req *r, enum err_code err_code) {
+  const char *path = http_raw_path(r), *form = strstr(path, "/files/"), *act = strstr(path, "/actions/");
+  if (act && err_code == ERR_CONFLICT) return arena_printf(http_arena(r), "%.*s", (int)(act - path), path);
   if (form) return arena_printf(http_arena(r), "%.*s/form/%s", (int)(form - path), path, form + 7);
   size_t n = strlen(path);
   static const char *const ends[] = {"/submit", "/drop", "/rating"};
@@ -217,7 +218,7 @@ void web_error_page(struct http_req *r, int status, const struct err *err, void 
   if (!detail[0]) detail = stale ? say(r, "stale_text") : stranger ? say(r, "forbidden_citizen") : word(l, key);
   json_t *page = page_new(c, r, stale ? say(r, "stale_title") : title, false);
   put(page, "detail", detail);
-  put(page, "again_href", stale ? stale_address(r) : NULL);
+  put(page, "again_href", stale || err->code == ERR_CONFLICT ? stale_address(r, err->code) : NULL);
   put(page, "status", local(r, arena_printf(http_arena(r), "%d", status)));
   put_flag(page, "is_missing", status == 404);
   put_flag(page, "may_sign_in", (status == 403 || status == 401) && web_actor(r)->kind == ACTOR_NOBODY);
