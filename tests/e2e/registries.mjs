@@ -228,9 +228,10 @@ async function pages() {
     same(await page.locator('main [name=parcel_area]').inputValue(), '۲۱۰');
     await page.locator('main [name=parcel_area]').fill('260');
     await page.locator('main form[method=post] button[type=submit]').last().click({ force: true });
+    await page.waitForURL(/\/check/);
     good((await page.locator('main').innerText()).includes('فرق دارد'), 'the difference is told before sending');
     await look(page, 'check-differs');
-    await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+    await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').click({ force: true })]);
     good(/\/cases\/\d{16}\/receipt/.test(page.url()), await page.locator('main').innerText());
     await page.goto(page.url().replace('/receipt', ''));
     await look(page, 'case-sources');

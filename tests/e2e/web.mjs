@@ -65,7 +65,7 @@ async function fillScreen(page, answer) {
       await box.fill(String(value));
     }
   }
-  await page.locator('main form[method=post] button[type=submit]').last().click({ force: true });
+  await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').last().click({ force: true })]);
 }
 
 async function eligibility(page, definition) {
@@ -75,7 +75,7 @@ async function eligibility(page, definition) {
     const good = one.type === 'yes_no' ? String(bad !== true && bad !== 'true') : (one.choices || []).map(c => c.value).find(v => v !== bad && !(one.exit_when?.in || []).includes(v));
     await page.locator(`main [name="${one.field}"][value="${good}"]`).check({ force: true });
   }
-  await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+  await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').click({ force: true })]);
 }
 
 /* From the service's page to the receipt; the tracking code. With `twice` the last form is sent two times at once. */
@@ -144,7 +144,7 @@ async function deskActs(page, shown) {
     filed.push((await sent.json()).tracking);
   }
   const holder = (await json(`/api/v1/cases/${filed[0]}`)).holder.code, main = () => page.locator('main').innerText();
-  const here = `${base}/desk?organisation=${holder}`, press = async where => page.locator(`form[action$="${where}"] button`).click({ force: true });
+  const here = `${base}/desk?organisation=${holder}`, press = where => Promise.all([page.waitForNavigation(), page.locator(`form[action$="${where}"] button`).click({ force: true })]);
   await officer(page, holder, 'supervisor');
   await officer(shown, holder, 'supervisor');
   await page.goto(here);
@@ -194,7 +194,7 @@ async function deskActs(page, shown) {
   }
   await shown.goto(here);
   await shown.locator('input[name=case]').first().check({ force: true });
-  await shown.locator('form[action="/desk/bulk"] button').click({ force: true });
+  await Promise.all([shown.waitForNavigation(), shown.locator('form[action="/desk/bulk"] button').click({ force: true })]);
   assert.match(shown.url(), /\/desk\/bulk$/);
   await accessible(shown, 'the result of a group action');
   await shown.goto(here);
