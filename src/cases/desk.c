@@ -150,9 +150,10 @@ static int take_code(struct list *k, const char *code, struct store_tx *tx, stru
   struct days d;
   if (read_days(k, tx, &d, err)) return -1;
   int rc = take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE tracking=?9 AND holder=?1 AND (?10='' OR state=?10) AND (?11='' OR service=?11) AND (?12=0 OR assignee=?13) "
-    "AND result>=?14 AND result<=?15 AND " LATE, WHOSE "tttit" "ii",
+    "SELECT " LIST " FROM cases WHERE tracking=?12 AND holder=?1 AND (?13='' OR state=?13) AND (?14='' OR service=?14) AND (?15=0 OR assignee=?16) "
+    "AND result>=?17 AND result<=?18 AND " LATE, WHOSE "tttit" "ii",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
     code, plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee), (int64_t)(q->open == 0),
     q->open == 1 ? (int64_t)0 : (int64_t)9), by_due, err);
   k->next[0] = 0;

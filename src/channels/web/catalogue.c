@@ -262,7 +262,8 @@ static void get_service(struct http_req *r) {
   put(page, "appeal", s->appeal_days > 0 ? number_format(a, l, s->appeal_days) : NULL);
   bool begun = service_begun(s);
   put(page, "coming", coming(r, s));
-  put_flag(page, "online", begun && s->web >= CHANNEL_START && !s->handled_external);
+  bool here = begun && s->web >= CHANNEL_START && !s->handled_external;
+  put_flag(page, "online", here);
   put_flag(page, "by_ussd", begun && s->ussd >= CHANNEL_START);
   put_flag(page, "by_counter", begun && s->counter != CHANNEL_NONE);
   put_flag(page, "is_external", s->handled_external);
