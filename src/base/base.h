@@ -123,6 +123,7 @@ int parse_i64(const char *s, int64_t *out);           /* whole decimal string wi
  * Returns a new reference, or NULL with ERR_MALFORMED whose message tells the place. */
 json_t *json_read(const char *s, size_t n, unsigned depth, struct err *err);
 char *json_canonical(const json_t *v);      /* sorted keys, compact; caller frees with free() */
+char *json_text(const json_t *v, size_t *n); /* compact, members in their order: for answers (jansson's own writer takes twice as long); caller frees */
 const char *json_str(const json_t *obj, const char *key);         /* string member or NULL (obj may be NULL) */
 int64_t json_int(const json_t *obj, const char *key, int64_t dflt);
 bool json_flag(const json_t *obj, const char *key, bool dflt);

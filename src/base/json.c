@@ -44,30 +44,37 @@ json_t *json_read(const char *s, size_t n, unsigned depth, struct err *err)
   return v;
 }
 
+static void add_escape(struct buf *b, int cp)
+{
+  const char *found = cp ? strchr("\bb\ff\nn\rr\tt", cp) : NULL;
+  buf_addc(b, '\\');
+  if (cp == '"' || cp == '\\') buf_addc(b, (char)cp);
+  else if (found) buf_addc(b, found[1]);
+  else buf_addf(b, "u%04x", (unsigned)cp);
+}
+
+/* What needs no escape is copied in runs. */
 void base_json_string(struct buf *b, const char *s, size_t n)
 {
+  const char *run = s, *end = s + n;
   buf_addc(b, '"');
-  for (const char *end = s + n; s < end;) {
+  while (s < end) {
     const char *at = s;
+    unsigned char c = (unsigned char)*s;
+    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+      s++;
+      continue;
+    }
     int cp = utf8_next(&s, end);
+    if (cp >= 0x80) continue;
+    buf_add(b, run, (size_t)(at - run));
     if (cp < 0) {
       buf_adds(b, "\xEF\xBF\xBD");
       s++;
-    } else if (cp == '"' || cp == '\\') {
-      buf_addc(b, '\\');
-      buf_addc(b, (char)cp);
-    } else if (cp < 0x20) {
-      const char *found = cp ? strchr("\bb\ff\nn\rr\tt", cp) : NULL;
-      if (found) {
-        buf_addc(b, '\\');
-        buf_addc(b, found[1]);
-      } else {
-        buf_addf(b, "\\u%04x", (unsigned)cp);
-      }
-    } else {
-      buf_add(b, at, (size_t)(s - at));
-    }
+    } else add_escape(b, cp);
+    run = s;
   }
+  buf_add(b, run, (size_t)(end - run));
   buf_addc(b, '"');
 }
 
@@ -88,7 +95,7 @@ static void add_real(struct buf *b, double d)
   if (!strpbrk(text, ".en")) buf_adds(b, ".0");
 }
 
-static void add_value(struct buf *b, const json_t *v);
+static void add_value(struct buf *b, const json_t *v, bool sorted);
 
 static void add_object(struct buf *b, const json_t *v)
 {
@@ -103,23 +110,41 @@ static void add_object(struct buf *b, const json_t *v)
     if (i) buf_addc(b, ',');
     base_json_string(b, keys[i], strlen(keys[i]));
     buf_addc(b, ':');
-    add_value(b, json_object_get(v, keys[i]));
+    add_value(b, json_object_get(v, keys[i]), true);
   }
   buf_addc(b, '}');
   free(keys);
 }
 
-static void add_value(struct buf *b, const json_t *v)
+/* Members in the order in which they were put. */
+static void add_members(struct buf *b, const json_t *v)
+{
+  const char *key;
+  json_t *member;
+  bool more = false;
+  buf_addc(b, '{');
+  json_object_foreach((json_t *)(uintptr_t)v, key, member) {
+    if (more) buf_addc(b, ',');
+    more = true;
+    base_json_string(b, key, strlen(key));
+    buf_addc(b, ':');
+    add_value(b, member, false);
+  }
+  buf_addc(b, '}');
+}
+
+static void add_value(struct buf *b, const json_t *v, bool sorted)
 {
   switch (v ? json_typeof(v) : JSON_NULL) {
   case JSON_OBJECT:
-    add_object(b, v);
+    if (sorted) add_object(b, v);
+    else add_members(b, v);
     break;
   case JSON_ARRAY:
     buf_addc(b, '[');
     for (size_t i = 0; i < json_array_size(v); i++) {
       if (i) buf_addc(b, ',');
-      add_value(b, json_array_get(v, i));
+      add_value(b, json_array_get(v, i), sorted);
     }
     buf_addc(b, ']');
     break;
@@ -147,7 +172,15 @@ static void add_value(struct buf *b, const json_t *v)
 char *json_canonical(const json_t *v)
 {
   struct buf b = {.cap = SIZE_MAX};
-  add_value(&b, v);
+  add_value(&b, v, true);
+  return buf_take(&b);
+}
+
+char *json_text(const json_t *v, size_t *n)
+{
+  struct buf b = {.cap = SIZE_MAX};
+  add_value(&b, v, false);
+  *n = b.len;
   return buf_take(&b);
 }
 

@@ -138,10 +138,10 @@ void http_reply_take(struct http_req *r, int status, const char *media_type, cha
 
 void http_reply_json(struct http_req *r, int status, json_t *v)
 {
-  char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+  size_t n;
+  char *text = json_text(v, &n);
   json_decref(v);
-  if (text) http_reply_take(r, status, "application/json", text, strlen(text));
-  else http_problem_code(r, ERR_INTERNAL, NULL);
+  http_reply_take(r, status, "application/json", text, n);
 }
 
 void http_redirect(struct http_req *r, int status, const char *location)

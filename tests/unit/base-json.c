@@ -58,6 +58,25 @@ static void measures_depth_before_reading(void **state)
   json_decref(v);
 }
 
+/* Answers keep the order of their members; everything else is as in the canonical form. */
+static void text_form(void **state)
+{
+  const char *given = "{\"z\":[1,-2.5,true,null,{}],\"a\":\"\\\"\\\\/\\n\\u0001سلام‌ها😀\",\"\":{\"b\":[],\"a\":0}}";
+  size_t n = 0;
+  json_t *v = json_loads(given, 0, NULL);
+  char *text = json_text(v, &n);
+  assert_string_equal(text, given);
+  assert_int_equal(n, strlen(given));
+  json_t *again = json_loads(text, 0, NULL);
+  assert_true(json_equal(v, again));
+  free(text);
+  text = json_text(NULL, &n);
+  assert_string_equal(text, "null");
+  free(text);
+  json_decref(again);
+  json_decref(v);
+}
+
 static void canonical_form(void **state)
 {
   static const struct { const char *text, *canonical; } rows[] = {
@@ -108,7 +127,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(refuses_what_is_not_one_good_document), cmocka_unit_test(messages_do_not_quote_the_input),
-    cmocka_unit_test(measures_depth_before_reading), cmocka_unit_test(canonical_form), cmocka_unit_test(members),
+    cmocka_unit_test(measures_depth_before_reading), cmocka_unit_test(canonical_form), cmocka_unit_test(text_form), cmocka_unit_test(members),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
