@@ -205,7 +205,7 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?9 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?10,?11,?12,?13) AND result<=?14 "
-      "AND holder||''=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti",
+      "AND holder=?1 AND " LATE "AND (?15='' OR service=?15) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?16", WHOSE "tiiit" "iti",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
       k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   return take_rows(k, tx, store_select(tx, err,
