@@ -59,9 +59,21 @@ void generate_national_id(struct chance *c, char out[16]) {
   } while (identifier_parse(IDENT_NATIONAL_ID, out, (char[32]){0}));
 }
 
+/* Numbers of files, permits and members, which are text all the same. */
+static json_t *make_code(const struct field *f, struct chance *c) {
+  char text[24];
+  int64_t least = f->has_min && f->min > 0 ? f->min : 6, most = f->has_max && f->max < 10 ? f->max : 10;
+  int64_t n = most < least ? least : chance_range(c, least, most);
+  if (n > 20) n = 20;
+  for (int64_t i = 0; i < n; i++) text[i] = (char)('0' + chance_range(c, i == 0, 9));
+  text[n] = 0;
+  return json_string(text);
+}
+
 static json_t *make_text(const struct field *f, const struct samples *words, struct chance *c) {
   char text[400];
   const char *n = f->name;
+  if (f->type == FIELD_TEXT && (strstr(n, "code") || strstr(n, "number") || strstr(n, "permit") || strstr(n, "serial"))) return make_code(f, c);
   if (strstr(n, "first_name") || strstr(n, "father")) snprintf(text, sizeof text, "%s", samples_pick(words, "first", c));
   else if (strstr(n, "last_name")) snprintf(text, sizeof text, "%s", samples_pick(words, "last", c));
   else if (strstr(n, "address") || strstr(n, "location")) snprintf(text, sizeof text, "%s", samples_pick(words, "address", c));
