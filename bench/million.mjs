@@ -1,6 +1,6 @@
 // The life of a case in a store of ten thousand and of a million: node bench/million.mjs [sqlite|postgres …].
-// Needs: Node.js 18 or newer, `ninja -C build chapar bench-fill bench-drive`, and for the second PostgreSQL 15 (Debian's). About 3 GB of disk and,
-// on two cores, ten to twenty minutes for each engine, nearly all of it for filling.
+// Needs: Node.js 18 or newer, `ninja -C build chapar bench-fill bench-drive`, and for the second PostgreSQL 15 (Debian's). About 5 GB of disk and
+// ten minutes to an hour for each engine, nearly all of it for filling.
 //   CASES=10000,1000000  sizes, by comma        SECONDS=15  length of each measured part       CONNECTIONS=64
 //   PERF=FILE            record with perf where the time goes while lifecycles run, into FILE.ENGINE.SIZE
 //   KEEP=DIR             keep the filled stores in DIR and use them again (they grow by what is measured); without it all is removed
@@ -24,7 +24,7 @@ const services = ['farm-subsidy', 'child-health', 'skill-certificate', 'village-
 const stops = [];
 process.on('exit', () => stops.forEach((stop) => stop()));
 
-// A PostgreSQL in `dir` with a megabyte or two more than the tests': half a gigabyte of buffers for a store of three.
+// A PostgreSQL in `dir` with more room than the tests': half a gigabyte of buffers for a store of five or more.
 function cluster(dir) {
   const sh = (...words) => execFileSync('sh', [join(root, 'tests/lib/pg.sh'), ...words], { encoding: 'utf8' }).trim();
   const url = sh('start', dir, 'shared_buffers=512MB', 'max_wal_size=4GB', 'checkpoint_timeout=15min');
