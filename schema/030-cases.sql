@@ -55,7 +55,7 @@ CREATE TABLE cases (
   first_leaf @blob NOT NULL,
   PRIMARY KEY (tracking)
 ) @wide;
-CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, tracking, state);
+CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, tracking, state, service);
 CREATE INDEX cases_assignee ON cases (assignee, result, legal_ord, submitted_at, tracking) WHERE assignee <> '';
 CREATE INDEX cases_due ON cases (calendar, next_ord, submitted_at, tracking);
 
@@ -176,6 +176,8 @@ CREATE TABLE document (
   at @time NOT NULL,
   PRIMARY KEY (id)
 ) WITHOUT ROWID;
+CREATE INDEX document_tracking ON document (tracking);
+CREATE INDEX document_sha256 ON document (sha256);
 CREATE TABLE document_chunk (
   sha256 TEXT NOT NULL,
   n BIGINT NOT NULL,

@@ -222,12 +222,39 @@ static int tried_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_put(tx, err, "UPDATE case_outbox SET tries=tries+1, at=?1 WHERE id=?2", "it", clock_now() + 5000, e->id);
 }
 
+/* Effects within this store are applied and dropped in one transaction, several together in their order; the others are steps of their own. */
+static store_work within(const struct effect *e) {
+  if (strcmp(e->kind, "reply") == 0 || strcmp(e->kind, "replied") == 0) return parent_work;
+  return strcmp(e->kind, "record") == 0 ? record_work : NULL;
+}
+
+struct chunk {
+  struct effect *first;
+  int count;
+};
+
+static int chunk_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct chunk *k = arg;
+  for (int i = 0; i < k->count; i++)
+    if (within(&k->first[i])(tx, &k->first[i], err) || drop_work(tx, &k->first[i], err)) return -1;
+  return 0;
+}
+
 static int apply(struct effect *e, struct err *err) {
-  if (strcmp(e->kind, "inquiry") == 0) return apply_inquiry(e, err);
-  if (strcmp(e->kind, "reply") == 0 || strcmp(e->kind, "replied") == 0) return store_write(e->c->store, STORE_JOBS, parent_work, e, err);
-  if (strcmp(e->kind, "cancel") == 0) return apply_cancel(e, err);
-  if (strcmp(e->kind, "record") == 0) return store_write(e->c->store, STORE_JOBS, record_work, e, err);
-  log_write(LOG_ERROR, "cases", "unknown effect '%s'", e->kind);
+  struct chunk alone = {e, 1};
+  if (within(e)) return store_write(e->c->store, STORE_JOBS, chunk_work, &alone, err);
+  int rc = strcmp(e->kind, "inquiry") == 0 ? apply_inquiry(e, err) : strcmp(e->kind, "cancel") == 0 ? apply_cancel(e, err) : 1;
+  if (rc == 1) log_write(LOG_ERROR, "cases", "unknown effect '%s'", e->kind);
+  return rc < 0 ? -1 : store_write(e->c->store, STORE_JOBS, drop_work, e, err);
+}
+
+static int apply_or_later(struct effect *e, int64_t *done, struct err *err) {
+  struct err why;
+  if (apply(e, &why)) {
+    log_write(why.code == ERR_CONFLICT ? LOG_DEBUG : LOG_WARN, "cases", "effect %s is tried again: %s", e->kind, why.message);
+    return store_write(e->c->store, STORE_JOBS, tried_work, e, err);
+  }
+  if (done) (*done)++;
   return 0;
 }
 
@@ -260,22 +287,25 @@ static int batch_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+enum { CHUNK = 16 };
+
 int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
   struct batch *b = base_alloc(sizeof *b);
   int rc = store_read(c->store, batch_work, b, err);
+  for (int i = 0; i < b->count; i++) b->items[i].c = c;
+  for (int i = 0; rc == 0 && i < b->count;) {
+    struct chunk k = {&b->items[i], 0};
+    while (k.count < CHUNK && i + k.count < b->count && within(&k.first[k.count])) k.count++;
+    if (k.count > 1 && store_write(c->store, STORE_JOBS, chunk_work, &k, NULL) == 0) {
+      if (done) *done += k.count;
+    } else { /* one by one, so that only the guilty wait */
+      if (k.count == 0) k.count = 1;
+      for (int n = 0; rc == 0 && n < k.count; n++) rc = apply_or_later(&k.first[n], done, err);
+    }
+    i += k.count;
+  }
   for (int i = 0; i < b->count; i++) {
     struct effect *e = &b->items[i];
-    struct err why;
-    e->c = c;
-    if (rc == 0) {
-      if (apply(e, &why) == 0) {
-        rc = store_write(c->store, STORE_JOBS, drop_work, e, err);
-        if (done) (*done)++;
-      } else {
-        log_write(why.code == ERR_CONFLICT ? LOG_DEBUG : LOG_WARN, "cases", "effect %s is tried again: %s", e->kind, why.message);
-        rc = store_write(c->store, STORE_JOBS, tried_work, e, err);
-      }
-    }
     free(e->id);
     free(e->kind);
     free(e->tracking);
