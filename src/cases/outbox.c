@@ -287,9 +287,10 @@ static int batch_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
-enum { CHUNK = 16 };
+enum { CHUNK = 16, MOST = 64, ROUNDS = 16 };
 
-int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
+/* Up to MOST effects that are due; *count: how many there were. */
+static int run_some(struct cases *c, int *count, int64_t *done, struct err *err) {
   struct batch *b = base_alloc(sizeof *b);
   int rc = store_read(c->store, batch_work, b, err);
   for (int i = 0; i < b->count; i++) b->items[i].c = c;
@@ -304,6 +305,7 @@ int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
     }
     i += k.count;
   }
+  *count = b->count;
   for (int i = 0; i < b->count; i++) {
     struct effect *e = &b->items[i];
     free(e->id);
@@ -312,5 +314,11 @@ int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
     json_decref(e->payload);
   }
   free(b);
+  return rc;
+}
+
+int case_outbox_run(struct cases *c, int64_t *done, struct err *err) {
+  int rc = 0, count = MOST;
+  for (int i = 0; rc == 0 && count == MOST && i < ROUNDS; i++) rc = run_some(c, &count, done, err);
   return rc;
 }
