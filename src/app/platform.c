@@ -196,6 +196,10 @@ static int ask_known(void *ctx, const struct service *s, const char *national_id
   return registries_prefill(ctx, s, national_id, answers, out, err);
 }
 
+static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
+  return registries_known(ctx, registry, key, attribute, value, err);
+}
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
@@ -209,7 +213,7 @@ static int open_rest(struct platform *p, struct err *err) {
   struct registries_options g = {.secret = p->secret, .identity = p->identity};
   if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries};
+                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
 }
 

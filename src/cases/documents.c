@@ -74,7 +74,7 @@ static int may_read(struct get *k, struct store_tx *tx, const char *person, cons
   int rc = case_load(k->c, tx, a, tracking, &row, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
   snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
-  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
+  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : right == CASE_CITIZEN && k->who->acting_as[0] ? "mandate" : NULL;
   arena_free(a);
   return rc == 0 && (right == CASE_STAFF || right == CASE_CITIZEN || right == CASE_AUDITOR) ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
 }

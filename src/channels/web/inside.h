@@ -50,6 +50,8 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 json_t *colleagues_json(struct http_req *r, const char *organisation);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
+
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
 const char *draft_owner(struct http_req *r);                    /* NULL when there is no cookie yet */
@@ -89,8 +91,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[];
-extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
+  web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count;
 
 #endif
