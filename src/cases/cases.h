@@ -84,6 +84,9 @@ struct case_submission {
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
 int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* For answers that are not valid (any more): was this key used with this body? Fills what comes out as cases_submit does for a repetition.
+ * In: service, key, body, caller. ERR_NOT_FOUND: the key is free; ERR_KEY_REUSED: with another body. done as there. */
+int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
 /* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
 json_t *cases_submitted(struct cases *c, const struct case_submission *s);
 
