@@ -157,9 +157,18 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
-/* *detail, where it is asked for: word key of a sentence for the person, or NULL. */
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
-               struct err *err);
+/* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
+struct case_rating {
+  /* in */
+  const char *tracking;
+  int score;                        /* 1 to 5 */
+  const json_t *answers;            /* {"item": 1 to 5, or true and false} of the pack's survey, any of them; or NULL */
+  const char *comment;              /* at most 2000 bytes, or NULL */
+  /* out */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
+  json_t *errors;                   /* new reference or NULL, when ERR_INVALID: fields "answers.ITEM" */
+};
+int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
