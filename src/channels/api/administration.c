@@ -121,6 +121,7 @@ static void post_unit(struct http_req *r) {
   json_t *body = http_json(r), *v;
   struct err err;
   if (!body || !admin_organisation(r, code)) return;
+  if (!identity_manages(api_actor(r), code)) return http_problem_code(r, ERR_NOT_FOUND, NULL);
   json_object_foreach(body, name, v)
     if (strcmp(name, "code") && strcmp(name, "name") && strcmp(name, "closed")) return api_fault(r, name, "unknown", "api.unknown_member");
   const json_t *title = json_object_get(body, "name"), *closed = json_object_get(body, "closed");
