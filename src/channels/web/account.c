@@ -1,5 +1,5 @@
 /* A member of staff and their own account: password and second factor. */
-#include "channels/web/inside.h"
+#include "channels/web/admin.h"
 
 #include <string.h>
 

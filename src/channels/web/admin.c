@@ -1,5 +1,4 @@
 /* Administration: what its pages share, staff and their roles, units, sessions. Rights are identity's to judge. */
-#include "channels/web/inside.h"
 #include "channels/web/admin.h"
 
 #include <string.h>
@@ -341,3 +340,10 @@ const struct http_route web_admin_rows[] = {
   {"POST", "/admin/sessions", HTTP_WORKER, PERMIT_MANAGER, HTTP_TOKEN, 4096, post_sessions, "End the sessions of an organisation's staff, or of all."},
 };
 const size_t web_admin_count = BASE_COUNT(web_admin_rows);
+
+int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
+  const struct { const struct http_route *rows; size_t n; } tables[] = {{web_admin_rows, web_admin_count}, {web_account_rows, web_account_count}, {web_acts_rows, web_acts_count}};
+  for (size_t i = 0; i < BASE_COUNT(tables); i++)
+    if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
+  return 0;
+}
