@@ -10,6 +10,7 @@ struct remark {
   struct cases *c;
   const struct actor *who;
   const char *tracking, *text;
+  const json_t *documents;
   char id[65];
 };
 
@@ -30,6 +31,7 @@ static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
   json_t *p = json_object();
   json_put(p, "text", k->text);
   json_put(p, "who", k->who->username);
+  if (k->documents) json_object_set(p, CASES_ATTACHED, (json_t *)(uintptr_t)k->documents);
   payload = json_canonical(p);
   json_decref(p);
   clock_rfc3339_ms(now, at);
@@ -38,7 +40,7 @@ static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
   trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
   rc = store_exec(tx, err, "INSERT INTO case_remark (tracking,id,at,organisation,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttitbt",
                   row.tracking, k->id, now, desk_of(k->who, &row), (const void *)salt, (size_t)TRUST_SALT, payload);
-  if (rc > 0) rc = trust_append(tx, leaf, header, digest, err); /* 0: the same key has said it already */
+  if (rc > 0) rc = trust_append(tx, leaf, header, digest, err) || case_bind_internal(tx, k->documents, k->who, row.tracking, err) ? -1 : 0; /* 0: said already */
 out:
   free(header);
   free(payload);
@@ -46,13 +48,14 @@ out:
   return rc < 0 ? -1 : 0;
 }
 
-int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err) {
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const json_t *documents, const char *key, struct err *err) {
   size_t n = text ? strlen(text) : 0;
   unsigned char hash[32];
   if (n < 1 || n > 4000) return err_set(err, ERR_INVALID, "a remark has 1 to 4000 bytes");
+  if (json_array_size(documents) > CASES_ATTACHED_MOST) return err_set(err, ERR_INVALID, "a remark has at most %d documents", CASES_ATTACHED_MOST);
   if (!key || !key[0] || strlen(key) > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
   if (who->kind != ACTOR_STAFF) return err_set(err, ERR_NOT_FOUND, "no such case");
-  struct remark k = {.c = c, .who = who, .tracking = tracking, .text = text};
+  struct remark k = {.c = c, .who = who, .tracking = tracking, .text = text, .documents = json_array_size(documents) ? documents : NULL};
   char *whole = base_printf("%s\n%s", who->username, key);
   sha256(whole, strlen(whole), hash);
   free(whole);
@@ -73,6 +76,7 @@ json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err)
     json_put(o, "organisation", store_text(r, 1));
     json_put(o, "who", json_str(p, "who"));
     json_put(o, "text", json_str(p, "text"));
+    if (json_object_get(p, CASES_ATTACHED)) json_object_set(o, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
     json_array_append_new(list, o);
     json_decref(p);
   }
@@ -126,7 +130,11 @@ static int candidates_work(struct store_tx *tx, void *arg, struct err *err) {
 static bool open_to(struct cases *c, const struct actor *who, const char *tracking, enum lang l) {
   json_t *view = NULL;
   if (cases_get(c, who, tracking, l, &view, NULL)) return false;
-  bool free = json_array_size(json_object_get(view, "actions")) > 0 && !json_str(view, "assignee");
+  bool free = false;
+  size_t i;
+  const json_t *one;
+  json_array_foreach(json_object_get(view, "actions"), i, one) free = free || !base_same(json_str(one, "name"), "add_documents"); /* which is no work on it */
+  free = free && !json_str(view, "assignee");
   json_decref(view);
   return free;
 }

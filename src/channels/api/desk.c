@@ -33,18 +33,23 @@ static const char *key_of(struct http_req *r) {
 }
 
 static void post_remark(struct http_req *r) {
-  static const char *const members[] = {"text"};
+  static const char *const members[] = {"text"}, *const other[] = {"documents"};
   const char *tracking = api_tracking(r), *key = tracking ? key_of(r) : NULL;
   json_t *body = key ? http_json(r) : NULL;
   struct err err;
-  if (!body || check_members(r, body, members, 1, NULL, 0)) return;
+  if (!body || check_members(r, body, members, 1, other, 1)) return;
+  const json_t *documents = json_object_get(body, "documents");
+  if (documents && !json_is_null(documents) && (!json_is_array(documents) || json_array_size(documents) > CASES_ATTACHED_MOST)) {
+    refuse_member(r, "documents", "type", "case.documents_many");
+    return;
+  }
   const char *text = json_str(body, "text");
   text = text ? text_repair(http_arena(r), text) : NULL;
   if (!text || !text[0] || strlen(text) > 4000) {
     refuse_member(r, "text", text && text[0] ? "too_long" : "required", "api.remark");
     return;
   }
-  if (cases_remark(api_of(r)->cases, api_actor(r), tracking, text, key, &err)) return api_error(r, &err, NULL, NULL);
+  if (cases_remark(api_of(r)->cases, api_actor(r), tracking, text, documents, key, &err)) return api_error(r, &err, err.code == ERR_INVALID ? "case.document" : NULL, NULL);
   http_reply_json(r, 201, json_pack("{s:s,s:s,s:s}", "tracking", tracking, "text", text, "who", api_actor(r)->username));
 }
 
