@@ -31,15 +31,12 @@ struct cases_options {
    * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
   int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
   void *prefill_ctx;
-<<<<<<< HEAD
   /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
   int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
   void *known_ctx;
-=======
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
->>>>>>> main
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
