@@ -145,6 +145,8 @@ int case_files_for(struct case_submission *s, struct case_row *row, struct err *
 int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+/* 1 when a case is a member of staff's own, or of somebody they hold a mandate for; 0 when not, or nobody knows which citizen they are. */
+int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err);
 int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
 int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
 

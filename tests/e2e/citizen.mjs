@@ -149,6 +149,8 @@ async function pages(s) {
     good(/\/services\/complaint\//.test(page.url()), page.url());
     await page.goto(`${b}/cases/${t}`);
     await page.locator('input[name=score][value="2"]').check({ force: true });
+    await page.locator('details.more summary').click();
+    await cleanly(page, 'survey-1440-fa');
     await page.locator('input[name=item_time][value="1"]').check({ force: true });
     await page.locator('input[name=item_no_visit][value="yes"]').check({ force: true });
     await page.locator('form[action$="/rating"] button').click();

@@ -204,6 +204,7 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
     put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    if (!t->office) put_told(r, o, action ? action : "", by ? organisation_name(by, http_lang(r)) : NULL);
     put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
     put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
     put_list(o, "sources", sources_json(r, t->service, json_object_get(one, "sources")));

@@ -56,6 +56,16 @@ static bool reported(const json_t *view) {
   return false;
 }
 
+/* To the citizen an event is a sentence: who did what. */
+void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation) {
+  char key[64];
+  snprintf(key, sizeof key, "web.told_%.40s", action);
+  put_flag(event, "told", word_known(key));
+  if (!word_known(key)) return;
+  put(event, "title", word_fill(http_arena(r), http_lang(r), key, "who", organisation ? organisation : say(r, "told_system"), NULL));
+  put(event, "state", NULL);
+}
+
 void put_follow(struct http_req *r, json_t *page, const json_t *view, const struct service *s, bool citizen) {
   const char *right = json_str(view, "right"), *about = json_str(view, "about");
   bool late = json_flag(json_object_get(view, "clock"), "overdue", false), erased = right && s && json_is_null(json_object_get(view, "data"));
