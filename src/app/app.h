@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
@@ -89,6 +90,7 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct observatory *observatory;
   struct notify *notify;
   struct http_client *client;
   struct template_set *templates;
@@ -108,6 +110,7 @@ int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
+void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */

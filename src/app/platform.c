@@ -77,7 +77,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "observatory", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -210,7 +210,8 @@ static int open_rest(struct platform *p, struct err *err) {
   if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p->registries};
-  return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+  if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
+  return observatory_open(p->main, p->cases, p->node, &p->observatory, err);
 }
 
 int platform_keep_pack(struct platform *p, struct err *err) {
@@ -249,6 +250,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
+  observatory_close(p->observatory);
   cases_close(p->cases);
   registries_close(p->registries);
   identity_close(p->identity);
@@ -277,6 +279,12 @@ void platform_notices(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
+void platform_figures(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
 }
 
 void platform_jobs(struct platform *p) {

@@ -7,6 +7,7 @@
 #include "cases/cases.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
 
@@ -14,6 +15,7 @@ struct api_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct observatory *observatory;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */

@@ -1,0 +1,75 @@
+/*
+ * observatory: figures for those in charge. What came, what is late, how long it takes, whether like cases are decided alike, what
+ * waiting and visits cost, and a page for the council's Saturday. Layer 5; includes base, language, store, trust, directory, identity,
+ * catalog, print, cases. Thread-safe.
+ *
+ * A job reads the ledger from place to place and adds what each event says to sums by day and by Jalali month; the place it has reached is
+ * moved in the same transaction, so that every event counts once whatever is interrupted. Nothing is scanned when somebody asks: a period
+ * is put together of months and days. The sums can be forgotten and counted anew at any time (observatory_rebuild).
+ *
+ * Persons are not in these figures but for members of staff; counts below FEW are told to the organisation itself, and hidden where
+ * organisations are compared.
+ */
+#ifndef CHAPAR_OBSERVATORY_H
+#define CHAPAR_OBSERVATORY_H
+
+#include "base/base.h"
+#include "cases/cases.h"
+#include "identity/identity.h"
+#include "store/store.h"
+
+#define FEW 5
+
+struct observatory;
+/* node: name of this process, for the lease; kept. s and c are borrowed until observatory_close. */
+int observatory_open(struct store *s, struct cases *c, const char *node, struct observatory **out, struct err *err);
+void observatory_close(struct observatory *o);          /* accepts NULL */
+
+/* ---- keeping up ------------------------------------------------------------------------------- */
+/* Count what the ledger has got since; about a second at most. *done: events counted; 0 when there is nothing new, or another process does it. */
+int observatory_jobs(struct observatory *o, int64_t *done, struct err *err);
+/* Forget the sums: the job counts from the ledger's beginning. */
+int observatory_rebuild(struct observatory *o, struct err *err);
+/* How many places of the ledger have been counted, and how many there are. */
+int observatory_reached(struct observatory *o, int64_t *counted, int64_t *all, struct err *err);
+
+/* ---- periods ---------------------------------------------------------------------------------- */
+enum span { SPAN_WEEK, SPAN_MONTH, SPAN_QUARTER, SPAN_YEAR, SPAN_OWN };
+struct period {
+  enum span span;
+  int32_t from, to;               /* days, both included; weeks begin on Saturday, the rest is Jalali */
+};
+/* "1405-08" a month, "1405-q3" a quarter, "1405" a year, "week:DATE" the week of a day, "DATE..DATE"; digits of any kind; NULL: the month of
+ * today. ERR_INVALID for what is none of these, is backwards or is longer than ten years. */
+int period_parse(const char *text, int32_t today, struct period *out, struct err *err);
+/* The same span before (by -1) or after (by 1); of SPAN_OWN, as many days. */
+struct period period_move(struct period p, int by);
+void period_text(struct period p, char out[32]);         /* what period_parse reads */
+char *period_name(struct arena *a, enum lang l, struct period p); /* «آبان ۱۴۰۵» */
+
+/* ---- who may see what ---------------------------------------------------------------------------- */
+enum observe { OBSERVE_NOTHING, OBSERVE_SELF, OBSERVE_OFFICE, OBSERVE_PROVINCE };
+/* organisation NULL: the province. Officers see themselves; supervisors and managers their organisation; operator and auditor everything. */
+enum observe observatory_right(const struct actor *who, const char *organisation);
+
+/* ---- figures --------------------------------------------------------------------------------------- */
+struct observe_query {
+  const char *organisation;       /* NULL: all of them */
+  const char *service, *place;    /* NULL: any; place: a county */
+  const char *officer;            /* with group OFFICERS: this one alone; else NULL */
+  struct period period;
+};
+enum observe_group { GROUP_ALL, GROUP_SERVICE, GROUP_ORGANISATION, GROUP_PLACE, GROUP_OFFICER, GROUP_DAY, GROUP_WEEK, GROUP_MONTH };
+/* Sums of what happened: {"KEY":{"arrived":3,"closed":2,…}} by the group's key ("" for GROUP_ALL; days and weeks by their first day as a
+ * Gregorian date, months as "1405-08"). Names of the numbers in docs/developer/observatory.md. New reference. */
+int observatory_sums(struct observatory *o, const struct observe_query *q, enum observe_group by, json_t **out, struct err *err);
+/* What is open now, by the same key (SERVICE, ORGANISATION, PLACE, OFFICER, ALL): {"KEY":{"open","late","stopped","late_days","ages":[…]}}; ages:
+ * working days since the request in AGE_BOUNDS; late_days: working days past the legal limit, of all that are late. New reference. */
+#define AGES 6
+extern const int age_bounds[AGES]; /* upper bounds, the last is open */
+int observatory_open_now(struct observatory *o, const struct observe_query *q, enum observe_group by, json_t **out, struct err *err);
+/* A quantile (0 to 1) of days out of sums: of names that begin with prefix ("t.", "s.reviewing."). -1: there are none. *count may be NULL. */
+int64_t sums_quantile(const json_t *sums, const char *prefix, double q, int64_t *count);
+int64_t sums_get(const json_t *sums, const char *name);   /* 0 when there is none; sums may be NULL */
+
+#endif
