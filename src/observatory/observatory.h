@@ -72,4 +72,31 @@ int observatory_open_now(struct observatory *o, const struct observe_query *q, e
 int64_t sums_quantile(const json_t *sums, const char *prefix, double q, int64_t *count);
 int64_t sums_get(const json_t *sums, const char *name);   /* 0 when there is none; sums may be NULL */
 
+/* ---- fairness: are like cases decided alike? ------------------------------------------------------ */
+/* What follows is arithmetic alone, described with its sources in docs/notes/fairness.md.
+ * A cell: how many of a unit's decisions in a stratum (like cases: same service version, intake …), and in how many of them it happened. */
+struct fair_cell { int unit, stratum; int64_t n, x; };
+enum fair_verdict { FAIR_FEW, FAIR_ALIKE, FAIR_DIFFERS }; /* too few to tell; no more than chance explains; more than chance explains */
+struct fair_unit {
+  int64_t n, x;                   /* decisions that can be compared, and those in which it happened */
+  double expected;                /* of x, had the others decided the unit's cases */
+  double rate, low, high;         /* x/n with Wilson's 95 % interval */
+  double others, shrunk;          /* expected/n; the rate pulled towards it by as much as chance may have moved it */
+  double z, p, q;                 /* widened by the dispersion; q: p after Benjamini and Hochberg over the page (fair_judge) */
+  enum fair_verdict verdict;      /* FAIR_DIFFERS is set by fair_judge alone */
+};
+#define FAIR_RATE 0.05            /* of the units that are named, at most so many may be named by chance, on average */
+#define FAIR_LEAST 30             /* fewer comparable decisions are too few */
+/* Exact or approximate test of each unit against the others within strata. units: `count` results to fill. *dispersion: how much more units
+ * differ among each other than chance alone would make them, at least 1. */
+void fair_test(const struct fair_cell *cells, size_t cell_count, struct fair_unit *units, size_t count, double *dispersion);
+/* Over all results of a page together (pointers, in any order). Returns how many were tested. */
+size_t fair_judge(struct fair_unit **results, size_t count);
+void wilson(int64_t x, int64_t n, double *low, double *high); /* 95 % */
+
+/* Decisions of the months that the period touches: of offices (q->organisation NULL) or of the members of staff of one. {"by":"organisation"|"officer","from",
+ * "to" (days, Gregorian),"strata","tested","named","outcomes":{"refused"|"asked"|"slow":{"rate","dispersion","few","units":[{"unit","n","x","expected","rate",
+ * "low","high","others","shrunk","p","q","verdict":"few"|"alike"|"differs"}]}}}. "slow": took longer than the middle of like cases. New reference. */
+int observatory_fairness(struct observatory *o, const struct observe_query *q, json_t **out, struct err *err);
+
 #endif
