@@ -211,7 +211,7 @@ static int open_rest(struct platform *p, struct err *err) {
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p->registries};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
-  return observatory_open(p->main, p->cases, p->node, &p->observatory, err);
+  return observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);
 }
 
 int platform_keep_pack(struct platform *p, struct err *err) {

@@ -9,6 +9,7 @@
 struct observatory {
   struct store *store;
   struct cases *cases;
+  struct identity *identity;        /* may be NULL */
   char node[64];
 };
 

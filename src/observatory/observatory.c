@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-int observatory_open(struct store *s, struct cases *c, const char *node, struct observatory **out, struct err *err) {
+int observatory_open(struct store *s, struct cases *c, struct identity *i, const char *node, struct observatory **out, struct err *err) {
   struct observatory *o = base_alloc(sizeof *o);
   o->store = s;
   o->cases = c;
+  o->identity = i;
   snprintf(o->node, sizeof o->node, "%s", node);
   *out = o;
   return 0;

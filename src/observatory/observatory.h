@@ -21,8 +21,8 @@
 #define FEW 5
 
 struct observatory;
-/* node: name of this process, for the lease; kept. s and c are borrowed until observatory_close. */
-int observatory_open(struct store *s, struct cases *c, const char *node, struct observatory **out, struct err *err);
+/* i: names of staff, may be NULL; node: name of this process, for the lease. s, c and i are borrowed until observatory_close. */
+int observatory_open(struct store *s, struct cases *c, struct identity *i, const char *node, struct observatory **out, struct err *err);
 void observatory_close(struct observatory *o);          /* accepts NULL */
 
 /* ---- keeping up ------------------------------------------------------------------------------- */
@@ -53,17 +53,28 @@ enum observe { OBSERVE_NOTHING, OBSERVE_SELF, OBSERVE_OFFICE, OBSERVE_PROVINCE }
 enum observe observatory_right(const struct actor *who, const char *organisation);
 
 /* ---- figures --------------------------------------------------------------------------------------- */
+/* What costs are reckoned with: settings.costs of the pack, else modest guesses that say so. Every one is shown, and may be another. */
+struct cost_assumptions {
+  double hours_per_visit;         /* waiting and talking, without the way */
+  double speed_kmh, detour;       /* of the way; roads to great circle */
+  double hour_low, hour_high;     /* rial: value of an hour */
+  double km_low, km_high;         /* rial: cost of a kilometre */
+  bool travel;                    /* the way counts */
+  struct text source;             /* where they come from; "" when they are guesses of this program */
+};
 struct observe_query {
   const char *organisation;       /* NULL: all of them */
   const char *service, *place;    /* NULL: any; place: a county */
   const char *officer;            /* with group OFFICERS: this one alone; else NULL */
   struct period period;
+  const struct cost_assumptions *costs; /* for the table of costs; NULL: observatory_assumptions */
 };
-enum observe_group { GROUP_ALL, GROUP_SERVICE, GROUP_ORGANISATION, GROUP_PLACE, GROUP_OFFICER, GROUP_DAY, GROUP_WEEK, GROUP_MONTH };
-/* Sums of what happened: {"KEY":{"arrived":3,"closed":2,…}} by the group's key ("" for GROUP_ALL; days and weeks by their first day as a
+struct cost_assumptions observatory_assumptions(const struct observatory *o);
+enum observe_group { GROUP_ALL, GROUP_EACH, GROUP_SERVICE, GROUP_ORGANISATION, GROUP_PLACE, GROUP_OFFICER, GROUP_DAY, GROUP_WEEK, GROUP_MONTH };
+/* Sums of what happened: {"KEY":{"arrived":3,"closed":2,…}} by the group's key ("" for GROUP_ALL; "ORGANISATION\tSERVICE\tCOUNTY" for GROUP_EACH; days and weeks by their first day as a
  * Gregorian date, months as "1405-08"). Names of the numbers in docs/developer/observatory.md. New reference. */
 int observatory_sums(struct observatory *o, const struct observe_query *q, enum observe_group by, json_t **out, struct err *err);
-/* What is open now, by the same key (SERVICE, ORGANISATION, PLACE, OFFICER, ALL): {"KEY":{"open","late","stopped","late_days","ages":[…]}}; ages:
+/* What is open now, by the same key (not by days): {"KEY":{"open","late","stopped","late_days","ages":[…]}}; ages:
  * working days since the request in AGE_BOUNDS; late_days: working days past the legal limit, of all that are late. New reference. */
 #define AGES 6
 extern const int age_bounds[AGES]; /* upper bounds, the last is open */
@@ -71,6 +82,33 @@ int observatory_open_now(struct observatory *o, const struct observe_query *q, e
 /* A quantile (0 to 1) of days out of sums: of names that begin with prefix ("t.", "s.reviewing."). -1: there are none. *count may be NULL. */
 int64_t sums_quantile(const json_t *sums, const char *prefix, double q, int64_t *count);
 int64_t sums_get(const json_t *sums, const char *name);   /* 0 when there is none; sums may be NULL */
+
+/* ---- tables -------------------------------------------------------------------------------------------- */
+/* One shape for the page, the file, the sheet and the interface: {"name","title","period":{"from","to","name"},"columns":[{"key","title","kind"}],
+ * "rows":[[cell,…],…]}. kind: "id" and "text" (strings), "count" and "days" (integers), "share" (0 to 1), "mean" (a number), "money" (rial).
+ * A cell is null where there is nothing to tell; a count of persons below FEW is the string "<5" where organisations are compared
+ * (q->organisation NULL), and what is reckoned from so few is null. */
+#define TABLE_TABLE(X) X(TABLE_SERVICES, "services") X(TABLE_ORGANISATIONS, "organisations") X(TABLE_PLACES, "places") X(TABLE_OFFICERS, "officers") \
+  X(TABLE_STATES, "states") X(TABLE_REASONS, "reasons") X(TABLE_CHANNELS, "channels") X(TABLE_AGES, "ages") X(TABLE_TREND, "trend") X(TABLE_ASKED, "asked") \
+  X(TABLE_RATINGS, "ratings") X(TABLE_FAIRNESS, "fairness") X(TABLE_COSTS, "costs")
+enum table_name {
+#define X(name, text) name,
+  TABLE_TABLE(X)
+#undef X
+  TABLE_COUNT
+};
+const char *table_text(enum table_name t);
+int table_parse(const char *text);                        /* -1 when unknown */
+/* The caller has judged the right to see it. New reference. */
+int observatory_table(struct observatory *o, enum table_name t, const struct observe_query *q, enum lang l, json_t **out, struct err *err);
+/* The whole of the query as one row of "services": {"arrived","closed","open","late","median","norm","legal",…} with the same cells. */
+int observatory_summary(struct observatory *o, const struct observe_query *q, enum lang l, json_t **out, struct err *err);
+/* UTF-8 with a mark for spreadsheets, RFC 4180; cells that a spreadsheet would run (= + - @ and the like first) begin with an apostrophe. malloc'ed. */
+char *table_csv(const json_t *table, size_t *n);
+/* A workbook with identifiers as text; right to left in Persian. malloc'ed; ERR_UNAVAILABLE. */
+int table_xlsx(const json_t *table, enum lang l, void **out, size_t *n, struct err *err);
+/* A cell as people read it, in the arena; "" for null. */
+const char *table_cell(struct arena *a, enum lang l, const char *kind, const json_t *cell);
 
 /* ---- fairness: are like cases decided alike? ------------------------------------------------------ */
 /* What follows is arithmetic alone, described with its sources in docs/notes/fairness.md.

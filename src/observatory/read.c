@@ -16,7 +16,7 @@ struct reading {
 
 /* ---- keys ---- */
 
-static const char *key_of(const struct reading *k, const struct store_rows *r, char out[16]) {
+static const char *key_of(const struct reading *k, const struct store_rows *r, char out[200]) {
   int32_t day = (int32_t)store_int(r, 0);
   struct date d;
   switch (k->by) {
@@ -24,6 +24,7 @@ static const char *key_of(const struct reading *k, const struct store_rows *r, c
   case GROUP_ORGANISATION: return store_text(r, 1);
   case GROUP_PLACE: return store_text(r, 4);
   case GROUP_OFFICER: return store_text(r, 2);
+  case GROUP_EACH: snprintf(out, 200, "%s\t%s\t%s", store_text(r, 1), store_text(r, 3), store_text(r, 4)); return out;
   case GROUP_DAY: date_iso(day, out); return out;
   case GROUP_WEEK: date_iso(day - (day_weekday(day) + 1) % 7, out); return out;
   case GROUP_MONTH:
@@ -49,11 +50,11 @@ static bool wanted(const struct reading *k, const struct store_rows *r) {
 }
 
 static int take(struct reading *k, struct store_rows *r, struct err *err) {
-  char day[16];
+  char key[200];
   int rc;
   if (!r) return -1;
   while ((rc = store_next(r, err)) == 1)
-    if (wanted(k, r)) counts_read(member(k->out, key_of(k, r, day)), store_text(r, 5));
+    if (wanted(k, r)) counts_read(member(k->out, key_of(k, r, key)), store_text(r, 5));
   store_done(r);
   return rc;
 }
@@ -102,12 +103,13 @@ int observatory_sums(struct observatory *o, const struct observe_query *q, enum 
 
 /* ---- what is open ---- */
 
-static const char *open_key(const struct reading *k, const struct store_rows *r) {
+static const char *open_key(const struct reading *k, const struct store_rows *r, char out[200]) {
   switch (k->by) {
   case GROUP_SERVICE: return store_text(r, 1);
   case GROUP_ORGANISATION: return store_text(r, 0);
   case GROUP_PLACE: return store_text(r, 2);
   case GROUP_OFFICER: return store_text(r, 3);
+  case GROUP_EACH: snprintf(out, 200, "%s\t%s\t%s", store_text(r, 0), store_text(r, 1), store_text(r, 2)); return out;
   default: return "";
   }
 }
@@ -132,7 +134,7 @@ static void add_open(json_t *one, int64_t n, int64_t age, int64_t late, bool sto
 
 static int take_open(struct reading *k, struct store_rows *r, struct err *err) {
   const struct observe_query *q = k->q;
-  char calendar[64] = "";
+  char calendar[64] = "", key[200];
   int64_t today = 0;
   int rc;
   if (!r) return -1;
@@ -145,7 +147,7 @@ static int take_open(struct reading *k, struct store_rows *r, struct err *err) {
       today = cases_ordinal(k->o->cases, calendar, cases_today());
     }
     int64_t legal = store_int(r, 7), late = legal == CASE_NO_LIMIT ? 0 : today - legal;
-    add_open(member(k->out, open_key(k, r)), store_int(r, 8), today - store_int(r, 6), late, store_int(r, 5) != 0);
+    add_open(member(k->out, open_key(k, r, key)), store_int(r, 8), today - store_int(r, 6), late, store_int(r, 5) != 0);
   }
   store_done(r);
   return rc;

@@ -12,7 +12,7 @@ static unsigned chance(unsigned most) {
 
 static struct observatory *watch(struct kit *k, const char *node) {
   struct observatory *o;
-  must(observatory_open(k->store, k->cases, node, &o, err));
+  must(observatory_open(k->store, k->cases, k->identity, node, &o, err));
   return o;
 }
 

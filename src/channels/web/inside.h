@@ -82,6 +82,9 @@ int field_take(struct http_req *r, const struct field *f, const json_t *kept, js
 const char *field_raw(struct http_req *r, const struct field *f); /* first value sent, arena-owned */
 size_t field_most_files(const struct field *f);
 
+/* ---- figures ---- */
+bool web_figures(const struct actor *who);                       /* there are some that they may see */
+
 /* ---- search ---- */
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
@@ -89,8 +92,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_manager_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count, web_bulk_count, web_registry_count;
+  web_desk_count, web_bulk_count, web_registry_count, web_manager_count;
 
 #endif
