@@ -48,7 +48,12 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
 json_t *colleagues_json(struct http_req *r, const char *organisation);
+/* Replies: to the most urgent case of a desk, behind `after` (or NULL), or back to the desk that has none. Worker routes. */
+void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
+
+/* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
+void put_note(struct http_req *r, json_t *o, const json_t *note);
 
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
@@ -67,6 +72,7 @@ struct shown_field {
   const char *error;        /* or NULL */
   const json_t *data;       /* answers so far */
   const json_t *files;      /* {"id":{"name"}} of documents */
+  bool carries;             /* hidden boxes keep what was sent: no draft does */
   const char *find;         /* first letters of long lists, or NULL */
   const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
 };
@@ -81,6 +87,9 @@ json_t *organisation_options(struct http_req *r, const struct directory *d, int 
 int field_take(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t **out, const char **message);
 const char *field_raw(struct http_req *r, const struct field *f); /* first value sent, arena-owned */
 size_t field_most_files(const struct field *f);
+/* Documents that a form without a draft carries from one showing to the next, in hidden boxes keep.NAME: ids (new reference); their names go
+ * into files. Whose they are is judged when they are bound. */
+json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
 /* ---- figures ---- */
 bool web_figures(const struct actor *who);                       /* there are some that they may see */
@@ -92,8 +101,10 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_manager_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_manager_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count, web_bulk_count, web_registry_count, web_manager_count;
+  web_desk_count, web_bulk_count, web_registry_count, web_call_count, web_manager_count;
+/* The pages of administration, and a member of staff's own account. */
+int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
 #endif
