@@ -418,6 +418,7 @@ static int fairness(struct making *m, struct err *err) {
       char key[64];
       const char *name = json_str(u, "unit"), *verdict = json_str(u, "verdict");
       bool few = base_same(verdict, "few");
+      if (!json_int(u, "n", 0)) continue; /* nobody to compare with */
       json_t *row = table_row(m);
       cell_text(row, name);
       cell_text(row, m->q->organisation ? staff_name(staff, name) : office_name(m, name));

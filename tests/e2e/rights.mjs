@@ -46,7 +46,9 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
-  { name: 'code', path: /^(\/api\/v1)?\/services\//, here: 'village-residence' },
+  { name: 'code', path: /^(\/api\/v1|\/managers)?\/services\//, here: 'village-residence' },
+  { name: 'file', path: /^\/managers\/tables\//, here: 'services.csv' },
+  { name: 'table', path: /^\/api\/v1\/statistics\//, here: 'services' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
   { name: 'key', path: /\/records\//, here: '0499370899', none: '0084575948' },
   { name: 'action', path: /\/actions\//, here: 'assign' },
