@@ -182,6 +182,7 @@ async function contract(name, where) {
       ['no key', 'POST', K, { lang: 'fa', body: { data: example } }, 400], ['a long key', 'POST', K, { key: 'x'.repeat(201), body: { data: example } }, 400],
       ['a key of 200', 'POST', K, { key: `${name}`.padEnd(200, 'x'), body: { data: example } }, 201],
       ['the key of another body', 'POST', K, { key: 'bytes', lang: 'fa', body: { data: { ...example, years: 44 } } }, 422, 'idempotency_key_reused'],
+      ['the key of another body that is not valid either', 'POST', K, { key: 'bytes', lang: 'fa', body: { data: {} } }, 422, 'idempotency_key_reused'],
       ['no such service', 'POST', `${S}/nope/cases`, { key: key(), body: { data: {} } }, 404],
       b('nothing', '', 400), b('cut', '{"data":', 400), b('trailing', `${JSON.stringify({ data: example })}x`, 400), b('twice', '{"data":{},"data":{}}', 400), b('NaN', '{"data":NaN}', 400),
       b('deep', `{"data":{"x":${'['.repeat(64)}${']'.repeat(64)}}}`, 400), b('very deep', '['.repeat(100000), 400), b('half a pair', '{"data":{"first_name":"\\ud800"}}', 400), b('NUL', '{"data":{"first_name":"a\\u0000b"}}', 400),
