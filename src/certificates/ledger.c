@@ -60,6 +60,9 @@ static void compare(struct verify *k, const struct store_rows *r) {
   int64_t state = store_int(r, 2), changes = store_int(r, 8);
   if (!issued || !base_same(json_str(issued, "sha256"), sha)) fault(k, "its issue does not name this file");
   if (issued && !base_same(json_str(issued, "code"), store_text(r, 4))) fault(k, "its issue names another code");
+  char until[16] = "";
+  if (store_int(r, 10)) date_iso((int32_t)store_int(r, 10), until);
+  if (issued && !base_same(json_str(issued, "valid_until"), until)) fault(k, "its issue names another last day");
   if (changes != (state == CERTIFICATE_VALID ? 1 : 2)) fault(k, "its state is not what its changes say");
   if (ended && !base_same(json_str(ended, "reason"), store_text(r, 9))) fault(k, "its end had another reason");
   const void *bytes = store_null(r, 7) ? NULL : store_blob(r, 7, &n);
@@ -79,7 +82,7 @@ static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
   struct store_rows *r = store_select(tx, err,
     "SELECT c.tracking,c.issue,c.state,c.sha256,c.code,(SELECT payload FROM certificate_change d WHERE d.tracking=c.tracking AND d.issue=c.issue AND d.seq=1),"
     "(SELECT payload FROM certificate_change d WHERE d.tracking=c.tracking AND d.issue=c.issue AND d.seq=2),"
-    "(SELECT bytes FROM certificate_file f WHERE f.sha256=c.sha256),(SELECT COUNT(*) FROM certificate_change d WHERE d.tracking=c.tracking AND d.issue=c.issue),c.reason "
+    "(SELECT bytes FROM certificate_file f WHERE f.sha256=c.sha256),(SELECT COUNT(*) FROM certificate_change d WHERE d.tracking=c.tracking AND d.issue=c.issue),c.reason,c.valid_until "
     "FROM certificate c WHERE c.tracking>?1 OR (c.tracking=?1 AND c.issue>?2) ORDER BY c.tracking,c.issue LIMIT 200", "ti", k->after, k->issue);
   if (!r) return -1;
   int rc;

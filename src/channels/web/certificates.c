@@ -185,7 +185,7 @@ static void show_answer(struct http_req *r, json_t *out) {
   put_flag(page, "known", code != NULL);
   put_flag(page, "altered", base_same(json_str(out, "file"), "differs"));
   put_flag(page, "same", base_same(json_str(out, "file"), "same"));
-  put_flag(page, "compare", code && !base_same(json_str(out, "file"), "same"));
+  put_flag(page, "compare", code && !json_str(out, "file"));
   put(page, "paper", json_str(out, "title"));
   put(page, "owner", json_str(out, "organisation_name"));
   put(page, "holder", local(r, json_str(out, "holder")));
