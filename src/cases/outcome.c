@@ -54,10 +54,10 @@ int cases_outcome(struct cases *c, struct store_tx *tx, struct arena *a, const s
   return 0;
 }
 
-const char *cases_right_name(enum case_right right) {
+const char *cases_right_name(const struct actor *who, enum case_right right) {
   static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
                                       [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
-  return texts[right];
+  return right == CASE_CITIZEN && who->acting_as[0] ? "mandate" : texts[right];
 }
 
 int cases_enter(struct cases *c, struct store_tx *tx, const struct actor *who, const char *tracking, const char *action, json_t *payload, int64_t at, struct err *err) {

@@ -75,7 +75,7 @@ int certificates_of(struct certificates *g, const struct actor *who, const char 
   if (rc == 0) {
     *out = json_object();
     json_put(*out, "tracking", tracking);
-    json_put(*out, "right", cases_right_name(k.outcome.right));
+    json_put(*out, "right", cases_right_name(who, k.outcome.right));
     json_object_set_new(*out, "may_change", json_boolean(k.outcome.heads && k.newest.state == CERTIFICATE_VALID));
     json_put(*out, "title", l == LANG_FA ? k.newest.title_fa : k.newest.title_en);
     json_put(*out, "text", text);
@@ -114,7 +114,8 @@ int certificates_file(struct certificates *g, const struct actor *who, const cha
   int rc = open_reading(&k, err);
   if (rc == 0 && !sees(&k.outcome)) rc = err_set(err, ERR_FORBIDDEN, "for those who see the whole case");
   if (rc == 0) rc = store_read(g->store, file_work, &k, err);
-  if (rc == 0 && k.outcome.right != CASE_CITIZEN) rc = cases_look(g->o.cases, who, tracking, cases_right_name(k.outcome.right), NULL, NULL, err);
+  const char *right = rc ? NULL : cases_right_name(who, k.outcome.right);
+  if (rc == 0 && strcmp(right, "citizen") != 0) rc = cases_look(g->o.cases, who, tracking, right, NULL, NULL, err);
   if (rc == 0) {
     *pdf = k.pdf;
     *n = k.size;
