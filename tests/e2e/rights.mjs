@@ -50,6 +50,7 @@ const examples = [
   { name: 'file', path: /^\/managers\/tables\//, here: 'services.csv' },
   { name: 'table', path: /^\/api\/v1\/statistics\//, here: 'services' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
+  { name: 'code', path: /^(\/api\/v1\/certificates|\/verify)\//, here: 'K7QM-2XPD-9T4C' },
   { name: 'key', path: /\/records\//, here: '0499370899', none: '0084575948' },
   { name: 'action', path: /\/actions\//, here: 'assign' },
   { name: 'seq', path: /\/events\//, here: '1' },

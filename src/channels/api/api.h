@@ -5,6 +5,7 @@
 #define CHAPAR_API_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "identity/identity.h"
 #include "observatory/observatory.h"
@@ -15,6 +16,7 @@ struct api_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */

@@ -10,6 +10,7 @@
 #define CHAPAR_WEB_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -21,6 +22,7 @@ struct web_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
   const struct template_set *templates;
