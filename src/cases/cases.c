@@ -185,7 +185,7 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
   return k.faults ? err_set(err, ERR_CONFLICT, "%lld cases do not agree with their events", (long long)k.faults) : 0;
 }
 
-/* ---- figures, notes of the installation, rating ---- */
+/* ---- figures, notes of the installation ---- */
 
 static int any_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM cases LIMIT 1) AS few", "");
@@ -275,58 +275,4 @@ int cases_note(struct cases *c, const char *name, char **value, struct err *err)
   if (store_read(c->store, note_get, &k, err)) return -1;
   *value = k.out;
   return 0;
-}
-
-struct rate {
-  struct cases *c;
-  const struct actor *who;
-  const char *tracking, *comment;
-  int score;
-  json_t *answers;
-  const char *detail;
-};
-
-static int not_now(struct rate *k, const char *word_key, const char *message, struct err *err) {
-  k->detail = word_key;
-  return err_set(err, ERR_CONFLICT, "%s", message);
-}
-
-static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct rate *k = arg;
-  struct arena *a = arena_new(1024 * 1024);
-  struct case_row row;
-  int rc = case_load(k->c, tx, a, k->tracking, &row, err);
-  if (rc) goto out;
-  rc = -1;
-  if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
-  else if (!row.def || !row.def->rating) not_now(k, "case.not_rated", "this service is not rated", err);
-  else if (row.result == RESULT_OPEN) not_now(k, "case.rated_later", "a case is rated after its decision", err);
-  else if (!row.data) not_now(k, "case.erased", "the case has been erased", err);
-  else if (row.rating) not_now(k, "case.rated_once", "this case has its rating", err);
-  else {
-    json_t *p = json_object();
-    json_object_set_new(p, "score", json_integer(k->score));
-    if (k->answers) json_object_set(p, "answers", k->answers);
-    json_put(p, "comment", k->comment);
-    char *payload = json_canonical(p);
-    json_decref(p);
-    struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
-    row.rating = k->score;
-    rc = case_append(k->c, tx, &row, &e, NULL, err);
-    free(payload);
-  }
-out:
-  arena_free(a);
-  return rc;
-}
-
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
-               struct err *err) {
-  if (detail) *detail = NULL;
-  if (score < 1 || score > 5) return err_set(err, ERR_INVALID, "a score is 1 to 5");
-  if (comment && strlen(comment) > 2000) return err_set(err, ERR_INVALID, "a comment has at most 2000 bytes");
-  struct rate k = {.c = c, .who = who, .tracking = tracking, .score = score, .answers = answers, .comment = comment};
-  int rc = store_write(c->store, STORE_FRONT, rate_work, &k, err);
-  if (detail) *detail = k.detail;
-  return rc;
 }

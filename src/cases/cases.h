@@ -84,6 +84,9 @@ struct case_submission {
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
 int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* For answers that are not valid (any more): was this key used with this body? Fills what comes out as cases_submit does for a repetition.
+ * In: service, key, body, caller. ERR_NOT_FOUND: the key is free; ERR_KEY_REUSED: with another body. done as there. */
+int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
 /* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
 json_t *cases_submitted(struct cases *c, const struct case_submission *s);
 
@@ -154,9 +157,18 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
-/* *detail, where it is asked for: word key of a sentence for the person, or NULL. */
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
-               struct err *err);
+/* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
+struct case_rating {
+  /* in */
+  const char *tracking;
+  int score;                        /* 1 to 5 */
+  const json_t *answers;            /* {"item": 1 to 5, or true and false} of the pack's survey, any of them; or NULL */
+  const char *comment;              /* at most 2000 bytes, or NULL */
+  /* out */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
+  json_t *errors;                   /* new reference or NULL, when ERR_INVALID: fields "answers.ITEM" */
+};
+int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 

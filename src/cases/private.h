@@ -134,6 +134,9 @@ int case_index(struct store_tx *tx, const struct case_row *row, const char *cons
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
+/* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
+void case_put_mandate(json_t *payload, const struct actor *who);
+
 /* act.c */
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at, struct err *err);

@@ -433,6 +433,36 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
   return rc;
 }
 
+/* ---- a repetition whose answers would not be taken any more ---- */
+
+static int before_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct submit_job *j = arg;
+  char tracking[TRACKING_SIZE];
+  j->row.tracking = tracking;
+  for (unsigned counter = 0; counter < 8; counter++) {
+    case_tracking(j->c, j->row.key_hash, counter, tracking);
+    int rc = repeated(j, tx, err);
+    if (rc <= 0) return rc;
+  }
+  return err_set(err, ERR_NOT_FOUND, "this Idempotency-Key has not been used");
+}
+
+int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
+  struct submit_job *j = base_alloc(sizeof *j);
+  j->c = c;
+  j->s = s;
+  j->arena = arena_new(2 * 1024 * 1024);
+  j->done = done;
+  j->arg = arg;
+  key_hash_of(s, j->row.key_hash);
+  sha256(s->body, strlen(s->body), j->row.body_hash);
+  int rc = done ? store_submit(c->store, STORE_FRONT, before_work, j, submit_done, err) : store_write(c->store, STORE_FRONT, before_work, j, err);
+  if (rc == 0 && done) return 0;
+  arena_free(j->arena);
+  free(j);
+  return rc;
+}
+
 json_t *cases_submitted(struct cases *c, const struct case_submission *s) {
   json_t *o = json_object(), *due = json_object(), *receipt = json_object();
   char at[32], hex[2 * TRUST_HASH + 1];

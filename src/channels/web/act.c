@@ -226,6 +226,20 @@ static void post_action(struct http_req *r) {
   json_decref(k.view);
 }
 
+/* What was chosen of the survey: item_NAME with 1 to 5, or yes and no. */
+static json_t *survey_taken(struct http_req *r) {
+  const struct survey *s = pack_survey(web_pack(r));
+  json_t *answers = json_object();
+  for (size_t i = 0; i < s->count; i++) {
+    const char *typed = value_of(r, arena_printf(http_arena(r), "item_%s", s->items[i].name));
+    int64_t n;
+    if (!typed || !typed[0]) continue;
+    if (s->items[i].yes_no) json_object_set_new(answers, s->items[i].name, json_boolean(strcmp(typed, "yes") == 0));
+    else json_object_set_new(answers, s->items[i].name, json_integer(parse_i64(typed, &n) ? 0 : n));
+  }
+  return answers;
+}
+
 static void post_rating(struct http_req *r) {
   const char *tracking = tracking_of(r);
   int64_t score = 0;
@@ -234,10 +248,11 @@ static void post_rating(struct http_req *r) {
   const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
   if (!typed || parse_i64(typed, &score) || score < 1 || score > 5)
     return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?score=none#rate-title", tracking));
-  const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
-  const char *detail;
-  if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &detail, &err))
-    return detail ? http_problem(r, &err, word(http_lang(r), detail), NULL) : web_error(r, &err);
+  json_t *answers = survey_taken(r);
+  struct case_rating rating = {.tracking = tracking, .score = (int)score, .answers = answers, .comment = comment ? text_repair(http_arena(r), comment) : NULL};
+  int rc = cases_rate(web_of(r)->cases, web_actor(r), &rating, http_lang(r), &err);
+  json_decref(answers);
+  if (rc) return http_problem(r, &err, rating.detail ? word(http_lang(r), rating.detail) : NULL, rating.errors);
   http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?thanks=1", tracking));
 }
 

@@ -283,6 +283,19 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   put_flag(page, "stream", handles && http_query(r, "stream") != NULL);
 }
 
+static json_t *survey_json(struct http_req *r) {
+  const struct survey *s = pack_survey(web_pack(r));
+  json_t *list = json_array();
+  for (size_t i = 0; i < s->count; i++) {
+    json_t *o = json_object();
+    put(o, "item", s->items[i].name);
+    put(o, "text", text_in(&s->items[i].title, http_lang(r)));
+    put_flag(o, "yes_no", s->items[i].yes_no);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
@@ -314,6 +327,7 @@ static void show_case(struct http_req *r, json_t *view) {
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
+  put_list(page, "survey", survey_json(r));
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
   put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);
