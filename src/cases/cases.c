@@ -64,7 +64,7 @@ struct pack *cases_pack(const struct cases *c) { return c->pack; }
 /* ---- for the ledger's verifier ---- */
 
 struct digest {
-  const char *sql_kind, *tracking, *id;
+  const char *sql_kind, *tracking, *id, *letter;
   int64_t seq;
   unsigned char *out;
   int answer;
@@ -91,19 +91,27 @@ static int digest_of(struct digest *k, struct store_rows *r, struct err *err) {
 static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct digest *k = arg;
   k->answer = -1;
+  if (strcmp(k->sql_kind, "act") == 0) {
+    k->answer = identity_act_digest(tx, k->id, k->out, err);
+    return 0;
+  }
   if (strcmp(k->sql_kind, "access") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "calendar") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM calendar_log WHERE id=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "remark") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_remark WHERE tracking=?1 AND id=?2", "tt", k->tracking, k->id), err);
+  if (strcmp(k->sql_kind, "desk") == 0) return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM desk_log WHERE id=?1", "t", k->id), err);
+  if (strcmp(k->sql_kind, "letter") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_letter_step WHERE letter=?1 AND n=?2", "ti", k->letter, k->seq), err);
   return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
 }
 
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]) {
   json_t *h = json_loads(header, 0, NULL);
   const char *kind = json_str(h, "kind");
-  struct digest k = {.sql_kind = kind ? kind : "", .tracking = json_str(h, "case"), .seq = json_int(h, "seq", 0), .out = digest};
+  struct digest k = {.sql_kind = kind ? kind : "", .tracking = json_str(h, "case"), .letter = json_str(h, "letter"),
+                     .seq = json_int(h, "seq", json_int(h, "step", 0)), .out = digest};
   k.id = json_str(h, "batch") ? json_str(h, "batch") : json_str(h, "id");
   int rc = kind && (k.id || k.tracking) ? store_read(c->store, digest_work, &k, NULL) : -1;
   json_decref(h);

@@ -200,6 +200,21 @@ int cases_exports(struct cases *c, const struct actor *who, const char *organisa
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
  * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
 int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* A remark, a call that was taken, or the number and date of a letter that came in; texts are repaired already. Kept as a remark of the case, or
+ * (calls alone) without one at the desk of an organisation. Helpdesks note calls too. Bounds in bytes as checked: text 4000, promise 1000,
+ * caller and from 400, number 200, telephone 40; date as date_parse takes it. ERR_INVALID, ERR_NOT_FOUND, ERR_FORBIDDEN. Waits. */
+enum note_kind { NOTE_REMARK, NOTE_CALL, NOTE_INCOMING };
+struct desk_note {
+  enum note_kind kind;
+  const char *tracking;                      /* NULL: a call without a case, then organisation */
+  const char *organisation;
+  const char *text, *key;
+  const char *caller, *telephone, *promise;  /* of a call; may be NULL */
+  const char *number, *date, *from;          /* of a letter that came in; may be NULL */
+};
+int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_note *n, struct err *err);
+/* Calls without a case at a desk, newest first, before a time (INT64_MAX: from the newest): [{"at","organisation","who","text",…}]. ERR_FORBIDDEN. */
+int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err);
 /* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
  * Two who ask at once get different cases. Waits; worker routes. */

@@ -129,6 +129,7 @@ bool case_may(const struct actor *who, const struct case_row *row, const struct 
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act);
 
 /* submit.c */
+#define CASE_TERMS 32 /* most search words of a case */
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
@@ -154,8 +155,12 @@ void case_mask(const struct service *def, json_t *data); /* what is personal, in
  * with members "_at" and "_id" for whoever sorts them. */
 int case_exports_of(struct cases *c, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
 
-/* remarks.c: [{"at","organisation","who","text"}], oldest first; NULL after an error */
+/* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
+
+const char *case_desk_of(const struct actor *who, const struct case_row *row); /* at which of the case's desks this person works */
+/* A leaf about a desk rather than about a case: 1 written, 0 the id was there, -1. */
+int case_desk_log(struct store_tx *tx, const char *id, const char *organisation, const char *what, int64_t at, const char *payload, struct err *err);
 
 /* public.c: views kept; forget is called inside the transaction that changes a case */
 struct shelves *shelves_new(void);

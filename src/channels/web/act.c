@@ -66,6 +66,9 @@ static const char *value_of(struct http_req *r, const char *name) {
   return v && v[0] && utf8_valid(v, strlen(v)) ? v : NULL;
 }
 
+/* The officer came here by "next case", and goes on with it afterwards. */
+static bool in_stream(struct http_req *r) { return http_query(r, "stream") != NULL || value_of(r, "stream") != NULL; }
+
 static void put_destination(const struct acting *k, json_t *page) {
   const char *find = http_query(k->r, "find.to");
   size_t all = 0;
@@ -82,7 +85,8 @@ static void put_destination(const struct acting *k, json_t *page) {
   bool missing = kind == ACT_TRANSFER && strcmp(http_method(k->r), "POST") == 0 && !value_of(k->r, "to");
   put(page, "to_error", missing ? say(k->r, "need_destination") : NULL);
   if (missing) fault(page, json_array_size(options) ? "#to" : "#find-to", say(k->r, "need_destination"));
-  if (find && find[0]) put(page, "action", arena_printf(http_arena(k->r), "%s?find.to=%s", json_str(page, "action"), url_quote(k->r, find)));
+  if (find && find[0])
+    put(page, "action", arena_printf(http_arena(k->r), "%s?find.to=%s%s", json_str(page, "action"), url_quote(k->r, find), in_stream(k->r) ? "&stream=1" : ""));
   put_list(page, "options", options);
 }
 
@@ -138,7 +142,9 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   put(page, "service", json_str(k->view, "service_title"));
   put(page, "code", show_code(r, k->tracking));
   put(page, "action", arena_printf(http_arena(r), "/cases/%s/actions/%s", k->tracking, k->name));
-  put(page, "back", arena_printf(http_arena(r), "/cases/%s", k->tracking));
+  bool stream = in_stream(r);
+  put(page, "back", arena_printf(http_arena(r), "/cases/%s%s", k->tracking, stream ? "?stream=1" : ""));
+  put_flag(page, "stream", stream);
   put(page, "key", key ? key : fresh_key(r));
   put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
   put(page, "comment", value_of(r, "comment"));
@@ -216,7 +222,11 @@ static void post_action(struct http_req *r) {
     struct case_act a = {.action = k.name, .comment = value_of(r, "comment") ? text_repair(http_arena(r), value_of(r, "comment")) : NULL, .reason = value_of(r, "reason"),
                          .data = json_object_size(data) ? data : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
     snprintf(a.tracking, sizeof a.tracking, "%s", k.tracking);
-    if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) http_redirect(r, 303, arena_printf(http_arena(r), "%s?done=1", home));
+    if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) {
+      const char *desk = json_str(json_object_get(k.view, "holder"), "code");
+      if (value_of(r, "next") && web_actor(r)->kind == ACTOR_STAFF && desk) next_case(r, desk, k.tracking);
+      else http_redirect(r, 303, arena_printf(http_arena(r), "%s?done=1%s", home, in_stream(r) ? "&stream=1" : ""));
+    }
     else if (err.code == ERR_INVALID && k.shown) show_action(&k, a.detail ? word(http_lang(r), a.detail) : NULL, a.errors, 422);
     else http_problem(r, &err, a.detail ? word(http_lang(r), a.detail) : NULL, NULL);
     json_decref(a.errors);
