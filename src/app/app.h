@@ -6,6 +6,7 @@
 
 #include "cases/cases.h"
 #include "catalog/catalog.h"
+#include "certificates/certificates.h"
 #include "channels/notify/notify.h"
 #include "http/http.h"
 #include "http/template.h"
@@ -25,7 +26,7 @@
   X(store, "", "postgresql://… instead of --data, when one machine is not enough")                                           \
   X(keys, "", "folder of the keys; by default DATA/keys, or a folder below the home directory for each --store")             \
   X(listen, "127.0.0.1:8080", "address and port to answer on")                                                               \
-  X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries and secure cookies")              \
+  X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries, secure cookies and the QR codes of certificates")              \
   X(origin, "", "name of the ledger; by default made of the pack's name")                                                    \
   X(threads, "0", "server threads; 0: one for each core")                                                                    \
   X(workers, "0", "worker threads; 0: four on SQLite, sixteen on PostgreSQL")                                                \
@@ -90,6 +91,7 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct certificates *certificates;
   struct notify *notify;
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
@@ -113,6 +115,11 @@ void platform_notices(struct platform *p);
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
+/* papers.c: ports of certificates */
+int paper_fill(void *ctx, const char *text, const json_t *values, struct buf *out, struct err *err);
+int paper_settle(void *ctx, const char *tracking, struct err *err);
+int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
+char *paper_address(const struct settings *s);             /* caller frees */
 /* records.c: the records of a registry to standard output; an exit code */
 int records_export(const struct settings *set, const char *code, const char *format);
 /* transfer.c: cases out and in; an exit code. Words are those of the command line, NULL where there are none. */

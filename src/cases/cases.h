@@ -37,12 +37,17 @@ struct cases_options {
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
+  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
+   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
+  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
+  void *certificate_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
 struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
-void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
+void cases_mute(struct cases *c);  /* no notices and no certificates from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
 
 /* ---- packs that were served ------------------------------------------------------------------ */
@@ -144,8 +149,31 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
                  struct err *err);
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
+/* Its name as in the member "right" of a case ("mandate" for who acts for the citizen); NULL for everybody. */
+const char *cases_right_name(const struct actor *who, enum case_right right);
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
 int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err);
+
+/* ---- what a case came to ------------------------------------------------------------------------ */
+struct case_outcome {
+  const char *tracking, *service, *owner, *mobile; /* live in the arena */
+  const char *data;                  /* the answers as canonical JSON; NULL when erased */
+  const struct service *def;         /* what the case began under, and the pack that it stands in; NULL when no pack can be read */
+  struct pack *pack;
+  enum result result;
+  enum lang lang;                    /* that its applicant used */
+  int64_t version;
+  int64_t decided_at;                /* when it came into its state, and the leaf of that event */
+  unsigned char decision[TRUST_HASH];
+  char holder_masked[32];            /* the id of whom it is about, masked; "" when there is none */
+  enum case_right right;             /* of who */
+  int heads;                         /* STAFF_SUPERVISOR or STAFF_MANAGER when who is that in the organisation that owns the case, else 0 */
+};
+/* Inside a read or work. who NULL: nobody's rights are judged. Nothing is hidden here: the caller judges by `right`. ERR_NOT_FOUND. */
+int cases_outcome(struct cases *c, struct store_tx *tx, struct arena *a, const struct actor *who, const char *tracking, struct case_outcome *out, struct err *err);
+/* Inside work: an event of the case that changes neither state nor clocks, with its leaf. action: a name with the word case.event.NAME. Takes payload;
+ * its members reason (a code) and comment are shown as those of other events. ERR_CONFLICT when the case is erased. */
+int cases_enter(struct cases *c, struct store_tx *tx, const struct actor *who, const char *tracking, const char *action, json_t *payload, int64_t at, struct err *err);
 
 /* ---- what other organisations know ------------------------------------------------------------ */
 /* For a citizen at sim_matched or better: {"data":{field: value},"sources":[{"field","organisation","organisation_name","registry",

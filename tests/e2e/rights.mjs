@@ -48,6 +48,7 @@ const examples = [
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
   { name: 'code', path: /^(\/api\/v1)?\/services\//, here: 'village-residence' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
+  { name: 'code', path: /^(\/api\/v1\/certificates|\/verify)\//, here: 'K7QM-2XPD-9T4C' },
   { name: 'key', path: /\/records\//, here: '0499370899', none: '0084575948' },
   { name: 'action', path: /\/actions\//, here: 'assign' },
   { name: 'seq', path: /\/events\//, here: '1' },
