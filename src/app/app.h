@@ -125,6 +125,11 @@ int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct er
 char *paper_address(const struct settings *s);             /* caller frees */
 /* records.c: the records of a registry to standard output; an exit code */
 int records_export(const struct settings *set, const char *code, const char *format);
+/* transfer.c: cases out and in; an exit code. Words are those of the command line, NULL where there are none. */
+struct transfer_words { const char *organisation, *service, *from, *to, *after, *lang; bool jsonl, dry; };
+int transfer_export(const struct settings *set, const struct transfer_words *w);
+/* The first millisecond of the day that a flag names; dflt without text. -1 after a message. */
+int app_day(const char *flag, const char *text, int64_t dflt, int64_t *at);
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -135,7 +140,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
-  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry on standard output") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
   X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \

@@ -216,7 +216,7 @@ static void mask_fields(struct field *const *fields, size_t count, json_t *data)
 }
 
 /* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
-static void mask(const struct service *def, json_t *data) {
+void case_mask(const struct service *def, json_t *data) {
   mask_fields(def->fields, def->field_count, data);
   for (size_t i = 0; i < def->state_count; i++)
     for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
@@ -346,7 +346,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
   if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
-  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
   if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);

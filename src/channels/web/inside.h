@@ -111,5 +111,7 @@ extern const struct http_route web_certificate_rows[];
 extern const size_t web_certificate_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
+extern const struct http_route web_transfer_rows[];
+extern const size_t web_transfer_count;
 
 #endif
