@@ -37,9 +37,8 @@ struct cases_options {
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
-  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
-   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
-  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  /* Both inside the transaction. certificate: the case has closed and its service gives certificates; forget: it is erased. Either may be NULL. */
+  int (*certificate)(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
   int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
   void *certificate_ctx;
 };
