@@ -222,6 +222,30 @@ int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, 
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
+/* ---- cases out, in bulk (export.c) ------------------------------------------------------------------ */
+/* Managers of the organisation and auditors get the answers whole, the operator of the province gets what is personal masked; others
+ * ERR_FORBIDDEN. ACTOR_SYSTEM is the command line. A run is an event of the ledger, and so is each of its pages before it is given: persons
+ * find it in cases_my_access (basis "export"). What is asked of the organisation by others (inquiries) is left out. */
+enum case_format { CASE_CSV, CASE_JSONL };
+struct case_export_query {
+  const char *organisation;         /* whose desk holds them */
+  const char *service;              /* NULL: all; then the answers are one column of JSON */
+  int64_t since, until;             /* submitted within [since, until); until 0: now */
+  const char *after;                /* tracking code of the last case that was received before: go on behind it, without a head. NULL: from the first */
+  enum case_format format;          /* CSV: with a byte order mark; no cell is a formula, identifiers are in groups of digits, so that they stay text */
+};
+struct cases_export;
+int cases_export_open(struct cases *c, const struct actor *who, const struct case_export_query *q, struct cases_export **out, struct err *err);
+/* The next few hundred cases as text, into text, which it initialises (the caller frees it). 1: there may be more, 0: that was all, -1. Waits. */
+int cases_export_page(struct cases_export *e, struct buf *text, struct err *err);
+int64_t cases_export_done(const struct cases_export *e, char last[TRACKING_SIZE]); /* how many so far; last ("": none), to go on after; may be NULL */
+void cases_export_close(struct cases_export *e);
+/* The same for whoever takes pages by a plain pointer: an error is logged, and -1. */
+int cases_export_more(void *export, struct buf *text);
+void cases_export_end(void *export);
+/* The newest 50 runs of an organisation, for those who may export: [{"at","who","service","since","until","masked"}] */
+int cases_exports(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+
 /* ---- the desk's own ------------------------------------------------------------------------------ */
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
  * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
@@ -286,6 +310,37 @@ int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);
 int cases_note(struct cases *c, const char *name, char **value, struct err *err);
+
+/* ---- facts for statistics ------------------------------------------------------------------------------ */
+#define CASE_NO_LIMIT INT64_MAX
+/* An event, and the clocks as it found them; days are ordinals of working days in the case's calendar. */
+struct case_step {
+  int64_t seq, at;
+  const char *action, *role, *from, *to;
+  const char *who, *reason;         /* the member of staff, the reason's code; "" when none, or erased */
+  enum action_kind kind;            /* ACT_OWN for what is not of the workflow: submit, escalate, rate, silence … */
+  enum result before, after;        /* of the states it leads from and to */
+  const char *holder_before, *holder;
+  int64_t ord, state_ord, norm_ord, legal_ord; /* of the event; of coming into the state it leaves; limits of the case, or CASE_NO_LIMIT */
+  bool stopped_before;              /* the clock stood */
+  int score;                        /* of a rating */
+};
+struct case_facts {
+  const char *tracking, *service, *owner, *holder, *assignee, *state, *calendar;
+  const char *place;                /* county that the answers name, "" when none or erased */
+  char setting;                     /* 'u' urban, 'r' rural, 0 not known */
+  int64_t version, submitted_at, submitted_ord, legal_ord;
+  enum intake intake;
+  bool inquiry, open, stopped, appealed;
+  json_t *data;                     /* the answers, a new reference; NULL when erased */
+  const struct service *def;        /* NULL when no pack has it */
+  const struct pack *pack;
+  struct case_step *steps; size_t count;
+};
+/* Inside a transaction. Texts live in the arena; the same history tells the same, but for closures declared for days that have passed and
+ * for what was erased. ERR_NOT_FOUND. */
+int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, struct arena *a, struct case_facts *out, struct err *err);
+int64_t cases_ordinal(struct cases *c, const char *calendar, int32_t day); /* of a day, in a calendar with what was declared later */
 
 /* ---- drafts ------------------------------------------------------------------------------------------- */
 /* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */
