@@ -158,6 +158,42 @@ static void get_acts(struct http_req *r) {
   api_list(r, rc, &out, &err);
 }
 
+/* ---- calendars and services ---- */
+
+static void get_preview(struct http_req *r) {
+  const char *calendar = http_param(r, "calendar"), *date = http_query(r, "date"), *closed = http_query(r, "closed");
+  int32_t day = date ? date_parse(date) : INT32_MIN;
+  int64_t moves = 0;
+  struct err err;
+  if (!cases_calendar_mine(api_of(r)->cases, api_actor(r), calendar)) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  if (day == INT32_MIN) return api_fault(r, "date", date ? "date" : "required", "api.date");
+  if (closed && strcmp(closed, "true") && strcmp(closed, "false")) return api_fault(r, "closed", "type", "api.type");
+  if (cases_calendar_preview(api_of(r)->cases, calendar, day, !base_same(closed, "false"), &moves, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, json_pack("{s:I}", "moves", (json_int_t)moves));
+}
+
+static void post_stop(struct http_req *r) {
+  const char *code = http_param(r, "code"), *name;
+  const struct service *s = pack_find_shown(cases_pack(api_of(r)->cases), code);
+  json_t *body = http_json(r), *v;
+  struct err err;
+  if (!body) return;
+  if (!s || !identity_manages(api_actor(r), cases_service_organisation(api_of(r)->cases, s))) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  json_object_foreach(body, name, v)
+    if (strcmp(name, "stopped") && strcmp(name, "reason") && strcmp(name, "until")) return api_fault(r, name, "unknown", "api.unknown_member");
+  const json_t *stopped = json_object_get(body, "stopped"), *reason = json_object_get(body, "reason");
+  const char *until = json_str(body, "until");
+  if (!json_is_boolean(stopped)) return api_fault(r, "stopped", stopped ? "type" : "required", stopped ? "api.type" : "api.required");
+  struct service_switch w = {.service = code, .off = json_is_true(stopped), .reason_fa = json_str(reason, "fa"), .reason_en = json_str(reason, "en"),
+                             .until = until ? date_parse(until) : 0};
+  if (w.off && w.until == INT32_MIN) return api_fault(r, "until", "date", "api.date");
+  if (cases_service_switch(api_of(r)->cases, api_actor(r), &w, &err)) return admin_refused(r, &err, w.field, w.detail);
+  json_t *o = json_object(), *stop = cases_stop(api_of(r)->cases, code);
+  json_put(o, "code", code);
+  json_object_set_new(o, "stopped", stop ? stop : json_null());
+  http_reply_json(r, 200, o);
+}
+
 /* ---- one's own ---- */
 
 static void post_password(struct http_req *r) {
@@ -189,6 +225,8 @@ const struct http_route api_admin_rows[] = {
   {"GET", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_units, "The units of an organisation, for its staff."},
   {"POST", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 8192, post_unit, "Make, rename or close a unit."},
   {"GET", "/api/v1/acts", HTTP_WORKER, PERMIT_AUDIT, HTTP_SAFE, 0, get_acts, "Administrative acts: who did what, and when."},
+  {"GET", "/api/v1/calendars/{calendar}/preview", HTTP_WORKER, PERMIT_MANAGER, HTTP_SAFE, 0, get_preview, "How many open deadlines a closure would move."},
+  {"POST", "/api/v1/services/{code}/stop", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 16 * 1024, post_stop, "Switch a service off for new requests, or on again."},
   {"POST", "/api/v1/me/password", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_password, "Change one's own password; other sessions end."},
 };
 const size_t api_admin_count = BASE_COUNT(api_admin_rows);
