@@ -1,4 +1,5 @@
 #include "app/app.h"
+#include "app/clamd.h"
 #include "channels/api/api.h"
 #include "channels/ussd/ussd.h"
 #include "channels/web/web.h"
@@ -116,6 +117,7 @@ static void get_health(struct http_req *r) {
   json_t *o = json_object(), *causes = json_array();
   if (store_ping(p->main, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "store", "message", err.message));
   if (p->fast != p->main && store_ping(p->fast, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "sessions", "message", err.message));
+  if (p->clamd && clamd_ping(p->clamd, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "clamd", "message", err.message));
   bool good = json_array_size(causes) == 0;
   json_put(o, "status", good ? "ok" : "failing");
   json_object_set_new(o, "causes", causes);
@@ -129,6 +131,14 @@ static void store_lines(struct buf *b, struct store *s, const char *name) {
   LINE(commits, "counter") LINE(works, "counter") LINE(failures, "counter") LINE(retries, "counter") LINE(reads, "counter")
   LINE(queued_front, "gauge") LINE(queued_jobs, "gauge") LINE(wal_bytes, "gauge") LINE(wal_truncations, "counter")
 #undef LINE
+}
+
+static void clamd_lines(struct buf *b, struct clamd *c) {
+  struct clamd_figures f;
+  clamd_read(c, &f);
+  buf_addf(b, "# TYPE chapar_documents_scanned_total counter\nchapar_documents_scanned_total{verdict=\"clean\"} %lld\n"
+              "chapar_documents_scanned_total{verdict=\"found\"} %lld\nchapar_documents_scanned_total{verdict=\"failed\"} %lld\n"
+              "# TYPE chapar_clamd_up gauge\nchapar_clamd_up %d\n", (long long)f.clean, (long long)f.found, (long long)f.failed, f.up);
 }
 
 struct machines {
@@ -146,6 +156,7 @@ static void get_metrics(struct http_req *r) {
   store_lines(&b, m->p->main, "main");
   if (m->p->fast != m->p->main) store_lines(&b, m->p->fast, "sessions");
   notify_metrics(m->p->notify, &b);
+  if (m->p->clamd) clamd_lines(&b, m->p->clamd);
   if (cases_figures(m->p->cases, &f, &err) == 0)
     buf_addf(&b, "# TYPE chapar_cases gauge\nchapar_cases{state=\"all\"} %lld\nchapar_cases{state=\"open\"} %lld\n# TYPE chapar_case_events gauge\nchapar_case_events %lld\n"
                  "# TYPE chapar_case_outbox gauge\nchapar_case_outbox %lld\n", (long long)f.cases, (long long)f.open, (long long)f.events, (long long)f.outbox);

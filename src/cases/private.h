@@ -178,6 +178,16 @@ void case_sources(struct cases *c, const struct case_submission *s, json_t **sou
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
+/* The same for a list of ids; accept: kinds that are taken ("pdf,jpeg"), NULL: any. internal: for colleagues alone. */
+int case_bind_ids(struct store_tx *tx, const json_t *ids, const char *accept, const struct actor *who, const char *tracking, struct err *err);
+int case_bind_internal(struct store_tx *tx, const json_t *ids, const struct actor *who, const char *tracking, struct err *err);
+/* [{"id","name","media_type","size","at"}], oldest first, with those for colleagues or without; NULL after an error. */
+json_t *case_documents(struct store_tx *tx, const char *tracking, bool internal, struct err *err);
+/* attach.c */
+bool case_adds(const struct action *act);            /* is it the action that adds documents and decides nothing */
+int64_t case_new_documents(const json_t *events);    /* documents that came after the office last acted; events with their payload, oldest first */
+int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err);
+int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

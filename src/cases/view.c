@@ -92,8 +92,9 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
-  json_t *children, *events, *remarks;
-  bool want_events, want_remarks;
+  json_t *children, *events, *remarks, *documents;
+  bool want_events, want_remarks, want_documents;
+  const struct actor *who;    /* with want_documents */
   int64_t after, limit;       /* of events */
   int64_t unplaced;
 };
@@ -172,6 +173,9 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
+  json_decref(k->documents);
+  k->documents = NULL;
+  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, k->want_remarks && case_right_of(k->who, &k->row) != CASE_CITIZEN, err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -186,6 +190,7 @@ static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
   json_decref(k->remarks);
+  json_decref(k->documents);
   arena_free(k->arena);
 }
 
@@ -252,8 +257,26 @@ static json_t *texts_of_fields(const struct field *const *fields, size_t count, 
   return list;
 }
 
+static json_t *action_json(const struct action *act, enum lang l) {
+  json_t *o = json_object(), *reasons = json_array();
+  json_put(o, "name", act->name);
+  json_put(o, "title", text_in(&act->title, l));
+  json_object_set_new(o, "reason", json_boolean(act->reason_required));
+  for (size_t k = 0; k < act->reason_count; k++) {
+    json_t *one = json_object();
+    json_put(one, "code", act->reasons[k].code);
+    json_put(one, "text", text_in(&act->reasons[k].text, l));
+    json_array_append_new(reasons, one);
+  }
+  json_object_set_new(o, "reasons", reasons);
+  const struct field *documents = case_adds(act) ? cases_attached(act) : NULL;
+  json_object_set_new(o, "fields", documents ? texts_of_fields(&documents, 1, l) : texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+  return o;
+}
+
 static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
   json_t *list = json_array();
+  enum err_code why;
   if (row->state_index < 0) {
     unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER;
     if (case_is_inquiry(row) && row->result == RESULT_OPEN && (case_roles_of(who, row) & office))
@@ -263,24 +286,10 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
     return list;
   }
   const struct state *s = &row->def->states[row->state_index];
-  for (size_t i = 0; i < s->action_count; i++) {
-    const struct action *act = &s->actions[i];
-    enum err_code why;
-    if (!case_may(who, row, act, data, &why)) continue;
-    json_t *o = json_object(), *reasons = json_array();
-    json_put(o, "name", act->name);
-    json_put(o, "title", text_in(&act->title, l));
-    json_object_set_new(o, "reason", json_boolean(act->reason_required));
-    for (size_t k = 0; k < act->reason_count; k++) {
-      json_t *one = json_object();
-      json_put(one, "code", act->reasons[k].code);
-      json_put(one, "text", text_in(&act->reasons[k].text, l));
-      json_array_append_new(reasons, one);
-    }
-    json_object_set_new(o, "reasons", reasons);
-    json_object_set_new(o, "fields", texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
-    json_array_append_new(list, o);
-  }
+  for (size_t i = 0; i < s->action_count; i++)
+    if (case_may(who, row, &s->actions[i], data, &why)) json_array_append_new(list, action_json(&s->actions[i], l));
+  const struct action *add = cases_action(row->def, row->state_index, "add_documents");
+  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(add, l));
   return list;
 }
 
@@ -373,6 +382,8 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
       }
   }
   if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
+  if (right == CASE_STAFF || right == CASE_AUDITOR || right == CASE_CITIZEN) json_object_set(o, "documents", k->documents);
+  if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
   put_clock(k->c, row, o);
@@ -415,6 +426,7 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
     }
@@ -427,6 +439,8 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
+  k.want_documents = who->kind != ACTOR_NOBODY;
+  k.who = who;
   if (load_all(&k, who->kind != ACTOR_NOBODY, err)) goto out;
   json_t *o = json_object();
   put_public(c, &k.row, l, o);

@@ -262,7 +262,7 @@ static void post_document(struct http_req *r) {
     struct case_document d;
     if (!fields[i].filename) continue;
     if (cases_document_put(api_of(r)->cases, api_actor(r), fields[i].value, fields[i].size, fields[i].filename, &d, &err))
-      return api_error(r, &err, err.code == ERR_UNSUPPORTED ? "api.document_type" : NULL, NULL);
+      return api_error(r, &err, d.detail, NULL);
     http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/documents/%s", d.id));
     return http_reply_json(r, 201, json_pack("{s:s,s:s,s:I,s:s}", "id", d.id, "sha256", d.sha256, "size", (json_int_t)d.size, "media_type", d.media_type));
   }
@@ -270,12 +270,10 @@ static void post_document(struct http_req *r) {
 }
 
 static void get_document(struct http_req *r) {
-  char media_type[64], *data;
-  size_t n;
+  struct case_file f;
   struct err err;
-  if (cases_document_get(api_of(r)->cases, api_actor(r), http_param(r, "id"), &data, &n, media_type, &err)) return api_error(r, &err, NULL, NULL);
-  http_reply_header(r, "Content-Disposition", "attachment");
-  http_reply_take(r, 200, media_type, data, n);
+  if (cases_document_get(api_of(r)->cases, api_actor(r), http_param(r, "id"), &f, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_file(r, f.media_type, f.name, f.data, f.size);
 }
 
 /* ---- calendars ---- */

@@ -381,6 +381,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
   put(page, "action", link_to(f, arena_printf(http_arena(r), upload ? "files/%zu" : "form/%zu", n + 1)));
   put(page, "here", screen_link(f, n));
   put_flag(page, "is_upload", upload);
+  put_flag(page, "takes_files", upload);
   put(page, "finding", NULL);
   bool any_known = false;
   for (size_t i = 0; i < k->count; i++) {
@@ -504,7 +505,8 @@ static void post_screen(struct http_req *r) {
     snprintf(key, sizeof key, "%zu", n);
     json_object_set_new(part(f.draft, "done"), key, json_boolean(good));
     if (form_save(&f) == 0) {
-      if (good) http_redirect(r, 303, next_link(&f, n + 1, from_check));
+      if (good && http_form_value(r, "more")) http_redirect(r, 303, screen_link(&f, n));
+      else if (good) http_redirect(r, 303, next_link(&f, n + 1, from_check));
       else show_screen(&f, n, given, 422);
     }
   }

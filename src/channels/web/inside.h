@@ -72,6 +72,7 @@ struct shown_field {
   const char *error;        /* or NULL */
   const json_t *data;       /* answers so far */
   const json_t *files;      /* {"id":{"name"}} of documents */
+  bool carries;             /* hidden boxes keep what was sent: no draft does */
   const char *find;         /* first letters of long lists, or NULL */
   const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
 };
@@ -86,6 +87,9 @@ json_t *organisation_options(struct http_req *r, const struct directory *d, int 
 int field_take(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t **out, const char **message);
 const char *field_raw(struct http_req *r, const struct field *f); /* first value sent, arena-owned */
 size_t field_most_files(const struct field *f);
+/* Documents that a form without a draft carries from one showing to the next, in hidden boxes keep.NAME: ids (new reference); their names go
+ * into files. Whose they are is judged when they are bound. */
+json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
 /* ---- search ---- */
 void search_build(struct web_context *c);
