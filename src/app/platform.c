@@ -197,6 +197,10 @@ static int ask_known(void *ctx, const struct service *s, const char *national_id
   return registries_prefill(ctx, s, national_id, answers, out, err);
 }
 
+static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
+  return registries_known(ctx, registry, key, attribute, value, err);
+}
+
 static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
 
 static int open_rest(struct platform *p, struct err *err) {
@@ -215,7 +219,8 @@ static int open_rest(struct platform *p, struct err *err) {
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries, .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd};
+                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
+                            .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
 }
 

@@ -87,6 +87,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
   if ((act->kind == ACT_RESUME || act->kind == ACT_PROVIDE_INFO) && ask_again_whether_answered(tx, row, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
+  if (case_mandate_turn(tx, row, at, err)) goto out;
   if (row->result != RESULT_OPEN) {
     if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
@@ -264,6 +265,7 @@ static char *payload_of(const struct step *s) {
   if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   if (s->attached) json_object_set(p, "documents", s->attached);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
+  case_put_mandate(p, who);
   char *text = json_canonical(p);
   json_decref(p);
   return text;

@@ -31,6 +31,9 @@ struct cases_options {
    * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
   int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
   void *prefill_ctx;
+  /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
+  int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
+  void *known_ctx;
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
@@ -82,7 +85,8 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
-  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the principal */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -151,6 +155,14 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
 int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err);
 /* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
 int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
+
+/* ---- acting for somebody else -------------------------------------------------------------------- */
+/* Let `who` act from now on for a principal (national id or legal id as typed; or NULL and the tracking code of a mandate): fills the acting_…
+ * members of the actor. ERR_FORBIDDEN when no mandate is in force, or the session is below sim_matched. Waits for the store. */
+int cases_act_for(struct cases *c, struct actor *who, const char *principal, const char *mandate, struct err *err);
+/* {"given":[…],"received":[…]} of {"tracking","service","service_title","principal","attorney","scope":{"kind","code","title"},"until","since",
+ * "ended","status": offered | in_force | ended | refused}; given and taken back by the actions of their requests. */
+int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t **out, struct err *err);
 
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */

@@ -80,7 +80,7 @@ static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_
 
 /* The answers, what was said, the search words at every desk that held the case, and the copies given to those who were asked. */
 static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
-  if (forget_terms(c, tx, row, err)) return -1;
+  if (forget_terms(c, tx, row, err) || case_mandate_forget(tx, row->tracking, err)) return -1;
   char mobile[40];
   snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};

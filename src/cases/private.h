@@ -136,8 +136,18 @@ int case_index(struct store_tx *tx, const struct case_row *row, const char *cons
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
-/* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
+/* mandates.c */
+/* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */
 void case_put_mandate(json_t *payload, const struct actor *who);
+bool case_covers(const struct actor *who, const struct service *def, const char *service, const char *owner); /* is it within the mandates */
+/* Applicant, beneficiary and submitter of a row that somebody files by mandate. ERR_INVALID (s->errors) when it is not about the principal. */
+int case_files_for(struct case_submission *s, struct case_row *row, struct err *err);
+/* The request that gives a mandate: who may (s->errors, s->detail), its row, in force as its state is, and forgotten with the answers. */
+int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
+int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
 
 /* act.c */
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);

@@ -340,10 +340,10 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
-static const char *right_text(enum case_right right) {
+static const char *right_text(const struct actor *who, enum case_right right) {
   static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
                                       [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
-  return texts[right];
+  return right == CASE_CITIZEN && who->acting_as[0] ? "mandate" : texts[right];
 }
 
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
@@ -360,10 +360,11 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   }
   json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
-  json_put(o, "right", right_text(right));
+  json_put(o, "right", right_text(who, right));
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
   json_put(o, "submitted_by", row->submitted_by);
-  json_put(o, "submitter", right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0 ? NULL : row->submitter);
+  bool by_mandate = strcmp(row->submitted_by, "mandate") == 0;
+  json_put(o, "submitter", by_mandate || (right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0) ? NULL : row->submitter);
   json_put(o, "intake", intake_text((enum intake)row->intake));
   json_put(o, "assurance", assurance_text((enum assurance)row->assurance));
   json_put(o, "owner", row->owner);
@@ -409,6 +410,11 @@ static const char *action_title(const struct case_row *row, const char *action, 
   return key && word_known(key) ? word(l, key) : action;
 }
 
+/* Under which mandate somebody acted, and who: masked. */
+static void put_mandate(json_t *e, const json_t *m) {
+  if (m) json_object_set_new(e, "mandate", json_pack("{s:s?,s:s?}", "tracking", json_str(m, "tracking"), "attorney", json_str(m, "attorney")));
+}
+
 /* What the reader may know of each event, in place of its payload. */
 static void show_events(struct load *k, enum case_right right, enum lang l) {
   size_t i;
@@ -423,6 +429,7 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
     } else {
+      if (right != CASE_INQUIRED && right != CASE_HELPDESK) put_mandate(e, json_object_get(p, "mandate"));
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
@@ -478,7 +485,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
     show_events(&k, mine, l);
     char next[24];
     snprintf(next, sizeof next, "%lld", (long long)json_int(json_array_get(k.events, json_array_size(k.events) - 1), "seq", 0));
-    if (right) *right = right_text(mine);
+    if (right) *right = right_text(who, mine);
     *out = json_object();
     json_object_set(*out, "items", k.events);
     json_put(*out, "next", more ? next : NULL);
@@ -534,6 +541,6 @@ int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, i
   struct leaf_query k = {.tracking = tracking, .seq = seq};
   if (store_read(c->store, leaf_work, &k, err)) return -1;
   *out = k.out;
-  if (right_name) *right_name = right_text(right);
+  if (right_name) *right_name = right_text(who, right);
   return 0;
 }

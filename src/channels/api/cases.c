@@ -241,6 +241,12 @@ static void get_mine(struct http_req *r) {
   if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), api_after(r), limit, http_lang(r), &out, &err), &out, &err);
 }
 
+static void get_mandates(struct http_req *r) {
+  json_t *out = NULL;
+  struct err err;
+  api_list(r, cases_mandates(api_of(r)->cases, api_actor(r), http_lang(r), &out, &err), &out, &err);
+}
+
 static void get_access(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
@@ -313,6 +319,7 @@ const struct http_route api_case_rows[] = {
   {"POST", "/api/v1/cases/{tracking}/rating", HTTP_WORKER, PERMIT_CITIZEN, HTTP_BEARER, 16 * 1024, post_rating, "Rate a decided case, once."},
   {"GET", "/api/v1/desk/cases", HTTP_INLINE, PERMIT_STAFF, HTTP_SAFE, 0, get_desk, "The cases of an organisation's desk, most urgent first."},
   {"GET", "/api/v1/me/cases", HTTP_INLINE, PERMIT_SESSION, HTTP_SAFE, 0, get_mine, "One's own cases, newest first."},
+  {"GET", "/api/v1/me/mandates", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_mandates, "Who may act for whom: mandates given and received."},
   {"GET", "/api/v1/me/access", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_access, "Who looked at one's data, when, under which right."},
   {"POST", "/api/v1/documents", HTTP_WORKER, PERMIT_SESSION, HTTP_BEARER, 11 * 1024 * 1024, post_document, "Upload a document (PDF, JPEG, PNG; 10 MiB)."},
   {"GET", "/api/v1/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document, for whoever has a right to it."},

@@ -174,7 +174,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool reason = json_flag(k->shown, "reason", false);
   put_flag(page, "reason_required", reason);
   put_flag(page, "comment_required", reason && !json_array_size(reasons));
-  bool office = k->right && strcmp(k->right, "citizen") != 0, writes = false;
+  bool office = k->right && !own_right(k->right), writes = false;
   for (i = 0; k->action && i < k->action->field_count; i++)
     writes = writes || k->action->fields[i]->type == FIELD_TEXT || k->action->fields[i]->type == FIELD_PARAGRAPH;
   put_flag(page, "is_office", office);

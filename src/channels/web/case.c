@@ -25,6 +25,8 @@ static void get_track(struct http_req *r) {
   page_reply(web_of(r), r, typed && typed[0] ? 422 : 200, "track", page);
 }
 
+bool own_right(const char *right) { return base_same(right, "citizen") || base_same(right, "mandate"); }
+
 /* ---- what everybody sees ---- */
 
 const struct state *item_state(struct http_req *r, const json_t *view) {
@@ -197,6 +199,8 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
+    const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
+    put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
     put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
@@ -339,7 +343,7 @@ static void show_case(struct http_req *r, json_t *view) {
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
-  bool citizen = base_same(right, "citizen"), office = right && !citizen;
+  bool citizen = own_right(right), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
   if (office) crumb(page, "/desk", say(r, "desk"));
   else {

@@ -52,6 +52,7 @@ json_t *colleagues_json(struct http_req *r, const char *organisation);
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
 
@@ -98,8 +99,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[];
-extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
+  web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count, web_call_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
