@@ -167,6 +167,7 @@ int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  const char *unit;                 /* only what was referred to this unit of the organisation; NULL or "": any. Not together with state and assignee */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */

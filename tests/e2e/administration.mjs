@@ -206,6 +206,49 @@ async function administration(name, where) {
     same((await v.send(calendar, calendar, { date, kind: 'open', title_fa: 'راه باز شد', title_en: 'Roads are open', confirmed: '1' })).status, 303);
     same(await legal(), date, 'and back');
   });
+  await test(`${name}: what is referred to a unit stands in its queue`, async () => {
+    const head = await staff(b, 'takapo.manager'), worker = await staff(b, 'takapo.officer');
+    same((await post(head, '/organisations/takapo/units', { code: 'loans', name: { fa: 'تسهیلات', en: 'Loans' } })).status, 200);
+    same((await change(head, 'takapo.officer', { change: 'unit', organisation: 'takapo', unit: 'loans' })).status, 200);
+    const list = async (q) => (await get(worker, `/desk/cases?organisation=takapo${q}`)).json.items;
+    const open = await list('&open=true');
+    let one = null;
+    for (const x of open) {
+      let seen = (await get(worker, `/cases/${x.tracking}`)).json;
+      const can = (name) => seen.actions?.some((y) => y.name === name);
+      if (!can('refer') && can('assign')) {
+        await call(b, 'POST', `${A}/cases/${x.tracking}/actions/assign`, { token: worker, key: `take-${x.tracking}`, body: { expected_version: seen.version } });
+        seen = (await get(worker, `/cases/${x.tracking}`)).json;
+      }
+      if (can('refer')) { one = seen; break; }
+    }
+    good(one, 'something to refer');
+    const refer = (data) => call(b, 'POST', `${A}/cases/${one.tracking}/actions/refer`, { token: worker, key: JSON.stringify(data), body: { expected_version: one.version, comment: 'x', data } });
+    same((await refer({ unit: 'nope' })).status, 422);
+    same((await refer({ unit: 'loans', to: 'mporg' })).status, 422, 'not both');
+    const done = await refer({ unit: 'loans' });
+    same(done.status, 200, done.text);
+    same((await list('&unit=loans')).map((x) => x.tracking), [one.tracking]);
+    same(await list('&unit=nope'), []);
+    const v = visitor(b);
+    await v.enter('takapo.officer', password);
+    const queue = (await v.see('/desk?organisation=takapo&view=unit')).text;
+    good(queue.includes('My unit') && queue.includes(`/cases/${one.tracking}`), 'on the desk');
+  });
+  await test(`${name}: how far a desk meets the directive is told to everybody, and what is missing to its manager`, async () => {
+    const d = (await call(b, 'GET', `${A}/organisations/takapo/desk`)).json;
+    const sum = d.services.flatMap((x) => Object.values(x.criteria)).filter(Boolean).length;
+    same([d.met, d.of], [sum, d.services.length * 11]);
+    same((await call(b, 'GET', `${A}/organisations/nope/desk`)).status, 404);
+    const v = visitor(b), o = visitor(b);
+    good((await v.see('/organisations/takapo')).text.includes(d.services[0].title.en), 'public');
+    await v.enter('takapo.manager', password);
+    const missing = d.services.flatMap((x) => Object.values(x.criteria)).filter((x) => !x).length;
+    same((await v.see('/admin/standard')).text.split('✖').length - 1, missing);
+    same((await v.see('/admin/standard?organisation=mporg')).status, 404);
+    await o.enter('operator', password);
+    good((await o.see('/admin/standard')).text.includes('Takapo Secretariat'), 'all of them');
+  });
   await test(`${name}: every act is told, filtered, exported, and a leaf of the ledger`, async () => {
     const acts = (await get(operator, '/acts?limit=200')).json.items;
     for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close', 'service_off', 'service_on', 'calendar_close', 'calendar_open'])
@@ -229,6 +272,7 @@ async function administration(name, where) {
   await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
 }
 
+const EXTRA = ['/admin/standard', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
 // The pages as people see them: nothing for axe to find, nothing that scrolls sideways, at two widths and in both languages.
 async function pages() {
   const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -264,7 +308,6 @@ async function pages() {
   await browser.close();
   await s.stop();
 }
-const EXTRA = [], EXTRA_OPERATOR = [];
 if (process.argv[2] === 'pages') { await pages(); end(); }
 await administration('sqlite', ['--data', folder()]);
 const pg = postgres();

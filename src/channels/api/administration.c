@@ -194,6 +194,36 @@ static void post_stop(struct http_req *r) {
   http_reply_json(r, 200, o);
 }
 
+/* ---- the directive for service desks ---- */
+
+static json_t *standard_json(const struct pack *p, const struct service *s, int64_t *met) {
+  json_t *all = json_object();
+  for (int c = 0; c < STANDARD_COUNT; c++) {
+    bool yes = service_meets(p, s, (enum standard)c);
+    *met += yes;
+    json_object_set_new(all, standard_text((enum standard)c), json_boolean(yes));
+  }
+  return json_pack("{s:s,s:i,s:{s:s,s:s},s:o}", "code", s->code, "version", s->version, "title", "fa", s->title.fa, "en", s->title.en, "criteria", all);
+}
+
+static void get_desk(struct http_req *r) {
+  const char *code = http_param(r, "code");
+  const struct pack *p = cases_pack(api_of(r)->cases);
+  json_t *list = json_array();
+  int64_t met = 0;
+  if (!admin_organisation(r, code)) {
+    json_decref(list);
+    return;
+  }
+  const struct organisation *o = directory_organisation(pack_directory(p), directory_find_organisation(pack_directory(p), code));
+  for (size_t i = 0; i < pack_services(p); i++)
+    if (strcmp(cases_service_organisation(api_of(r)->cases, pack_service(p, i)), code) == 0) json_array_append_new(list, standard_json(p, pack_service(p, i), &met));
+  json_t *out = json_pack("{s:s,s:{s:s,s:s},s:I,s:I}", "organisation", code, "name", "fa", o->name_fa, "en", organisation_name(o, LANG_EN), "met", (json_int_t)met, "of",
+                          (json_int_t)(json_array_size(list) * STANDARD_COUNT));
+  json_object_set_new(out, "services", list);
+  http_reply_json(r, 200, out);
+}
+
 /* ---- one's own ---- */
 
 static void post_password(struct http_req *r) {
@@ -225,6 +255,7 @@ const struct http_route api_admin_rows[] = {
   {"GET", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_units, "The units of an organisation, for its staff."},
   {"POST", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 8192, post_unit, "Make, rename or close a unit."},
   {"GET", "/api/v1/acts", HTTP_WORKER, PERMIT_AUDIT, HTTP_SAFE, 0, get_acts, "Administrative acts: who did what, and when."},
+  {"GET", "/api/v1/organisations/{code}/desk", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_desk, "How far an organisation's services meet the directive for service desks."},
   {"GET", "/api/v1/calendars/{calendar}/preview", HTTP_WORKER, PERMIT_MANAGER, HTTP_SAFE, 0, get_preview, "How many open deadlines a closure would move."},
   {"POST", "/api/v1/services/{code}/stop", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 16 * 1024, post_stop, "Switch a service off for new requests, or on again."},
   {"POST", "/api/v1/me/password", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_password, "Change one's own password; other sessions end."},

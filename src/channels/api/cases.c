@@ -227,6 +227,7 @@ static void get_desk(struct http_req *r) {
   const char *org = http_query(r, "organisation");
   if (!org && who->role_count) org = who->roles[0].organisation;
   struct case_query q = {.organisation = org ? org : "", .state = http_query(r, "state"), .assignee = http_query(r, "assignee"), .service = http_query(r, "service"),
+    .unit = http_query(r, "unit"),
     .q = http_query(r, "q"), .after = api_after(r), .overdue = overdue, .open = open, .limit = limit};
   if (q.assignee && strcmp(q.assignee, "me") == 0) q.assignee = who->username;
   json_t *out = NULL;
