@@ -233,7 +233,8 @@ async function administration(name, where) {
     const v = visitor(b);
     await v.enter('takapo.officer', password);
     const queue = (await v.see('/desk?organisation=takapo&view=unit')).text;
-    good(queue.includes('My unit') && queue.includes(`/cases/${one.tracking}`), 'on the desk');
+    good(queue.includes('My unit'), 'a tab of their own');
+    good(queue.includes(`${one.tracking}:`), 'in the queue');
   });
   await test(`${name}: how far a desk meets the directive is told to everybody, and what is missing to its manager`, async () => {
     const d = (await call(b, 'GET', `${A}/organisations/takapo/desk`)).json;
