@@ -89,7 +89,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
   if (case_mandate_turn(tx, row, at, err)) goto out;
   if (row->result != RESULT_OPEN) {
-    if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
+    if (release(tx, row, err) || case_complaint_release(tx, row, data, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
@@ -216,8 +216,29 @@ static int do_appeal(struct step *s, struct err *err) {
   return 0;
 }
 
-static int do_reopen(struct step *s) {
+int32_t case_last_day(struct cases *c, const struct case_row *row, enum action_kind kind) {
+  int days = !row->def || !row->closed_at ? 0 : kind == ACT_APPEAL ? row->def->appeal_days : kind == ACT_REOPEN ? row->def->reopen_days : 0;
+  const struct calendar *cal = case_calendar(c, row->calendar);
+  return days > 0 ? calendar_day(cal, (int32_t)(calendar_ordinal(cal, day_of(row->closed_at)) + days)) : INT32_MIN;
+}
+
+/* Citizens reopen for a while and not for ever; the office may whenever it finds a mistake. */
+static int may_reopen(struct step *s, struct err *err) {
+  int64_t times = 0;
+  int32_t last = case_last_day(s->c, &s->row, ACT_REOPEN);
+  if (s->a->actor.kind != ACTOR_CITIZEN || last == INT32_MIN) return 0;
+  if (day_of(s->at) > last) return refuse(s, ERR_CONFLICT, "case.reopen_late", "the time to reopen has passed", err);
+  if (store_value(s->tx, &times, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND action='reopen' AND role='applicant'", "t", s->row.tracking)) return -1;
+  return times < s->row.def->reopen_times ? 0 : refuse(s, ERR_CONFLICT, "case.reopen_often", "this case was reopened as often as it may", err);
+}
+
+/* Whoever had it has it again, when they still work there. */
+static int do_reopen(struct step *s, struct err *err) {
   const struct service *def = s->row.def;
+  if (may_reopen(s, err)) return -1;
+  int there = s->row.assignee[0] ? identity_handles(s->tx, s->row.assignee, s->row.holder, err) : 1;
+  if (there < 0) return -1;
+  if (!there) s->row.assignee = "";
   int64_t now = case_ord(s->c, &s->row, s->at);
   s->row.start_day = day_of(s->at);
   s->row.norm_ord = def->norm >= 0 ? now + def->norm : NO_ORD;
@@ -234,7 +255,7 @@ static int effect(struct step *s, struct err *err) {
   case ACT_REQUEST_INFO: return check_suspension(s, err);
   case ACT_EXTEND: return do_extend(s, err);
   case ACT_APPEAL: return do_appeal(s, err);
-  case ACT_REOPEN: return do_reopen(s);
+  case ACT_REOPEN: return do_reopen(s, err);
   case ACT_APPROVE:
   case ACT_REJECT: {
     const char *name = s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system", *before = s->row.decider;
@@ -424,9 +445,13 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
     return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   }
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
-  bool may = case_may(&s->a->actor, row, s->act, answers, &why);
+  bool may = case_may(&s->a->actor, row, s->act, answers, &why), decides = s->act->kind == ACT_APPROVE || s->act->kind == ACT_REJECT;
+  int touches = may && decides && s->a->actor.kind == ACTOR_STAFF ? case_complaint_touches(s->tx, row, answers, s->a->actor.username, err) : 0;
+  int own = may && touches == 0 && decides && s->a->actor.kind == ACTOR_STAFF ? case_concerns(s->tx, row, s->a->actor.username, err) : 0;
   json_decref(answers);
   if (!may) return err_set(err, why, "not allowed");
+  if (own) return own < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.own_case", "nobody decides a case of their own", err);
+  if (touches) return touches < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.complained_of", "whoever handled a case does not decide a complaint about it", err);
   /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. */
   if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (check_reason(s, err)) return -1;

@@ -146,10 +146,23 @@ int case_files_for(struct case_submission *s, struct case_row *row, struct err *
 int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+/* 1 when a case is a member of staff's own, or of somebody they hold a mandate for; 0 when not, or nobody knows which citizen they are. */
+int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err);
 int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
 int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
 
+/* complaints.c */
+void case_complaint_name(const struct service *def, const char *about, char out[192]);
+/* A complaint just inserted: tied to the case that it is about, when that is the caller's own. ERR_CONFLICT: one is open already. */
+int case_complaint_put(struct cases *c, struct store_tx *tx, const struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_complaint_release(struct store_tx *tx, const struct case_row *row, const json_t *data, struct err *err);
+int case_complaint_touches(struct store_tx *tx, const struct case_row *row, const json_t *data, const char *username, struct err *err);
+int case_complaints(struct cases *c, struct store_tx *tx, struct arena *a, const struct case_row *row, enum lang l, json_t **complaints, json_t **about, struct err *err);
+
 /* act.c */
+/* Last day of an appeal or of a citizen's reopening in this state; INT32_MIN: none, or no limit. */
+int32_t case_last_day(struct cases *c, const struct case_row *row, enum action_kind kind);
+
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at, struct err *err);
 

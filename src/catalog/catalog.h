@@ -160,10 +160,12 @@ struct service {
   struct field **fields; size_t field_count;          /* all, in order */
   const char *applicant_field;                        /* national_id field that names the applicant, or NULL: the session's person */
   const char *beneficiary_field;                      /* or NULL */
+  const char *about_field;                            /* tracking of a case of the applicant that this is a complaint about, or NULL */
   const char *mobile_field;                           /* or NULL: the session's telephone */
   int norm, legal;                                    /* whole case, working days */
   int suspension_days, extension_days, extension_times;
   int appeal_days, appeal_legal; int appeal_role;     /* working days to appeal, clock of the appeal, who decides; appeal_days 0: none */
+  int reopen_days, reopen_times;                      /* for citizens: working days after the end, how often; 0: no limit */
   struct state *states; size_t state_count; int start;
   struct inquiry *inquiries; size_t inquiry_count;
   struct fee_row *fees; size_t fee_count;             /* first row that holds counts; none: free */

@@ -170,10 +170,19 @@ static const char *next_link(const struct form *f, size_t from, bool only_open) 
   return link_to(f, "check");
 }
 
+/* A complaint begins at the case that it is about. */
+static bool take_about(struct form *f) {
+  char code[32];
+  const char *typed = f->s->about_field ? http_query(f->r, "about") : NULL;
+  if (!typed || !f->owner || identifier_parse(IDENT_TRACKING, typed, code) || base_same(json_str(f->data, f->s->about_field), code)) return true;
+  json_put(f->data, f->s->about_field, code);
+  return form_save(f) == 0;
+}
+
 static void get_apply(struct http_req *r) {
   struct form f;
   if (form_open(&f, r)) return;
-  http_redirect(r, 303, next_link(&f, 0, true));
+  if (take_about(&f)) http_redirect(r, 303, next_link(&f, 0, true));
   form_close(&f);
 }
 
