@@ -32,6 +32,7 @@ struct cases {
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  struct stops *stops;       /* stops.c; NULL for a reader */
   pthread_mutex_t figures_lock;
   int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
@@ -189,6 +190,12 @@ int case_desk_log(struct store_tx *tx, const char *id, const char *organisation,
 struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
+
+/* stops.c: services that take no new requests for now */
+struct stops *stops_new(void);
+void stops_free(struct stops *s);
+int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
+bool case_stopped(struct cases *c, const char *service);
 
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);

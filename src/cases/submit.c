@@ -270,6 +270,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       continue;
     }
     if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
+    if (!s->parent && case_stopped(j->c, row->service)) return err_set(err, ERR_CONFLICT, "service %s takes no new requests now", row->service);
     if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||

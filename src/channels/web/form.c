@@ -73,7 +73,7 @@ static int form_open(struct form *f, struct http_req *r) {
   struct err err;
   const struct actor *who = web_actor(r);
   const struct service *shown = pack_find_shown(web_pack(r), http_param(r, "code"));
-  if (shown && !service_begun(shown)) {
+  if (shown && (!service_begun(shown) || (strcmp(http_method(r), "POST") != 0 && cases_stopped(web_of(r)->cases, shown->code, http_lang(r), http_arena(r))))) {
     http_redirect(r, 303, arena_printf(http_arena(r), "/services/%s", shown->code));
     return -1;
   }
@@ -650,6 +650,8 @@ static void submit(struct form *f, json_t *data) {
   int rc = cases_submit(web_of(r)->cases, &k, NULL, NULL, &err);
   free(body);
   if (rc && k.errors) return show_differences(f, k.errors);
+  const char *stopped = rc && err.code == ERR_CONFLICT ? cases_stopped(web_of(r)->cases, f->s->code, http_lang(r), http_arena(r)) : NULL;
+  if (stopped) return show_check(f, NULL, stopped, 409);
   if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return show_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   if (rc && err.code == ERR_UNAUTHENTICATED) return http_redirect(r, 303, arena_printf(http_arena(r), "/signin?next=/services/%s/check", f->s->code));
   if (rc) return http_problem(r, &err, k.detail ? word(http_lang(r), k.detail) : NULL, NULL);
