@@ -47,6 +47,7 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   case PERMIT_SESSION: return known ? 0 : refuse(r, ERR_UNAUTHENTICATED);
   case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_AGENT: return actor_has_role(who, NULL, STAFF_AGENT) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_OPERATOR: return actor_has_role(who, NULL, STAFF_OPERATOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   default: return refuse(r, ERR_FORBIDDEN);
   }

@@ -67,16 +67,18 @@ struct get {
 /* The one who sent it, or whoever may read the case that it belongs to. */
 static int may_read(struct get *k, struct store_tx *tx, const char *person, const char *tracking, struct err *err) {
   const char *mine = k->who->kind == ACTOR_CITIZEN ? k->who->pair : k->who->person;
-  if (k->who->kind != ACTOR_NOBODY && strcmp(mine, person) == 0) return 0;
+  bool agent = k->who->kind == ACTOR_STAFF && tracking[0]; /* what an agent sent is the citizen's once it belongs to a case */
+  if (k->who->kind != ACTOR_NOBODY && !agent && strcmp(mine, person) == 0) return 0;
   if (!tracking[0]) return err_set(err, ERR_NOT_FOUND, "no such document");
   struct arena *a = arena_new(1024 * 1024);
   struct case_row row;
   int rc = case_load(k->c, tx, a, tracking, &row, err);
+  if (rc == 0) rc = case_at_counter(tx, k->who, &row, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
   snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
-  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
+  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : right == CASE_CONSENT ? "consent" : NULL;
   arena_free(a);
-  return rc == 0 && (right == CASE_STAFF || right == CASE_CITIZEN || right == CASE_AUDITOR) ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
+  return rc == 0 && (right == CASE_STAFF || right == CASE_CITIZEN || right == CASE_AUDITOR || right == CASE_CONSENT) ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
 }
 
 static int get_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -125,6 +127,10 @@ static int bind_one(struct store_tx *tx, const char *person, const char *trackin
   int n = store_exec(tx, err, "UPDATE document SET tracking=?1 WHERE id=?2 AND person=?3 AND (tracking='' OR tracking=?1)", "ttt", tracking, id, person);
   if (n < 0) return -1;
   return n ? 0 : err_set(err, ERR_INVALID, "a document named here is not yours, or belongs to another case");
+}
+
+int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err) {
+  return bind_one(tx, who->kind == ACTOR_CITIZEN ? who->pair : who->person, tracking, id, err);
 }
 
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,

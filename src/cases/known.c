@@ -84,7 +84,8 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
   if (rc == 0 && json_array_size(sources)) {
     json_t *persons = json_pack("[s]", who->person);
     buf_addf(&basis, "prefill %s %s", s->code, buf_str(&registries));
-    struct use k = {.persons = persons, .who = "form", .organisation = asking(c, s), .basis = buf_str(&basis)};
+    struct use k = {.persons = persons, .who = who->username[0] ? who->username : "form", .organisation = who->role_count ? who->roles[0].organisation : asking(c, s),
+                    .basis = buf_str(&basis)};
     rc = record_use(c, &k, err);
     json_decref(persons);
   }
@@ -124,15 +125,15 @@ static void refuse(struct cases *c, const struct case_submission *s, const struc
   arena_free(a);
 }
 
-void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors) {
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors) {
   json_t *known = NULL, *one;
   const char *field;
   struct err err;
   *sources = *errors = NULL;
-  if (!c->o.prefill || s->parent || s->actor.kind != ACTOR_CITIZEN || s->actor.assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
-      about_another(s->service, &s->actor, s->data))
+  if (!c->o.prefill || s->parent || as->kind != ACTOR_CITIZEN || as->assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
+      about_another(s->service, as, s->data))
     return;
-  if (c->o.prefill(c->o.prefill_ctx, s->service, s->actor.national_id, s->data, &known, &err)) {
+  if (c->o.prefill(c->o.prefill_ctx, s->service, as->national_id, s->data, &known, &err)) {
     log_write(LOG_WARN, "cases", "what is known could not be asked: %s", err.message);
     return;
   }

@@ -69,8 +69,12 @@ void sessions_init(struct identity *i);
 void sessions_free(struct identity *i);
 void session_token(char token[64]);
 int session_insert(struct store_tx *tx, const struct identity *i, const char *token, const struct session_row *row, struct err *err);
+void sessions_forget_mobile(struct identity *i, const char *mobile);
 void sessions_forget_user(struct identity *i, const char *username);
 void identity_sweep(struct identity *i); /* delete what has expired, now and then, without waiting */
+
+/* telephones.c: 1 bound at a counter and not ended, 0 not, -1 error */
+int telephone_bound(struct identity *i, const char *national_id, const char *mobile, struct err *err);
 
 /* password.c */
 int password_prepare(const char *typed, char **out, struct err *err);  /* repaired, digits in ASCII; wipe and free() with password_free */

@@ -67,7 +67,8 @@ static void cache_put(struct cache_shard *s, const char *digest, const struct ac
   pthread_rwlock_unlock(&s->lock);
 }
 
-static void cache_remove(struct cache_shard *s, const char *digest, const char *username) {
+/* One session, or all of a member of staff, or all of a telephone. */
+static void cache_remove(struct cache_shard *s, const char *digest, const char *username, const char *mobile) {
   struct cached *c, *next;
   pthread_rwlock_wrlock(&s->lock);
   s->generation++;
@@ -79,7 +80,7 @@ static void cache_remove(struct cache_shard *s, const char *digest, const char *
     }
   } else {
     HASH_ITER(hh, s->entries, c, next) {
-      if (strcmp(c->actor.username, username) != 0) continue;
+      if (username ? strcmp(c->actor.username, username) != 0 : strcmp(c->actor.mobile, mobile) != 0) continue;
       HASH_DEL(s->entries, c);
       free(c);
     }
@@ -88,7 +89,11 @@ static void cache_remove(struct cache_shard *s, const char *digest, const char *
 }
 
 void sessions_forget_user(struct identity *i, const char *username) {
-  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, username);
+  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, username, NULL);
+}
+
+void sessions_forget_mobile(struct identity *i, const char *mobile) {
+  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, NULL, mobile);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -153,6 +158,12 @@ static int load_staff(struct store_tx *tx, void *arg, struct err *err) {
     snprintf(a->roles[a->role_count].organisation, sizeof a->roles[0].organisation, "%s", store_text(r, 1));
     a->roles[a->role_count++].role = (int)store_int(r, 2);
   }
+  store_done(r);
+  if (rc < 0 || !actor_has_role(a, NULL, STAFF_AGENT)) return rc < 0 ? -1 : 0;
+  r = store_select(tx, err, "SELECT office FROM staff_office WHERE username = ?1", "t", a->username);
+  if (r == NULL) return -1;
+  rc = store_next(r, err);
+  if (rc == 1) snprintf(a->office, sizeof a->office, "%s", store_text(r, 0));
   store_done(r);
   return rc < 0 ? -1 : 0;
 }
@@ -240,7 +251,7 @@ int identity_logout(struct identity *i, const char *token, struct err *err) {
   if (!token_shaped(token)) return 0;
   identity_digest_hex(token, digest);
   int rc = store_write(i->fast, STORE_FRONT, end_session, digest, err);
-  cache_remove(shard_of(i, digest), digest, NULL);
+  cache_remove(shard_of(i, digest), digest, NULL, NULL);
   return rc;
 }
 

@@ -49,7 +49,7 @@ const ends = new Set(['DELETE /api/v1/sessions', 'POST /signout']); // would end
 
 await test(`${rows.length} rows are well formed`, () => {
   for (const r of rows) {
-    good(['all', 'session', 'citizen', 'staff', 'operator'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
+    good(['all', 'session', 'citizen', 'staff', 'agent', 'operator'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
     good(r.method === 'GET' ? r.most_body === 0 && ['safe', 'machine'].includes(r.cross_site) : r.cross_site !== 'safe', `${r.method} ${r.path}: a write needs a rule`);
     good(r.path.startsWith('/api/') ? r.method === 'GET' || ['bearer', 'open'].includes(r.cross_site) : true, `${r.path}: the interface takes no cookie for a write`);
   }
@@ -62,7 +62,7 @@ await test('each row by each of the cast: 401 and 403 exactly where the row says
     await Promise.all(Object.entries(cast).map(async ([name, who]) => {
       if (ends.has(`${row.method} ${row.path}`) && who.token) return;
       const r = await ask(row, fill(row.path, nothing), who.token), what = `${row.method} ${row.path} by ${name}: ${r.status} ${r.text.slice(0, 200)}`;
-      const may = { all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', operator: name === 'operator' }[row.permission];
+      const may = { all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', agent: name === 'agent', operator: name === 'operator' }[row.permission];
       const token = row.cross_site === 'token' && who.kind === 'nobody'; // a form without its token is refused before anything else
       if (token) good(r.status === 403, what);
       else if (!may) same(r.status, who.kind === 'nobody' ? 401 : 403, what);
