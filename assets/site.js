@@ -44,15 +44,30 @@
     var select = document.querySelector('select[data-filter][name="' + box.name.replace('find.', '') + '"]');
     if (select && select.options.length > 60 && !box.value) box.form.hidden = true;
   });
-  /* The desk by keyboard: j and k move between the cases, / goes to the search. */
+  /* The desk by keyboard: j and k move between the cases, x chooses one, / goes to the search, ? tells the keys; what has data-key is
+     followed, pressed or entered by its key, first what belongs to the page itself. */
   var links = Array.prototype.slice.call(document.querySelectorAll('[data-keys] tbody a')), search = document.querySelector('[data-slash]');
-  document.querySelectorAll('[data-with-keys]').forEach(function (help) { help.hidden = false; });
-  if (search) document.addEventListener('keydown', function (event) {
-    var at = links.indexOf(document.activeElement), to = event.key === 'j' ? at + 1 : event.key === 'k' ? Math.max(at - 1, 0) : -1;
-    if (event.ctrlKey || event.altKey || event.metaKey || /^(input|select|textarea)$/i.test(document.activeElement.tagName)) return;
-    if (event.key === '/') search.focus();
+  var help = document.getElementById('keys'), keyed = document.querySelector('[data-key]');
+  document.querySelectorAll('[data-with-keys]').forEach(function (hint) { hint.hidden = false; });
+  function follow(key) {
+    var found = document.querySelector('main [data-key="' + key + '"]') || document.querySelector('[data-key="' + key + '"]');
+    if (!found) return false;
+    if (/^(input|select|textarea)$/i.test(found.tagName)) found.focus(); else found.click();
+    return true;
+  }
+  if (search || keyed) document.addEventListener('keydown', function (event) {
+    var here = document.activeElement, at = links.indexOf(here), to = event.key === 'j' ? at + 1 : event.key === 'k' ? Math.max(at - 1, 0) : -1;
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && here.form && here.tagName === 'TEXTAREA') {
+      here.form.requestSubmit();
+      return;
+    }
+    if (event.ctrlKey || event.altKey || event.metaKey || (help && help.open) || (/^(input|select|textarea)$/i.test(here.tagName) && here.type !== 'checkbox')) return;
+    var box = here.closest && here.closest('[data-keys] tr') ? here.closest('tr').querySelector('input[type=checkbox]') : null;
+    if (event.key === '/' && search) search.focus();
     else if (links[to]) links[to].focus();
-    else return;
+    else if (event.key === 'x' && box) box.checked = !box.checked;
+    else if (event.key === '?' && help) help.showModal();
+    else if (!/^[a-z1-9]$/.test(event.key) || !follow(event.key)) return;
     event.preventDefault();
   });
 }());

@@ -40,6 +40,21 @@ static int check_form(struct http_req *r, const struct gate *g, const struct act
   return identity_form_token_ok(&nobody, given) ? 0 : refuse(r, ERR_FORBIDDEN);
 }
 
+/* Whoever signed in with a password that somebody else gave does nothing before they have their own. */
+static bool may_wait(struct http_req *r) {
+  static const char *const open[] = {"/account/password", "/signout", "/api/v1/me", "/api/v1/me/password", "/api/v1/sessions", "/health"};
+  const char *path = http_path(r);
+  for (size_t i = 0; i < BASE_COUNT(open); i++)
+    if (strcmp(path, open[i]) == 0) return true;
+  return base_starts(path, "/assets/") || base_starts(path, "/manifest") || strcmp(path, "/sw.js") == 0;
+}
+
+static int change_first(struct http_req *r) {
+  if (base_starts(http_path(r), "/api/") || !http_wants_html(r)) http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "admin.must_change"));
+  else http_redirect(r, 303, "/account/password");
+  return -1;
+}
+
 static int permitted(struct http_req *r, const struct http_route *route, const struct actor *who) {
   bool known = who->kind != ACTOR_NOBODY;
   switch (route->permission) {
@@ -48,6 +63,9 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_AGENT: return actor_has_role(who, NULL, STAFF_AGENT) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_MANAGER: return identity_manages(who, NULL) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_AUDIT:
+    return identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_OPERATOR: return actor_has_role(who, NULL, STAFF_OPERATOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   default: return refuse(r, ERR_FORBIDDEN);
   }
@@ -81,6 +99,7 @@ static int authorise(struct http_req *r, const struct http_route *route, void *c
     http_set_user(r, keep, free);
     if (http_header(r, "Chapar-Acting-As")) return refuse(r, ERR_FORBIDDEN); /* no mandate is on record */
   }
+  if (who.must_change && !may_wait(r)) return change_first(r);
   if (route->cross == HTTP_TOKEN && !(h && who.kind != ACTOR_NOBODY) && check_form(r, g, &who)) return -1;
   return permitted(r, route, &who);
 }

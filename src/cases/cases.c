@@ -64,7 +64,7 @@ struct pack *cases_pack(const struct cases *c) { return c->pack; }
 /* ---- for the ledger's verifier ---- */
 
 struct digest {
-  const char *sql_kind, *tracking, *id;
+  const char *sql_kind, *tracking, *id, *letter;
   int64_t seq;
   unsigned char *out;
   int answer;
@@ -91,19 +91,27 @@ static int digest_of(struct digest *k, struct store_rows *r, struct err *err) {
 static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct digest *k = arg;
   k->answer = -1;
+  if (strcmp(k->sql_kind, "act") == 0) {
+    k->answer = identity_act_digest(tx, k->id, k->out, err);
+    return 0;
+  }
   if (strcmp(k->sql_kind, "access") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "calendar") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM calendar_log WHERE id=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "remark") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_remark WHERE tracking=?1 AND id=?2", "tt", k->tracking, k->id), err);
+  if (strcmp(k->sql_kind, "desk") == 0) return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM desk_log WHERE id=?1", "t", k->id), err);
+  if (strcmp(k->sql_kind, "letter") == 0)
+    return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_letter_step WHERE letter=?1 AND n=?2", "ti", k->letter, k->seq), err);
   return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
 }
 
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]) {
   json_t *h = json_loads(header, 0, NULL);
   const char *kind = json_str(h, "kind");
-  struct digest k = {.sql_kind = kind ? kind : "", .tracking = json_str(h, "case"), .seq = json_int(h, "seq", 0), .out = digest};
+  struct digest k = {.sql_kind = kind ? kind : "", .tracking = json_str(h, "case"), .letter = json_str(h, "letter"),
+                     .seq = json_int(h, "seq", json_int(h, "step", 0)), .out = digest};
   k.id = json_str(h, "batch") ? json_str(h, "batch") : json_str(h, "id");
   int rc = kind && (k.id || k.tracking) ? store_read(c->store, digest_work, &k, NULL) : -1;
   json_decref(h);
@@ -185,7 +193,7 @@ int cases_verify(struct cases *c, void (*report)(void *ctx, const char *line), v
   return k.faults ? err_set(err, ERR_CONFLICT, "%lld cases do not agree with their events", (long long)k.faults) : 0;
 }
 
-/* ---- figures, notes of the installation, rating ---- */
+/* ---- figures, notes of the installation ---- */
 
 static int any_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM cases LIMIT 1) AS few", "");
@@ -275,58 +283,4 @@ int cases_note(struct cases *c, const char *name, char **value, struct err *err)
   if (store_read(c->store, note_get, &k, err)) return -1;
   *value = k.out;
   return 0;
-}
-
-struct rate {
-  struct cases *c;
-  const struct actor *who;
-  const char *tracking, *comment;
-  int score;
-  json_t *answers;
-  const char *detail;
-};
-
-static int not_now(struct rate *k, const char *word_key, const char *message, struct err *err) {
-  k->detail = word_key;
-  return err_set(err, ERR_CONFLICT, "%s", message);
-}
-
-static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct rate *k = arg;
-  struct arena *a = arena_new(1024 * 1024);
-  struct case_row row;
-  int rc = case_load(k->c, tx, a, k->tracking, &row, err);
-  if (rc) goto out;
-  rc = -1;
-  if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
-  else if (!row.def || !row.def->rating) not_now(k, "case.not_rated", "this service is not rated", err);
-  else if (row.result == RESULT_OPEN) not_now(k, "case.rated_later", "a case is rated after its decision", err);
-  else if (!row.data) not_now(k, "case.erased", "the case has been erased", err);
-  else if (row.rating) not_now(k, "case.rated_once", "this case has its rating", err);
-  else {
-    json_t *p = json_object();
-    json_object_set_new(p, "score", json_integer(k->score));
-    if (k->answers) json_object_set(p, "answers", k->answers);
-    json_put(p, "comment", k->comment);
-    char *payload = json_canonical(p);
-    json_decref(p);
-    struct case_entry e = {.action = "rate", .from_state = row.state, .to_state = row.state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
-    row.rating = k->score;
-    rc = case_append(k->c, tx, &row, &e, NULL, err);
-    free(payload);
-  }
-out:
-  arena_free(a);
-  return rc;
-}
-
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
-               struct err *err) {
-  if (detail) *detail = NULL;
-  if (score < 1 || score > 5) return err_set(err, ERR_INVALID, "a score is 1 to 5");
-  if (comment && strlen(comment) > 2000) return err_set(err, ERR_INVALID, "a comment has at most 2000 bytes");
-  struct rate k = {.c = c, .who = who, .tracking = tracking, .score = score, .answers = answers, .comment = comment};
-  int rc = store_write(c->store, STORE_FRONT, rate_work, &k, err);
-  if (detail) *detail = k.detail;
-  return rc;
 }

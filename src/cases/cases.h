@@ -139,6 +139,9 @@ struct case_submission {
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
 int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* For answers that are not valid (any more): was this key used with this body? Fills what comes out as cases_submit does for a repetition.
+ * In: service, key, body, caller. ERR_NOT_FOUND: the key is free; ERR_KEY_REUSED: with another body. done as there. */
+int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
 /* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
 json_t *cases_submitted(struct cases *c, const struct case_submission *s);
 
@@ -210,9 +213,18 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
-/* *detail, where it is asked for: word key of a sentence for the person, or NULL. */
-int cases_rate(struct cases *c, const struct actor *who, const char *tracking, int score, json_t *answers, const char *comment, const char **detail,
-               struct err *err);
+/* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
+struct case_rating {
+  /* in */
+  const char *tracking;
+  int score;                        /* 1 to 5 */
+  const json_t *answers;            /* {"item": 1 to 5, or true and false} of the pack's survey, any of them; or NULL */
+  const char *comment;              /* at most 2000 bytes, or NULL */
+  /* out */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
+  json_t *errors;                   /* new reference or NULL, when ERR_INVALID: fields "answers.ITEM" */
+};
+int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
@@ -220,6 +232,21 @@ int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l,
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
  * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
 int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err);
+/* A remark, a call that was taken, or the number and date of a letter that came in; texts are repaired already. Kept as a remark of the case, or
+ * (calls alone) without one at the desk of an organisation. Helpdesks note calls too. Bounds in bytes as checked: text 4000, promise 1000,
+ * caller and from 400, number 200, telephone 40; date as date_parse takes it. ERR_INVALID, ERR_NOT_FOUND, ERR_FORBIDDEN. Waits. */
+enum note_kind { NOTE_REMARK, NOTE_CALL, NOTE_INCOMING };
+struct desk_note {
+  enum note_kind kind;
+  const char *tracking;                      /* NULL: a call without a case, then organisation */
+  const char *organisation;
+  const char *text, *key;
+  const char *caller, *telephone, *promise;  /* of a call; may be NULL */
+  const char *number, *date, *from;          /* of a letter that came in; may be NULL */
+};
+int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_note *n, struct err *err);
+/* Calls without a case at a desk, newest first, before a time (INT64_MAX: from the newest): [{"at","organisation","who","text",…}]. ERR_FORBIDDEN. */
+int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err);
 /* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
  * Two who ask at once get different cases. Waits; worker routes. */

@@ -160,13 +160,15 @@ static int take_code(struct list *k, const char *code, struct store_tx *tx, stru
   return rc;
 }
 
+enum { MOST_WORDS = 6 };
+
 static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
-  const char *terms[4] = {"", "", "", ""};
+  const char *terms[MOST_WORDS] = {"", "", "", "", "", ""};
   const struct case_query *q = k->q;
   struct days d;
   char code[32];
   if (identifier_parse(IDENT_TRACKING, q->q, code) == 0) return k->after_tracking[0] ? 0 : take_code(k, code, tx, err);
-  size_t n = text_terms(k->arena, q->q, terms, 4);
+  size_t n = text_terms(k->arena, q->q, terms, MOST_WORDS);
   char id[32];
   if (identifier_parse(IDENT_NATIONAL_ID, q->q, id) == 0 || identifier_parse(IDENT_MOBILE, q->q, id) == 0) {
     terms[0] = id;
@@ -187,7 +189,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     }
   }
   if (fewest == 0) return 0;
-  for (size_t i = n; i < 4; i++) terms[i] = "";
+  for (size_t i = n; i < MOST_WORDS; i++) terms[i] = "";
   if (read_days(k, tx, &d, err)) return -1;
   /* Each word's case is found by its code: holder||'' keeps PostgreSQL from looking through the whole desk for it. */
   return take_rows(k, tx, store_select(tx, err,
@@ -196,12 +198,14 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     "AND (?15='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?15 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?16='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?16 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?17='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?17 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?25='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?25 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
+    "AND (?26='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?26 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?18='' OR cases.state=?18) AND (?19='' OR cases.service=?19) AND cases.holder||''=?1 AND (?20=0 OR cases.assignee=?21) "
-    "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iii",
+    "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iiitt",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
     (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
     terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
-    plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit), by_time, err);
+    plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit, terms[4], terms[5]), by_time, err);
 }
 
 static int desk_work(struct store_tx *tx, void *arg, struct err *err) {

@@ -62,11 +62,11 @@ static int forget_everywhere(struct store_tx *tx, const struct directory *d, con
 static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
   const struct directory *d = pack_directory(c->pack);
   struct arena *a = arena_new(1024 * 1024);
-  const char *terms[48];
+  const char *terms[2 * CASE_TERMS];
   json_t *data = json_loads(row->data, 0, NULL), *first = row->changed && row->first.payload ? json_loads(row->first.payload, 0, NULL) : NULL;
   int64_t moved = 0;
-  size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, 24) : 0;
-  if (row->def && first) n += case_terms(row->pack, row->def, json_object_get(first, "data"), row->mobile, a, terms + n, 24); /* the words are of what was submitted */
+  size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, CASE_TERMS) : 0;
+  if (row->def && first) n += case_terms(row->pack, row->def, json_object_get(first, "data"), row->mobile, a, terms + n, CASE_TERMS); /* the words are of what was submitted */
   int rc = store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE '%\"to\":%'", "t", row->tracking);
   for (size_t i = 0; rc == 0 && i < n; i++)
     if (terms[i]) rc = forget_term(tx, row->holder, terms[i], row, err);
@@ -293,8 +293,11 @@ static int waiting_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS few", "");
 }
 
+/* Drafts are forgotten after thirty days, calls without a case after two years. */
 static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
-  return store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000);
+  if (store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000)) return -1;
+  return store_put(tx, err, "UPDATE desk_log SET salt=NULL,payload=NULL WHERE what='call' AND at<?1 AND payload IS NOT NULL", "i",
+                   clock_now() - INT64_C(730) * 86400000);
 }
 
 /* What other nodes have written since: closures, and texts under which requests began. */

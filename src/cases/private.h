@@ -154,10 +154,14 @@ bool case_may(const struct actor *who, const struct case_row *row, const struct 
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act);
 
 /* submit.c */
+#define CASE_TERMS 32 /* most search words of a case */
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
+
+/* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
+void case_put_mandate(json_t *payload, const struct actor *who);
 
 /* act.c */
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
@@ -170,8 +174,12 @@ const char *case_organisation_name(const struct cases *c, const struct pack *the
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 
-/* remarks.c: [{"at","organisation","who","text"}], oldest first; NULL after an error */
+/* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
+
+const char *case_desk_of(const struct actor *who, const struct case_row *row); /* at which of the case's desks this person works */
+/* A leaf about a desk rather than about a case: 1 written, 0 the id was there, -1. */
+int case_desk_log(struct store_tx *tx, const char *id, const char *organisation, const char *what, int64_t at, const char *payload, struct err *err);
 
 /* public.c: views kept; forget is called inside the transaction that changes a case */
 struct shelves *shelves_new(void);

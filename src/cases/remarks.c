@@ -1,20 +1,41 @@
-/* The desk's own: remarks between colleagues, and the next case. */
+/* The desk's own: remarks between colleagues, calls, and the next case. */
 #include "cases/private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- remarks ---- */
+/* ---- remarks, calls, incoming letters ---- */
 
 struct remark {
   struct cases *c;
   const struct actor *who;
-  const char *tracking, *text;
+  const struct desk_note *n;
   char id[65];
 };
 
-static const char *desk_of(const struct actor *who, const struct case_row *row) {
+static const char *const kinds[] = {[NOTE_REMARK] = NULL, [NOTE_CALL] = "call", [NOTE_INCOMING] = "incoming"};
+
+const char *case_desk_of(const struct actor *who, const struct case_row *row) {
   return actor_in(who, row->holder) ? row->holder : actor_in(who, row->owner) ? row->owner : row->provider;
+}
+
+static char *payload_of(const struct remark *k) {
+  const struct desk_note *n = k->n;
+  const struct { const char *name, *value; } parts[] = {{"caller", n->caller}, {"date", n->date}, {"from", n->from}, {"kind", kinds[n->kind]},
+                                                        {"number", n->number}, {"promise", n->promise}, {"telephone", n->telephone}, {"text", n->text}};
+  json_t *p = json_object();
+  for (size_t i = 0; i < BASE_COUNT(parts); i++)
+    if (parts[i].value && parts[i].value[0]) json_put(p, parts[i].name, parts[i].value);
+  json_put(p, "who", k->who->username);
+  char *text = json_canonical(p);
+  json_decref(p);
+  return text;
+}
+
+/* Who handles the case writes; whoever answers the telephone notes a call. */
+static bool may_note(const struct remark *k, const struct case_row *row) {
+  enum case_right right = case_right_of(k->who, row);
+  return right == CASE_STAFF || (k->n->kind == NOTE_CALL && (right == CASE_HELPDESK || right == CASE_INQUIRED));
 }
 
 static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -24,20 +45,16 @@ static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
   struct arena *a = arena_new(1024 * 1024);
   int64_t now = clock_now();
   char at[32], *header = NULL, *payload = NULL;
-  int rc = case_load(k->c, tx, a, k->tracking, &row, err);
-  if (rc == 0 && case_right_of(k->who, &row) != CASE_STAFF) rc = err_set(err, ERR_NOT_FOUND, "no such case");
+  int rc = case_load(k->c, tx, a, k->n->tracking, &row, err);
+  if (rc == 0 && !may_note(k, &row)) rc = err_set(err, ERR_NOT_FOUND, "no such case");
   if (rc) goto out;
-  json_t *p = json_object();
-  json_put(p, "text", k->text);
-  json_put(p, "who", k->who->username);
-  payload = json_canonical(p);
-  json_decref(p);
+  payload = payload_of(k);
   clock_rfc3339_ms(now, at);
   random_bytes(salt, sizeof salt);
   header = base_printf("{\"at\":\"%s\",\"case\":\"%s\",\"id\":\"%s\",\"kind\":\"remark\"}", at, row.tracking, k->id);
   trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
   rc = store_exec(tx, err, "INSERT INTO case_remark (tracking,id,at,organisation,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttitbt",
-                  row.tracking, k->id, now, desk_of(k->who, &row), (const void *)salt, (size_t)TRUST_SALT, payload);
+                  row.tracking, k->id, now, case_desk_of(k->who, &row), (const void *)salt, (size_t)TRUST_SALT, payload);
   if (rc > 0) rc = trust_append(tx, leaf, header, digest, err); /* 0: the same key has said it already */
 out:
   free(header);
@@ -46,18 +63,64 @@ out:
   return rc < 0 ? -1 : 0;
 }
 
-int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err) {
-  size_t n = text ? strlen(text) : 0;
+int case_desk_log(struct store_tx *tx, const char *id, const char *organisation, const char *what, int64_t at, const char *payload, struct err *err) {
+  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
+  char when[32];
+  clock_rfc3339_ms(at, when);
+  random_bytes(salt, sizeof salt);
+  char *header = base_printf("{\"at\":\"%s\",\"id\":\"%s\",\"kind\":\"desk\",\"organisation\":\"%s\",\"what\":\"%s\"}", when, id, organisation, what);
+  trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
+  int rc = store_exec(tx, err, "INSERT INTO desk_log (id,organisation,what,at,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttti" "bt",
+                      id, organisation, what, at, (const void *)salt, (size_t)TRUST_SALT, payload);
+  if (rc > 0) rc = trust_append(tx, leaf, header, digest, err) ? -1 : 1;
+  free(header);
+  return rc;
+}
+
+/* An enquiry without a case. */
+static int call_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct remark *k = arg;
+  char *payload = payload_of(k);
+  int rc = case_desk_log(tx, k->id, k->n->organisation, "call", clock_now(), payload, err);
+  free(payload);
+  return rc < 0 ? -1 : 0;
+}
+
+static bool within(const char *s, size_t most) { return !s || strlen(s) <= most; }
+
+int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_note *n, struct err *err) {
+  size_t length = n->text ? strlen(n->text) : 0;
   unsigned char hash[32];
-  if (n < 1 || n > 4000) return err_set(err, ERR_INVALID, "a remark has 1 to 4000 bytes");
-  if (!key || !key[0] || strlen(key) > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
+  if (length < 1 || length > 4000) return err_set(err, ERR_INVALID, "a remark has 1 to 4000 bytes");
+  if (!within(n->caller, 400) || !within(n->telephone, 40) || !within(n->promise, 1000) || !within(n->from, 400) || !within(n->number, 200) || !within(n->date, 10))
+    return err_set(err, ERR_INVALID, "one of the parts is too long");
+  if (n->date && date_parse(n->date) == INT32_MIN) return err_set(err, ERR_INVALID, "that is no date");
+  if (!n->key || !n->key[0] || strlen(n->key) > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
   if (who->kind != ACTOR_STAFF) return err_set(err, ERR_NOT_FOUND, "no such case");
-  struct remark k = {.c = c, .who = who, .tracking = tracking, .text = text};
-  char *whole = base_printf("%s\n%s", who->username, key);
+  if (!n->tracking && (n->kind != NOTE_CALL || !n->organisation || !actor_in(who, n->organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  struct remark k = {.c = c, .who = who, .n = n};
+  char *whole = base_printf("%s\n%s", who->username, n->key);
   sha256(whole, strlen(whole), hash);
   free(whole);
   hex_encode(hash, 16, k.id);
-  return store_write(c->store, STORE_FRONT, remark_work, &k, err);
+  return store_write(c->store, STORE_FRONT, n->tracking ? remark_work : call_work, &k, err);
+}
+
+int cases_remark(struct cases *c, const struct actor *who, const char *tracking, const char *text, const char *key, struct err *err) {
+  return cases_desk_note(c, who, &(struct desk_note){.kind = NOTE_REMARK, .tracking = tracking, .text = text, .key = key}, err);
+}
+
+static json_t *note_json(int64_t at, const char *organisation, const char *payload) {
+  static const char *const parts[] = {"who", "text", "kind", "caller", "telephone", "promise", "from", "number", "date"};
+  json_t *o = json_object(), *p = payload ? json_loads(payload, 0, NULL) : NULL;
+  char when[32];
+  clock_rfc3339_ms(at, when);
+  json_put(o, "at", when);
+  json_put(o, "organisation", organisation);
+  for (size_t i = 0; i < BASE_COUNT(parts); i++)
+    if (i < 2 || json_str(p, parts[i])) json_put(o, parts[i], json_str(p, parts[i]));
+  json_decref(p);
+  return o;
 }
 
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err) {
@@ -65,21 +128,40 @@ json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err)
   if (!r) return NULL;
   json_t *list = json_array();
   int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    json_t *o = json_object(), *p = store_text(r, 2) ? json_loads(store_text(r, 2), 0, NULL) : NULL;
-    char at[32];
-    clock_rfc3339_ms(store_int(r, 0), at);
-    json_put(o, "at", at);
-    json_put(o, "organisation", store_text(r, 1));
-    json_put(o, "who", json_str(p, "who"));
-    json_put(o, "text", json_str(p, "text"));
-    json_array_append_new(list, o);
-    json_decref(p);
-  }
+  while ((rc = store_next(r, err)) == 1) json_array_append_new(list, note_json(store_int(r, 0), store_text(r, 1), store_text(r, 2)));
   store_done(r);
   if (rc == 0) return list;
   json_decref(list);
   return NULL;
+}
+
+struct calls {
+  const char *organisation;
+  int64_t before;
+  int limit;
+  json_t *items;
+};
+
+static int calls_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct calls *k = arg;
+  json_array_clear(k->items);
+  struct store_rows *r = store_select(tx, err,
+    "SELECT at,organisation,payload FROM desk_log WHERE organisation=?1 AND what='call' AND at<?2 AND payload IS NOT NULL ORDER BY at DESC,id LIMIT ?3", "tii",
+    k->organisation, k->before, (int64_t)k->limit);
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) json_array_append_new(k->items, note_json(store_int(r, 0), store_text(r, 1), store_text(r, 2)));
+  store_done(r);
+  return rc;
+}
+
+int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err) {
+  if (who->kind != ACTOR_STAFF || !actor_in(who, organisation)) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  struct calls k = {.organisation = organisation, .before = before, .limit = limit < 1 || limit > 200 ? 50 : limit, .items = json_array()};
+  int rc = store_read(c->store, calls_work, &k, err);
+  if (rc == 0) *out = k.items;
+  else json_decref(k.items);
+  return rc;
 }
 
 /* ---- the next case ---- */

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_TERMS 24
-
 struct submit_job {
   struct cases *c;
   struct case_submission *s;
@@ -14,7 +12,7 @@ struct submit_job {
   unsigned sealed;                  /* the counter that row.tracking was made with */
   unsigned char digest[TRUST_HASH];
   unsigned char signature[TRUST_SIGNATURE];
-  const char *terms[MOST_TERMS];
+  const char *terms[CASE_TERMS];
   size_t term_count;
   char reservation[192];
   const char *person, *mobile;      /* whom an agent files for */
@@ -63,16 +61,39 @@ static size_t distinct(const char **list, size_t count) {
   return n;
 }
 
-/* Words under which the desk finds a case: searchable answers, identifiers, the telephone. */
+/* What somebody on the telephone says about themselves is found without `search`: names, the father's name, the year of birth, the place. */
+static size_t spoken_terms(const struct pack *p, const struct field *f, const json_t *v, struct arena *a, const char **terms, size_t most) {
+  static const char *const names[] = {"name", "first_name", "last_name", "father_name"};
+  const char *colon = f->prefill ? strrchr(f->prefill, ':') : NULL, *name = colon ? colon + 1 : f->name, *text = json_string_value(v);
+  if (!text || !most) return 0;
+  if (f->type == FIELD_PLACE) {
+    int at = directory_find_place(pack_directory(p), text);
+    return at < 0 ? 0 : text_terms(a, place_name(directory_place(pack_directory(p), at), LANG_FA), terms, most < 3 ? most : 3);
+  }
+  if (f->type == FIELD_DATE && (strstr(name, "birth") || strstr(name, "born"))) {
+    int32_t day = date_parse(text);
+    if (day == INT32_MIN || !(terms[0] = arena_printf(a, "%d", day_to_jalali(day).year))) return 0;
+    return 1;
+  }
+  for (size_t i = 0; f->type == FIELD_TEXT && i < BASE_COUNT(names); i++)
+    if (strcmp(name, names[i]) == 0) return text_terms(a, text, terms, most < 4 ? most : 4);
+  return 0;
+}
+
+/* Words under which the desk finds a case: searchable answers, identifiers, what is said on the telephone, the telephone itself. */
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most) {
   size_t n = 0;
   for (size_t i = 0; i < s->field_count && n < most; i++) {
     const struct field *f = s->fields[i];
     const json_t *v = json_object_get(data, f->name);
     bool identifier = f->type == FIELD_NATIONAL_ID || f->type == FIELD_LEGAL_ID || f->type == FIELD_FIDA;
-    if (!v || !(f->searchable || identifier)) continue;
+    if (!v) continue;
     if (identifier) {
       terms[n++] = json_string_value(v);
+      continue;
+    }
+    if (!f->searchable) {
+      n += spoken_terms(p, f, v, a, terms + n, most - n);
       continue;
     }
     const char *text = json_is_string(v) && (f->type == FIELD_TEXT || f->type == FIELD_PARAGRAPH) ? json_string_value(v)
@@ -459,7 +480,7 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .organisation = row->submitter[0] ? counter_organisation(&s->actor) : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
-  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, MOST_TERMS);
+  if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, CASE_TERMS);
   if (s->service->one_open_per_person && !s->parent && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
   if (seal(j, 0, err)) return -1;
@@ -484,6 +505,36 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
       rc = outcome(j, rc, err);
     }
   }
+  arena_free(j->arena);
+  free(j);
+  return rc;
+}
+
+/* ---- a repetition whose answers would not be taken any more ---- */
+
+static int before_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct submit_job *j = arg;
+  char tracking[TRACKING_SIZE];
+  j->row.tracking = tracking;
+  for (unsigned counter = 0; counter < 8; counter++) {
+    case_tracking(j->c, j->row.key_hash, counter, tracking);
+    int rc = repeated(j, tx, err);
+    if (rc <= 0) return rc;
+  }
+  return err_set(err, ERR_NOT_FOUND, "this Idempotency-Key has not been used");
+}
+
+int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
+  struct submit_job *j = base_alloc(sizeof *j);
+  j->c = c;
+  j->s = s;
+  j->arena = arena_new(2 * 1024 * 1024);
+  j->done = done;
+  j->arg = arg;
+  key_hash_of(s, j->row.key_hash);
+  sha256(s->body, strlen(s->body), j->row.body_hash);
+  int rc = done ? store_submit(c->store, STORE_FRONT, before_work, j, submit_done, err) : store_write(c->store, STORE_FRONT, before_work, j, err);
+  if (rc == 0 && done) return 0;
   arena_free(j->arena);
   free(j);
   return rc;

@@ -213,6 +213,13 @@ size_t pack_calendars(const struct pack *p); const char *pack_calendar_code(cons
 size_t pack_life_events(const struct pack *p); const char *pack_life_event(const struct pack *p, size_t i, struct text *title);
 const char *pack_life_event_latn(const struct pack *p, size_t i);              /* its title in Latin script, "" when none */
 
+/* What every rated service asks after its decision: each item from 1 (bad) to 5 (good), or yes or no. count 0: the score alone. */
+struct survey_item { const char *name; bool yes_no; struct text title; };
+struct survey { int version; struct survey_item *items; size_t count; };
+const struct survey *pack_survey(const struct pack *p);
+const struct survey_item *survey_item(const struct survey *s, const char *name); /* NULL */
+int survey_value(const struct survey_item *item, const json_t *answer);        /* 1 to 5; true is 1 and false 0; -1: no answer to it */
+
 /* A registry of the pack: what an organisation keeps. */
 struct registry_attribute {
   const char *name; enum field_type type; struct text title; bool personal;

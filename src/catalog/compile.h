@@ -26,6 +26,7 @@ struct pack {
   struct text title;
   int root;
   json_t *settings;
+  struct survey survey;
   struct pack_calendar *calendars; size_t calendar_count;
   int default_calendar;
   int16_t *calendar_of;               /* by organisation */
@@ -112,6 +113,7 @@ bool parse_today(const char *text, int *days);
 
 /* ---- the other parts --------------------------------------------------------------------------- */
 void compile_settings(struct compiler *c);                    /* packfile.c: pack.yaml, calendars */
+void compile_survey(struct compiler *c, const struct yaml_node *root);     /* survey.c */
 void compile_lists(struct compiler *c);
 void compile_registries(struct compiler *c);
 void compile_services(struct compiler *c);                    /* service.c */

@@ -223,11 +223,12 @@ void compile_settings(struct compiler *c) {
   c->file = "pack.yaml";
   struct yaml_doc *doc = source_yaml(c, "pack.yaml");
   const struct yaml_node *root = doc ? yaml_root(doc) : NULL, *settings;
-  if (root && keys(c, root, "pack", "pack title instance place ussd calendars default_calendar organisation_calendars life_events data_services settings")) {
+  if (root && keys(c, root, "pack", "pack title instance place ussd calendars default_calendar organisation_calendars life_events data_services survey settings")) {
     read_names(c, root);
     read_calendars(c, root);
     read_life_events(c, root);
     read_data_services(c, root);
+    compile_survey(c, root);
     settings = yaml_get(root, "settings");
     if (settings && settings->kind != YAML_NODE_MAP) fail(c, settings->line, "'settings' must be a map");
     c->p->settings = keep_json(c, settings && settings->kind == YAML_NODE_MAP ? yaml_to_json(settings) : json_object());

@@ -182,6 +182,7 @@ async function contract(name, where) {
       ['no key', 'POST', K, { lang: 'fa', body: { data: example } }, 400], ['a long key', 'POST', K, { key: 'x'.repeat(201), body: { data: example } }, 400],
       ['a key of 200', 'POST', K, { key: `${name}`.padEnd(200, 'x'), body: { data: example } }, 201],
       ['the key of another body', 'POST', K, { key: 'bytes', lang: 'fa', body: { data: { ...example, years: 44 } } }, 422, 'idempotency_key_reused'],
+      ['the key of another body that is not valid either', 'POST', K, { key: 'bytes', lang: 'fa', body: { data: {} } }, 422, 'idempotency_key_reused'],
       ['no such service', 'POST', `${S}/nope/cases`, { key: key(), body: { data: {} } }, 404],
       b('nothing', '', 400), b('cut', '{"data":', 400), b('trailing', `${JSON.stringify({ data: example })}x`, 400), b('twice', '{"data":{},"data":{}}', 400), b('NaN', '{"data":NaN}', 400),
       b('deep', `{"data":{"x":${'['.repeat(64)}${']'.repeat(64)}}}`, 400), b('very deep', '['.repeat(100000), 400), b('half a pair', '{"data":{"first_name":"\\ud800"}}', 400), b('NUL', '{"data":{"first_name":"a\\u0000b"}}', 400),
@@ -280,7 +281,7 @@ async function contract(name, where) {
     const rate = (what, body, status, field, token = person, lang) => [what, 'POST', `${P}/rating`, { token, body, lang }, status, field];
     await table([rate('zero', { score: 0 }, 422, 'score', person, 'fa'), rate('six', { score: 6 }, 422, 'score'), rate('half', { score: 4.5 }, 422, 'score'), rate('text', { score: '5' }, 422, 'score'), rate('none', {}, 422, 'score'), rate('2^40+1', { score: 2 ** 40 + 1 }, 422, 'score'),
       rate('a comment of another type', { score: 5, comment: 5 }, 422, 'comment'), rate('a long one', { score: 5, comment: 'x'.repeat(2001) }, 422, 'comment', person, 'fa'), rate('answers of another type', { score: 5, answers: 'x' }, 422, 'answers'), rate('unknown', { score: 5, x: 1 }, 422, 'x'),
-      rate('another', { score: 5 }, 404, null, other), rate('an officer', { score: 5 }, 403, null, t.officer), rate('nobody', { score: 5 }, 401, null, null), rate('good', { score: 4, answers: { speed: 5 }, comment: 'خوب' }, 201), rate('twice', { score: 4 }, 409, null, person, 'fa')]);
+      rate('another', { score: 5 }, 404, null, other), rate('an officer', { score: 5 }, 403, null, t.officer), rate('nobody', { score: 5 }, 401, null, null), rate('an item that the survey does not have', { score: 4, answers: { pace: 5 } }, 422, 'answers.pace', person, 'fa'), rate('six of five', { score: 5, answers: { time: 6 } }, 422, 'answers.time'), rate('yes or no', { score: 5, answers: { no_visit: 1 } }, 422, 'answers.no_visit'), rate('good', { score: 4, answers: { time: 5, no_visit: true }, comment: 'خوب' }, 201), rate('twice', { score: 4 }, 409, null, person, 'fa')]);
     v = (await call('GET', P, { token: person })).json.version;
     same((await act(person, 'appeal', { data: { grounds: 'من ساکن دائمی این روستا هستم.' } })).status, 200);
     same((await act(t.officer, 'approve', {})).status, 403, 'nobody decides an appeal against their own decision');

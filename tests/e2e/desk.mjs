@@ -6,7 +6,7 @@ const A = '/api/v1';
 async function desk(name, where) {
   const s = await serve(where), b = s.base;
   const example = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0];
-  const file = async (key, token) => (await call(b, 'POST', `${A}/services/village-residence/cases`, { key, token, body: { data: { ...example, mobile: '09150000051' } } })).json;
+  const file = async (key, token, data = example) => (await call(b, 'POST', `${A}/services/village-residence/cases`, { key, token, body: { data: { ...data, mobile: '09150000051' } } })).json;
   const see = async (t, token) => (await call(b, 'GET', `${A}/cases/${t}`, { token })).json;
   const cases = [];
   for (let i = 0; i < 6; i++) cases.push(await file(`d${i}`));
@@ -63,6 +63,39 @@ async function desk(name, where) {
     same((await put(await staff(b, 'sabt-ahval.officer'), 'ما', 'r2')).status, 404, "another's case");
     same((await put(one, '', 'r3')).status, 422);
     same((await put(one, 'x'.repeat(5000), 'r3')).status, 422);
+  });
+  await test(`${name}: who is on the telephone is found by several words at once, and the call is noted once`, async () => {
+    const found = async (q, token = one) => (await call(b, 'GET', `${A}/desk/cases?organisation=${holder}&open=true&q=${encodeURIComponent(q)}`, { token })).json.items.map((x) => x.tracking);
+    const other = await file('other', undefined, { ...example, last_name: 'صفری', father_name: 'موسی', national_id: '0060495219' });
+    same((await found('مریم رضایی حسین کارده')).length, 6, 'given name, last name, father, village');
+    same(await found('صفري موسي كارده'), [other.tracking], 'Arabic letters, all of them at once');
+    same(await found('صفری حسین'), [], 'all, not any');
+    same(await found('مریم صفری موسی کارده 09150000051'), [other.tracking], 'with the telephone');
+    same(await found('۰۰۶۰۴۹۵۲۱۹'), [other.tracking]);
+    const put = (token, key, body) => call(b, 'POST', `${A}/desk/calls`, { token, key, body });
+    const said = { tracking: other.tracking, text: 'پرسید کی آماده می‌شود', caller: 'پسرش', telephone: '۰۹۱۵۱۲۳۴۵۶۷', promise: 'شنبه زنگ می‌زنیم' };
+    same((await put(one, 'c1', said)).status, 201);
+    same((await put(one, 'c1', said)).status, 201);
+    const remarks = (await see(other.tracking, boss)).remarks;
+    same(remarks.map((x) => [x.kind, x.who, x.caller, x.promise]), [['call', `${holder}.officer`, 'پسرش', 'شنبه زنگ می‌زنیم']]);
+    same((await put(await staff(b, `${holder}.helpdesk`), 'c2', { tracking: other.tracking, text: 'از میز پشتیبانی' })).status, 201, 'the helpdesk notes calls');
+    same((await put(await staff(b, 'sabt-ahval.officer'), 'c3', said)).status, 404, "another's case");
+    same((await put(await citizen(b), 'c3', said)).status, 403);
+    same((await put(one, 'c4', { text: 'نشانی دفتر را پرسید' })).status, 201, 'without a case');
+    same((await put(one, 'c4', { text: 'نشانی دفتر را پرسید' })).status, 201);
+    same((await put(one, 'c5', { text: '' })).json.errors[0].field, 'text');
+    same((await put(one, 'c5', { text: 'x', promise: 'x'.repeat(1001) })).json.errors[0].field, 'promise');
+    same((await put(one, 'c5', { text: 'x', organisation: 'sabt-ahval' })).status, 403);
+    const list = await call(b, 'GET', `${A}/desk/calls?organisation=${holder}`, { token: two });
+    same(list.json.items.map((x) => [x.text, x.who]), [['نشانی دفتر را پرسید', `${holder}.officer`]], list.text);
+    same((await call(b, 'GET', `${A}/desk/calls?organisation=${holder}&before=${list.json.items[0].at}`, { token: two })).json.items, []);
+    same((await call(b, 'GET', `${A}/desk/calls?organisation=${holder}`, { token: await staff(b, 'takapo.officer') })).status, 403);
+    const letter = (body, key = 'l1') => call(b, 'POST', `${A}/cases/${other.tracking}/remarks`, { token: one, key, body });
+    same((await letter({ number: '12/345', from: 'بخشداری مرکزی', date: '1405/01/20' })).status, 201);
+    same((await letter({ number: '12/345', from: 'بخشداری' }, 'l2')).json.errors[0].field, 'date');
+    same((await letter({ number: '12/345', from: 'بخشداری', date: '1450/01/01' }, 'l2')).json.errors[0].field, 'date', 'not after today');
+    const kept = (await see(other.tracking, boss)).remarks.find((x) => x.kind === 'incoming');
+    same([kept.number, kept.from, kept.date], ['12/345', 'بخشداری مرکزی', '2026-04-09']);
   });
   await test(`${name}: what everybody sees is kept, yet a change shows at once`, async () => {
     const t = cases[3].tracking;

@@ -113,6 +113,9 @@ async function real(name, where) {
   });
   await test(`${name}: keys and reservations of then count now`, async () => {
     same((await file(b, 100000001, { floor: 1 })).json.code, 'idempotency_key_reused');
+    const same_body = await file(b, 100000001); // no longer an answer to this form, but it was answered
+    same([same_body.status, same_body.json.tracking], [201, open], same_body.text);
+    same((await file(b, 100000077)).status, 422, 'a free key is judged by the form of now');
     const again = await call(b, 'POST', `${A}/services/join/cases`, { key: 'anew', body: { data: answers(100000001, { floor: 1 }) } });
     same(again.status, 409, 'one open request for each person, whatever its version');
   });

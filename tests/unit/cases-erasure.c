@@ -101,7 +101,7 @@ static void erased_after_its_years(void **state) {
   state_is(k, t, "submitted");
   acts(kit_acts(k->cases, t, &k->officer, "transfer", "why", "{\"to\":\"crew\"}", -1, NULL, NULL));
   acts(kit_act(k, t, &crew, "reject", "why"));
-  must(cases_rate(k->cases, &k->ali, t, 1, NULL, "bad", NULL, err));
+  must(kit_rate(k->cases, &k->ali, t, 1, NULL, "bad", err));
   acts(kit_act(k, u, &other, "withdraw", NULL));
   assert_true(left_of(k, t) > 5);
   assert_true(kit_value(k, "SELECT COUNT(*) FROM case_term WHERE organisation='centre' AND tracking=?1", t) > 0);
@@ -152,7 +152,7 @@ static void erased_after_its_years(void **state) {
   struct actor chief = kit_staff("chief", "crew", ROLE_SUPERVISOR);
   denied(kit_act(k, t, &chief, "reopen", NULL), ERR_CONFLICT);
   struct err e = {0};
-  assert_int_equal(cases_rate(k->cases, &k->ali, u, 3, NULL, "more", NULL, &e), -1);
+  assert_int_equal(kit_rate(k->cases, &k->ali, u, 3, NULL, "more", &e), -1);
   assert_int_equal(left_of(k, u), 0);
   kit_until(k, "2029-07-01");
   kit_verified(k);

@@ -211,20 +211,31 @@ static void rated_once_after_the_decision(void **state) {
   const char *t = kit_permit(k, &k->ali, "person"), *other = kit_tacit(k, &k->ali, "x");
   struct actor stranger = kit_person(k, 5);
   json_t *answers = json_pack("{s:i}", "speed", 4);
-  refused(cases_rate(k->cases, &k->ali, t, 5, NULL, NULL, NULL, err), ERR_CONFLICT);
+  refused(kit_rate(k->cases, &k->ali, t, 5, NULL, NULL, err), ERR_CONFLICT);
   acts(kit_act(k, t, &k->officer, "reject", "why"));
-  refused(cases_rate(k->cases, &k->ali, t, 0, NULL, NULL, NULL, err), ERR_INVALID);
-  refused(cases_rate(k->cases, &k->ali, t, 6, NULL, NULL, NULL, err), ERR_INVALID);
-  refused(cases_rate(k->cases, &stranger, t, 5, NULL, NULL, NULL, err), ERR_NOT_FOUND);
-  refused(cases_rate(k->cases, &k->officer, t, 5, NULL, NULL, NULL, err), ERR_NOT_FOUND);
-  must(cases_rate(k->cases, &k->ali, t, 4, answers, "خوب", NULL, err));
-  refused(cases_rate(k->cases, &k->ali, t, 5, NULL, NULL, NULL, err), ERR_CONFLICT);
+  refused(kit_rate(k->cases, &k->ali, t, 0, NULL, NULL, err), ERR_INVALID);
+  refused(kit_rate(k->cases, &k->ali, t, 6, NULL, NULL, err), ERR_INVALID);
+  refused(kit_rate(k->cases, &stranger, t, 5, NULL, NULL, err), ERR_NOT_FOUND);
+  refused(kit_rate(k->cases, &k->officer, t, 5, NULL, NULL, err), ERR_NOT_FOUND);
+  json_object_set_new(answers, "speed", json_integer(6));
+  refused(kit_rate(k->cases, &k->ali, t, 4, answers, NULL, err), ERR_INVALID);
+  json_object_set_new(answers, "speed", json_integer(2));
+  json_object_set_new(answers, "taste", json_integer(2));
+  refused(kit_rate(k->cases, &k->ali, t, 4, answers, NULL, err), ERR_INVALID);
+  json_object_del(answers, "taste");
+  json_object_set_new(answers, "no_visit", json_true());
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM case_rating WHERE item<>?1", ""), 0);
+  must(kit_rate(k->cases, &k->ali, t, 4, answers, "خوب", err));
+  assert_int_equal(kit_value(k, "SELECT value FROM case_rating WHERE item=?1 AND survey=3", "speed"), 2);
+  assert_int_equal(kit_value(k, "SELECT value FROM case_rating WHERE item=?1", "no_visit"), 1);
+  assert_int_equal(kit_value(k, "SELECT value FROM case_rating WHERE item=?1", "score"), 4);
+  refused(kit_rate(k->cases, &k->ali, t, 5, NULL, NULL, err), ERR_CONFLICT);
   json_decref(answers);
   json_t *o = kit_get(k, &k->ali, t);
   assert_int_equal(json_int(o, "rating", 0), 4);
   json_decref(o);
   acts(kit_act(k, other, &k->officer, "approve", NULL));
-  refused(cases_rate(k->cases, &k->ali, other, 5, NULL, NULL, NULL, err), ERR_CONFLICT); /* this service is not rated */
+  refused(kit_rate(k->cases, &k->ali, other, 5, NULL, NULL, err), ERR_CONFLICT); /* this service is not rated */
   kit_verified(k);
 }
 

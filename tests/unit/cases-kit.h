@@ -249,6 +249,13 @@ static inline enum err_code kit_acts(struct cases *c, const char *tracking, cons
   if (out) *out = act;
   return rc == 0 ? ERR_NONE : e.code ? e.code : ERR_INTERNAL;
 }
+static inline int kit_rate(struct cases *c, const struct actor *who, const char *tracking, int score, const json_t *answers, const char *comment, struct err *err) {
+  struct case_rating r = {.tracking = tracking, .score = score, .answers = answers, .comment = comment};
+  int rc = cases_rate(c, who, &r, LANG_EN, err);
+  json_decref(r.errors);
+  return rc;
+}
+
 static inline enum err_code kit_act(struct kit *k, const char *tracking, const struct actor *who, const char *action, const char *comment) {
   return kit_acts(k->cases, tracking, who, action, comment, NULL, -1, NULL, NULL);
 }

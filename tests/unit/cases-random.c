@@ -251,7 +251,7 @@ static void step_other(struct world *w) {
   const char *t = w->trackings[chance(w->count)];
   struct err e = {0};
   w->what = "rate or look";
-  if (chance(2)) cases_rate(w->nodes[0], &w->people[chance(PEOPLE)], t, 1 + (int)chance(5), NULL, chance(2) ? "نظر" : NULL, NULL, &e);
+  if (chance(2)) kit_rate(w->nodes[0], &w->people[chance(PEOPLE)], t, 1 + (int)chance(5), NULL, chance(2) ? "نظر" : NULL, &e);
   else cases_look(w->nodes[1], anybody(w), t, "staff", NULL, NULL, &e);
   holds(w, e.code != ERR_INTERNAL, t);
   struct sight s = see(w, t);

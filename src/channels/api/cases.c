@@ -185,7 +185,7 @@ static void post_action(struct http_req *r) {
 }
 
 static void post_rating(struct http_req *r) {
-  const char *tracking = api_tracking(r), *detail = NULL, *wrong = NULL, *name;
+  const char *tracking = api_tracking(r), *wrong = NULL, *name;
   json_t *body = tracking ? http_json(r) : NULL, *v;
   struct err err;
   if (!body) return;
@@ -195,12 +195,13 @@ static void post_rating(struct http_req *r) {
   json_object_foreach(body, name, v)
     if (strcmp(name, "score") != 0 && strcmp(name, "comment") != 0 && strcmp(name, "answers") != 0) return api_fault(r, name, "unknown", "api.unknown_member");
   if (score < 1 || score > 5) return api_fault(r, "score", "choice", "api.score");
-  if (answers && !json_is_object(answers) && !json_is_array(answers) && !json_is_null(answers)) wrong = "answers";
+  if (answers && !json_is_object(answers) && !json_is_null(answers)) wrong = "answers";
   if (wrong) return api_fault(r, wrong, "type", "api.type");
   if (comment && strlen(comment) > 2000) return api_fault(r, "comment", "too_long", "api.comment");
   if (comment) comment = text_repair(http_arena(r), comment);
   if (json_is_null(answers)) answers = NULL;
-  if (cases_rate(api_of(r)->cases, api_actor(r), tracking, (int)score, answers, comment, &detail, &err)) return api_error(r, &err, detail, NULL);
+  struct case_rating rating = {.tracking = tracking, .score = (int)score, .answers = answers, .comment = comment};
+  if (cases_rate(api_of(r)->cases, api_actor(r), &rating, http_lang(r), &err)) return api_error(r, &err, rating.detail, rating.errors);
   json_t *o = json_object();
   json_put(o, "tracking", tracking);
   json_object_set_new(o, "score", json_integer(score));

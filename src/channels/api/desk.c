@@ -32,20 +32,90 @@ static const char *key_of(struct http_req *r) {
   return NULL;
 }
 
-static void post_remark(struct http_req *r) {
-  static const char *const members[] = {"text"};
-  const char *tracking = api_tracking(r), *key = tracking ? key_of(r) : NULL;
-  json_t *body = key ? http_json(r) : NULL;
-  struct err err;
-  if (!body || check_members(r, body, members, 1, NULL, 0)) return;
-  const char *text = json_str(body, "text");
+/* A member as text that is repaired; *wrong is its name when it is longer than most bytes. */
+static const char *text_member(struct http_req *r, const json_t *body, const char *name, size_t most, const char **wrong) {
+  const char *text = json_str(body, name);
   text = text ? text_repair(http_arena(r), text) : NULL;
-  if (!text || !text[0] || strlen(text) > 4000) {
-    refuse_member(r, "text", text && text[0] ? "too_long" : "required", "api.remark");
+  if (text && strlen(text) > most && !*wrong) *wrong = name;
+  return text && text[0] ? text : NULL;
+}
+
+/* Notes it down; the members of what was kept, or NULL after replying. */
+static json_t *noted(struct http_req *r, const struct desk_note *n, const char *wrong) {
+  const struct { const char *name, *value; } parts[] = {{"tracking", n->tracking}, {"text", n->text}, {"who", api_actor(r)->username}, {"caller", n->caller},
+    {"telephone", n->telephone}, {"promise", n->promise}, {"number", n->number}, {"date", n->date}, {"from", n->from}};
+  struct err err;
+  if (wrong || !n->text) {
+    refuse_member(r, wrong ? wrong : "text", wrong ? "too_long" : "required", wrong && strcmp(wrong, "text") != 0 ? "api.note_long" : "api.remark");
+    return NULL;
+  }
+  if (cases_desk_note(api_of(r)->cases, api_actor(r), n, &err)) {
+    api_error(r, &err, NULL, NULL);
+    return NULL;
+  }
+  json_t *o = json_object();
+  for (size_t i = 0; i < BASE_COUNT(parts); i++)
+    if (parts[i].value) json_put(o, parts[i].name, parts[i].value);
+  return o;
+}
+
+static void post_remark(struct http_req *r) {
+  static const char *const members[] = {"text", "number", "date", "from"};
+  const char *tracking = api_tracking(r), *key = tracking ? key_of(r) : NULL, *wrong = NULL;
+  json_t *body = key ? http_json(r) : NULL;
+  char iso[16];
+  if (!body || check_members(r, body, members, 4, NULL, 0)) return;
+  struct desk_note n = {.kind = NOTE_REMARK, .tracking = tracking, .key = key, .text = text_member(r, body, "text", 4000, &wrong),
+                        .number = text_member(r, body, "number", 200, &wrong), .from = text_member(r, body, "from", 400, &wrong)};
+  int32_t day = json_str(body, "date") ? date_parse(json_str(body, "date")) : INT32_MIN;
+  if (n.number || n.from || json_str(body, "date")) { /* a letter that came in */
+    if (!n.number || !n.from || day == INT32_MIN || day > cases_today()) {
+      refuse_member(r, !n.number ? "number" : !n.from ? "from" : "date", "required", "api.incoming");
+      return;
+    }
+    date_iso(day, iso);
+    n.kind = NOTE_INCOMING;
+    n.date = iso;
+    if (!n.text) n.text = n.number;
+  }
+  json_t *o = noted(r, &n, wrong);
+  if (o) http_reply_json(r, 201, o);
+}
+
+static void post_call(struct http_req *r) {
+  static const char *const members[] = {"tracking", "organisation", "text", "caller", "telephone", "promise"};
+  const char *key = key_of(r), *wrong = NULL;
+  json_t *body = key ? http_json(r) : NULL;
+  char code[32];
+  if (!body || check_members(r, body, members, 6, NULL, 0)) return;
+  const char *typed = json_str(body, "tracking"), *organisation = json_str(body, "organisation");
+  if (typed && identifier_parse(IDENT_TRACKING, typed, code)) {
+    refuse_member(r, "tracking", "pattern", "api.tracking");
     return;
   }
-  if (cases_remark(api_of(r)->cases, api_actor(r), tracking, text, key, &err)) return api_error(r, &err, NULL, NULL);
-  http_reply_json(r, 201, json_pack("{s:s,s:s,s:s}", "tracking", tracking, "text", text, "who", api_actor(r)->username));
+  if (!organisation && api_actor(r)->role_count) organisation = api_actor(r)->roles[0].organisation;
+  struct desk_note n = {.kind = NOTE_CALL, .tracking = typed ? code : NULL, .organisation = organisation, .key = key,
+                        .text = text_member(r, body, "text", 4000, &wrong), .caller = text_member(r, body, "caller", 400, &wrong),
+                        .telephone = text_member(r, body, "telephone", 40, &wrong), .promise = text_member(r, body, "promise", 1000, &wrong)};
+  json_t *o = noted(r, &n, wrong);
+  if (o) http_reply_json(r, 201, o);
+}
+
+static void get_calls(struct http_req *r) {
+  const struct actor *who = api_actor(r);
+  const char *organisation = http_query(r, "organisation"), *before = http_query(r, "before");
+  int64_t at = INT64_MAX;
+  int limit = api_limit(r);
+  json_t *items = NULL;
+  struct err err;
+  if (limit < 0) return;
+  if (before && clock_parse(before, &at)) {
+    api_fault(r, "before", "type", "api.after");
+    return;
+  }
+  if (!organisation) organisation = who->role_count ? who->roles[0].organisation : "";
+  if (cases_desk_calls(api_of(r)->cases, who, organisation, at, limit, &items, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, json_pack("{s:o}", "items", items));
 }
 
 static void post_next(struct http_req *r) {
@@ -143,6 +213,8 @@ static void post_actions(struct http_req *r) {
 }
 
 const struct http_route api_desk_rows[] = {
+  {"GET", "/api/v1/desk/calls", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_calls, "Calls without a case that a desk has noted, newest first."},
+  {"POST", "/api/v1/desk/calls", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_call, "Note a call, on a case or without one."},
   {"POST", "/api/v1/cases/{tracking}/remarks", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_remark, "A remark for colleagues, which the citizen does not see."},
   {"POST", "/api/v1/desk/next", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_next, "Take the most urgent case of the desk."},
   {"POST", "/api/v1/desk/actions", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 64 * 1024, post_actions, "One action on up to a hundred cases, with a result for each."},

@@ -117,7 +117,7 @@ struct submitting {
   struct http_req *req;
   struct case_submission s;
   struct case_counter counter;
-  json_t *data;
+  json_t *data, *faults;            /* faults: of answers that are not valid; then only a repetition is looked for */
   int rc;
   struct err err;
 };
@@ -148,6 +148,11 @@ static void submit_reply(struct http_req *r) {
   json_t *errors = k->s.errors ? k->s.errors : k->rc && k->err.code == ERR_INVALID ? document_faults(r, k) : NULL;
   json_decref(k->data);
   k->data = NULL;
+  if (k->rc && k->faults && k->err.code == ERR_NOT_FOUND) {
+    err_set(&k->err, ERR_INVALID, "the answers are not valid");
+    return api_error(r, &k->err, NULL, k->faults);
+  }
+  json_decref(k->faults);
   if (k->rc) return api_error(r, &k->err, k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
@@ -179,7 +184,6 @@ static void post_case(struct http_req *r) {
   json_t *body = http_json(r);
   if (!body) return;
   json_t *given = json_object_get(body, "data"), *data = NULL, *errors = NULL;
-  struct err err;
   const char *name;
   bool agent = actor_has_role(api_actor(r), NULL, STAFF_AGENT) && !s->staff_only;
   struct case_counter counter = {0};
@@ -191,26 +195,28 @@ static void post_case(struct http_req *r) {
   if (!json_is_object(given))
     return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
   if (agent && api_counter_read(r, body, &counter)) return;
-  if (service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors)) {
-    err_set(&err, ERR_INVALID, "the answers are not valid");
-    return api_error(r, &err, NULL, errors);
-  }
+  int faulty = service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors);
   struct submitting *k = arena_alloc(http_arena(r), sizeof *k);
   const struct actor *who = api_actor(r);
-  if (!k) {
+  char *sent = json_canonical(given);
+  const char *text = arena_strdup(http_arena(r), sent);
+  free(sent);
+  if (!k || !text) {
     json_decref(data);
+    json_decref(errors);
     return http_problem_code(r, ERR_LIMIT, NULL);
   }
   k->req = r;
   k->data = data;
-  k->s = (struct case_submission){.service = s, .data = data, .key = arena_strdup(http_arena(r), key), .actor = *who,
+  k->faults = faulty ? errors : NULL;
+  k->s = (struct case_submission){.service = s, .data = data, .body = text, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
     .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .promised = true};
   k->counter = counter;
   if (agent) k->s.counter = &k->counter;
   http_set_data(r, k);
   http_suspend(r, submit_reply);
-  if (cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {
+  if (faulty ? cases_submitted_before(c->cases, &k->s, submitting_done, k, &k->err) : cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {
     k->rc = -1;
     http_resume(r);
   }

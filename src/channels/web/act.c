@@ -66,6 +66,9 @@ static const char *value_of(struct http_req *r, const char *name) {
   return v && v[0] && utf8_valid(v, strlen(v)) ? v : NULL;
 }
 
+/* The officer came here by "next case", and goes on with it afterwards. */
+static bool in_stream(struct http_req *r) { return http_query(r, "stream") != NULL || value_of(r, "stream") != NULL; }
+
 static void put_destination(const struct acting *k, json_t *page) {
   const char *find = http_query(k->r, "find.to");
   size_t all = 0;
@@ -82,7 +85,8 @@ static void put_destination(const struct acting *k, json_t *page) {
   bool missing = kind == ACT_TRANSFER && strcmp(http_method(k->r), "POST") == 0 && !value_of(k->r, "to");
   put(page, "to_error", missing ? say(k->r, "need_destination") : NULL);
   if (missing) fault(page, json_array_size(options) ? "#to" : "#find-to", say(k->r, "need_destination"));
-  if (find && find[0]) put(page, "action", arena_printf(http_arena(k->r), "%s?find.to=%s", json_str(page, "action"), url_quote(k->r, find)));
+  if (find && find[0])
+    put(page, "action", arena_printf(http_arena(k->r), "%s?find.to=%s%s", json_str(page, "action"), url_quote(k->r, find), in_stream(k->r) ? "&stream=1" : ""));
   put_list(page, "options", options);
 }
 
@@ -138,7 +142,9 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   put(page, "service", json_str(k->view, "service_title"));
   put(page, "code", show_code(r, k->tracking));
   put(page, "action", arena_printf(http_arena(r), "/cases/%s/actions/%s", k->tracking, k->name));
-  put(page, "back", arena_printf(http_arena(r), "/cases/%s", k->tracking));
+  bool stream = in_stream(r);
+  put(page, "back", arena_printf(http_arena(r), "/cases/%s%s", k->tracking, stream ? "?stream=1" : ""));
+  put_flag(page, "stream", stream);
   put(page, "key", key ? key : fresh_key(r));
   put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
   put(page, "comment", value_of(r, "comment"));
@@ -216,7 +222,11 @@ static void post_action(struct http_req *r) {
     struct case_act a = {.action = k.name, .comment = value_of(r, "comment") ? text_repair(http_arena(r), value_of(r, "comment")) : NULL, .reason = value_of(r, "reason"),
                          .data = json_object_size(data) ? data : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
     snprintf(a.tracking, sizeof a.tracking, "%s", k.tracking);
-    if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) http_redirect(r, 303, arena_printf(http_arena(r), "%s?done=1", home));
+    if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) {
+      const char *desk = json_str(json_object_get(k.view, "holder"), "code");
+      if (value_of(r, "next") && web_actor(r)->kind == ACTOR_STAFF && desk) next_case(r, desk, k.tracking);
+      else http_redirect(r, 303, arena_printf(http_arena(r), "%s?done=1%s", home, in_stream(r) ? "&stream=1" : ""));
+    }
     else if (err.code == ERR_INVALID && k.shown) show_action(&k, a.detail ? word(http_lang(r), a.detail) : NULL, a.errors, 422);
     else http_problem(r, &err, a.detail ? word(http_lang(r), a.detail) : NULL, NULL);
     json_decref(a.errors);
@@ -224,6 +234,20 @@ static void post_action(struct http_req *r) {
   json_decref(data);
   json_decref(errors);
   json_decref(k.view);
+}
+
+/* What was chosen of the survey: item_NAME with 1 to 5, or yes and no. */
+static json_t *survey_taken(struct http_req *r) {
+  const struct survey *s = pack_survey(web_pack(r));
+  json_t *answers = json_object();
+  for (size_t i = 0; i < s->count; i++) {
+    const char *typed = value_of(r, arena_printf(http_arena(r), "item_%s", s->items[i].name));
+    int64_t n;
+    if (!typed || !typed[0]) continue;
+    if (s->items[i].yes_no) json_object_set_new(answers, s->items[i].name, json_boolean(strcmp(typed, "yes") == 0));
+    else json_object_set_new(answers, s->items[i].name, json_integer(parse_i64(typed, &n) ? 0 : n));
+  }
+  return answers;
 }
 
 static void post_rating(struct http_req *r) {
@@ -234,10 +258,11 @@ static void post_rating(struct http_req *r) {
   const char *typed = value_of(r, "score"), *comment = value_of(r, "comment");
   if (!typed || parse_i64(typed, &score) || score < 1 || score > 5)
     return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?score=none#rate-title", tracking));
-  const char *text = comment ? text_repair(http_arena(r), comment) : NULL;
-  const char *detail;
-  if (cases_rate(web_of(r)->cases, web_actor(r), tracking, (int)score, NULL, text, &detail, &err))
-    return detail ? http_problem(r, &err, word(http_lang(r), detail), NULL) : web_error(r, &err);
+  json_t *answers = survey_taken(r);
+  struct case_rating rating = {.tracking = tracking, .score = (int)score, .answers = answers, .comment = comment ? text_repair(http_arena(r), comment) : NULL};
+  int rc = cases_rate(web_of(r)->cases, web_actor(r), &rating, http_lang(r), &err);
+  json_decref(answers);
+  if (rc) return http_problem(r, &err, rating.detail ? word(http_lang(r), rating.detail) : NULL, rating.errors);
   http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?thanks=1", tracking));
 }
 

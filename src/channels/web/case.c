@@ -232,7 +232,7 @@ static void put_answers(struct http_req *r, json_t *page, const json_t *view, co
   put_list(page, "answers", list);
 }
 
-static void put_actions(struct http_req *r, json_t *page, const json_t *view) {
+static void put_actions(struct http_req *r, json_t *page, const json_t *view, bool office) {
   static const char *const careful[] = {"withdraw", "reject", "lapse", "suspend"};
   json_t *list = json_array(), *one;
   size_t i;
@@ -241,8 +241,9 @@ static void put_actions(struct http_req *r, json_t *page, const json_t *view) {
     const char *name = json_str(one, "name");
     bool warn = false;
     for (size_t k = 0; k < BASE_COUNT(careful); k++) warn = warn || base_same(name, careful[k]);
-    put(o, "href", arena_printf(http_arena(r), "/cases/%s/actions/%s", json_str(view, "tracking"), name));
+    put(o, "href", arena_printf(http_arena(r), "/cases/%s/actions/%s%s", json_str(view, "tracking"), name, http_query(r, "stream") ? "?stream=1" : ""));
     put(o, "name", json_str(one, "title"));
+    put(o, "digit", office && i < 9 ? arena_printf(http_arena(r), "%zu", i + 1) : NULL);
     put_flag(o, "warn", warn);
     json_array_append_new(list, o);
   }
@@ -263,6 +264,21 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
   put_list(page, "children", list);
 }
 
+/* A call, or a letter that came in. */
+void put_note(struct http_req *r, json_t *o, const json_t *note) {
+  const char *kind = json_str(note, "kind"), *date = json_str(note, "date");
+  bool incoming = base_same(kind, "incoming");
+  put_flag(o, "is_call", base_same(kind, "call"));
+  put_flag(o, "is_incoming", incoming);
+  put(o, "caller", json_str(note, "caller"));
+  put(o, "telephone", local(r, json_str(note, "telephone")));
+  put(o, "promise", json_str(note, "promise"));
+  put(o, "from", json_str(note, "from"));
+  put(o, "number", local(r, json_str(note, "number")));
+  put(o, "date", date ? date_short(http_arena(r), http_lang(r), date_parse(date)) : NULL);
+  if (incoming && base_same(json_str(note, "text"), json_str(note, "number"))) put(o, "text", NULL);
+}
+
 /* What colleagues wrote for each other; whoever handles the case writes too and goes on to the next one. */
 static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   json_t *list = json_array(), *one, *given = json_object_get(view, "remarks");
@@ -273,6 +289,7 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
     put(o, "who", json_str(one, "who"));
     put(o, "at", show_time(r, json_str(one, "at")));
     put(o, "text", json_str(one, "text"));
+    put_note(r, o, one);
     json_array_append_new(list, o);
   }
   put_list(page, "remarks", list);
@@ -280,7 +297,21 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   put_flag(page, "can_remark", handles);
   put(page, "key", fresh_key(r));
   put(page, "organisation", json_str(json_object_get(view, "holder"), "code"));
-  put_flag(page, "stream", handles && http_query(r, "stream") != NULL);
+  put_flag(page, "stream", (handles || base_same(json_str(view, "right"), "inquired")) && http_query(r, "stream") != NULL);
+  put(page, "today", http_lang(r) == LANG_FA ? date_short(http_arena(r), LANG_FA, cases_today()) : NULL);
+}
+
+static json_t *survey_json(struct http_req *r) {
+  const struct survey *s = pack_survey(web_pack(r));
+  json_t *list = json_array();
+  for (size_t i = 0; i < s->count; i++) {
+    json_t *o = json_object();
+    put(o, "item", s->items[i].name);
+    put(o, "text", text_in(&s->items[i].title, http_lang(r)));
+    put_flag(o, "yes_no", s->items[i].yes_no);
+    json_array_append_new(list, o);
+  }
+  return list;
 }
 
 static void show_case(struct http_req *r, json_t *view) {
@@ -305,7 +336,7 @@ static void show_case(struct http_req *r, json_t *view) {
   put(page, "letter_no", json_str(view, "letter_no"));
   put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
   put_answers(r, page, view, s);
-  put_actions(r, page, view);
+  put_actions(r, page, view, office);
   put_children(r, page, view);
   put_remarks(r, page, view);
   json_t *history = history_json(r, who, tracking, p, s, office);
@@ -315,6 +346,7 @@ static void show_case(struct http_req *r, json_t *view) {
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
+  put_list(page, "survey", survey_json(r));
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
   bool asks = !right || base_same(right, "counter") || base_same(right, "helpdesk");
   bool may_ask = actor_has_role(who, NULL, STAFF_AGENT) || actor_has_role(who, NULL, STAFF_HELPDESK);

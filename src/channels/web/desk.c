@@ -132,6 +132,7 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   put_flag(page, "nothing", http_query(r, "nothing") != NULL);
   put_flag(page, "unchosen", http_query(r, "unchosen") != NULL);
   put_flag(page, "hands_out", hands_out);
+  put_flag(page, "chooses", (leads || actor_has_role(who, k->organisation, STAFF_OFFICER)) && strcmp(k->view, "closed") != 0);
   put(page, "key", fresh_key(r));
   put_list(page, "colleagues", hands_out ? colleagues_json(r, k->organisation) : json_array());
 }

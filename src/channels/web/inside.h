@@ -48,7 +48,12 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
 json_t *colleagues_json(struct http_req *r, const char *organisation);
+/* Replies: to the most urgent case of a desk, behind `after` (or NULL), or back to the desk that has none. Worker routes. */
+void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
+
+/* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
+void put_note(struct http_req *r, json_t *o, const json_t *note);
 
 /* ---- who, without and with a session ---- */
 const char *web_visitor(struct http_req *r);                    /* a good cookie, or NULL */
@@ -89,8 +94,10 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_counter_rows[], web_bulk_rows[], web_registry_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_counter_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_counter_count, web_desk_count, web_bulk_count, web_registry_count;
+  web_desk_count, web_bulk_count, web_registry_count, web_call_count, web_counter_count;
+/* The pages of administration, and a member of staff's own account. */
+int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
 #endif
