@@ -40,7 +40,13 @@ struct actor {
   char username[64];           /* staff */
   char name[128];              /* staff: shown name */
   char office[48];             /* staff: code of the office from which an agent works, else "" */
-  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "" */
+  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "": then the next ones are set too */
+  char acting_person[72];      /* key of the principal */
+  char acting_mandate[20];     /* the request that gave the mandate */
+  char acting_scope[256];      /* "all", or words "service:CODE", "organisation:CODE", "event:CODE" */
+  char acting_name[128];       /* of the principal where it is known, else "" */
+  char acting_mobile[16];      /* of the principal where it is known, else "" */
+  bool acting_proved;          /* by a register, so that it may be given on */
   unsigned role_count;
   struct { char organisation[48]; int role; char unit[48]; } roles[16];  /* unit: where the person belongs there, "" nowhere */
   bool must_change;            /* staff: signed in with a password that somebody else gave; nothing but a new one is let through */
@@ -52,6 +58,8 @@ struct actor *actor_copy(const struct actor *a);
 void actor_free(struct actor *a);
 bool actor_has_role(const struct actor *a, const char *organisation, int role);  /* organisation NULL: anywhere */
 bool actor_in(const struct actor *a, const char *organisation);                  /* any role there */
+/* For whom a form is filled in: the principal where that is a person, else oneself. */
+const char *actor_national_id(const struct actor *a);
 
 /* What a route row may demand of its caller; cases and desks judge the rest. */
 #define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_AGENT) X(PERMIT_OPERATOR) \
