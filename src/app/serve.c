@@ -236,11 +236,11 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
-  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
+  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,

@@ -5,6 +5,7 @@
 #define CHAPAR_API_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "identity/identity.h"
 #include "registries/registries.h"
@@ -14,6 +15,7 @@ struct api_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */

@@ -248,10 +248,12 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     {web_signin_rows, web_signin_count}, {web_case_rows, web_case_count}, {web_act_rows, web_act_count},
     {web_mine_rows, web_mine_count}, {web_mandate_rows, web_mandate_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
     {web_registry_rows, web_registry_count}, {web_call_rows, web_call_count}, {web_counter_rows, web_counter_count}};
+  if (http_server_routes(s, web_certificate_rows, web_certificate_count, ctx, err)) return -1;
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
+  if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
-  return certificates_check(ctx, err);
+  return web_check_papers(ctx, err);
 }

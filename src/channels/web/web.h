@@ -10,6 +10,7 @@
 #define CHAPAR_WEB_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -20,6 +21,7 @@ struct web_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
   struct trust *trust;
   const struct template_set *templates;
   const char *base_url;             /* "https://khorasan.example", no slash at the end, or "": links of QR codes are then made of Host */
