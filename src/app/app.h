@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
@@ -92,6 +93,7 @@ struct platform {
   struct cases *cases;
   struct registries *registries;
   struct certificates *certificates;
+  struct observatory *observatory;
   struct notify *notify;
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
@@ -112,6 +114,7 @@ int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
+void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
@@ -138,7 +141,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
-  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
   X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \

@@ -78,7 +78,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -227,7 +227,7 @@ static int open_rest(struct platform *p, struct err *err) {
   struct certificates_options t = {.secret = p->secret, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_notice};
   int rc = certificates_open(p->main, p->trust, &t, &p->certificates, err);
   free(address);
-  return rc;
+  return rc ? rc : observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);
 }
 
 int platform_keep_pack(struct platform *p, struct err *err) {
@@ -267,6 +267,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
   certificates_close(p->certificates);
+  observatory_close(p->observatory);
   cases_close(p->cases);
   registries_close(p->registries);
   identity_close(p->identity);
@@ -296,6 +297,12 @@ void platform_notices(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
+void platform_figures(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
 }
 
 void platform_jobs(struct platform *p) {

@@ -368,6 +368,37 @@ int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);
 int cases_note(struct cases *c, const char *name, char **value, struct err *err);
 
+/* ---- facts for statistics ------------------------------------------------------------------------------ */
+#define CASE_NO_LIMIT INT64_MAX
+/* An event, and the clocks as it found them; days are ordinals of working days in the case's calendar. */
+struct case_step {
+  int64_t seq, at;
+  const char *action, *role, *from, *to;
+  const char *who, *reason;         /* the member of staff, the reason's code; "" when none, or erased */
+  enum action_kind kind;            /* ACT_OWN for what is not of the workflow: submit, escalate, rate, silence … */
+  enum result before, after;        /* of the states it leads from and to */
+  const char *holder_before, *holder;
+  int64_t ord, state_ord, norm_ord, legal_ord; /* of the event; of coming into the state it leaves; limits of the case, or CASE_NO_LIMIT */
+  bool stopped_before;              /* the clock stood */
+  int score;                        /* of a rating */
+};
+struct case_facts {
+  const char *tracking, *service, *owner, *holder, *assignee, *state, *calendar;
+  const char *place;                /* county that the answers name, "" when none or erased */
+  char setting;                     /* 'u' urban, 'r' rural, 0 not known */
+  int64_t version, submitted_at, submitted_ord, legal_ord;
+  enum intake intake;
+  bool inquiry, open, stopped, appealed;
+  json_t *data;                     /* the answers, a new reference; NULL when erased */
+  const struct service *def;        /* NULL when no pack has it */
+  const struct pack *pack;
+  struct case_step *steps; size_t count;
+};
+/* Inside a transaction. Texts live in the arena; the same history tells the same, but for closures declared for days that have passed and
+ * for what was erased. ERR_NOT_FOUND. */
+int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, struct arena *a, struct case_facts *out, struct err *err);
+int64_t cases_ordinal(struct cases *c, const char *calendar, int32_t day); /* of a day, in a calendar with what was declared later */
+
 /* ---- drafts ------------------------------------------------------------------------------------------- */
 /* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */
 int cases_draft_save(struct cases *c, const char *owner, const char *service, json_t *data, struct err *err);
