@@ -37,9 +37,8 @@ struct cases_options {
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
-  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
-   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
-  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  /* Both inside the transaction. certificate: the case has closed and its service gives certificates; forget: it is erased. Either may be NULL. */
+  int (*certificate)(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
   int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
   void *certificate_ctx;
 };
@@ -251,6 +250,7 @@ int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  const char *unit;                 /* only what was referred to this unit of the organisation; NULL or "": any. Not together with state and assignee */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
@@ -333,7 +333,30 @@ int cases_next(struct cases *c, const struct actor *who, const char *organisatio
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
                          bool closed, struct err *err);
 int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err); /* {"calendar","weekend","version","closures":[…],"horizon"} */
+/* Whose closures may this person declare? An operator every calendar's; a manager one that only organisations that they manage, or below
+ * these, go by. For the channels to ask before cases_calendar_close. */
+bool cases_calendar_mine(const struct cases *c, const struct actor *who, const char *calendar);
+/* How many open cases' legal limits would get another date. Reads all open cases of the calendar: worker routes. */
+int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, bool closed, int64_t *moves, struct err *err);
+/* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */
+int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- services on and off ------------------------------------------------------------------------ */
+/* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
+struct service_switch {
+  const char *service;
+  bool off;
+  const char *reason_fa, *reason_en; /* 1–300 characters each, one line; when off */
+  int32_t until;                     /* the first day on which it is open again, 0: until it is switched on; two years ahead at most */
+  const char *field, *detail;        /* out: what was wrong, and a word key; or NULL */
+};
+/* For managers of the service's organisation and operators; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_service_switch(struct cases *c, const struct actor *who, struct service_switch *w, struct err *err);
+/* NULL while a service takes requests, else a sentence for people (the arena's). From memory. cases_submit answers ERR_CONFLICT then. */
+const char *cases_stopped(struct cases *c, const char *service, enum lang l, struct arena *a);
+json_t *cases_stop(struct cases *c, const char *service);         /* {"reason":{"fa","en"},"since","until"} new reference, or NULL */
+const char *cases_service_organisation(const struct cases *c, const struct service *s); /* owner, or secretary of a by-place service */
 
 /* ---- documents ------------------------------------------------------------------------------------ */
 /* detail: word key of a sentence for the person when it was refused, or NULL. */
