@@ -65,6 +65,7 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   case PERMIT_SESSION: return known ? 0 : refuse(r, ERR_UNAUTHENTICATED);
   case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_AGENT: return actor_has_role(who, NULL, STAFF_AGENT) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_MANAGER: return identity_manages(who, NULL) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_AUDIT:
     return identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);

@@ -480,7 +480,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->errors = NULL;
   a->repeated = false;
   a->detail = NULL;
-  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
+  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err) || case_at_counter(tx, &a->actor, &s.row, err)) goto out;
   int known = known_key(j, &s, err); /* of this actor: told again even where the action has ended the right to the case */
   if (known < 0) goto out;
   enum case_right right = case_right_of(&a->actor, &s.row);
