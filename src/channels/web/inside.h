@@ -52,6 +52,9 @@ json_t *colleagues_json(struct http_req *r, const char *organisation);
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+/* The rest of what the citizen of a case reads (follow.c). */
+void put_follow(struct http_req *r, json_t *page, const json_t *view, const struct service *s, bool citizen);
+void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation);
 bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
@@ -94,6 +97,10 @@ json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
 /* ---- figures ---- */
 bool web_figures(const struct actor *who);                       /* there are some that they may see */
+
+/* ---- the counter ---- */
+extern const struct http_route web_counter_rows[];
+extern const size_t web_counter_count;
 
 /* ---- search ---- */
 void search_build(struct web_context *c);
