@@ -10,11 +10,11 @@ const A = '/api/v1', O = 'ostandari';
 const pages = !process.env.CHAPAR_TEST_NO_BROWSER;
 
 // Until so many have been counted: after a kill the leaves wait for leases of the dead process to run out.
-async function counted(b, token, organisation, least) {
+async function counted(b, token, organisation, ready) {
   for (let i = 0; i < 300; i++) {
     const r = await call(b, 'GET', `${A}/statistics?organisation=${organisation}`, { token });
     if (r.status !== 200) throw new Error(r.text);
-    if (r.json.events_left === 0 && r.json.figures.arrived >= least) return r.json.figures;
+    if (r.json.events_left === 0 && await ready(r.json.figures)) return r.json.figures;
     await new Promise((done) => setTimeout(done, 100));
   }
   throw new Error('the count does not reach the end');
@@ -55,9 +55,8 @@ async function figures(name, where) {
   let done = 0;
   await test(`${name}: what is filed and decided is counted`, async () => {
     for (let i = 0; i < 6; i++) done += await decide(b, officer, t[i], i < 4 ? 'approve' : 'reject');
-    const f = await counted(b, manager, office, 24);
-    same([f.arrived, f.open + f.closed], [24, 24], JSON.stringify(f));
-    same(f.closed, await all(b, manager, office, 0), 'as the desk says');
+    const f = await counted(b, manager, office, async (x) => x.arrived === 24 && x.open + x.closed === 24 && x.closed === await all(b, manager, office, 0));
+    good(f.closed === done || f.closed < done, JSON.stringify(f)); // an approval may wait for a second signature
     const rows = (await call(b, 'GET', `${A}/statistics/officers?organisation=${office}`, { token: manager })).json.items;
     good(rows.some((x) => x.username === `${office}.officer` && x.decided === done && x.acts >= done), JSON.stringify(rows));
     const why = (await call(b, 'GET', `${A}/statistics/reasons?organisation=${office}`, { token: manager })).json.items;
@@ -69,7 +68,7 @@ async function figures(name, where) {
     s = await serve(where);
     b = s.base;
     manager = await staff(b, `${office}.manager`);
-    const f = await counted(b, manager, office, 64), open = await all(b, manager, office, 1), closed = await all(b, manager, office, 0);
+    const f = await counted(b, manager, office, async (x) => x.arrived >= 64 && x.open + x.closed === x.arrived), open = await all(b, manager, office, 1), closed = await all(b, manager, office, 0);
     good(f.arrived >= 64, JSON.stringify(f));
     same([f.arrived, f.open, f.closed], [open + closed, open, closed], 'as the desk says');
   });
