@@ -22,7 +22,7 @@ struct step {
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
   json_t *attached;          /* documents that go with the action, or NULL */
-  const char *assignee, *to, *letter_no, *letter_date; /* fixed members */
+  const char *assignee, *to, *unit, *letter_no, *letter_date; /* fixed members */
   int64_t at;
 };
 
@@ -93,7 +93,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
-    if (c->o.certificate && row->def->certificate.present && case_outbox_put(tx, "certificate", row->tracking, row->version, "certificate", json_object(), at, err)) goto out;
+    if (c->o.certificate && row->def->certificate.present && c->o.certificate(c->o.certificate_ctx, tx, row->tracking, at, err)) goto out;
   }
   rc = 0;
 out:
@@ -162,14 +162,23 @@ static int move_desk(struct step *s, const char *to, struct err *err) {
   return case_desk_calendar(s->c, s->tx, to, s->row.calendar, err);
 }
 
+static int to_unit(struct step *s, struct err *err) {
+  int there = identity_unit_there(s->tx, s->row.holder, s->unit, err);
+  if (there < 0) return -1;
+  if (!there) return refuse_field(s, "unit", "choice", "case.unit_unknown", "the holder has no such unit", err);
+  return store_put(s->tx, err, "INSERT INTO case_unit (tracking,organisation,unit) VALUES (?1,?2,?3) ON CONFLICT (tracking) "
+                   "DO UPDATE SET organisation=excluded.organisation,unit=excluded.unit", "ttt", s->row.tracking, s->row.holder, s->unit);
+}
+
 static int do_send(struct step *s, bool transfer, struct err *err) {
   const struct directory *d = pack_directory(s->c->pack);
   const struct organisation *to = s->to ? directory_organisation(d, directory_find_organisation(d, s->to)) : NULL;
   if (!to) {
     if (s->to || transfer) return refuse_field(s, "to", "choice", "case.organisation_unknown", "name the organisation that it goes to", err);
-    s->row.assignee = ""; /* referred inside the house: back to the queue */
-    return 0;
+    s->row.assignee = ""; /* referred inside the house: back to the queue, of a unit where one is named */
+    return s->unit ? to_unit(s, err) : 0;
   }
+  if (s->unit) return refuse_field(s, "unit", "choice", "case.unit_or_organisation", "a unit is one of one's own house", err);
   if (transfer) s->row.owner = s->row.provider = to->code;
   return move_desk(s, to->code, err);
 }
@@ -283,6 +292,7 @@ static char *payload_of(const struct step *s) {
   if (s->data && json_object_size(s->data)) json_object_set(p, "data", s->data);
   if (s->assignee) json_put(p, "assignee", s->assignee);
   if (s->to) json_put(p, "to", s->to);
+  if (s->unit) json_put(p, "unit", s->unit);
   if (s->letter_no) json_put(p, "letter_no", s->letter_no);
   if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   if (s->attached) json_object_set(p, "documents", s->attached);
@@ -448,6 +458,8 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   if (take_attached(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
   if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
+  if (s->act->kind == ACT_REFER) s->unit = fixed(s, "unit");
+  if (s->unit && !s->unit[0]) s->unit = NULL;
   s->letter_no = fixed(s, "letter_no");
   s->letter_date = fixed(s, "letter_date");
   if (s->letter_no) row->letter_no = s->letter_no;
@@ -468,7 +480,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->errors = NULL;
   a->repeated = false;
   a->detail = NULL;
-  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
+  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err) || case_at_counter(tx, &a->actor, &s.row, err)) goto out;
   int known = known_key(j, &s, err); /* of this actor: told again even where the action has ended the right to the case */
   if (known < 0) goto out;
   enum case_right right = case_right_of(&a->actor, &s.row);

@@ -228,6 +228,14 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
       (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
+  if (q->unit && q->unit[0])
+    return take_rows(k, tx, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE tracking IN (SELECT u.tracking FROM case_unit u WHERE u.organisation=?1 AND u.unit=?12) "
+      "AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND holder=?1 AND " LATE
+      "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      q->unit, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "

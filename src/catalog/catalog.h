@@ -260,6 +260,23 @@ int service_owner(const struct pack *p, const struct service *s, const json_t *d
 int64_t service_fee(const struct service *s, const json_t *data, const struct fee_row **row); /* rial */
 int inquiry_organisation(const struct pack *p, const struct inquiry *q, const json_t *data);  /* -1 when none */
 
+/* ---- the directive for electronic service desks ------------------------------------------- */
+/* What must be told about every service, and where in the pack that stands. */
+#define STANDARD_TABLE(X)                                                                                                       \
+  X(STANDARD_DOCUMENTS, "documents", "identity.documents") X(STANDARD_STEPS, "steps", "workflow.states.plain")                    \
+  X(STANDARD_DURATION, "duration", "deadlines") X(STANDARD_COST, "cost", "identity.cost") X(STANDARD_LAW, "law", "identity.law") \
+  X(STANDARD_CHANNELS, "channels", "identity.stages") X(STANDARD_STATEMENT, "statement", "statement") X(STANDARD_FAQ, "faq", "faq") \
+  X(STANDARD_SURVEY, "survey", "rating") X(STANDARD_COMPLAINT, "complaint", "appeal") X(STANDARD_CONTACT, "contact", "organisations.csv: phone")
+enum standard {
+#define X(name, text, where) name,
+  STANDARD_TABLE(X)
+#undef X
+  STANDARD_COUNT
+};
+const char *standard_text(enum standard c);
+const char *standard_where(enum standard c);
+bool service_meets(const struct pack *p, const struct service *s, enum standard c);
+
 /* ---- validation --------------------------------------------------------------------------- */
 /* Judge one typed answer. `in` is JSON (string from forms and USSD for every type; or the natural JSON type). Repairs identifiers, digits
  * and text. Returns 0 and a new reference to the canonical value, or -1 with a code ("required","type","pattern","min","max","choice",
