@@ -193,8 +193,26 @@ int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_
 int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err);
 /* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
- * Two who ask at once get different cases. Waits; worker routes. */
+ * ERR_CONFLICT: recorded as away. Two who ask at once get different cases. Waits; worker routes. */
 int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
+
+/* ---- absence ---------------------------------------------------------------------------------------- */
+/* From the first day to the last (local days), a deputy of the same organisation acts with the roles of who is away, in cases of that
+ * organisation, and in their place (the event says "for"). The deputy is never the second pair of eyes on what they decided or prepared so, nor
+ * where the absent one could not be. To whom is away nothing is assigned. It ends by itself; a leaf of the ledger (kind "desk") tells of it. */
+struct absence {
+  const char *organisation, *username; /* username NULL: oneself; another by supervisors and managers alone */
+  const char *deputy, *key;
+  int32_t from, until;                 /* not before today; at most 370 days */
+  /* out */
+  char id[33];
+  const char *field, *detail;          /* what is wrong, and its word key; or NULL */
+};
+/* ERR_FORBIDDEN, ERR_INVALID (unknown people, days, an absence that overlaps, a deputy who is away or whoever is a deputy then). Waits. */
+int cases_absence(struct cases *c, const struct actor *who, struct absence *a, struct err *err);
+int cases_absence_end(struct cases *c, const struct actor *who, const char *id, struct err *err); /* now; ERR_NOT_FOUND, ERR_FORBIDDEN */
+/* Now and to come: [{"id","username","deputy","from","until","recorded_by","now","may_end"}]. ERR_FORBIDDEN. */
+int cases_absences(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */

@@ -113,7 +113,12 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  json_t *p = json_object();
+  json_t *p = json_object(), *deputies = NULL;
+  if (case_deputies(tx, row->holder, role >= 0 ? role : ROLE_SUPERVISOR, &deputies, err)) {
+    json_decref(p);
+    return -1;
+  }
+  if (deputies) json_object_set_new(p, "deputies", deputies);
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
   char *payload = json_canonical(p);

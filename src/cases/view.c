@@ -89,6 +89,9 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
 
 struct load {
   struct cases *c;
+  const struct actor *who;    /* whose view it will be; NULL: nobody's in particular */
+  struct away away;           /* of its assignee */
+  bool assignee_away;
   const char *tracking;
   struct arena *arena;
   struct case_row row;
@@ -168,6 +171,13 @@ static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
+  k->assignee_away = false;
+  if (k->who && k->who->kind == ACTOR_STAFF) {
+    if (case_standing(tx, k->arena, k->who, &k->row, err)) return -1;
+    int away = k->row.assignee[0] ? case_absent(tx, k->row.assignee, k->row.holder, &k->away, err) : 0;
+    if (away < 0) return -1;
+    k->assignee_away = away;
+  }
   if (load_children(k, tx, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
@@ -279,6 +289,8 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
     }
     json_object_set_new(o, "reasons", reasons);
     json_object_set_new(o, "fields", texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+    const struct actor *absent = case_in_place_of(who, row, act);
+    if (absent) json_put(o, "in_place_of", absent->username);
     json_array_append_new(list, o);
   }
   return list;
@@ -360,6 +372,12 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_put(o, "owner", row->owner);
   json_put(o, "provider", row->provider);
   json_put(o, "assignee", row->assignee[0] ? row->assignee : NULL);
+  if (k->assignee_away) {
+    json_t *away = json_object();
+    put_day(away, "until", k->away.until);
+    json_put(away, "deputy", k->away.deputy);
+    json_object_set_new(o, "assignee_away", away);
+  }
   json_put(o, "letter_no", row->letter_no[0] ? row->letter_no : NULL);
   json_put(o, "letter_date", row->letter_date[0] ? row->letter_date : NULL);
   json_object_set_new(o, "appealed", json_boolean(row->appealed));
@@ -417,13 +435,15 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "for")) json_object_set(e, "for", json_object_get(p, "for"));
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "deputies")) json_object_set(e, "deputies", json_object_get(p, "deputies"));
     }
     json_object_del(e, "payload");
   }
 }
 
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking};
+  struct load k = {.c = c, .who = who, .tracking = tracking};
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
@@ -441,7 +461,8 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
     }
   }
   /* The whole view tells days, places in the ledger and remarks, which change without the case. */
-  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks));
+  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu-%d%u", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks), k.assignee_away,
+           k.row.standing ? k.row.standing->count : 0);
   case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : extra, etag);
   json_put(o, "etag", etag);
   *out = o;

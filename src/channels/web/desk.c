@@ -53,12 +53,15 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
 
 struct choice_of_desk {
   const char *organisation, *view, *service, *state, *q;
+  const char *absent;          /* with the view "deputy": in whose place */
+  json_t *absences;            /* of this desk; may be NULL */
 };
 
 static const struct view { const char *name, *counted; } views[] = {
   {"open", "open"}, {"mine", "mine"}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
 
 static const char *view_of(const char *name) {
+  if (base_same(name, "deputy")) return "deputy";
   for (size_t i = 0; i < BASE_COUNT(views); i++)
     if (base_same(name, views[i].name)) return views[i].name;
   return views[0].name;
@@ -66,11 +69,44 @@ static const char *view_of(const char *name) {
 
 /* The address of the same desk with another view, or of the page after a mark. */
 static const char *desk_address(struct http_req *r, const struct choice_of_desk *k, const char *view, const char *after) {
-  const struct { const char *name, *value; } parts[] = {{"view", view}, {"service", k->service}, {"state", k->state}, {"q", after ? k->q : NULL}, {"after", after}};
+  const struct { const char *name, *value; } parts[] = {{"view", view}, {"absent", strcmp(view, "deputy") == 0 ? k->absent : NULL}, {"service", k->service}, {"state", k->state}, {"q", after ? k->q : NULL}, {"after", after}};
   const char *to = arena_printf(http_arena(r), "/desk?organisation=%s", url_quote(r, k->organisation));
   for (size_t i = 0; i < BASE_COUNT(parts) && to; i++)
     if (parts[i].value) to = arena_printf(http_arena(r), "%s&%s=%s", to, parts[i].name, url_quote(r, parts[i].value));
   return to;
+}
+
+/* One queue more for each colleague in whose place one stands. */
+static void put_places(struct http_req *r, const struct choice_of_desk *k, json_t *list) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(k->absences, i, one) {
+    if (!json_flag(one, "now", false) || !base_same(json_str(one, "deputy"), web_actor(r)->username)) continue;
+    json_t *o = json_object(), *found = NULL;
+    struct choice_of_desk there = *k;
+    struct case_query q = {.organisation = k->organisation, .assignee = json_str(one, "username"), .overdue = -1, .open = 1, .limit = 100};
+    struct err err;
+    there.absent = json_str(one, "username");
+    if (cases_desk(web_of(r)->cases, web_actor(r), &q, http_lang(r), &found, &err)) found = NULL;
+    const char *n = number_format(http_arena(r), http_lang(r), (int64_t)json_array_size(json_object_get(found, "items")));
+    put(o, "href", desk_address(r, &there, "deputy", NULL));
+    put(o, "name", in_place(r, there.absent));
+    put(o, "count", json_str(found, "next") ? arena_printf(http_arena(r), "%s+", n) : n);
+    put_flag(o, "here", !k->q && strcmp(k->view, "deputy") == 0 && base_same(k->absent, there.absent));
+    put_flag(o, "alarm", false);
+    json_array_append_new(list, o);
+    json_decref(found);
+  }
+}
+
+/* The sentence for somebody who is recorded as away today; NULL: they are not. */
+static const char *away_text(struct http_req *r, const json_t *absences) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(absences, i, one)
+    if (json_flag(one, "now", false) && base_same(json_str(one, "username"), web_actor(r)->username))
+      return word_fill(http_arena(r), http_lang(r), "web.you_are_away", "until", show_iso_day(r, json_str(one, "until")), "deputy", json_str(one, "deputy"), NULL);
+  return NULL;
 }
 
 static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, const json_t *counts) {
@@ -86,6 +122,7 @@ static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, co
     put_flag(o, "alarm", strcmp(views[i].name, "late") == 0 && json_int(counts, "late", 0) > 0);
     json_array_append_new(list, o);
   }
+  put_places(r, k, list);
   return list;
 }
 
@@ -144,6 +181,8 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   json_array_foreach(json_object_get(found, "items"), i, one) json_array_append_new(list, item_json(r, one));
   put(page, "q", k->q);
   put(page, "view", k->view);
+  put(page, "absent", strcmp(k->view, "deputy") == 0 ? k->absent : NULL);
+  put(page, "away", away_text(r, k->absences));
   put(page, "organisation", k->organisation);
   put_flag(page, "many_desks", json_array_size(desks) > 1);
   put(page, "next_href", next ? desk_address(r, k, k->view, next) : NULL);
@@ -158,11 +197,12 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
 static void get_desk(struct http_req *r) {
   const struct actor *who = web_actor(r);
   struct choice_of_desk k = {.organisation = filled(r, "organisation"), .view = view_of(filled(r, "view")), .service = filled(r, "service"),
-                             .state = filled(r, "state"), .q = filled(r, "q")};
+                             .state = filled(r, "state"), .q = filled(r, "q"), .absent = filled(r, "absent")};
   if (!k.organisation) k.organisation = who->role_count ? who->roles[0].organisation : "";
   struct case_query q = {.organisation = k.organisation, .q = k.q, .service = k.service, .state = k.state, .after = filled(r, "after"), .overdue = -1, .open = 1, .limit = 50};
   if (k.q) q.open = -1; /* looks through all queues */
   else if (strcmp(k.view, "mine") == 0) q.assignee = who->username;
+  else if (strcmp(k.view, "deputy") == 0) q.assignee = k.absent ? k.absent : "";
   else if (strcmp(k.view, "free") == 0) q.assignee = "none";
   else if (strcmp(k.view, "soon") == 0) q.soon = SOON;
   else if (strcmp(k.view, "late") == 0) q.overdue = 1;
@@ -171,10 +211,12 @@ static void get_desk(struct http_req *r) {
   else if (strcmp(k.view, "closed") == 0) q.open = 0;
   json_t *found = NULL, *counts = NULL;
   struct err err;
+  if (actor_in(who, k.organisation) && cases_absences(web_of(r)->cases, who, k.organisation, &k.absences, &err)) k.absences = NULL;
   if (cases_desk(web_of(r)->cases, who, &q, http_lang(r), &found, &err) || cases_desk_counts(web_of(r)->cases, who, k.organisation, SOON, &counts, &err)) web_error(r, &err);
   else show_desk(r, &k, counts, found);
   json_decref(found);
   json_decref(counts);
+  json_decref(k.absences);
 }
 
 const struct http_route web_desk_rows[] = {
