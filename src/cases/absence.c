@@ -44,6 +44,12 @@ int case_standing(struct store_tx *tx, struct arena *a, const struct actor *who,
   return 0;
 }
 
+int case_stands_for(struct store_tx *tx, struct arena *a, const struct actor *who, const char *organisation, struct standing *out, struct err *err) {
+  const struct case_row desk = {.tracking = "", .holder = organisation, .owner = organisation, .provider = organisation};
+  *out = (struct standing){0};
+  return read_standing(tx, a, who, &desk, out, err);
+}
+
 int case_absent(struct store_tx *tx, const char *username, const char *organisation, struct away *out, struct err *err) {
   *out = (struct away){.until = INT32_MIN};
   struct store_rows *r = store_select(tx, err,

@@ -214,6 +214,50 @@ int cases_absence_end(struct cases *c, const struct actor *who, const char *id, 
 /* Now and to come: [{"id","username","deputy","from","until","recorded_by","now","may_end"}]. ERR_FORBIDDEN. */
 int cases_absences(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 
+/* ---- letters ------------------------------------------------------------------------------------------ */
+/* A letter of a case, step by step; each step is a leaf of the ledger (kind "letter") and n of the steps is the revision.
+ *   draft   data {"subject","body","attachments"?,"to"?}, or a template of the service and nothing: "to" is "citizen" or an organisation's code
+ *   edit    the same; whatever was initialled before is void
+ *   hand    data {"paraph":["role:supervisor","somebody",…]?,"sign":"role:manager"?}: who shall initial, in any order, and then sign. A template's
+ *           roles come first; without one a supervisor's or manager's signature is free to choose
+ *   paraph  initials of whoever is asked; return (data {"comment"}) gives it back to be edited
+ *   sign    not by whoever drafted or edited it. The organisation's register gives the next number of the Jalali year, without gaps
+ *   send    to the citizen (who sees it from now on, and is told) or to the organisation (whose desk sees it)
+ *   drop    before it is signed, by its drafter or those in charge
+ * Deputies initial and sign in the place of who is away, under the same rules. */
+struct letter_step {
+  char tracking[TRACKING_SIZE];
+  const char *letter;                /* id; NULL for draft */
+  const char *step, *template;       /* template of draft: a letter of the service; NULL: free text */
+  json_t *data;                      /* borrowed; may be NULL */
+  int64_t expected_revision;         /* of every step but draft */
+  const char *key;                   /* of draft: makes it once. Another step repeated by the same person with the same revision is done already */
+  struct actor actor;
+  enum lang lang;
+  /* out */
+  char id[33], number[128];
+  int64_t revision;
+  bool repeated;
+  json_t *errors;                    /* new reference or NULL, with ERR_INVALID */
+  const char *detail;                /* word key of a sentence, or NULL */
+};
+/* ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_CONFLICT (moved on, or not in this status), ERR_INVALID. Waits; worker routes. */
+int cases_letter(struct cases *c, struct letter_step *s, struct err *err);
+/* Of a case, oldest first: [{"id","title","subject","status","status_title","number","date","recipient","revision"…}]; its citizen sees those sent to
+ * them. ERR_NOT_FOUND. */
+int cases_letters(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
+/* One of them, with "body", "attachments", for its desk also "steps", "turns" and "may" (steps that the caller can take now). An organisation that it
+ * was sent to reads it too (tracking NULL). *right as in cases_events. ERR_NOT_FOUND. */
+int cases_letter_get(struct cases *c, const struct actor *who, const char *tracking, const char *id, enum lang l, json_t **out, const char **right,
+                     struct err *err);
+/* {"waiting":[letters with "kind" "paraph" or "sign"],"received":[letters sent to this organisation]}. ERR_FORBIDDEN. */
+int cases_letter_queue(struct cases *c, const struct actor *who, const char *organisation, enum lang l, json_t **out, struct err *err);
+/* paper.c: sheets as PDF; *pdf is malloc'ed. address: absolute address of the case's page, for its QR code. A look has to be recorded before. */
+int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address, enum lang l, void **pdf, size_t *n, struct err *err);
+/* The whole case for the archive or a court, out of a view of cases_get: answers, documents, history, letters, proof; remarks where asked for. */
+int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *view, bool remarks, const char *address, enum lang l, void **pdf, size_t *n,
+                     struct err *err);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,

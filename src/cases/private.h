@@ -140,6 +140,8 @@ const struct actor *case_in_place_of(const struct actor *who, const struct case_
 
 /* absence.c */
 int case_standing(struct store_tx *tx, struct arena *a, const struct actor *who, struct case_row *row, struct err *err); /* fills row->standing */
+/* The same at a desk, of no case in particular. */
+int case_stands_for(struct store_tx *tx, struct arena *a, const struct actor *who, const char *organisation, struct standing *out, struct err *err);
 struct away { char deputy[64]; int32_t until; };
 int case_absent(struct store_tx *tx, const char *username, const char *organisation, struct away *out, struct err *err); /* 1 away today, 0, -1 */
 /* *out: deputies of those who have this role there and are away, new reference, or NULL for none. */
@@ -150,6 +152,8 @@ int case_deputies(struct store_tx *tx, const char *organisation, int role, json_
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+/* {{name}} in a text by pairs; unknown names become nothing. */
+void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
 /* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
