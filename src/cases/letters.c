@@ -133,11 +133,10 @@ static char *filled(struct work *k, const char *text) {
   enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
   const char *pairs[8 + 200][2];
   size_t n = 0;
-  char code[48];
   struct buf b;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
-  identifier_group(IDENT_TRACKING, row->tracking, code);
-  const char *fixed[][2] = {{"tracking", digits_local(k->arena, l, code)}, {"service", text_in(&row->def->title, l)}, {"state", case_state_title(row, l)},
+  const char *fixed[][2] = {{"tracking", digits_local(k->arena, l, row->tracking)}, /* one word: groups would part at a line's end */
+     {"service", text_in(&row->def->title, l)}, {"state", case_state_title(row, l)},
     {"date", date_short(k->arena, l, day_of(k->at))}, {"submitted", date_short(k->arena, l, day_of(row->submitted_at))},
     {"organisation", case_organisation_name(k->c, row->pack, k->letter.organisation, l)}};
   for (; n < BASE_COUNT(fixed); n++) memcpy(pairs[n], fixed[n], sizeof pairs[n]);

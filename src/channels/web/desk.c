@@ -174,6 +174,21 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   put_list(page, "colleagues", hands_out ? colleagues_json(r, k->organisation) : json_array());
 }
 
+/* How many letters wait for this person's initials or signature. */
+static void put_waiting(struct http_req *r, json_t *page, const char *organisation) {
+  json_t *out = NULL;
+  struct err err;
+  size_t n = 0, received = 0;
+  if (actor_in(web_actor(r), organisation) && cases_letter_queue(web_of(r)->cases, web_actor(r), organisation, http_lang(r), &out, &err) == 0) {
+    n = json_array_size(json_object_get(out, "waiting"));
+    received = json_array_size(json_object_get(out, "received"));
+  }
+  put(page, "letters_href", arena_printf(http_arena(r), "/desk/letters?organisation=%s", url_quote(r, organisation)));
+  put(page, "letters_waiting", n ? number_format(http_arena(r), http_lang(r), (int64_t)n) : NULL);
+  put_flag(page, "letters_received", received > 0);
+  json_decref(out);
+}
+
 static void show_desk(struct http_req *r, const struct choice_of_desk *k, const json_t *counts, const json_t *found) {
   json_t *list = json_array(), *desks = desks_json(r, k->organisation), *one, *page = page_new(web_of(r), r, say(r, "desk"), true);
   const char *next = json_str(found, "next");
@@ -191,6 +206,7 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "desks", desks);
   put_list(page, "items", list);
   put_acts(r, page, k);
+  put_waiting(r, page, k->organisation);
   page_reply(web_of(r), r, 200, "desk", page);
 }
 

@@ -48,6 +48,9 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
 json_t *colleagues_json(struct http_req *r, const char *organisation);
+/* letters.c: items of cases_letters or cases_letter_queue for a list; and the page's part about a case's letters. */
+json_t *letters_json(struct http_req *r, const json_t *letters, bool received);
+void put_letters(struct http_req *r, json_t *page, const char *tracking, bool handles);
 const char *in_place(struct http_req *r, const char *absent); /* "in the place of X"; NULL for NULL */
 const char *member_name(const json_t *staff, const char *username); /* by a list of identity_staff; else the username */
 /* Replies: to the most urgent case of a desk, behind `after` (or NULL), or back to the desk that has none. Worker routes. */
@@ -96,8 +99,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_absence_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_absence_rows[], web_letter_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count, web_bulk_count, web_registry_count, web_call_count, web_absence_count;
+  web_desk_count, web_bulk_count, web_registry_count, web_call_count, web_absence_count, web_letter_count;
 
 #endif
