@@ -44,6 +44,7 @@
   X(sms_sender, "", "the `from` of text messages; empty: the gateway's own")                                               \
   X(smtp_url, "", "mail relay, such as smtp://127.0.0.1:25")                                                                 \
   X(mail_from, "", "sender of mail")                                                                                         \
+  X(clamd, "", "clamd, which looks at every document before it is kept: unix:/run/clamav/clamd.ctl or host:port")            \
   X(ussd_secret, "", "shared secret that a USSD gateway sends as ?secret= or header X-Secret")                               \
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
   X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
@@ -91,6 +92,7 @@ struct platform {
   struct registries *registries;
   struct notify *notify;
   struct http_client *client;
+  struct clamd *clamd;                /* NULL: documents are not scanned */
   struct template_set *templates;
 };
 enum platform_part {

@@ -1,4 +1,5 @@
 #include "app/app.h"
+#include "app/clamd.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -196,6 +197,12 @@ static int ask_known(void *ctx, const struct service *s, const char *national_id
   return registries_prefill(ctx, s, national_id, answers, out, err);
 }
 
+static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
+  return registries_known(ctx, registry, key, attribute, value, err);
+}
+
+static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
@@ -208,8 +215,12 @@ static int open_rest(struct platform *p, struct err *err) {
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct registries_options g = {.secret = p->secret, .identity = p->identity};
   if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
+  int workers = settings_number(s->workers, 0);
+  if (!workers) workers = s->store[0] ? 16 : 4;
+  if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries};
+                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
+                            .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd};
   return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
 }
 
@@ -256,6 +267,7 @@ void platform_close(struct platform *p) {
   trust_close(p->trust);
   store_close(p->main);
   http_client_free(p->client);
+  clamd_close(p->clamd);
   template_free(p->templates);
   pack_unref(p->pack);
   free(p->keys);

@@ -1,4 +1,5 @@
 #include "app/app.h"
+#include "app/clamd.h"
 #include "channels/api/api.h"
 #include "channels/ussd/ussd.h"
 #include "channels/web/web.h"
@@ -17,6 +18,7 @@
 struct gate {
   struct platform *p;
   const char *cookie; /* name of the session's cookie */
+  const char *acting_cookie;
   struct web_context *web;
 };
 
@@ -40,6 +42,21 @@ static int check_form(struct http_req *r, const struct gate *g, const struct act
   return identity_form_token_ok(&nobody, given) ? 0 : refuse(r, ERR_FORBIDDEN);
 }
 
+/* Whoever signed in with a password that somebody else gave does nothing before they have their own. */
+static bool may_wait(struct http_req *r) {
+  static const char *const open[] = {"/account/password", "/signout", "/api/v1/me", "/api/v1/me/password", "/api/v1/sessions", "/health"};
+  const char *path = http_path(r);
+  for (size_t i = 0; i < BASE_COUNT(open); i++)
+    if (strcmp(path, open[i]) == 0) return true;
+  return base_starts(path, "/assets/") || base_starts(path, "/manifest") || strcmp(path, "/sw.js") == 0;
+}
+
+static int change_first(struct http_req *r) {
+  if (base_starts(http_path(r), "/api/") || !http_wants_html(r)) http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "admin.must_change"));
+  else http_redirect(r, 303, "/account/password");
+  return -1;
+}
+
 static int permitted(struct http_req *r, const struct http_route *route, const struct actor *who) {
   bool known = who->kind != ACTOR_NOBODY;
   switch (route->permission) {
@@ -47,9 +64,33 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   case PERMIT_SESSION: return known ? 0 : refuse(r, ERR_UNAUTHENTICATED);
   case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_MANAGER: return identity_manages(who, NULL) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_AUDIT:
+    return identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_OPERATOR: return actor_has_role(who, NULL, STAFF_OPERATOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   default: return refuse(r, ERR_FORBIDDEN);
   }
+}
+
+/* Acting for somebody else: told by the header in every call, or by the browser's cookie, which only names a mandate. Either is judged anew. */
+static int act_for(struct http_req *r, const struct gate *g, struct actor *who) {
+  const char *principal = http_header(r, "Chapar-Acting-As"), *mandate = !principal && who->by_cookie ? http_cookie(r, g->acting_cookie) : NULL;
+  char code[32], bound[160];
+  struct err err;
+  if (!principal && (!mandate || who->kind != ACTOR_CITIZEN || identifier_parse(IDENT_TRACKING, mandate, code))) return 0;
+  int rc = cases_act_for(g->p->cases, who, principal, principal ? NULL : code, &err);
+  if (rc == 0) { /* a form that was opened for one is not sent for another */
+    snprintf(bound, sizeof bound, "%s %s", who->form_token, who->acting_person);
+    identity_anonymous_token(g->p->identity, bound, who->form_token);
+    return 0;
+  }
+  if (err.code != ERR_FORBIDDEN) http_problem(r, &err, NULL, NULL);
+  else if (principal) http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "web.no_mandate"));
+  else {
+    http_reply_cookie(r, g->acting_cookie, "", 0, true); /* it has ended: one is oneself again, and old forms are refused */
+    return 0;
+  }
+  return -1;
 }
 
 static int authorise(struct http_req *r, const struct http_route *route, void *ctx) {
@@ -75,11 +116,12 @@ static int authorise(struct http_req *r, const struct http_route *route, void *c
     who.by_cookie = by_cookie;
   }
   if (who.kind != ACTOR_NOBODY) {
+    if (act_for(r, g, &who)) return -1;
     struct actor *keep = base_alloc(sizeof *keep);
     *keep = who;
     http_set_user(r, keep, free);
-    if (http_header(r, "Chapar-Acting-As")) return refuse(r, ERR_FORBIDDEN); /* no mandate is on record */
   }
+  if (who.must_change && !may_wait(r)) return change_first(r);
   if (route->cross == HTTP_TOKEN && !(h && who.kind != ACTOR_NOBODY) && check_form(r, g, &who)) return -1;
   return permitted(r, route, &who);
 }
@@ -97,6 +139,7 @@ static void get_health(struct http_req *r) {
   json_t *o = json_object(), *causes = json_array();
   if (store_ping(p->main, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "store", "message", err.message));
   if (p->fast != p->main && store_ping(p->fast, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "sessions", "message", err.message));
+  if (p->clamd && clamd_ping(p->clamd, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "clamd", "message", err.message));
   bool good = json_array_size(causes) == 0;
   json_put(o, "status", good ? "ok" : "failing");
   json_object_set_new(o, "causes", causes);
@@ -110,6 +153,14 @@ static void store_lines(struct buf *b, struct store *s, const char *name) {
   LINE(commits, "counter") LINE(works, "counter") LINE(failures, "counter") LINE(retries, "counter") LINE(reads, "counter")
   LINE(queued_front, "gauge") LINE(queued_jobs, "gauge") LINE(wal_bytes, "gauge") LINE(wal_truncations, "counter")
 #undef LINE
+}
+
+static void clamd_lines(struct buf *b, struct clamd *c) {
+  struct clamd_figures f;
+  clamd_read(c, &f);
+  buf_addf(b, "# TYPE chapar_documents_scanned_total counter\nchapar_documents_scanned_total{verdict=\"clean\"} %lld\n"
+              "chapar_documents_scanned_total{verdict=\"found\"} %lld\nchapar_documents_scanned_total{verdict=\"failed\"} %lld\n"
+              "# TYPE chapar_clamd_up gauge\nchapar_clamd_up %d\n", (long long)f.clean, (long long)f.found, (long long)f.failed, f.up);
 }
 
 struct machines {
@@ -127,6 +178,7 @@ static void get_metrics(struct http_req *r) {
   store_lines(&b, m->p->main, "main");
   if (m->p->fast != m->p->main) store_lines(&b, m->p->fast, "sessions");
   notify_metrics(m->p->notify, &b);
+  if (m->p->clamd) clamd_lines(&b, m->p->clamd);
   if (cases_figures(m->p->cases, &f, &err) == 0)
     buf_addf(&b, "# TYPE chapar_cases gauge\nchapar_cases{state=\"all\"} %lld\nchapar_cases{state=\"open\"} %lld\n# TYPE chapar_case_events gauge\nchapar_case_events %lld\n"
                  "# TYPE chapar_case_outbox gauge\nchapar_case_outbox %lld\n", (long long)f.cases, (long long)f.open, (long long)f.events, (long long)f.outbox);
@@ -193,7 +245,7 @@ static int add_routes(struct serving *s, struct err *err) {
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
   if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
-  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
+  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .acting_cookie = web_acting_cookie(&s->web), .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};
   http_server_hooks(s->server, authorise, error_page, &s->gate);
   return add_rows(s, err);

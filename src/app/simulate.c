@@ -345,7 +345,7 @@ static void weigh(struct sim *s) {
   for (size_t i = 0; i < pack_services(s->p.pack) && i < BASE_COUNT(s->weight); i++) {
     const struct service *def = pack_service(s->p.pack, i);
     double per_day = def->volume_per && strcmp(def->volume_per, "day") == 0 ? (double)def->volume : def->volume_per && strcmp(def->volume_per, "month") == 0 ? (double)def->volume / 30 : (double)def->volume / 365;
-    s->weight[i] = def->handled_external || def->valid_from > cases_today() ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
+    s->weight[i] = def->handled_external || def->mandate.present || def->valid_from > cases_today() ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
   }
 }
 

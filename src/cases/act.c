@@ -21,6 +21,7 @@ struct step {
   struct case_row row;
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
+  json_t *attached;          /* documents that go with the action, or NULL */
   const char *assignee, *to, *letter_no, *letter_date; /* fixed members */
   const struct actor *absent; /* in whose place it is done, or NULL */
   int64_t at;
@@ -87,6 +88,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
   if ((act->kind == ACT_RESUME || act->kind == ACT_PROVIDE_INFO) && ask_again_whether_answered(tx, row, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
+  if (case_mandate_turn(tx, row, at, err)) goto out;
   if (row->result != RESULT_OPEN) {
     if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
@@ -268,7 +270,9 @@ static char *payload_of(const struct step *s) {
   if (s->letter_no) json_put(p, "letter_no", s->letter_no);
   if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   if (s->absent) json_put(p, "for", s->absent->username);
+  if (s->attached) json_object_set(p, "documents", s->attached);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
+  case_put_mandate(p, who);
   char *text = json_canonical(p);
   json_decref(p);
   return text;
@@ -295,6 +299,10 @@ static int commit_step(struct step *s, struct err *err) {
                          .organisation = organisation_of(s), .at = s->at};
   if (s->data && case_bind_documents(s->tx, s->act->fields, s->act->field_count, s->data, &s->a->actor, s->row.tracking, err)) {
     if (err->code == ERR_INVALID) document_faults(s);
+    return -1;
+  }
+  if (case_bind_ids(s->tx, s->attached, NULL, &s->a->actor, s->row.tracking, err)) {
+    if (err->code == ERR_INVALID) s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", CASES_ATTACHED, "code", "document", "message", word(s->a->lang, "case.document"));
     return -1;
   }
   if (effect(s, err)) return -1;
@@ -388,14 +396,29 @@ static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
 
 /* ---- the whole action ---- */
 
+/* Any action takes documents beside its own fields, unless one of these has the name. */
+static int take_attached(struct step *s, struct err *err) {
+  const char *word_key = NULL;
+  for (size_t i = 0; i < s->act->field_count; i++)
+    if (strcmp(s->act->fields[i]->name, CASES_ATTACHED) == 0) return 0;
+  s->attached = json_incref(json_object_get(s->given, CASES_ATTACHED));
+  json_object_del(s->given, CASES_ATTACHED);
+  if (!s->attached && !case_adds(s->act)) return 0;
+  if (!json_array_size(s->attached)) word_key = "case.documents_needed";
+  if (json_array_size(s->attached) > CASES_ATTACHED_MOST) word_key = "case.documents_many";
+  for (size_t i = 0; i < json_array_size(s->attached) && !word_key; i++)
+    if (!json_is_string(json_array_get(s->attached, i))) word_key = "case.documents_needed";
+  return word_key ? refuse_field(s, CASES_ATTACHED, "document", word_key, "documents is a list of 1 to 10 documents that were sent before", err) : 0;
+}
+
 static int perform(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   enum err_code why;
   if (case_is_inquiry(row)) return reply_inquiry(j, s, err);
   if (!row->def) return err_set(err, ERR_UNAVAILABLE, "no pack has version %lld of service %s as this case began", (long long)row->service_version, row->service);
   if (!row->data) return refuse(s, ERR_CONFLICT, "case.erased", "the case has been erased", err);
-  s->act = service_action(row->def, row->state_index, s->a->action);
-  if (!s->act) {
+  s->act = cases_action(row->def, row->state_index, s->a->action);
+  if (!s->act || (case_adds(s->act) && row->result != RESULT_OPEN)) {
     s->a->detail = "case.no_action";
     return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   }
@@ -404,8 +427,10 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   json_decref(answers);
   if (!may) return err_set(err, why, "not allowed");
   if (s->a->actor.kind == ACTOR_STAFF) s->absent = case_in_place_of(&s->a->actor, row, s->act);
-  if (s->a->expected_version >= 0 && s->a->expected_version != row->version) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. */
+  if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (check_reason(s, err)) return -1;
+  if (take_attached(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
   if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
   s->letter_no = fixed(s, "letter_no");
@@ -445,6 +470,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
 out:
   json_decref(s.given);
   json_decref(s.data);
+  json_decref(s.attached);
   arena_free(s.arena);
   return rc;
 }

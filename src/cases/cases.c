@@ -91,6 +91,10 @@ static int digest_of(struct digest *k, struct store_rows *r, struct err *err) {
 static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct digest *k = arg;
   k->answer = -1;
+  if (strcmp(k->sql_kind, "act") == 0) {
+    k->answer = identity_act_digest(tx, k->id, k->out, err);
+    return 0;
+  }
   if (strcmp(k->sql_kind, "access") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_access_batch WHERE batch=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "calendar") == 0)

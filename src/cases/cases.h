@@ -31,6 +31,12 @@ struct cases_options {
    * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
   int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
   void *prefill_ctx;
+  /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
+  int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
+  void *known_ctx;
+  /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
+  int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
+  void *scan_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
@@ -79,7 +85,8 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
-  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the principal */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -112,6 +119,14 @@ struct case_act {
 /* ERR_NOT_FOUND what is another's; ERR_FORBIDDEN what is not allowed; ERR_CONFLICT moved on, or no such action in this state. */
 int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg, struct err *err);
 
+/* Documents go with any action as data.documents (ids of cases_document_put, at most CASES_ATTACHED_MOST), belong to the case from then on and
+ * are seen wherever the event is. The action add_documents does nothing else: the applicant, the agent who filed it and the office may do it
+ * while the case is open, in whatever state and version it is. An action whose own fields have that name has no others. */
+#define CASES_ATTACHED "documents"
+#define CASES_ATTACHED_MOST 10
+const struct action *cases_action(const struct service *s, int state, const char *name); /* of the workflow, or add_documents; NULL */
+const struct field *cases_attached(const struct action *act);                            /* the question for them; NULL: the action has its own */
+
 /* ---- reading --------------------------------------------------------------------------------- */
 /* What the caller may see of a case: everybody {"tracking","service","service_version","definition","organisation","state","state_title","submitted_at","due"};
  * its citizen or its staff also data, events, actions allowed now ("actions":[{"name","title","reason","reasons","fields"}]), applicant,
@@ -140,6 +155,14 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
 int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err);
 /* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
 int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
+
+/* ---- acting for somebody else -------------------------------------------------------------------- */
+/* Let `who` act from now on for a principal (national id or legal id as typed; or NULL and the tracking code of a mandate): fills the acting_…
+ * members of the actor. ERR_FORBIDDEN when no mandate is in force, or the session is below sim_matched. Waits for the store. */
+int cases_act_for(struct cases *c, struct actor *who, const char *principal, const char *mandate, struct err *err);
+/* {"given":[…],"received":[…]} of {"tracking","service","service_title","principal","attorney","scope":{"kind","code","title"},"until","since",
+ * "ended","status": offered | in_force | ended | refused}; given and taken back by the actions of their requests. */
+int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t **out, struct err *err);
 
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
@@ -187,6 +210,7 @@ struct desk_note {
   const char *text, *key;
   const char *caller, *telephone, *promise;  /* of a call; may be NULL */
   const char *number, *date, *from;          /* of a letter that came in; may be NULL */
+  const json_t *documents;                   /* ids that the author has sent: for colleagues alone; may be NULL; at most CASES_ATTACHED_MOST */
 };
 int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_note *n, struct err *err);
 /* Calls without a case at a desk, newest first, before a time (INT64_MAX: from the newest): [{"at","organisation","who","text",…}]. ERR_FORBIDDEN. */
@@ -266,11 +290,17 @@ int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct e
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
 
 /* ---- documents ------------------------------------------------------------------------------------ */
-struct case_document { char id[40]; char sha256[65]; int64_t size; const char *media_type; };
-/* Sniffed type (pdf, jpeg, png only), ≤ 10 MiB, stored in chunks of 256 KiB. Waits; worker routes. */
+/* detail: word key of a sentence for the person when it was refused, or NULL. */
+struct case_document { char id[40]; char sha256[65]; int64_t size; const char *media_type, *detail; };
+struct case_file { char *data; size_t size; char media_type[64], name[208]; }; /* data: free(); name: as it was sent, ending as what it is */
+#define CASES_DOCUMENT_DAYS 7 /* a document that no case and no draft of its owner names is deleted after so many days */
+/* Sniffed type (pdf, jpeg, png only), ≤ 10 MiB, scanned where the port is set, stored in chunks of 256 KiB. Waits; worker routes.
+ * ERR_TOO_LARGE, ERR_UNSUPPORTED, ERR_INVALID (empty, or something harmful found), ERR_UNAVAILABLE (nobody could scan it: not kept). */
 int cases_document_put(struct cases *c, const struct actor *who, const void *p, size_t n, const char *filename, struct case_document *out, struct err *err);
-/* A look of somebody of an office at a case's document is recorded first. Waits; worker routes. */
-int cases_document_get(struct cases *c, const struct actor *who, const char *id, char **data, size_t *n, char media_type[64], struct err *err);
+/* For whoever may read the case that it belongs to (not remarks' documents: those are the office's), for organisations that are asked about it
+ * when an answer that the inquiry shows names it, and for its sender while no case names it. A look of somebody of an office is recorded first.
+ * Waits; worker routes. ERR_NOT_FOUND. */
+int cases_document_get(struct cases *c, const struct actor *who, const char *id, struct case_file *out, struct err *err);
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */

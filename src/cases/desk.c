@@ -334,11 +334,23 @@ static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
     k->after_tracking, (int64_t)k->limit), by_time, err);
 }
 
+/* Of the principal's cases those that the mandates cover. */
+static void leave_covered(struct cases *c, const struct actor *who, json_t *items) {
+  for (size_t i = json_array_size(items); i-- > 0;) {
+    const json_t *one = json_array_get(items, i);
+    const char *service = json_str(one, "service"), *owner = json_str(one, "organisation");
+    const struct pack *p;
+    if (!case_covers(who, cases_definition(c, one, &p), service ? service : "", owner ? owner : "")) json_array_remove(items, i);
+  }
+}
+
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
   if (who->kind == ACTOR_NOBODY) return err_set(err, ERR_UNAUTHENTICATED, "sign in first");
   bool whole = who->kind == ACTOR_STAFF || who->assurance >= ASSURANCE_SIM_MATCHED;
-  struct list k = {.c = c, .lang = l, .person = whole ? who->person : who->pair};
-  return run_list(&k, after, limit, mine_work, out, err);
+  struct list k = {.c = c, .lang = l, .person = who->acting_as[0] ? who->acting_person : whole ? who->person : who->pair};
+  int rc = run_list(&k, after, limit, mine_work, out, err);
+  if (rc == 0 && who->acting_as[0]) leave_covered(c, who, json_object_get(*out, "items"));
+  return rc;
 }
 
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err) {
@@ -376,13 +388,16 @@ static int look_work(struct store_tx *tx, void *arg, struct err *err) {
   store_done(r);
   if (rc <= 0) return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such case");
   int64_t now = clock_now();
-  const char *keys[2] = {person, pair};
-  for (int i = 0; i < 2; i++) {
+  const char *keys[3] = {person, pair, k->who.acting_person};
+  char by[72];
+  if (strcmp(k->who.acting_person, person) == 0) keys[2] = "";
+  snprintf(by, sizeof by, "%s%s", k->who.acting_as[0] ? "m:" : "", k->who.acting_as[0] ? k->who.acting_mandate : k->who.username);
+  for (int i = 0; i < 3; i++) {
     if (!keys[i][0]) continue;
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, id);
     if (store_put(tx, err, "INSERT INTO case_access (person,at,id,tracking,who,organisation,basis,batch) VALUES (?1,?2,?3,?4,?5,?6,?7,'')", "titttt" "t",
-                  keys[i], now, id, k->tracking, k->who.username, org, k->right) ||
+                  keys[i], now, id, k->tracking, by, org, k->right) ||
         store_put(tx, err, "INSERT INTO case_access_new (id,person,at) VALUES (?1,?2,?3)", "tti", id, keys[i], now))
       return -1;
   }
@@ -449,6 +464,7 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     put_basis(o, store_text(r, 5));
+    if (base_starts(store_text(r, 3), "m:")) json_put(o, "mandate", store_text(r, 3) + 2);
     json_array_append_new(k->items, o);
     snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
@@ -459,6 +475,7 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
 
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
   if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "for citizens");
+  if (who->acting_as[0]) return err_set(err, ERR_FORBIDDEN, "who looked at the principal's data is told to the principal");
   struct list k = {.c = c, .lang = l, .person = who->assurance >= ASSURANCE_SIM_MATCHED ? who->person : who->pair};
   return run_list(&k, after, limit, access_work, out, err);
 }

@@ -80,7 +80,7 @@ static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_
 
 /* The answers, what was said, the search words at every desk that held the case, and the copies given to those who were asked. */
 static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
-  if (forget_terms(c, tx, row, err)) return -1;
+  if (forget_terms(c, tx, row, err) || case_mandate_forget(tx, row->tracking, err)) return -1;
   char mobile[40];
   snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
@@ -98,17 +98,9 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
                    "WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
 }
 
-/* Bytes are kept once for equal documents: those that another case still names stay. */
-static int forget_documents(struct store_tx *tx, const char *tracking, struct err *err) {
-  if (store_put(tx, err, "DELETE FROM document_chunk WHERE sha256 IN (SELECT sha256 FROM document WHERE tracking=?1) "
-                "AND sha256 NOT IN (SELECT sha256 FROM document WHERE tracking<>?1)", "t", tracking))
-    return -1;
-  return store_put(tx, err, "DELETE FROM document WHERE tracking=?1", "t", tracking);
-}
-
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
-  if (forget_answers(c, tx, row, err) || forget_documents(tx, row->tracking, err)) return -1;
+  if (forget_answers(c, tx, row, err) || case_forget_documents(tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
   return case_append(c, tx, row, &e, NULL, err);
@@ -327,7 +319,7 @@ int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t minute = clock_now() / 60000;
   if (minute != c->drafts_minute) {
     c->drafts_minute = minute;
-    return store_write(c->store, STORE_JOBS, drafts_work, NULL, err);
+    return store_write(c->store, STORE_JOBS, drafts_work, NULL, err) || store_write(c->store, STORE_JOBS, case_expire_documents, NULL, err) ? -1 : 0;
   }
   return 0;
 }

@@ -156,8 +156,18 @@ size_t case_terms(const struct pack *p, const struct service *s, const json_t *d
 void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
-/* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
+/* mandates.c */
+/* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */
 void case_put_mandate(json_t *payload, const struct actor *who);
+bool case_covers(const struct actor *who, const struct service *def, const char *service, const char *owner); /* is it within the mandates */
+/* Applicant, beneficiary and submitter of a row that somebody files by mandate. ERR_INVALID (s->errors) when it is not about the principal. */
+int case_files_for(struct case_submission *s, struct case_row *row, struct err *err);
+/* The request that gives a mandate: who may (s->errors, s->detail), its row, in force as its state is, and forgotten with the answers. */
+int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
+int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
 
 /* act.c */
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
@@ -192,6 +202,16 @@ void case_sources(struct cases *c, const struct case_submission *s, json_t **sou
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
                         struct err *err);
+/* The same for a list of ids; accept: kinds that are taken ("pdf,jpeg"), NULL: any. internal: for colleagues alone. */
+int case_bind_ids(struct store_tx *tx, const json_t *ids, const char *accept, const struct actor *who, const char *tracking, struct err *err);
+int case_bind_internal(struct store_tx *tx, const json_t *ids, const struct actor *who, const char *tracking, struct err *err);
+/* [{"id","name","media_type","size","at"}], oldest first, with those for colleagues or without; NULL after an error. */
+json_t *case_documents(struct store_tx *tx, const char *tracking, bool internal, struct err *err);
+/* attach.c */
+bool case_adds(const struct action *act);            /* is it the action that adds documents and decides nothing */
+int64_t case_new_documents(const json_t *events);    /* documents that came after the office last acted; events with their payload, oldest first */
+int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err);
+int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

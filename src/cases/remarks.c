@@ -27,6 +27,7 @@ static char *payload_of(const struct remark *k) {
   for (size_t i = 0; i < BASE_COUNT(parts); i++)
     if (parts[i].value && parts[i].value[0]) json_put(p, parts[i].name, parts[i].value);
   json_put(p, "who", k->who->username);
+  if (json_array_size(n->documents)) json_object_set(p, CASES_ATTACHED, (json_t *)(uintptr_t)n->documents);
   char *text = json_canonical(p);
   json_decref(p);
   return text;
@@ -55,7 +56,8 @@ static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
   trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
   rc = store_exec(tx, err, "INSERT INTO case_remark (tracking,id,at,organisation,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttitbt",
                   row.tracking, k->id, now, case_desk_of(k->who, &row), (const void *)salt, (size_t)TRUST_SALT, payload);
-  if (rc > 0) rc = trust_append(tx, leaf, header, digest, err); /* 0: the same key has said it already */
+  if (rc > 0) /* 0: the same key has said it already */
+    rc = trust_append(tx, leaf, header, digest, err) || case_bind_internal(tx, k->n->documents, k->who, row.tracking, err) ? -1 : 0;
 out:
   free(header);
   free(payload);
@@ -94,6 +96,7 @@ int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_
   if (length < 1 || length > 4000) return err_set(err, ERR_INVALID, "a remark has 1 to 4000 bytes");
   if (!within(n->caller, 400) || !within(n->telephone, 40) || !within(n->promise, 1000) || !within(n->from, 400) || !within(n->number, 200) || !within(n->date, 10))
     return err_set(err, ERR_INVALID, "one of the parts is too long");
+  if (json_array_size(n->documents) > CASES_ATTACHED_MOST) return err_set(err, ERR_INVALID, "a remark has at most %d documents", CASES_ATTACHED_MOST);
   if (n->date && date_parse(n->date) == INT32_MIN) return err_set(err, ERR_INVALID, "that is no date");
   if (!n->key || !n->key[0] || strlen(n->key) > 200) return err_set(err, ERR_INVALID, "an Idempotency-Key has 1 to 200 characters");
   if (who->kind != ACTOR_STAFF) return err_set(err, ERR_NOT_FOUND, "no such case");
@@ -119,6 +122,7 @@ static json_t *note_json(int64_t at, const char *organisation, const char *paylo
   json_put(o, "organisation", organisation);
   for (size_t i = 0; i < BASE_COUNT(parts); i++)
     if (i < 2 || json_str(p, parts[i])) json_put(o, parts[i], json_str(p, parts[i]));
+  if (json_object_get(p, CASES_ATTACHED)) json_object_set(o, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
   json_decref(p);
   return o;
 }
@@ -214,7 +218,11 @@ static int candidates_work(struct store_tx *tx, void *arg, struct err *err) {
 static bool open_to(struct cases *c, const struct actor *who, const char *tracking, enum lang l) {
   json_t *view = NULL;
   if (cases_get(c, who, tracking, l, &view, NULL)) return false;
-  bool free = json_array_size(json_object_get(view, "actions")) > 0 && !json_str(view, "assignee");
+  bool free = false;
+  size_t i;
+  const json_t *one;
+  json_array_foreach(json_object_get(view, "actions"), i, one) free = free || !base_same(json_str(one, "name"), "add_documents"); /* which is no work on it */
+  free = free && !json_str(view, "assignee");
   json_decref(view);
   return free;
 }

@@ -43,6 +43,7 @@ static void key_hash_of(const struct case_submission *s, unsigned char out[32]) 
   buf_adds(&b, s->service->code);
   buf_add(&b, "\0", 1);
   buf_adds(&b, s->key);
+  if (s->actor.acting_as[0]) buf_add(&b, "\0", 1), buf_adds(&b, s->actor.acting_person);
   sha256(buf_str(&b), b.len, out);
   buf_free(&b);
 }
@@ -163,13 +164,25 @@ static const char *reason_text(const struct case_row *row, const char *code, enu
   return "";
 }
 
+static const char *attorney_mobile(const struct case_row *row, struct arena *a) {
+  json_t *data = row->data && row->def->mandate.attorney_mobile ? json_loads(row->data, 0, NULL) : NULL;
+  const char *mobile = data ? arena_strdup(a, json_str(data, row->def->mandate.attorney_mobile)) : NULL;
+  json_decref(data);
+  return mobile;
+}
+
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err) {
-  if (!c->o.notify || !row->mobile[0] || !row->def || case_is_inquiry(row)) return 0;
+  if (!c->o.notify || !row->def || case_is_inquiry(row)) return 0;
   enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
   int rc = 0;
   for (size_t i = 0; i < row->def->notice_count && rc == 0; i++) {
     if (strcmp(row->def->notices[i].on, on) != 0) continue;
     struct arena *a = arena_new(64 * 1024);
+    const char *mobile = row->def->notices[i].attorney ? attorney_mobile(row, a) : row->mobile;
+    if (!mobile || !mobile[0]) {
+      arena_free(a);
+      continue;
+    }
     char code[48], key[64];
     int32_t due = case_due_day(c, row, row->legal_ord);
     identifier_group(IDENT_TRACKING, row->tracking, code);
@@ -179,7 +192,7 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     struct buf b;
     buf_init(&b, 4096);
     case_fill(&b, text_in(&row->def->notices[i].text, l), (const char *const(*)[2])pairs, BASE_COUNT(pairs));
-    rc = c->o.notify(c->o.notify_ctx, tx, key, row->mobile, l, buf_str(&b), err);
+    rc = c->o.notify(c->o.notify_ctx, tx, key, mobile, l, buf_str(&b), err);
     buf_free(&b);
     arena_free(a);
   }
@@ -264,6 +277,8 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
         case_notice(j->c, tx, row, "submit", 1, NULL, err))
       return -1;
+    if (s->service->mandate.present && !s->parent && case_mandate_put(tx, s, row, j->arena, err)) return -1;
+    if (s->service->mandate.registry && !s->parent && case_outbox_put(tx, "mandate", row->tracking, 1, "mandate", json_object(), row->submitted_at, err)) return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
                                s->parent, row->tracking, s->inquiry))
       return -1;
@@ -329,6 +344,7 @@ static int who_files(struct submit_job *j, struct err *err) {
   } else if (def->staff_only && who->kind != ACTOR_SYSTEM) {
     return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "this service is for members of staff");
   }
+  if (who->acting_as[0] && case_files_for(s, row, err)) return -1;
   if (!row->applicant[0] && who->kind == ACTOR_CITIZEN) {
     char key[72];
     identity_person_key(j->c->o.identity, who->national_id, key);
@@ -336,7 +352,8 @@ static int who_files(struct submit_job *j, struct err *err) {
   }
   if (!row->applicant[0] && who->kind == ACTOR_NOBODY && s->intake != INTAKE_USSD)
     return err_set(err, ERR_UNAUTHENTICATED, "sign in first: this service does not ask who you are");
-  if (!row->pair[0] && def->applicant_field && row->mobile[0]) {
+  if (def->mandate.present && case_mandate_check(j->c, s, row, j->arena, err)) return -1;
+  if (!row->pair[0] && !who->acting_as[0] && def->applicant_field && row->mobile[0]) {
     char key[72];
     identity_pair_key(j->c->o.identity, json_str(s->data, def->applicant_field) ? json_str(s->data, def->applicant_field) : "", row->mobile, key);
     row->pair = arena_strdup(j->arena, key);
@@ -401,6 +418,10 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->intake = s->intake;
   row->lang = s->lang;
   if (who_files(j, err) || prepare_clock(j, at, err)) return -1;
+  if (s->actor.acting_as[0] && !case_covers(&s->actor, s->service, s->service->code, row->owner)) {
+    s->detail = "case.outside_mandate";
+    return err_set(err, ERR_FORBIDDEN, "the mandate does not cover this service");
+  }
   key_hash_of(s, row->key_hash);
   char *data = json_canonical(s->data);
   row->data = arena_strdup(j->arena, data);
@@ -418,9 +439,10 @@ static int prepare(struct submit_job *j, struct err *err) {
   if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);
   json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
+  case_put_mandate(p, &s->actor);
   char *payload = json_canonical(p);
   json_decref(p);
-  j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : row->submitter[0] ? "agent" : "applicant",
+  j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : s->actor.acting_as[0] ? "attorney" : row->submitter[0] ? "agent" : "applicant",
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);

@@ -89,14 +89,14 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
 
 struct load {
   struct cases *c;
-  const struct actor *who;    /* whose view it will be; NULL: nobody's in particular */
+  const struct actor *who;    /* whose view it will be; NULL: nobody's in particular. Needed with want_documents */
   struct away away;           /* of its assignee */
   bool assignee_away;
   const char *tracking;
   struct arena *arena;
   struct case_row row;
-  json_t *children, *events, *remarks;
-  bool want_events, want_remarks;
+  json_t *children, *events, *remarks, *documents;
+  bool want_events, want_remarks, want_documents;
   int64_t after, limit;       /* of events */
   int64_t unplaced;
 };
@@ -182,6 +182,9 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
+  json_decref(k->documents);
+  k->documents = NULL;
+  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, k->want_remarks && case_right_of(k->who, &k->row) != CASE_CITIZEN, err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -196,6 +199,7 @@ static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
   json_decref(k->remarks);
+  json_decref(k->documents);
   arena_free(k->arena);
 }
 
@@ -262,8 +266,28 @@ static json_t *texts_of_fields(const struct field *const *fields, size_t count, 
   return list;
 }
 
+static json_t *action_json(const struct actor *who, const struct case_row *row, const struct action *act, enum lang l) {
+  json_t *o = json_object(), *reasons = json_array();
+  json_put(o, "name", act->name);
+  json_put(o, "title", text_in(&act->title, l));
+  json_object_set_new(o, "reason", json_boolean(act->reason_required));
+  for (size_t k = 0; k < act->reason_count; k++) {
+    json_t *one = json_object();
+    json_put(one, "code", act->reasons[k].code);
+    json_put(one, "text", text_in(&act->reasons[k].text, l));
+    json_array_append_new(reasons, one);
+  }
+  json_object_set_new(o, "reasons", reasons);
+  const struct field *documents = case_adds(act) ? cases_attached(act) : NULL;
+  json_object_set_new(o, "fields", documents ? texts_of_fields(&documents, 1, l) : texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+  const struct actor *absent = case_in_place_of(who, row, act);
+  if (absent) json_put(o, "in_place_of", absent->username);
+  return o;
+}
+
 static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
   json_t *list = json_array();
+  enum err_code why;
   if (row->state_index < 0) {
     unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER;
     if (case_is_inquiry(row) && row->result == RESULT_OPEN && (case_roles_of(who, row) & office))
@@ -273,26 +297,10 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
     return list;
   }
   const struct state *s = &row->def->states[row->state_index];
-  for (size_t i = 0; i < s->action_count; i++) {
-    const struct action *act = &s->actions[i];
-    enum err_code why;
-    if (!case_may(who, row, act, data, &why)) continue;
-    json_t *o = json_object(), *reasons = json_array();
-    json_put(o, "name", act->name);
-    json_put(o, "title", text_in(&act->title, l));
-    json_object_set_new(o, "reason", json_boolean(act->reason_required));
-    for (size_t k = 0; k < act->reason_count; k++) {
-      json_t *one = json_object();
-      json_put(one, "code", act->reasons[k].code);
-      json_put(one, "text", text_in(&act->reasons[k].text, l));
-      json_array_append_new(reasons, one);
-    }
-    json_object_set_new(o, "reasons", reasons);
-    json_object_set_new(o, "fields", texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
-    const struct actor *absent = case_in_place_of(who, row, act);
-    if (absent) json_put(o, "in_place_of", absent->username);
-    json_array_append_new(list, o);
-  }
+  for (size_t i = 0; i < s->action_count; i++)
+    if (case_may(who, row, &s->actions[i], data, &why)) json_array_append_new(list, action_json(who, row, &s->actions[i], l));
+  const struct action *add = cases_action(row->def, row->state_index, "add_documents");
+  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(who, row, add, l));
   return list;
 }
 
@@ -343,10 +351,10 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
-static const char *right_text(enum case_right right) {
+static const char *right_text(const struct actor *who, enum case_right right) {
   static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
                                       [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
-  return texts[right];
+  return right == CASE_CITIZEN && who->acting_as[0] ? "mandate" : texts[right];
 }
 
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
@@ -363,10 +371,11 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   }
   json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
-  json_put(o, "right", right_text(right));
+  json_put(o, "right", right_text(who, right));
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
   json_put(o, "submitted_by", row->submitted_by);
-  json_put(o, "submitter", right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0 ? NULL : row->submitter);
+  bool by_mandate = strcmp(row->submitted_by, "mandate") == 0;
+  json_put(o, "submitter", by_mandate || (right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0) ? NULL : row->submitter);
   json_put(o, "intake", intake_text((enum intake)row->intake));
   json_put(o, "assurance", assurance_text((enum assurance)row->assurance));
   json_put(o, "owner", row->owner);
@@ -391,6 +400,8 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
       }
   }
   if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
+  if (right == CASE_STAFF || right == CASE_AUDITOR || right == CASE_CITIZEN) json_object_set(o, "documents", k->documents);
+  if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
   put_clock(k->c, row, o);
@@ -416,6 +427,11 @@ static const char *action_title(const struct case_row *row, const char *action, 
   return key && word_known(key) ? word(l, key) : action;
 }
 
+/* Under which mandate somebody acted, and who: masked. */
+static void put_mandate(json_t *e, const json_t *m) {
+  if (m) json_object_set_new(e, "mandate", json_pack("{s:s?,s:s?}", "tracking", json_str(m, "tracking"), "attorney", json_str(m, "attorney")));
+}
+
 /* What the reader may know of each event, in place of its payload. */
 static void show_events(struct load *k, enum case_right right, enum lang l) {
   size_t i;
@@ -430,9 +446,11 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
     } else {
+      if (right != CASE_INQUIRED && right != CASE_HELPDESK) put_mandate(e, json_object_get(p, "mandate"));
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
       if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "for")) json_object_set(e, "for", json_object_get(p, "for"));
@@ -447,6 +465,7 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
+  k.want_documents = who->kind != ACTOR_NOBODY;
   if (load_all(&k, who->kind != ACTOR_NOBODY, err)) goto out;
   json_t *o = json_object();
   put_public(c, &k.row, l, o);
@@ -485,7 +504,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
     show_events(&k, mine, l);
     char next[24];
     snprintf(next, sizeof next, "%lld", (long long)json_int(json_array_get(k.events, json_array_size(k.events) - 1), "seq", 0));
-    if (right) *right = right_text(mine);
+    if (right) *right = right_text(who, mine);
     *out = json_object();
     json_object_set(*out, "items", k.events);
     json_put(*out, "next", more ? next : NULL);
@@ -541,6 +560,6 @@ int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, i
   struct leaf_query k = {.tracking = tracking, .seq = seq};
   if (store_read(c->store, leaf_work, &k, err)) return -1;
   *out = k.out;
-  if (right_name) *right_name = right_text(right);
+  if (right_name) *right_name = right_text(who, right);
   return 0;
 }

@@ -75,7 +75,7 @@ struct page { const char *name; struct text title, guidance; struct field **fiel
 #define ROLE_TABLE(X)                                                                    \
   X(ROLE_APPLICANT, "applicant") X(ROLE_OFFICER, "officer") X(ROLE_SUPERVISOR, "supervisor") \
   X(ROLE_MANAGER, "manager") X(ROLE_AGENT, "agent") X(ROLE_HELPDESK, "helpdesk")         \
-  X(ROLE_OPERATOR, "operator") X(ROLE_AUDITOR, "auditor") X(ROLE_PROVIDER, "provider") X(ROLE_SYSTEM, "system")
+  X(ROLE_OPERATOR, "operator") X(ROLE_AUDITOR, "auditor") X(ROLE_PROVIDER, "provider") X(ROLE_ATTORNEY, "attorney") X(ROLE_SYSTEM, "system")
 enum role {
 #define X(name, text) name,
   ROLE_TABLE(X)
@@ -131,7 +131,7 @@ struct inquiry {
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
 /* A letter of a service's cases: names {{field}} (as shown), {{tracking}} {{service}} {{state}} {{date}} {{submitted}} {{organisation}}; no sections. */
 struct letter { const char *name; struct text title, subject, body; bool to_citizen; unsigned paraph; enum role sign; }; /* paraph: bits of roles */
-struct notice { const char *on; struct text text; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}} */
+struct notice { const char *on; struct text text; bool attorney; };  /* attorney: to the one who is given the mandate; on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}} */
 struct retention { enum result result; int years; bool erase; };
 struct faq { struct text q, a; };
 struct eligibility { struct field field; struct cond *exit_when; struct text exit; };
@@ -171,6 +171,14 @@ struct service {
   struct fee_row *fees; size_t fee_count;             /* first row that holds counts; none: free */
   struct { bool present; struct text title, body; int valid_days; const char *number; } certificate;
   struct { const char *registry; struct { const char *attribute, *field; } *map; size_t count; } record;
+  /* An approved request lets somebody act for somebody else; each is a field, NULL: principal and attorney: the applicant; scope: everything. */
+  struct {
+    bool present;
+    const char *principal, *attorney, *attorney_mobile, *name, *until;
+    const char *service, *organisation, *event;       /* scope: whichever of these fields is answered */
+    const char *registry, **attributes; size_t attribute_count; /* the principal's record whose attributes (any) must name the attorney; NULL: none */
+    struct { const char *registry, *attribute; } alive[4]; size_t alive_count; /* what of the principal must not be recorded as false */
+  } mandate;
   struct notice *notices; size_t notice_count;
   struct letter *letters; size_t letter_count;
   struct retention *retentions; size_t retention_count;

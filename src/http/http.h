@@ -104,6 +104,8 @@ void http_reply_cookie(struct http_req *r, const char *name, const char *value, 
 void http_reply(struct http_req *r, int status, const char *media_type, const void *body, size_t n); /* copies */
 void http_reply_take(struct http_req *r, int status, const char *media_type, char *body, size_t n);  /* takes malloc'ed memory */
 void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes the reference */
+/* A file from people, to be saved and not to be shown: attachment under its name (UTF-8, RFC 6266), no sniffing, sandboxed. Takes data. */
+void http_reply_file(struct http_req *r, const char *media_type, const char *name, char *data, size_t n);
 /* body lives for ever; caching headers, 304. etag is the bare text (a hash), quoted here. */
 void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag);
 void http_redirect(struct http_req *r, int status, const char *location);

@@ -154,6 +154,23 @@ void http_redirect(struct http_req *r, int status, const char *location)
   http_reply(r, status, NULL, NULL, 0);
 }
 
+void http_reply_file(struct http_req *r, const char *media_type, const char *name, char *data, size_t n)
+{
+  struct buf b;
+  buf_init(&b, 1024);
+  buf_adds(&b, "attachment; filename*=UTF-8''");
+  for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
+    bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr("-._~", *s);
+    if (plain) buf_addc(&b, (char)*s);
+    else buf_addf(&b, "%%%02X", *s);
+  }
+  http_reply_header(r, "Content-Disposition", buf_overflowed(&b) ? "attachment" : buf_str(&b));
+  http_reply_header(r, "Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'");
+  http_reply_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+  buf_free(&b);
+  http_reply_take(r, 200, media_type, data, n);
+}
+
 static bool matches(struct http_req *r, const char *etag)
 {
   const char *known = http_header(r, "If-None-Match");

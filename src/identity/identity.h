@@ -39,9 +39,16 @@ struct actor {
   char pair[72];               /* always the "c:…" key: what this pair filed stays visible after the assurance rises */
   char username[64];           /* staff */
   char name[128];              /* staff: shown name */
-  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "" */
+  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "": then the next ones are set too */
+  char acting_person[72];      /* key of the principal */
+  char acting_mandate[20];     /* the request that gave the mandate */
+  char acting_scope[256];      /* "all", or words "service:CODE", "organisation:CODE", "event:CODE" */
+  char acting_name[128];       /* of the principal where it is known, else "" */
+  char acting_mobile[16];      /* of the principal where it is known, else "" */
+  bool acting_proved;          /* by a register, so that it may be given on */
   unsigned role_count;
-  struct { char organisation[48]; int role; } roles[16];
+  struct { char organisation[48]; int role; char unit[48]; } roles[16];  /* unit: where the person belongs there, "" nowhere */
+  bool must_change;            /* staff: signed in with a password that somebody else gave; nothing but a new one is let through */
   bool by_cookie;              /* the session came by cookie: form tokens are demanded */
   char form_token[48];         /* per session; compare with identity_form_token_ok */
   int64_t expires_at;
@@ -50,9 +57,12 @@ struct actor *actor_copy(const struct actor *a);
 void actor_free(struct actor *a);
 bool actor_has_role(const struct actor *a, const char *organisation, int role);  /* organisation NULL: anywhere */
 bool actor_in(const struct actor *a, const char *organisation);                  /* any role there */
+/* For whom a form is filled in: the principal where that is a person, else oneself. */
+const char *actor_national_id(const struct actor *a);
 
 /* What a route row may demand of its caller; cases and desks judge the rest. */
-#define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_OPERATOR)
+#define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_OPERATOR) \
+  X(PERMIT_MANAGER) /* of any organisation, or an operator */ X(PERMIT_AUDIT) /* these and auditors */
 enum permission {
 #define X(name) name,
   PERMISSION_TABLE(X)
@@ -106,6 +116,71 @@ int identity_staff(struct identity *i, const char *organisation, json_t **out, s
 int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err);
 /* Inside work of the main store: fill out as this member of staff with the roles that they have in one organisation, and none elsewhere. 0, -1. */
 int identity_member_in(struct store_tx *tx, const char *username, const char *organisation, struct actor *out, struct err *err);
+
+/* Inside work of the main store: 1 when the organisation has this unit and it is in use, 0 when not. */
+int identity_unit_there(struct store_tx *tx, const char *organisation, const char *unit, struct err *err);
+
+/* ---- administration ---------------------------------------------------------------------- */
+/* What may be done to an account. Each is an act ("staff_" and its name) and a leaf of the ledger. */
+#define STAFF_CHANGE_TABLE(X)                                                                                                     \
+  X(CHANGE_ADD, "add") X(CHANGE_ADD_ROLE, "add_role") X(CHANGE_REMOVE_ROLE, "remove_role") X(CHANGE_UNIT, "unit")                 \
+  X(CHANGE_DISABLE, "disable") X(CHANGE_ENABLE, "enable") X(CHANGE_LEAVE, "leave") X(CHANGE_RESET, "reset")                       \
+  X(CHANGE_TOTP_OFF, "totp_off") X(CHANGE_END_SESSIONS, "end_sessions")
+enum staff_change_kind {
+#define X(name, text) name,
+  STAFF_CHANGE_TABLE(X)
+#undef X
+};
+int staff_change_parse(const char *text);            /* -1 when unknown */
+struct staff_change {
+  /* in: organisation and role for add, add_role and remove_role; organisation and unit ("" none) for add and unit; name for add */
+  enum staff_change_kind kind;
+  const char *username, *name, *organisation, *unit;
+  int role;
+  /* out */
+  char password[32];           /* add of a new account, reset: to be shown once, changed at the first sign-in; else "" */
+  const char *field, *detail;  /* what was wrong, and a word key that says so to a person; or NULL */
+};
+/* by: an operator, for everybody; or a manager, for people whose every role is in organisations that they manage and who are neither
+ * operator nor auditor. Others answer ERR_NOT_FOUND. A manager gives no role of these two (ERR_FORBIDDEN). The last manager of an organisation,
+ * the last operator and one's own last role stay (ERR_CONFLICT). That the organisation exists is the caller's to know. Blocks: worker routes. */
+int identity_change(struct identity *i, const struct actor *by, struct staff_change *c, struct err *err);
+/* End every session of an organisation's staff, or (organisation NULL, operators alone) of all staff but `by`. */
+int identity_end_all(struct identity *i, const struct actor *by, const char *organisation, int64_t *ended, struct err *err);
+struct staff_query { const char *organisation, *unit, *q, *after; int limit; }; /* NULL: any; limit 1–200, 0: 50 */
+/* {"items":[{"username","name","roles":[{"organisation","role"}],"units":{organisation: code},"disabled","must_change","totp","last_seen"}],"next"}:
+ * an operator's or auditor's: all; a manager's: of organisations that they manage (ERR_NOT_FOUND for another). */
+int identity_members(struct identity *i, const struct actor *by, const struct staff_query *q, json_t **out, struct err *err);
+int identity_member(struct identity *i, const struct actor *by, const char *username, json_t **out, struct err *err); /* one of these */
+bool identity_manages(const struct actor *by, const char *organisation);             /* manager there, or an operator */
+
+/* Units: [{"code","name":{"fa","en"},"members","closed"}]; closed ones come last. For any caller: who may see them is the channel's. */
+int identity_units(struct identity *i, const char *organisation, json_t **out, struct err *err);
+struct unit_change { const char *organisation, *code, *name_fa, *name_en; bool closed; const char *field, *detail; };
+/* Make or rename a unit, or close it (nobody may be in it then: ERR_CONFLICT). code: [a-z][a-z0-9-]*, 40 at most; names 1–120 characters. */
+int identity_unit_put(struct identity *i, const struct actor *by, struct unit_change *c, struct err *err);
+
+/* ---- one's own account (members of staff) -------------------------------------------------- */
+/* Ends one's other sessions and answers a new one. ERR_UNAUTHENTICATED when old is wrong; ERR_INVALID when the new one may not be (or is the old). */
+int identity_own_password(struct identity *i, const struct actor *who, const char *old, const char *password, const char *address, char token[64],
+                          int *expires_in, const char **detail, struct err *err);
+/* A second factor: shown, then confirmed by one of its codes. The password is asked for. */
+int identity_own_totp(struct identity *i, const struct actor *who, const char *password, const char *address, char secret_base32[64], struct err *err);
+int identity_own_totp_confirm(struct identity *i, const struct actor *who, const char *code, struct err *err); /* ERR_INVALID: wrong; ERR_NOT_FOUND: none shown */
+int identity_own_totp_off(struct identity *i, const struct actor *who, const char *password, const char *address, struct err *err);
+int identity_own(struct identity *i, const struct actor *who, bool *totp, bool *pending, struct err *err);
+
+/* ---- acts ---------------------------------------------------------------------------------- */
+/* who: a username, "console" (a command of this machine) or "system". detail is borrowed, may be NULL and holds nothing of citizens.
+ * Kinds are [a-z_]; the words "web.act_<kind>" show them. */
+struct act { const char *kind, *who, *organisation, *subject; json_t *detail; };
+int identity_act_put(struct store_tx *tx, const struct act *a, struct err *err);     /* inside work of the main store */
+int identity_act(struct identity *i, const struct act *a, struct err *err);          /* by itself: durable when it returns */
+/* For ledger verify: the digest made of the row; -1 when there is none. */
+int identity_act_digest(struct store_tx *tx, const char *id, unsigned char digest[32], struct err *err);
+struct act_query { const char *organisation, *person, *kind, *after; int64_t from, to; int limit; }; /* NULL, 0: any; person: did it or had it done; limit ≤ 500 */
+/* {"items":[{"id","at","kind","organisation","who","subject","detail"}],"next"}, newest first. Who may see them is the channel's to judge. */
+int identity_acts(struct identity *i, const struct act_query *q, json_t **out, struct err *err);
 
 /* ---- sessions --------------------------------------------------------------------------- */
 /* Fill *out from a token (cached five seconds at most). 0 found, 1 no such session (out->kind = ACTOR_NOBODY), -1 error. */

@@ -20,6 +20,7 @@ enum {
   SWEEP_EVERY_MS = 10 * 1000, SWEEP_ROWS = 1000,
   HASHES_AT_ONCE = 2, HASH_WAIT_MS = 10 * 1000,
   TOTP_BYTES = 20, TOTP_STEP_S = 30,
+  SEEN_EVERY_MS = 10 * 60 * 1000,
   HEX = 65                        /* room for a SHA-256 in hex */
 };
 
@@ -69,8 +70,15 @@ void sessions_init(struct identity *i);
 void sessions_free(struct identity *i);
 void session_token(char token[64]);
 int session_insert(struct store_tx *tx, const struct identity *i, const char *token, const struct session_row *row, struct err *err);
+struct ending { const json_t *names; const char *spared; int64_t ended; }; /* names NULL: of all staff */
+int sessions_end(struct identity *i, struct ending *e, struct err *err);
 void sessions_forget_user(struct identity *i, const char *username);
 void identity_sweep(struct identity *i); /* delete what has expired, now and then, without waiting */
+
+/* staff.c: is this the account's password? ERR_UNAUTHENTICATED, ERR_RATE. Wrong ones count towards the lock of signing in. */
+int staff_check(struct identity *i, const char *username, const char *password, const char *address, struct err *err);
+/* One line, repaired; "" for NULL. */
+int staff_shown_name(const char *typed, char out[128], struct err *err);
 
 /* password.c */
 int password_prepare(const char *typed, char **out, struct err *err);  /* repaired, digits in ASCII; wipe and free() with password_free */

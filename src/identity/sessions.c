@@ -67,6 +67,7 @@ static void cache_put(struct cache_shard *s, const char *digest, const struct ac
   pthread_rwlock_unlock(&s->lock);
 }
 
+/* One session; else those of a name; else (both NULL) of all staff. */
 static void cache_remove(struct cache_shard *s, const char *digest, const char *username) {
   struct cached *c, *next;
   pthread_rwlock_wrlock(&s->lock);
@@ -79,7 +80,7 @@ static void cache_remove(struct cache_shard *s, const char *digest, const char *
     }
   } else {
     HASH_ITER(hh, s->entries, c, next) {
-      if (strcmp(c->actor.username, username) != 0) continue;
+      if (username != NULL ? strcmp(c->actor.username, username) != 0 : c->actor.kind != ACTOR_STAFF) continue;
       HASH_DEL(s->entries, c);
       free(c);
     }
@@ -117,6 +118,7 @@ struct load {
   const struct identity *i;
   const char *digest;
   struct actor *actor;
+  int64_t seen;        /* when this member of staff was last here, 0 never */
 };
 
 static int load_session(struct store_tx *tx, void *arg, struct err *err) {
@@ -124,8 +126,8 @@ static int load_session(struct store_tx *tx, void *arg, struct err *err) {
   struct actor *a = l->actor;
   memset(a, 0, sizeof *a);
   struct store_rows *r = store_select(tx, err,
-    "SELECT username, national_id, mobile, assurance, expires_at FROM session WHERE token = ?1 AND expires_at > ?2", "ti", l->digest,
-    clock_now());
+    "SELECT session.username, national_id, mobile, assurance, expires_at, COALESCE(staff_seen.at, 0) FROM session"
+    " LEFT JOIN staff_seen ON staff_seen.username = session.username WHERE token = ?1 AND expires_at > ?2", "ti", l->digest, clock_now());
   if (r == NULL) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
@@ -135,6 +137,7 @@ static int load_session(struct store_tx *tx, void *arg, struct err *err) {
     a->assurance = (enum assurance)store_int(r, 3);
     a->expires_at = store_int(r, 4);
     a->kind = a->username[0] != '\0' ? ACTOR_STAFF : ACTOR_CITIZEN;
+    l->seen = store_int(r, 5);
   }
   store_done(r);
   return rc < 0 ? -1 : 0;
@@ -144,17 +147,38 @@ static int load_staff(struct store_tx *tx, void *arg, struct err *err) {
   struct actor *a = ((struct load *)arg)->actor;
   a->role_count = 0;
   struct store_rows *r = store_select(tx, err,
-    "SELECT s.name, r.organisation, r.role FROM staff s JOIN staff_role r ON r.username = s.username WHERE s.username = ?1 AND"
-    " s.password <> '' ORDER BY r.organisation, r.role LIMIT 16", "t", a->username);
+    "SELECT s.name, r.organisation, r.role, COALESCE(u.unit, ''), COALESCE(a.must_change, 0) FROM staff s JOIN staff_role r ON r.username = s.username"
+    " LEFT JOIN staff_unit u ON u.username = s.username AND u.organisation = r.organisation LEFT JOIN staff_account a ON a.username = s.username"
+    " WHERE s.username = ?1 AND s.password <> '' AND COALESCE(a.disabled, 0) = 0 ORDER BY r.organisation, r.role LIMIT 16", "t", a->username);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1 && a->role_count < ROLES_MOST) {
     snprintf(a->name, sizeof a->name, "%s", store_text(r, 0));
     snprintf(a->roles[a->role_count].organisation, sizeof a->roles[0].organisation, "%s", store_text(r, 1));
+    snprintf(a->roles[a->role_count].unit, sizeof a->roles[0].unit, "%s", store_text(r, 3));
+    a->must_change = store_int(r, 4) != 0;
     a->roles[a->role_count++].role = (int)store_int(r, 2);
   }
   store_done(r);
   return rc < 0 ? -1 : 0;
+}
+
+static int seen_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_put(tx, err, "INSERT INTO staff_seen (username, at) VALUES (?1, ?2) ON CONFLICT (username) DO UPDATE SET at = excluded.at", "ti",
+                   (const char *)arg, store_time(tx));
+}
+
+static void seen_done(void *arg, int rc, const struct err *err) {
+  if (rc != 0) log_write(LOG_WARN, "identity", "that somebody was here could not be noted: %s", err != NULL ? err->message : "");
+  free(arg);
+}
+
+/* Nobody waits for it, and ten minutes are near enough. */
+static void note_seen(struct identity *i, const char *username, int64_t seen) {
+  struct err err = {0};
+  if (clock_now() - seen < SEEN_EVERY_MS) return;
+  char *name = base_strdup(username);
+  if (store_submit(i->fast, STORE_JOBS, seen_work, name, seen_done, &err) != 0) seen_done(name, -1, &err);
 }
 
 static void name_person(const struct identity *i, struct actor *a) {
@@ -197,7 +221,7 @@ int identity_session(struct identity *i, const char *token, struct actor *out, s
     memset(out, 0, sizeof *out);
     return 1;
   }
-  struct load l = {i, digest, out};
+  struct load l = {i, digest, out, 0};
   int64_t read_at = clock_mono();
   if (store_read(i->fast, load_session, &l, err) != 0 || (out->kind == ACTOR_STAFF && store_read(i->main, load_staff, &l, err) != 0)) {
     memset(out, 0, sizeof *out);
@@ -207,6 +231,7 @@ int identity_session(struct identity *i, const char *token, struct actor *out, s
     memset(out, 0, sizeof *out);
     return 1;
   }
+  if (out->kind == ACTOR_STAFF) note_seen(i, out->username, l.seen);
   name_person(i, out);
   identity_mac(i, "form", digest, NULL, mac);
   encode_token(mac, out->form_token);
@@ -249,6 +274,34 @@ int identity_logout_user(struct identity *i, const char *username, struct err *e
   if (identity_username(username, name) != 0) return err_set(err, ERR_NOT_FOUND, "no such user");
   int rc = store_write(i->fast, STORE_FRONT, end_user, name, err);
   sessions_forget_user(i, name);
+  return rc;
+}
+
+static int count_users(struct store_tx *tx, void *arg, struct err *err) {
+  struct ending *e = arg;
+  e->ended = 0;
+  if (e->names == NULL) {
+    int n = store_exec(tx, err, "DELETE FROM session WHERE username <> '' AND username <> ?1", "t", e->spared);
+    e->ended = n;
+    return n < 0 ? -1 : 0;
+  }
+  size_t k;
+  json_t *one;
+  json_array_foreach(e->names, k, one) {
+    if (strcmp(json_string_value(one), e->spared) == 0) continue;
+    int n = store_exec(tx, err, "DELETE FROM session WHERE username = ?1", "t", json_string_value(one));
+    if (n < 0) return -1;
+    e->ended += n;
+  }
+  return 0;
+}
+
+int sessions_end(struct identity *i, struct ending *e, struct err *err) {
+  int rc = store_write(i->fast, STORE_FRONT, count_users, e, err);
+  size_t k;
+  json_t *one;
+  json_array_foreach(e->names, k, one) sessions_forget_user(i, json_string_value(one));
+  for (int s = 0; e->names == NULL && s < CACHE_SHARDS; s++) cache_remove(&i->cache[s], NULL, NULL);
   return rc;
 }
 

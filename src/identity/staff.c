@@ -10,6 +10,7 @@ struct add {
   char username[64], name[128], password[160]; /* password "": none given */
   const char *organisation;
   int role;
+  bool told; /* an act of the console: accounts of a demonstration are none */
 };
 
 /* 1 there is an account with a password, 0 not, -1 error. */
@@ -17,6 +18,13 @@ static int account_there(struct store_tx *tx, const char *username, struct err *
   int64_t n;
   if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM staff WHERE username = ?1 AND password <> ''", "t", username) != 0) return -1;
   return n > 0;
+}
+
+static int console_act(struct store_tx *tx, const char *kind, const char *username, const char *organisation, int role, struct err *err) {
+  json_t *detail = role > 0 ? json_pack("{s:s}", "role", staff_role_text(role)) : NULL;
+  int rc = identity_act_put(tx, &(struct act){.kind = kind, .who = "console", .organisation = organisation, .subject = username, .detail = detail}, err);
+  json_decref(detail);
+  return rc;
 }
 
 static int add_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -34,12 +42,14 @@ static int add_work(struct store_tx *tx, void *arg, struct err *err) {
   if (store_value(tx, &others, 0, err, "SELECT COUNT(*) FROM staff_role WHERE username = ?1 AND NOT (organisation = ?2 AND role = ?3)",
                   "tti", a->username, a->organisation, (int64_t)a->role) != 0) return -1;
   if (others >= ROLES_MOST) return err_set(err, ERR_LIMIT, "%s has %d roles already", a->username, ROLES_MOST);
-  return store_exec(tx, err,
-    "INSERT INTO staff_role (username, organisation, role, created_at) VALUES (?1, ?2, ?3, ?4)"
-    " ON CONFLICT (username, organisation, role) DO NOTHING", "ttii", a->username, a->organisation, (int64_t)a->role, now) < 0 ? -1 : 0;
+  if (store_exec(tx, err, "INSERT INTO staff_role (username, organisation, role, created_at) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (username, organisation, role) DO NOTHING", "ttii", a->username, a->organisation, (int64_t)a->role, now) < 0) return -1;
+  /* A password set here is known to the person: nothing is to be changed, and the account is open again. */
+  if (a->password[0] != '\0' && store_put(tx, err, "DELETE FROM staff_account WHERE username = ?1", "t", a->username) != 0) return -1;
+  return a->told ? console_act(tx, there ? "staff_add_role" : "staff_add", a->username, a->organisation, a->role, err) : 0;
 }
 
-static int shown_name(const char *typed, char out[128], struct err *err) {
+int staff_shown_name(const char *typed, char out[128], struct err *err) {
   out[0] = '\0';
   if (typed == NULL) return 0;
   struct arena *a = arena_new(64 * 1024);
@@ -52,13 +62,13 @@ static int shown_name(const char *typed, char out[128], struct err *err) {
 
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err) {
-  struct add a = {.organisation = organisation, .role = role};
+  struct add a = {.organisation = organisation, .role = role, .told = true};
   if (identity_username(username, a.username) != 0)
     return err_set(err, ERR_INVALID, "username: 2 to 63 of a-z, 0-9, dot, dash, underscore and @");
   if (organisation == NULL || organisation[0] == '\0' || strlen(organisation) >= 48 || !utf8_valid(organisation, strlen(organisation)))
     return err_set(err, ERR_INVALID, "organisation: its code, at most 47 bytes");
   if (role < STAFF_OFFICER || role > STAFF_AUDITOR) return err_set(err, ERR_INVALID, "role: unknown");
-  if (shown_name(name, a.name, err) != 0) return -1;
+  if (staff_shown_name(name, a.name, err) != 0) return -1;
   if (password != NULL && password[0] != '\0') {
     char *prepared;
     if (password_prepare(password, &prepared, err) != 0) return -1;
@@ -94,7 +104,7 @@ int identity_staff_many(struct identity *i, const struct identity_member *member
     a->organisation = members[k].organisation;
     a->role = members[k].role;
     if (identity_username(members[k].username, a->username) != 0) rc = err_set(err, ERR_INVALID, "username: %s", members[k].username);
-    else rc = shown_name(members[k].name, a->name, err);
+    else rc = staff_shown_name(members[k].name, a->name, err);
     snprintf(a->password, sizeof a->password, "%s", hash);
   }
   if (rc == 0) rc = store_write(i->main, STORE_FRONT, many_work, &m, err);
@@ -122,7 +132,10 @@ static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
     if (changed >= 0 && store_exec(tx, err, "DELETE FROM staff_role WHERE username = ?1", "t", r->username) < 0) return -1;
   }
   r->found = changed > 0;
-  return changed < 0 ? -1 : 0;
+  if (changed < 0) return -1;
+  if (!r->found) return 0;
+  if (r->organisation == NULL && store_put(tx, err, "DELETE FROM staff_unit WHERE username = ?1", "t", r->username) != 0) return -1;
+  return console_act(tx, r->organisation != NULL ? "staff_remove_role" : "staff_leave", r->username, r->organisation, r->organisation != NULL ? r->role : 0, err);
 }
 
 int identity_staff_remove(struct identity *i, const char *username, const char *organisation, int role, struct err *err) {
@@ -211,7 +224,8 @@ static int read_lock(struct store_tx *tx, void *arg, struct err *err) {
 static int read_account(struct store_tx *tx, void *arg, struct err *err) {
   struct sign_in *s = arg;
   s->password[0] = s->totp[0] = '\0';
-  struct store_rows *r = store_select(tx, err, "SELECT password, totp FROM staff WHERE username = ?1", "t", s->username);
+  struct store_rows *r = store_select(tx, err, "SELECT password, totp FROM staff WHERE username = ?1"
+    " AND NOT EXISTS (SELECT 1 FROM staff_account a WHERE a.username = staff.username AND a.disabled <> 0)", "t", s->username);
   if (r == NULL) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
@@ -302,16 +316,34 @@ static int judge(struct identity *i, struct sign_in *s, const char *password, co
   return rc;
 }
 
+/* The account as it is, unless there were too many attempts. */
+static int look_up(struct identity *i, struct sign_in *s, const char *username, const char *address, struct err *err) {
+  if (!identity_limit(i, "address sign-in", address, SIGN_IN_PER_ADDRESS, SIGN_IN_WINDOW_S))
+    return err_set(err, ERR_RATE, "too many attempts from one address");
+  if (identity_username(username, s->username) != 0) s->username[0] = '\0';
+  identity_mac_hex(i, "lockout", s->username, NULL, s->subject);
+  if (store_read(i->fast, read_lock, s, err) != 0 || store_read(i->main, read_account, s, err) != 0) return -1;
+  return s->until > clock_now() ? err_set(err, ERR_RATE, "locked after wrong passwords") : 0;
+}
+
+int staff_check(struct identity *i, const char *username, const char *password, const char *address, struct err *err) {
+  struct sign_in s = {.i = i};
+  bool right;
+  if (look_up(i, &s, username, address, err) != 0) return -1;
+  s.totp[0] = '\0'; /* whoever is signed in has shown it */
+  int rc = judge(i, &s, password, NULL, &right, err);
+  OPENSSL_cleanse(s.password, sizeof s.password);
+  if (rc != 0) return -1;
+  if (right) return 0;
+  if (store_write(i->fast, STORE_FRONT, fail_work, &s, err) != 0) return -1;
+  return err_set(err, ERR_UNAUTHENTICATED, "wrong password");
+}
+
 int identity_password(struct identity *i, const char *username, const char *password, const char *totp, const char *address,
                       char token[64], int *expires_in, struct err *err) {
   struct sign_in s = {.i = i};
   bool right;
-  if (!identity_limit(i, "address sign-in", address, SIGN_IN_PER_ADDRESS, SIGN_IN_WINDOW_S))
-    return err_set(err, ERR_RATE, "too many attempts from one address");
-  if (identity_username(username, s.username) != 0) s.username[0] = '\0';
-  identity_mac_hex(i, "lockout", s.username, NULL, s.subject);
-  if (store_read(i->fast, read_lock, &s, err) != 0 || store_read(i->main, read_account, &s, err) != 0) return -1;
-  if (s.until > clock_now()) return err_set(err, ERR_RATE, "locked after wrong passwords");
+  if (look_up(i, &s, username, address, err) != 0) return -1;
   int rc = judge(i, &s, password, totp, &right, err);
   OPENSSL_cleanse(s.password, sizeof s.password);
   if (rc != 0) return -1;

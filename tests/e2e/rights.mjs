@@ -53,13 +53,16 @@ const examples = [
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/services\//, here: '1' },
   { name: 'calendar', path: /^\/api\/v1\/calendars\//, here: 'official' },
+  { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
+  { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'path', path: /^\/(assets|ledger\/tile)\//, here: 'x' },
 ];
 const names = (row) => [...row.path.matchAll(/\{(\w+)(?:\.\.\.)?\}/g)].map((m) => m[1]);
 const example = (row, name) => examples.find((x) => x.name === name && x.path.test(row.path));
 const owned = (row) => names(row).some((n) => example(row, n)?.owned);
 const fill = (row, which, more = {}) => row.path.replace(/\{(\w+)(\.\.\.)?\}/g, (_, name) => { const e = example(row, name); return more[name] ?? (which === 'none' ? e?.none : undefined) ?? e?.here ?? 'x'; });
-const may = (row, who, name) => ({ all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', operator: name === 'operator' })[row.permission];
+const may = (row, who, name) => ({ all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', operator: name === 'operator', manager: /^manager|^operator$/.test(name),
+  audit: /^manager|^operator$|^auditor$/.test(name) })[row.permission];
 const ask = (row, path, token, more = {}) => call(b, row.method, path, { token, ...(row.method === 'GET' ? {} : { body: row.most_body && row.method === 'POST' ? (more.body ?? (row.cross_site === 'token' ? '' : {})) : undefined }),
   headers: { Accept: 'application/json', ...(row.cross_site === 'token' ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {}) } });
 const told = (text) => examples.filter((x) => x.owned).reduce((t, x) => t.replaceAll(x.here, 'T').replaceAll(x.none, 'T'), text);
@@ -70,7 +73,7 @@ const ends = new Set(['DELETE /api/v1/sessions', 'POST /signout']); // would end
 
 await test(`${rows.length} rows are well formed`, () => {
   for (const r of rows) {
-    good(['all', 'session', 'citizen', 'staff', 'operator'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
+    good(['all', 'session', 'citizen', 'staff', 'operator', 'manager', 'audit'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
     good(r.method === 'GET' ? r.most_body === 0 && ['safe', 'machine'].includes(r.cross_site) : r.cross_site !== 'safe', `${r.method} ${r.path}: a write needs a rule`);
     good(r.path.startsWith('/api/') ? r.method === 'GET' || ['bearer', 'open'].includes(r.cross_site) : true, `${r.path}: the interface takes no cookie for a write`);
   }

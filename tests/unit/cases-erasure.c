@@ -16,19 +16,18 @@ static json_t *with_paper(struct kit *k, const struct actor *who, const char *id
 }
 
 static enum err_code get(struct kit *k, const struct actor *who, const char *id) {
-  char *data = NULL, type[64];
-  size_t n;
+  struct case_file f;
   struct err e = {0};
-  if (cases_document_get(k->cases, who, id, &data, &n, type, &e)) return e.code;
-  bool same = n == sizeof pdf_bytes - 1 && memcmp(data, pdf_bytes, n) == 0 && strcmp(type, "application/pdf") == 0;
-  free(data);
+  if (cases_document_get(k->cases, who, id, &f, &e)) return e.code;
+  bool same = f.size == sizeof pdf_bytes - 1 && memcmp(f.data, pdf_bytes, f.size) == 0 && strcmp(f.media_type, "application/pdf") == 0 && strcmp(f.name, "سند.pdf") == 0;
+  free(f.data);
   return same ? 0 : ERR_INTERNAL;
 }
 
 static void a_document_is_its_senders_then_its_cases(void **state) {
   struct kit *k = *state;
   struct actor other = kit_person(k, 5), nobody = {0}, crew = kit_staff("digger", "crew", ROLE_OFFICER), auditor = kit_staff("a", "crew", ROLE_AUDITOR),
-               helper = kit_staff("h", "centre", ROLE_HELPDESK), there = kit_staff("rec", "records", ROLE_OFFICER);
+               helper = kit_staff("h", "centre", ROLE_HELPDESK), there = kit_staff("rec", "records", ROLE_OFFICER), upper = kit_staff("upp", "upper", ROLE_OFFICER);
   struct case_document d = put(k, &k->ali, pdf_bytes), out;
   refused(cases_document_put(k->cases, &nobody, pdf_bytes, sizeof pdf_bytes, NULL, &out, err), ERR_UNAUTHENTICATED);
   refused(cases_document_put(k->cases, &k->ali, "<html>", 6, "x.pdf", &out, err), ERR_UNSUPPORTED);
@@ -41,8 +40,10 @@ static void a_document_is_its_senders_then_its_cases(void **state) {
   assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM cases WHERE tracking<>?1", ""), 0);
   struct kit_filed f = kit_try(k->cases, k->permit, &k->ali, "k", with_paper(k, &k->ali, d.id));
   const char *t = kit_keep(k, &f);
+  denied(get(k, &upper, d.id), ERR_NOT_FOUND);
   acts(kit_act(k, t, &k->officer, "inquire", NULL));
   kit_jobs(k);
+  denied(get(k, &upper, d.id), 0); /* asked, and shown this answer; the records office is shown others */
   denied(get(k, &k->ali, d.id), 0);
   denied(get(k, &k->officer, d.id), 0);
   denied(get(k, &auditor, d.id), 0);
@@ -55,19 +56,74 @@ static void a_document_is_its_senders_then_its_cases(void **state) {
 
 static void a_long_document_comes_back_whole(void **state) {
   struct kit *k = *state;
-  size_t n = 700 * 1024 + 13, got;
-  char *bytes = base_alloc(n), *back, type[64];
+  size_t n = 700 * 1024 + 13;
+  char *bytes = base_alloc(n);
+  struct case_file f;
   struct case_document d;
   for (size_t i = 0; i < n; i++) bytes[i] = (char)(i * 7919 >> 3);
-  memcpy(bytes, "\x89PNG\r\n\x1a\n", 8);
+  memcpy(bytes, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
   must(cases_document_put(k->cases, &k->ali, bytes, n, NULL, &d, err));
   assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document_chunk WHERE sha256=?1", d.sha256), 3);
-  must(cases_document_get(k->cases, &k->ali, d.id, &back, &got, type, err));
-  assert_int_equal(got, n);
-  assert_memory_equal(back, bytes, n);
-  assert_string_equal(type, "image/png");
-  free(back);
+  must(cases_document_get(k->cases, &k->ali, d.id, &f, err));
+  assert_int_equal(f.size, n);
+  assert_memory_equal(f.data, bytes, n);
+  assert_string_equal(f.media_type, "image/png");
+  assert_string_equal(f.name, "document.png");
+  free(f.data);
   free(bytes);
+}
+
+/* What no case names goes after its days, unless a draft of its owner does; equal bytes stay while anybody has them. */
+static void unnamed_documents_expire(void **state) {
+  struct kit *k = *state;
+  struct actor other = kit_person(k, 5);
+  kit_now("2026-06-06");
+  struct case_document drafted = put(k, &k->ali, "%PDF-1.4 in a draft"), alone = put(k, &k->ali, "%PDF-1.4 named by nobody"), twin = put(k, &k->ali, pdf_bytes),
+                       named = put(k, &other, pdf_bytes);
+  json_t *draft = json_pack("{s:{s:[s]}}", "data", "paper", drafted.id);
+  must(cases_draft_save(k->cases, k->ali.pair, "permit", draft, err));
+  json_decref(draft);
+  struct kit_filed f = kit_try(k->cases, k->permit, &other, "k", with_paper(k, &other, named.id));
+  kit_keep(k, &f);
+  kit_now("2026-06-12");
+  kit_jobs(k);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document WHERE id<>?1", ""), 4);
+  kit_now("2026-06-14");
+  kit_jobs(k);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document WHERE id=?1", alone.id) + kit_value(k, "SELECT COUNT(*) FROM document WHERE id=?1", twin.id), 0);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document_chunk WHERE sha256=?1", alone.sha256), 0);
+  denied(get(k, &k->officer, named.id), 0);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document WHERE id=?1", drafted.id), 1);
+  must(cases_draft_drop(k->cases, k->ali.pair, "permit", err));
+  kit_now("2026-06-15");
+  kit_jobs(k);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document WHERE id<>?1", ""), 1);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document_chunk WHERE sha256<>?1", named.sha256), 0);
+}
+
+static int scanned;
+static int scan(void *ctx, const void *p, size_t n, char found[80], struct err *e) {
+  scanned++;
+  snprintf(found, 80, "%s", "Test");
+  return n > 8 && memcmp(p, "%PDF-1.9", 8) == 0 ? 1 : n > 8 && memcmp(p, "%PDF-1.8", 8) == 0 ? err_set(e, ERR_UNAVAILABLE, "away") : 0;
+}
+
+static void nothing_is_kept_unscanned(void **state) {
+  struct kit *k = *state;
+  struct cases_options o = {.secret = kit_secret, .node = "two", .identity = k->identity, .scan = scan};
+  struct case_document d;
+  struct cases *c;
+  scanned = 0;
+  must(cases_open(k->store, k->trust, k->pack, &o, &c, err));
+  must(cases_document_put(c, &k->ali, "%PDF-1.4 good", 13, NULL, &d, err));
+  assert_null(d.detail);
+  refused(cases_document_put(c, &k->ali, "%PDF-1.9 bad ", 13, NULL, &d, err), ERR_INVALID);
+  assert_string_equal(d.detail, "case.document_infected");
+  refused(cases_document_put(c, &k->ali, "%PDF-1.8 away", 13, NULL, &d, err), ERR_UNAVAILABLE);
+  assert_string_equal(d.detail, "case.document_unscanned");
+  assert_int_equal(scanned, 3);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM document WHERE id<>?1", ""), 1);
+  cases_close(c);
 }
 
 static int64_t left_of(struct kit *k, const char *t) {
@@ -214,7 +270,8 @@ static void bytes_sent_again_outlive_an_erasure(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    KIT_TEST(a_document_is_its_senders_then_its_cases), KIT_TEST(a_long_document_comes_back_whole), KIT_TEST(erased_after_its_years),
+    KIT_TEST(a_document_is_its_senders_then_its_cases), KIT_TEST(a_long_document_comes_back_whole), KIT_TEST(unnamed_documents_expire),
+    KIT_TEST(nothing_is_kept_unscanned), KIT_TEST(erased_after_its_years),
     KIT_TEST(what_is_to_be_kept_is_kept), KIT_TEST(an_appeal_puts_erasure_off), KIT_TEST(bytes_sent_again_outlive_an_erasure),
   };
   KIT_RUN(tests);

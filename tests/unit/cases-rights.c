@@ -87,8 +87,12 @@ static void actions_shown_are_actions_allowed(void **state) {
   const char *t = child_permit(k);
   for (int a = 0; a < ACTORS; a++) {
     json_t *o = kit_get(k, &who[a], t), *list = json_object_get(o, "actions"), *one;
-    size_t i, shown = json_array_size(list), allowed = 0;
-    json_array_foreach(list, i, one) denied(kit_acts(k->cases, t, &who[a], json_str(one, "name"), "why", NULL, 99, NULL, NULL), ERR_CONFLICT);
+    size_t i, shown = 0, allowed = 0;
+    json_array_foreach(list, i, one) {
+      if (strcmp(json_str(one, "name"), "add_documents") == 0) continue; /* of every open case: in documents.mjs */
+      shown++;
+      denied(kit_acts(k->cases, t, &who[a], json_str(one, "name"), "why", NULL, 99, NULL, NULL), ERR_CONFLICT);
+    }
     for (size_t n = 0; n < k->permit->states[0].action_count; n++) {
       enum err_code why;
       struct case_row r = kit_row(k, t);
@@ -141,7 +145,8 @@ static void two_signatures(void **state) {
   state_is(k, t, "confirming");
   denied(kit_act(k, t, &k->officer, "approve", NULL), ERR_FORBIDDEN);
   json_t *o = kit_get(k, &k->officer, t);
-  assert_int_equal(json_array_size(json_object_get(o, "actions")), 0);
+  assert_int_equal(json_array_size(json_object_get(o, "actions")), 1);
+  assert_string_equal(json_str(json_array_get(json_object_get(o, "actions"), 0), "name"), "add_documents");
   json_decref(o);
   acts(kit_act(k, t, &k->supervisor, "return_to_officer", NULL));
   acts(kit_act(k, t, &k->officer2, "approve", NULL));

@@ -32,7 +32,9 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
   return store_exec(tx, err, "DELETE FROM session", "") < 0 || store_exec(tx, err, "DELETE FROM one_time_code", "") < 0 ||
          store_exec(tx, err, "DELETE FROM use_limit", "") < 0 || store_exec(tx, err, "DELETE FROM lockout", "") < 0 ||
          store_exec(tx, err, "DELETE FROM totp_step", "") < 0 || store_exec(tx, err, "DELETE FROM staff", "") < 0 ||
-         store_exec(tx, err, "DELETE FROM staff_role", "") < 0 ? -1 : 0;
+         store_exec(tx, err, "DELETE FROM staff_role", "") < 0 || store_exec(tx, err, "DELETE FROM staff_account", "") < 0 ||
+         store_exec(tx, err, "DELETE FROM staff_unit", "") < 0 || store_exec(tx, err, "DELETE FROM unit", "") < 0 ||
+         store_exec(tx, err, "DELETE FROM act", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ? -1 : 0;
 }
 
 static inline void kit_pause(int ms) { kit_sleep(ms); }
@@ -42,7 +44,7 @@ static inline void kit_must(int rc, const struct err *err) {
 }
 
 static inline int kit_setup(void **state) {
-  static const char *const rooms[] = {"identity", "sessions", NULL};
+  static const char *const rooms[] = {"trust", "identity", "sessions", NULL};
   struct kit *k = base_alloc(sizeof *k);
   struct err err = {0};
   char where[512];

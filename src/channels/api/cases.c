@@ -241,6 +241,12 @@ static void get_mine(struct http_req *r) {
   if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), api_after(r), limit, http_lang(r), &out, &err), &out, &err);
 }
 
+static void get_mandates(struct http_req *r) {
+  json_t *out = NULL;
+  struct err err;
+  api_list(r, cases_mandates(api_of(r)->cases, api_actor(r), http_lang(r), &out, &err), &out, &err);
+}
+
 static void get_access(struct http_req *r) {
   json_t *out = NULL;
   struct err err;
@@ -262,7 +268,7 @@ static void post_document(struct http_req *r) {
     struct case_document d;
     if (!fields[i].filename) continue;
     if (cases_document_put(api_of(r)->cases, api_actor(r), fields[i].value, fields[i].size, fields[i].filename, &d, &err))
-      return api_error(r, &err, err.code == ERR_UNSUPPORTED ? "api.document_type" : NULL, NULL);
+      return api_error(r, &err, d.detail, NULL);
     http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/documents/%s", d.id));
     return http_reply_json(r, 201, json_pack("{s:s,s:s,s:I,s:s}", "id", d.id, "sha256", d.sha256, "size", (json_int_t)d.size, "media_type", d.media_type));
   }
@@ -270,12 +276,10 @@ static void post_document(struct http_req *r) {
 }
 
 static void get_document(struct http_req *r) {
-  char media_type[64], *data;
-  size_t n;
+  struct case_file f;
   struct err err;
-  if (cases_document_get(api_of(r)->cases, api_actor(r), http_param(r, "id"), &data, &n, media_type, &err)) return api_error(r, &err, NULL, NULL);
-  http_reply_header(r, "Content-Disposition", "attachment");
-  http_reply_take(r, 200, media_type, data, n);
+  if (cases_document_get(api_of(r)->cases, api_actor(r), http_param(r, "id"), &f, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_file(r, f.media_type, f.name, f.data, f.size);
 }
 
 /* ---- calendars ---- */
@@ -314,6 +318,7 @@ const struct http_route api_case_rows[] = {
   {"POST", "/api/v1/cases/{tracking}/rating", HTTP_WORKER, PERMIT_CITIZEN, HTTP_BEARER, 16 * 1024, post_rating, "Rate a decided case, once."},
   {"GET", "/api/v1/desk/cases", HTTP_INLINE, PERMIT_STAFF, HTTP_SAFE, 0, get_desk, "The cases of an organisation's desk, most urgent first."},
   {"GET", "/api/v1/me/cases", HTTP_INLINE, PERMIT_SESSION, HTTP_SAFE, 0, get_mine, "One's own cases, newest first."},
+  {"GET", "/api/v1/me/mandates", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_mandates, "Who may act for whom: mandates given and received."},
   {"GET", "/api/v1/me/access", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_access, "Who looked at one's data, when, under which right."},
   {"POST", "/api/v1/documents", HTTP_WORKER, PERMIT_SESSION, HTTP_BEARER, 11 * 1024 * 1024, post_document, "Upload a document (PDF, JPEG, PNG; 10 MiB)."},
   {"GET", "/api/v1/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document, for whoever has a right to it."},

@@ -50,7 +50,7 @@ static json_t *noted(struct http_req *r, const struct desk_note *n, const char *
     return NULL;
   }
   if (cases_desk_note(api_of(r)->cases, api_actor(r), n, &err)) {
-    api_error(r, &err, NULL, NULL);
+    api_error(r, &err, err.code == ERR_INVALID && json_array_size(n->documents) ? "case.document" : NULL, NULL);
     return NULL;
   }
   json_t *o = json_object();
@@ -60,12 +60,17 @@ static json_t *noted(struct http_req *r, const struct desk_note *n, const char *
 }
 
 static void post_remark(struct http_req *r) {
-  static const char *const members[] = {"text", "number", "date", "from"};
+  static const char *const members[] = {"text", "number", "date", "from"}, *const other[] = {CASES_ATTACHED};
   const char *tracking = api_tracking(r), *key = tracking ? key_of(r) : NULL, *wrong = NULL;
   json_t *body = key ? http_json(r) : NULL;
   char iso[16];
-  if (!body || check_members(r, body, members, 4, NULL, 0)) return;
-  struct desk_note n = {.kind = NOTE_REMARK, .tracking = tracking, .key = key, .text = text_member(r, body, "text", 4000, &wrong),
+  if (!body || check_members(r, body, members, 4, other, 1)) return;
+  const json_t *documents = json_object_get(body, CASES_ATTACHED);
+  if (documents && !json_is_null(documents) && (!json_is_array(documents) || json_array_size(documents) > CASES_ATTACHED_MOST)) {
+    refuse_member(r, CASES_ATTACHED, "type", "case.documents_many");
+    return;
+  }
+  struct desk_note n = {.kind = NOTE_REMARK, .tracking = tracking, .key = key, .documents = documents, .text = text_member(r, body, "text", 4000, &wrong),
                         .number = text_member(r, body, "number", 200, &wrong), .from = text_member(r, body, "from", 400, &wrong)};
   int32_t day = json_str(body, "date") ? date_parse(json_str(body, "date")) : INT32_MIN;
   if (n.number || n.from || json_str(body, "date")) { /* a letter that came in */

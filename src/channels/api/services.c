@@ -152,7 +152,7 @@ static void submit_reply(struct http_req *r) {
     return api_error(r, &k->err, NULL, k->faults);
   }
   json_decref(k->faults);
-  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
+  if (k->rc) return api_error(r, &k->err, k->s.detail ? k->s.detail : k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }

@@ -11,6 +11,8 @@ struct acting {
   const struct service *service;
   const struct pack *pack;      /* the one that the case began under */
   const struct action *action;  /* NULL for the answer to an inquiry */
+  const struct field *attached; /* documents that may go with it here, or NULL */
+  json_t *sent, *files;         /* data of what was sent; names of its documents */
   const char *right;
 };
 
@@ -19,6 +21,12 @@ static const char *tracking_of(struct http_req *r) {
   if (identifier_parse(IDENT_TRACKING, http_param(r, "tracking"), code) == 0) return arena_strdup(http_arena(r), code);
   not_found(r);
   return NULL;
+}
+
+static void acting_close(struct acting *k) {
+  json_decref(k->view);
+  json_decref(k->sent);
+  json_decref(k->files);
 }
 
 /* The action, allowed to this person now; -1 after replying. */
@@ -36,7 +44,13 @@ static int acting_open(struct acting *k, struct http_req *r) {
   k->right = json_str(k->view, "right");
   k->service = cases_definition(web_of(r)->cases, k->view, &k->pack);
   int state = k->service ? service_state(k->service, json_str(k->view, "state")) : -1;
-  if (state >= 0 && !json_str(k->view, "inquiry")) k->action = service_action(k->service, state, k->name);
+  if (state >= 0 && !json_str(k->view, "inquiry")) k->action = cases_action(k->service, state, k->name);
+  k->sent = json_object();
+  k->files = json_object();
+  bool office = k->right && strcmp(k->right, "citizen") != 0, asks = false;
+  for (size_t n = 0; k->action && n < k->action->field_count; n++) asks = asks || k->action->fields[n]->type == FIELD_DOCUMENT;
+  /* The office sends papers with anything; an applicant where the form has no question for them. */
+  if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW) k->attached = cases_attached(k->action);
   return 0;
 }
 
@@ -101,18 +115,27 @@ static const char *error_for(const json_t *errors, const char *name) {
   return NULL;
 }
 
+static void add_field(const struct acting *k, json_t *page, json_t *list, const struct field *f, const json_t *errors) {
+  struct http_req *r = k->r;
+  bool post = strcmp(http_method(r), "POST") == 0;
+  struct shown_field s = {.field = f, .pack = k->pack, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
+                          .value = post ? json_object_get(k->sent, f->name) : NULL, .files = k->files, .carries = true,
+                          .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
+  if (s.error) field_fault(r, page, f, s.error);
+  json_array_append_new(list, field_json(r, &s));
+}
+
 static json_t *fields_json(const struct acting *k, json_t *page, const json_t *errors) {
   json_t *list = json_array(), *one;
   struct http_req *r = k->r;
   size_t i;
-  bool post = strcmp(http_method(r), "POST") == 0;
+  bool files = k->attached != NULL;
   for (i = 0; k->action && i < k->action->field_count; i++) {
-    const struct field *f = k->action->fields[i];
-    struct shown_field s = {.field = f, .pack = k->pack, .raw = post ? field_raw(r, f) : NULL, .error = error_for(errors, f->name), .data = json_object_get(k->view, "data"),
-                            .find = http_query(r, arena_printf(http_arena(r), "find.%s", f->name))};
-    if (s.error) field_fault(r, page, f, s.error);
-    json_array_append_new(list, field_json(r, &s));
+    add_field(k, page, list, k->action->fields[i], errors);
+    files = files || k->action->fields[i]->type == FIELD_DOCUMENT;
   }
+  if (k->attached) add_field(k, page, list, k->attached, errors);
+  put_flag(page, "takes_files", files);
   if (k->action) return list;
   json_array_foreach(json_object_get(k->shown, "fields"), i, one) { /* answering an inquiry: agree or object */
     struct choice choices[2] = {0};
@@ -156,7 +179,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool reason = json_flag(k->shown, "reason", false);
   put_flag(page, "reason_required", reason);
   put_flag(page, "comment_required", reason && !json_array_size(reasons));
-  bool office = k->right && strcmp(k->right, "citizen") != 0, writes = false;
+  bool office = k->right && !own_right(k->right), writes = false;
   for (i = 0; k->action && i < k->action->field_count; i++)
     writes = writes || k->action->fields[i]->type == FIELD_TEXT || k->action->fields[i]->type == FIELD_PARAGRAPH;
   put_flag(page, "is_office", office);
@@ -179,7 +202,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
 static int refused(struct acting *k) {
   if (k->shown) return 0;
   http_problem_code(k->r, k->right ? ERR_CONFLICT : ERR_NOT_FOUND, NULL);
-  json_decref(k->view);
+  acting_close(k);
   return -1;
 }
 
@@ -189,28 +212,29 @@ static void get_action(struct http_req *r) {
   if (acting_open(&k, r) || refused(&k)) return;
   if (strcmp(k.right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), k.tracking, k.right, NULL, NULL, &err)) web_error(r, &err);
   else show_action(&k, NULL, NULL, 200);
-  json_decref(k.view);
+  acting_close(&k);
 }
 
-static int read_data(const struct acting *k, json_t *data, json_t *errors) {
+static void read_field(struct acting *k, const struct field *f, json_t *errors) {
+  json_t *in = NULL, *kept = f->type == FIELD_DOCUMENT ? field_kept(k->r, f, k->files) : NULL;
+  const char *message = NULL;
+  int rc = field_take(k->r, f, kept, k->files, &in, &message);
+  json_object_del(k->sent, f->name);
+  if (in) json_object_set_new(k->sent, f->name, in);
+  json_decref(kept);
+  if (rc == 0) return;
+  json_t *e = json_object();
+  put(e, "field", f->name);
+  put(e, "message", message);
+  json_array_append_new(errors, e);
+}
+
+static int read_data(struct acting *k, json_t *errors) {
   static const char *const fixed[] = {"assignee", "to", "answer", "letter_no", "letter_date"};
-  struct http_req *r = k->r;
   for (size_t i = 0; i < BASE_COUNT(fixed); i++)
-    if (value_of(r, fixed[i])) json_put(data, fixed[i], value_of(r, fixed[i]));
-  for (size_t i = 0; k->action && i < k->action->field_count; i++) {
-    const struct field *f = k->action->fields[i];
-    json_t *in = NULL;
-    const char *message = NULL;
-    int rc = field_take(r, f, NULL, NULL, &in, &message);
-    json_object_del(data, f->name);
-    if (in) json_object_set_new(data, f->name, in);
-    if (rc) {
-      json_t *e = json_object();
-      put(e, "field", f->name);
-      put(e, "message", message);
-      json_array_append_new(errors, e);
-    }
-  }
+    if (value_of(k->r, fixed[i])) json_put(k->sent, fixed[i], value_of(k->r, fixed[i]));
+  for (size_t i = 0; k->action && i < k->action->field_count; i++) read_field(k, k->action->fields[i], errors);
+  if (k->attached) read_field(k, k->attached, errors);
   return json_array_size(errors) ? -1 : 0;
 }
 
@@ -219,13 +243,14 @@ static void post_action(struct http_req *r) {
   struct err err;
   int64_t version = 0;
   if (acting_open(&k, r)) return;
-  json_t *data = json_object(), *errors = json_array();
+  json_t *errors = json_array();
   const char *key = value_of(r, "key"), *typed = value_of(r, "expected_version"), *home = arena_printf(http_arena(r), "/cases/%s", k.tracking);
   if (!key || strlen(key) > 200 || !typed || parse_i64(typed, &version) || version < 0) http_problem_code(r, ERR_MALFORMED, NULL);
-  else if (k.shown && (read_data(&k, data, errors) || (k.action && k.action->kind == ACT_TRANSFER && !value_of(r, "to")))) show_action(&k, NULL, errors, 422);
+  else if (k.shown && (read_data(&k, errors) || (k.action && k.action->kind == ACT_TRANSFER && !value_of(r, "to")))) show_action(&k, NULL, errors, 422);
+  else if (k.shown && value_of(r, "more")) show_action(&k, NULL, NULL, 200);
   else {
     struct case_act a = {.action = k.name, .comment = value_of(r, "comment") ? text_repair(http_arena(r), value_of(r, "comment")) : NULL, .reason = value_of(r, "reason"),
-                         .data = json_object_size(data) ? data : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
+                         .data = json_object_size(k.sent) ? k.sent : NULL, .expected_version = version, .key = key, .actor = *web_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
     snprintf(a.tracking, sizeof a.tracking, "%s", k.tracking);
     if (cases_act(web_of(r)->cases, &a, NULL, NULL, &err) == 0) {
       const char *desk = json_str(json_object_get(k.view, "holder"), "code");
@@ -236,9 +261,8 @@ static void post_action(struct http_req *r) {
     else http_problem(r, &err, a.detail ? word(http_lang(r), a.detail) : NULL, NULL);
     json_decref(a.errors);
   }
-  json_decref(data);
   json_decref(errors);
-  json_decref(k.view);
+  acting_close(&k);
 }
 
 /* What was chosen of the survey: item_NAME with 1 to 5, or yes and no. */

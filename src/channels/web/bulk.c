@@ -38,18 +38,28 @@ void next_case(struct http_req *r, const char *organisation, const char *after) 
   else http_redirect(r, 303, desk_href(r, organisation, NULL)); /* recorded as away: the desk tells so */
 }
 
-static void post_remark(struct http_req *r) {
-  char code[32];
+static void remark(struct http_req *r, const char *code, const json_t *documents) {
   struct err err;
-  if (identifier_parse(IDENT_TRACKING, http_param(r, "tracking"), code)) return not_found(r);
   const char *text = value_of(r, "text"), *key = value_of(r, "key");
-  const char *home = arena_printf(http_arena(r), "/cases/%s%s", code, value_of(r, "stream") ? "?stream=1" : "");
+  const char *home = arena_printf(http_arena(r), "/cases/%s%s#remarks", code, value_of(r, "stream") ? "?stream=1" : "");
   text = text ? text_repair(http_arena(r), text) : NULL;
-  if (!text || !text[0]) return http_redirect(r, 303, arena_printf(http_arena(r), "%s#remarks", home));
+  if ((!text || !text[0]) && json_array_size(documents)) text = say(r, "remark_files_only");
+  if (!text || !text[0]) return http_redirect(r, 303, home);
   if (strlen(text) > 4000) return http_problem_code(r, ERR_INVALID, say(r, "remark_long"));
   if (!key) return http_problem_code(r, ERR_MALFORMED, NULL);
-  if (cases_remark(web_of(r)->cases, web_actor(r), code, text, key, &err)) return web_error(r, &err);
-  http_redirect(r, 303, arena_printf(http_arena(r), "%s#remarks", home));
+  struct desk_note n = {.kind = NOTE_REMARK, .tracking = code, .text = text, .key = key, .documents = documents};
+  if (cases_desk_note(web_of(r)->cases, web_actor(r), &n, &err)) return web_error(r, &err);
+  http_redirect(r, 303, home);
+}
+
+static void post_remark(struct http_req *r) {
+  char code[32];
+  json_t *documents = NULL;
+  const char *message = NULL;
+  if (identifier_parse(IDENT_TRACKING, http_param(r, "tracking"), code)) return not_found(r);
+  if (field_take(r, cases_attached(&(struct action){.name = ""}), NULL, NULL, &documents, &message)) http_problem_code(r, ERR_INVALID, message);
+  else if (!http_replied(r)) remark(r, code, documents);
+  json_decref(documents);
 }
 
 /* A letter that came in: its number, its date and from whom. */
@@ -308,7 +318,7 @@ const struct http_route web_bulk_rows[] = {
   {"POST", "/desk/next", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_next, "Take the most urgent case of the desk."},
   {"POST", "/desk/group", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_group, "What can be done to all the chosen cases, and the form for it."},
   {"POST", "/desk/bulk", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_bulk, "One action on the chosen cases, with a result for each."},
-  {"POST", "/cases/{tracking}/remarks", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_remark, "A remark for colleagues."},
+  {"POST", "/cases/{tracking}/remarks", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FILES_BODY, post_remark, "A remark for colleagues."},
   {"POST", "/cases/{tracking}/incoming", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_incoming, "Note the number and date of a letter that came in."},
 };
 const size_t web_bulk_count = BASE_COUNT(web_bulk_rows);

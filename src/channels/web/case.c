@@ -25,6 +25,8 @@ static void get_track(struct http_req *r) {
   page_reply(web_of(r), r, typed && typed[0] ? 422 : 200, "track", page);
 }
 
+bool own_right(const char *right) { return base_same(right, "citizen") || base_same(right, "mandate"); }
+
 /* ---- what everybody sees ---- */
 
 const struct state *item_state(struct http_req *r, const json_t *view) {
@@ -103,7 +105,15 @@ static const char *reason_text(struct http_req *r, const struct service *s, cons
   return code;
 }
 
-static json_t *documents_json(struct http_req *r, const json_t *ids) {
+/* Under the names that they were sent with, where the reader sees them. */
+static const char *document_name(const json_t *known, const char *id) {
+  size_t i;
+  const json_t *one;
+  json_array_foreach(known, i, one) if (base_same(json_str(one, "id"), id)) return json_str(one, "name");
+  return NULL;
+}
+
+static json_t *documents_json(struct http_req *r, const json_t *known, const json_t *ids) {
   json_t *list = json_array();
   size_t i;
   const json_t *v;
@@ -111,24 +121,33 @@ static json_t *documents_json(struct http_req *r, const json_t *ids) {
     if (!json_string_value(v)) continue;
     json_t *o = json_object();
     put(o, "href", arena_printf(http_arena(r), "/documents/%s", json_string_value(v)));
-    put(o, "name", word_fill(http_arena(r), http_lang(r), "web.document_n", "n", number_format(http_arena(r), http_lang(r), (int64_t)i + 1), NULL));
+    const char *name = document_name(known, json_string_value(v));
+    put(o, "name", name && name[0] ? name : word_fill(http_arena(r), http_lang(r), "web.document_n", "n", number_format(http_arena(r), http_lang(r), (int64_t)i + 1), NULL));
     json_array_append_new(list, o);
   }
   return list;
 }
 
-static json_t *event_data(struct http_req *r, const struct pack *p, const struct service *s, const char *action, const json_t *data) {
+struct told {
+  const struct actor *who;
+  const struct pack *pack;
+  const struct service *service;
+  const json_t *documents;
+  bool office;
+};
+
+static json_t *event_data(struct http_req *r, const struct told *t, const char *action, const json_t *data) {
   json_t *list = json_array();
   const char *name;
   const json_t *v;
   for (void *it = json_object_iter((json_t *)(uintptr_t)data); it; it = json_object_iter_next((json_t *)(uintptr_t)data, it)) {
     name = json_object_iter_key(it);
     v = json_object_iter_value(it);
-    const struct field *f = action_field(s, action, name);
+    const struct field *f = action_field(t->service, action, name);
     json_t *o = json_object();
     put(o, "label", f ? text_in(&f->label, http_lang(r)) : name);
-    put(o, "text", f && f->type == FIELD_DOCUMENT ? NULL : f ? field_show(p, f, v, http_lang(r), http_arena(r)) : json_string_value(v));
-    put_list(o, "documents", documents_json(r, f && f->type == FIELD_DOCUMENT ? v : NULL));
+    put(o, "text", f && f->type == FIELD_DOCUMENT ? NULL : f ? field_show(t->pack, f, v, http_lang(r), http_arena(r)) : json_string_value(v));
+    put_list(o, "documents", documents_json(r, t->documents, f && f->type == FIELD_DOCUMENT ? v : NULL));
     json_array_append_new(list, o);
   }
   return list;
@@ -160,32 +179,35 @@ static json_t *sources_json(struct http_req *r, const struct service *s, json_t 
   return list;
 }
 
-static json_t *history_json(struct http_req *r, const struct actor *who, const char *tracking, const struct pack *p, const struct service *s, bool office) {
+static json_t *history_json(struct http_req *r, const struct told *t, const char *tracking) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
   size_t i;
   const char *right;
-  if (cases_events(web_of(r)->cases, who, tracking, 0, 500, http_lang(r), &out, &right, &err)) return list;
+  if (cases_events(web_of(r)->cases, t->who, tracking, 0, 500, http_lang(r), &out, &right, &err)) return list;
   json_array_foreach(json_object_get(out, "items"), i, one) {
     json_t *o = json_object(), *leaf = json_object_get(one, "leaf_index");
     const char *action = json_str(one, "action"), *org = json_str(one, "organisation");
     const struct directory *d = pack_directory(web_pack(r));
     const struct organisation *by = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
     put(o, "title", json_str(one, "title"));
-    put(o, "state", state_title(r, s, json_str(one, "to"), json_str(one, "state_title"), office));
+    put(o, "state", state_title(r, t->service, json_str(one, "to"), json_str(one, "state_title"), t->office));
     put(o, "at", show_time(r, json_str(one, "at")));
     put(o, "organisation", by ? organisation_name(by, http_lang(r)) : NULL);
     put(o, "comment", json_str(one, "comment"));
-    put(o, "reason", reason_text(r, s, action ? action : "", json_str(one, "reason")));
+    put(o, "reason", reason_text(r, t->service, action ? action : "", json_str(one, "reason")));
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
     put(o, "in_place", in_place(r, json_str(one, "for")));
     const char *deputy = json_string_value(json_array_get(json_object_get(one, "deputies"), 0));
     put(o, "told", deputy ? word_fill(http_arena(r), http_lang(r), "web.deputy_told", "who", deputy, NULL) : NULL);
+    const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
+    put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
-    put_list(o, "data", event_data(r, p, s, action ? action : "", json_object_get(one, "data")));
-    put_list(o, "sources", sources_json(r, s, json_object_get(one, "sources")));
+    put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
+    put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
+    put_list(o, "sources", sources_json(r, t->service, json_object_get(one, "sources")));
     json_array_insert_new(list, 0, o);
   }
   json_decref(out);
@@ -229,7 +251,7 @@ static void put_answers(struct http_req *r, json_t *page, const json_t *view, co
     put(o, "text", json_object_get(one, "documents") ? NULL : json_str(one, "text"));
     const struct field *f = s && json_str(one, "name") ? service_field(s, json_str(one, "name")) : NULL;
     put_flag(o, "ltr", f && f->type == FIELD_PLACE && http_lang(r) == LANG_EN); /* a village may have no Latin name */
-    put_list(o, "documents", documents_json(r, json_object_get(one, "documents")));
+    put_list(o, "documents", documents_json(r, json_object_get(view, "documents"), json_object_get(one, "documents")));
     json_array_append_new(list, o);
   }
   put_list(page, "answers", list);
@@ -273,6 +295,7 @@ void put_note(struct http_req *r, json_t *o, const json_t *note) {
   const char *kind = json_str(note, "kind"), *date = json_str(note, "date");
   bool incoming = base_same(kind, "incoming");
   put_flag(o, "is_call", base_same(kind, "call"));
+  put_list(o, "documents", json_array());
   put_flag(o, "is_incoming", incoming);
   put(o, "caller", json_str(note, "caller"));
   put(o, "telephone", local(r, json_str(note, "telephone")));
@@ -294,6 +317,7 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
     put(o, "at", show_time(r, json_str(one, "at")));
     put(o, "text", json_str(one, "text"));
     put_note(r, o, one);
+    put_list(o, "documents", documents_json(r, json_object_get(view, "documents"), json_object_get(one, "documents")));
     json_array_append_new(list, o);
   }
   put_list(page, "remarks", list);
@@ -323,7 +347,7 @@ static void show_case(struct http_req *r, json_t *view) {
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
-  bool citizen = base_same(right, "citizen"), office = right && !citizen;
+  bool citizen = own_right(right), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
   if (office) crumb(page, "/desk", say(r, "desk"));
   else {
@@ -348,7 +372,10 @@ static void show_case(struct http_req *r, json_t *view) {
   if (right) put_letters(r, page, tracking, base_same(right, "staff"));
   else put_list(page, "letters", json_array());
   put(page, "folder", base_same(right, "staff") || base_same(right, "auditor") ? arena_printf(http_arena(r), "/cases/%s/folder", tracking) : NULL);
-  json_t *history = history_json(r, who, tracking, p, s, office);
+  int64_t fresh = json_int(view, "new_documents", 0);
+  put(page, "new_documents", fresh ? word_fill(http_arena(r), http_lang(r), "web.new_documents", "n", number_format(http_arena(r), http_lang(r), fresh), NULL) : NULL);
+  struct told told = {.who = who, .pack = p, .service = s, .documents = json_object_get(view, "documents"), .office = office};
+  json_t *history = history_json(r, &told, tracking);
   if (citizen) put_says(page, history);
   if (office) put_office(r, page);
   put_list(page, "history", history);
@@ -522,12 +549,10 @@ static void get_certificate(struct http_req *r) {
 }
 
 static void get_document(struct http_req *r) {
-  char media_type[64], *data;
-  size_t n;
+  struct case_file f;
   struct err err;
-  if (cases_document_get(web_of(r)->cases, web_actor(r), http_param(r, "id"), &data, &n, media_type, &err)) return web_error(r, &err);
-  http_reply_header(r, "Content-Disposition", "attachment");
-  http_reply_take(r, 200, media_type, data, n);
+  if (cases_document_get(web_of(r)->cases, web_actor(r), http_param(r, "id"), &f, &err)) return web_error(r, &err);
+  http_reply_file(r, f.media_type, f.name, f.data, f.size);
 }
 
 const struct http_route web_case_rows[] = {

@@ -143,6 +143,7 @@ static void put_files(struct http_req *r, const struct shown_field *k, json_t *o
     put(one, "field", k->field->name);
     put(one, "id", id);
     put(one, "name", name ? name : say(r, "file"));
+    put(one, "keep", k->carries && id ? arena_printf(http_arena(r), "%s %s", id, name ? name : "") : NULL);
     json_array_append_new(list, one);
   }
   const char *kinds = k->field->accept;
@@ -289,6 +290,31 @@ static bool removed(const struct http_field *fields, size_t n, const char *name,
   return false;
 }
 
+json_t *field_kept(struct http_req *r, const struct field *f, json_t *files) {
+  const struct http_field *fields;
+  size_t n = http_form(r, &fields);
+  json_t *ids = json_array();
+  char full[120], id[33];
+  snprintf(full, sizeof full, "keep.%s", f->name);
+  for (size_t i = 0; i < n && json_array_size(ids) < field_most_files(f); i++) {
+    const char *v = fields[i].value;
+    if (strcmp(fields[i].name, full) != 0 || fields[i].filename || strlen(v) < 33 || strspn(v, "0123456789abcdef") != 32 || v[32] != ' ') continue;
+    snprintf(id, sizeof id, "%.32s", v);
+    json_array_append_new(ids, json_string(id));
+    json_t *one = json_object();
+    json_put(one, "name", v[33] && utf8_valid(v + 33, strlen(v + 33)) ? v + 33 : NULL);
+    json_object_set_new(files, id, one);
+  }
+  return ids;
+}
+
+static bool accepts(const struct field *f, const char *media_type) {
+  static const char *const kinds[] = {"pdf", "jpeg", "png"};
+  for (size_t i = 0; i < BASE_COUNT(kinds); i++)
+    if (strstr(media_type, kinds[i])) return strstr(f->accept, kinds[i]) != NULL;
+  return false;
+}
+
 static int take_files(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t *ids, const char **message) {
   const struct http_field *fields;
   size_t n = http_form(r, &fields), i;
@@ -307,7 +333,11 @@ static int take_files(struct http_req *r, const struct field *f, const json_t *k
       return -1;
     }
     if (cases_document_put(web_of(r)->cases, web_actor(r), fields[i].value, fields[i].size, fields[i].filename, &d, &err)) {
-      *message = say(r, err.code == ERR_TOO_LARGE ? "file_large" : err.code == ERR_UNSUPPORTED ? "file_type" : err.code == ERR_UNAUTHENTICATED ? "file_sign_in" : "file_failed");
+      *message = d.detail ? word(http_lang(r), d.detail) : say(r, "file_failed");
+      return -1;
+    }
+    if (!accepts(f, d.media_type)) {
+      *message = say(r, "file_kind");
       return -1;
     }
     json_array_append_new(ids, json_string(d.id));

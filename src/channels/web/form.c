@@ -268,7 +268,7 @@ static bool may_know(const struct form *f) {
   const struct actor *who = web_actor(f->r);
   if (who->kind != ACTOR_CITIZEN || who->assurance < ASSURANCE_SIM_MATCHED) return false;
   const char *id = f->s->applicant_field ? json_str(f->data, f->s->applicant_field) : NULL;
-  return !id || strcmp(id, who->national_id) == 0;
+  return !id || strcmp(id, actor_national_id(who)) == 0;
 }
 
 /* {"value","organisation_name","correctable"} or NULL. */
@@ -364,8 +364,9 @@ static json_t *first_value(const struct form *f, size_t n, const struct field *q
   if (known_fixed(known)) return json_incref(json_object_get(known, "value"));
   if (v || json_flag(json_object_get(f->draft, "done"), key, false)) return json_incref(v);
   if (known) return json_incref(json_object_get(known, "value"));
-  bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(who->national_id) == 10;
-  return own ? json_string(who->national_id) : NULL;
+  bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(actor_national_id(who)) == 10;
+  if (who->kind == ACTOR_CITIZEN && q->type == FIELD_LEGAL_ID && strlen(who->acting_as) == 11) return json_string(who->acting_as);
+  return own ? json_string(actor_national_id(who)) : NULL;
 }
 
 static void show_screen(struct form *f, size_t n, const struct answers *given, int status) {
@@ -381,6 +382,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
   put(page, "action", link_to(f, arena_printf(http_arena(r), upload ? "files/%zu" : "form/%zu", n + 1)));
   put(page, "here", screen_link(f, n));
   put_flag(page, "is_upload", upload);
+  put_flag(page, "takes_files", upload);
   put(page, "finding", NULL);
   bool any_known = false;
   for (size_t i = 0; i < k->count; i++) {
@@ -504,7 +506,8 @@ static void post_screen(struct http_req *r) {
     snprintf(key, sizeof key, "%zu", n);
     json_object_set_new(part(f.draft, "done"), key, json_boolean(good));
     if (form_save(&f) == 0) {
-      if (good) http_redirect(r, 303, next_link(&f, n + 1, from_check));
+      if (good && http_form_value(r, "more")) http_redirect(r, 303, screen_link(&f, n));
+      else if (good) http_redirect(r, 303, next_link(&f, n + 1, from_check));
       else show_screen(&f, n, given, 422);
     }
   }
@@ -640,7 +643,7 @@ static void submit(struct form *f, json_t *data) {
   if (rc && k.errors) return show_differences(f, k.errors);
   if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return show_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   if (rc && err.code == ERR_UNAUTHENTICATED) return http_redirect(r, 303, arena_printf(http_arena(r), "/signin?next=/services/%s/check", f->s->code));
-  if (rc) return web_error(r, &err);
+  if (rc) return http_problem(r, &err, k.detail ? word(http_lang(r), k.detail) : NULL, NULL);
   /* What remains is where the case is: answering again with the same form leads there. */
   json_t *doc = json_object();
   json_put(doc, "submitted", k.tracking);

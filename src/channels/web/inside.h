@@ -57,6 +57,7 @@ const char *member_name(const json_t *staff, const char *username); /* by a list
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
 
@@ -77,6 +78,7 @@ struct shown_field {
   const char *error;        /* or NULL */
   const json_t *data;       /* answers so far */
   const json_t *files;      /* {"id":{"name"}} of documents */
+  bool carries;             /* hidden boxes keep what was sent: no draft does */
   const char *find;         /* first letters of long lists, or NULL */
   const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
 };
@@ -91,6 +93,9 @@ json_t *organisation_options(struct http_req *r, const struct directory *d, int 
 int field_take(struct http_req *r, const struct field *f, const json_t *kept, json_t *files, json_t **out, const char **message);
 const char *field_raw(struct http_req *r, const struct field *f); /* first value sent, arena-owned */
 size_t field_most_files(const struct field *f);
+/* Documents that a form without a draft carries from one showing to the next, in hidden boxes keep.NAME: ids (new reference); their names go
+ * into files. Whose they are is judged when they are bound. */
+json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
 /* ---- search ---- */
 void search_build(struct web_context *c);
@@ -99,8 +104,10 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_absence_rows[], web_letter_rows[];
-extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
+  web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[], web_absence_rows[], web_letter_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count, web_call_count, web_absence_count, web_letter_count;
+/* The pages of administration, and a member of staff's own account. */
+int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
 #endif

@@ -33,5 +33,6 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 void web_error_page(struct http_req *r, int status, const struct err *err, void *ctx);
 /* Name of the session's cookie, for the authorise hook. */
 const char *web_session_cookie(const struct web_context *ctx);
+const char *web_acting_cookie(const struct web_context *ctx);   /* names the mandate under which its browser acts; it proves nothing */
 
 #endif

@@ -1,0 +1,172 @@
+// Administration as an IT department and a manager use it: staff, roles, units, passwords, sessions, acts; both engines.
+import { createHmac } from 'node:crypto';
+import { readFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, root } from './kit.mjs';
+
+const A = '/api/v1';
+const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
+// A browser without script: keeps cookies, sends what a form holds.
+export function visitor(b, lang = 'en') {
+  const jar = new Map();
+  const go = async (method, path, form) => {
+    const r = await fetch(b + path, { method, redirect: 'manual', body: form ? new URLSearchParams(form) : undefined,
+      headers: { Accept: 'text/html', 'Accept-Language': lang, Cookie: [...jar].map(([k, v]) => `${k}=${v}`).join('; ') } });
+    for (const c of cookies(r)) { const [k, ...v] = c.split('='); if (v.join('=')) jar.set(k, v.join('=')); else jar.delete(k); }
+    return { status: r.status, to: r.headers.get('location'), text: await r.text(), headers: r.headers };
+  };
+  const token = (text) => /name="form_token" value="([^"]+)"/.exec(text)?.[1];
+  const see = (path) => go('GET', path);
+  return { jar, see, send: async (page, path, form) => go('POST', path, { form_token: token((await see(page)).text), ...form }),
+    enter: (username, password, totp = '') => go('POST', '/staff', { username, password, totp }) };
+}
+const base32 = (s) => { let bits = ''; for (const c of s) bits += 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'); return Buffer.from(bits.match(/.{8}/g).map((x) => parseInt(x, 2))); };
+const totp = (secret, step = Math.floor(Date.now() / 30000)) => {
+  const n = Buffer.alloc(8); n.writeBigUInt64BE(BigInt(step));
+  const h = createHmac('sha1', base32(secret)).update(n).digest(), at = h[19] & 15;
+  return String((h.readUInt32BE(at) & 0x7fffffff) % 1e6).padStart(6, '0');
+};
+
+async function administration(name, where) {
+  const s = await serve(where), b = s.base;
+  const password = (await call(b, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password;
+  const boss = await staff(b, 'takapo.manager'), operator = await staff(b, 'operator'), officer = await staff(b, 'takapo.officer'), auditor = await staff(b, 'auditor');
+  const post = (token, path, body) => call(b, 'POST', A + path, { token, body }), get = (token, path) => call(b, 'GET', A + path, { token });
+  const change = (token, who, body) => post(token, `/staff/${who}/changes`, body);
+  const enter = (username, pass) => call(b, 'POST', `${A}/sessions`, { body: { username, password: pass } });
+  const fresh = { username: 'n.ahmadi', name: 'نرگس احمدی', organisation: 'takapo', role: 'officer' };
+
+  await test(`${name}: a manager adds somebody, whose first password is good for a new one only`, async () => {
+    const unit = await post(boss, '/organisations/takapo/units', { code: 'it', name: { fa: 'فناوری', en: 'Technology' } });
+    same(unit.status, 200, unit.text);
+    const r = await post(boss, '/staff', { ...fresh, unit: 'it' });
+    same(r.status, 201, r.text);
+    good(/^[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}$/.test(r.json.password) && r.json.must_change, r.text);
+    same(r.json.units, { takapo: 'it' });
+    same((await post(boss, '/staff', fresh)).status, 409, 'twice');
+    const first = await enter('n.ahmadi', r.json.password);
+    same(first.status, 201, first.text);
+    const wait = await get(first.json.access_token, '/desk/cases?organisation=takapo');
+    same(wait.status, 403, 'not before the password');
+    same((await post(first.json.access_token, '/me/password', { password: 'wrong', new: 'four words are good' })).status, 422);
+    same((await post(first.json.access_token, '/me/password', { password: r.json.password, new: 'short' })).status, 422);
+    same((await post(first.json.access_token, '/me/password', { password: r.json.password, new: r.json.password })).json.errors[0].field, 'new', 'the same again');
+    const own = await post(first.json.access_token, '/me/password', { password: r.json.password, new: 'four words are good' });
+    same(own.status, 200, own.text);
+    same((await get(first.json.access_token, '/me')).status, 401, 'the old session has ended');
+    same((await get(own.json.access_token, '/desk/cases?organisation=takapo')).status, 200);
+    same((await enter('n.ahmadi', r.json.password)).status, 401, 'the first password is over');
+    const seen = (await get(boss, '/staff/n.ahmadi')).json;
+    good(seen.last_seen && !seen.must_change, JSON.stringify(seen));
+    same((await get(boss, `/staff?q=${encodeURIComponent('نرگس')}`)).json.items.map((x) => x.username), ['n.ahmadi']);
+    same((await get(boss, '/staff?unit=it')).json.items.map((x) => x.username), ['n.ahmadi']);
+  });
+  await test(`${name}: a manager stays in their own organisation and below operators`, async () => {
+    for (const role of ['operator', 'auditor']) same((await post(boss, '/staff', { ...fresh, username: 'x.y', role })).status, 403, role);
+    same((await post(boss, '/staff', { ...fresh, username: 'x.y', organisation: 'ostandari' })).status, 404);
+    same((await change(boss, 'takapo.officer', { change: 'add_role', organisation: 'takapo', role: 'operator' })).status, 403);
+    same((await change(boss, 'takapo.officer', { change: 'add_role', organisation: 'sabt-ahval', role: 'officer' })).status, 404);
+    for (const who of ['operator', 'auditor', 'sabt-ahval.officer', 'no.such'])
+      for (const what of ['reset', 'leave', 'disable', 'end_sessions', 'totp_off']) same((await change(boss, who, { change: what })).status, 404, `${what} ${who}`);
+    same((await get(boss, '/staff?organisation=sabt-ahval')).status, 404);
+    same((await get(boss, '/staff/sabt-ahval.officer')).status, 404);
+    same((await get(boss, '/acts?organisation=ostandari')).status, 404);
+    same((await post(boss, '/organisations/sabt-ahval/units', { code: 'x', name: { fa: 'x', en: 'x' } })).status, 404);
+    same((await post(boss, '/staff-sessions/end', { everybody: true })).status, 404);
+    for (const path of ['/staff', '/staff/takapo.officer', '/acts']) same((await get(officer, path)).status, 403, path);
+    same((await get(auditor, '/staff')).status, 403);
+    // Somebody of two organisations is the operator's to reset, or a manager of one would sign in to the other.
+    same((await change(operator, 'n.ahmadi', { change: 'add_role', organisation: 'sabt-ahval', role: 'officer' })).status, 200);
+    same((await change(boss, 'n.ahmadi', { change: 'reset' })).status, 404);
+    same((await change(operator, 'n.ahmadi', { change: 'remove_role', organisation: 'sabt-ahval', role: 'officer' })).status, 200);
+  });
+  await test(`${name}: the last manager, the last operator and one's own last role stay`, async () => {
+    same((await change(operator, 'takapo.manager', { change: 'remove_role', organisation: 'takapo', role: 'manager' })).status, 409);
+    same((await change(operator, 'takapo.manager', { change: 'leave' })).status, 409);
+    same((await change(operator, 'takapo.manager', { change: 'disable' })).status, 409);
+    same((await change(operator, 'operator', { change: 'remove_role', organisation: 'ostandari', role: 'operator' })).status, 409);
+    same((await change(boss, 'takapo.manager', { change: 'leave' })).status, 409, 'oneself');
+    same((await get(operator, '/staff?organisation=amar')).json.items, [], 'nobody there yet');
+    for (const who of ['m.one', 'm.two']) same((await post(operator, '/staff', { ...fresh, username: who, organisation: 'amar', role: 'manager' })).status, 201);
+    const both = await Promise.all(['m.one', 'm.two'].map((who) => change(operator, who, { change: 'leave' })));
+    same(both.map((r) => r.status).sort(), [200, 409], 'of two at once one stays');
+  });
+  await test(`${name}: disabled, enabled, reset, sessions ended`, async () => {
+    const mine = async () => (await enter('n.ahmadi', 'four words are good')).json?.access_token;
+    let t = await mine();
+    same((await change(boss, 'n.ahmadi', { change: 'disable' })).status, 200);
+    same((await get(t, '/me')).status, 401);
+    same(await mine(), undefined, 'no way in');
+    same((await change(boss, 'n.ahmadi', { change: 'enable' })).status, 200);
+    t = await mine();
+    same((await change(boss, 'n.ahmadi', { change: 'end_sessions' })).status, 200);
+    same((await get(t, '/me')).status, 401);
+    t = await mine();
+    const all = await post(boss, '/staff-sessions/end', { organisation: 'takapo' });
+    good(all.status === 200 && all.json.ended >= 2, all.text);
+    same([(await get(t, '/me')).status, (await get(officer, '/me')).status, (await get(boss, '/me')).status, (await get(operator, '/me')).status], [401, 401, 200, 200]);
+    same((await change(boss, 'takapo.manager', { change: 'reset' })).status, 409, 'not oneself');
+    const again = await change(boss, 'n.ahmadi', { change: 'reset' });
+    good(again.json.password && (await enter('n.ahmadi', 'four words are good')).status === 401, again.text);
+    same((await post(boss, '/organisations/takapo/units', { code: 'it', name: { fa: 'فناوری', en: 'Technology' }, closed: true })).status, 409, 'somebody is in it');
+    same((await change(boss, 'n.ahmadi', { change: 'unit', organisation: 'takapo', unit: 'nope' })).status, 422);
+    same((await change(boss, 'n.ahmadi', { change: 'unit', organisation: 'takapo', unit: '' })).json.units, {});
+    same((await post(boss, '/organisations/takapo/units', { code: 'it', name: { fa: 'فناوری', en: 'Technology' }, closed: true })).json.closed, true);
+    same((await change(boss, 'n.ahmadi', { change: 'leave' })).status, 200);
+    same((await get(boss, '/staff/n.ahmadi')).status, 404);
+  });
+  await test(`${name}: the same in pages, without a script`, async () => {
+    const v = visitor(b), n = visitor(b);
+    same((await v.see('/admin/staff')).to, '/staff?next=/admin/staff');
+    same((await v.enter('takapo.manager', password)).status, 303);
+    const made = await v.send('/admin/staff', '/admin/staff', { organisation: 'takapo', username: 'a.karimi', name: 'علی کریمی', role: 'officer' });
+    const first = /<p class="code" dir="ltr">([^<]+)</.exec(made.text)?.[1];
+    good(made.status === 200 && first, made.text.slice(0, 500));
+    good(!(await v.see('/admin/staff/a.karimi')).text.includes(first), 'shown once');
+    const wrong = await v.send('/admin/staff', '/admin/staff', { organisation: 'takapo', username: 'A B', name: '', role: 'officer' });
+    good(wrong.status === 422 && wrong.text.includes('new-username-error'), `${wrong.status}`);
+    same((await n.enter('a.karimi', first)).status, 303);
+    same((await n.see('/desk')).to, '/account/password');
+    same((await n.send('/account/password', '/account/password', { old: first, new: 'one two three', again: 'one two tree' })).status, 422);
+    same((await n.send('/account/password', '/account/password', { old: first, new: 'one two three', again: 'one two three' })).to, '/account?done=password');
+    same((await n.see('/desk')).status, 200);
+    const shown = await n.send('/account', '/account/totp', { old: 'one two three' }), secret = /<code dir="ltr">([A-Z2-7]+)</.exec(shown.text)?.[1];
+    good(secret && shown.text.includes('<svg'), shown.text.slice(0, 300));
+    same((await n.send('/account', '/account/totp/confirm', { code: '000000' })).status, 422);
+    same((await visitor(b).enter('a.karimi', 'one two three')).status, 303, 'not asked for before it is confirmed');
+    same((await n.send('/account', '/account/totp/confirm', { code: totp(secret) })).to, '/account?done=totp');
+    same((await visitor(b).enter('a.karimi', 'one two three')).status, 422, 'now it is');
+    same((await visitor(b).enter('a.karimi', 'one two three', totp(secret))).status, 303);
+    same((await v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'totp_off' })).status, 303);
+    same((await visitor(b).enter('a.karimi', 'one two three')).status, 303, 'the telephone was lost');
+    same((await v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'add_role', organisation: 'takapo', role: 'supervisor' })).status, 303);
+    same((await v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'nonsense' })).status, 400);
+    same((await v.see('/admin/staff/operator')).status, 404);
+    same((await n.see('/admin/staff')).status, 403);
+  });
+  await test(`${name}: every act is told, filtered, exported, and a leaf of the ledger`, async () => {
+    const acts = (await get(operator, '/acts?limit=200')).json.items;
+    for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close'])
+      good(acts.some((x) => x.kind === kind), kind);
+    const one = acts.find((x) => x.kind === 'staff_add' && x.subject === 'a.karimi');
+    same([one.who, one.organisation, one.detail], ['takapo.manager', 'takapo', { role: 'officer' }]);
+    good((await get(boss, '/acts')).json.items.every((x) => x.organisation === 'takapo'), "a manager's own");
+    good((await get(auditor, '/acts?person=a.karimi')).json.items.every((x) => [x.who, x.subject].includes('a.karimi')), 'by person');
+    same((await get(operator, '/acts?to=2020-01-01')).json, { items: [], next: null });
+    same((await get(operator, '/acts?from=nonsense')).status, 422);
+    const paged = [];
+    for (let next = '', n = 0; next !== null && n < 40; n++) { const p = (await get(operator, `/acts?limit=5${next ? `&next=${encodeURIComponent(next)}` : ''}`)).json; paged.push(...p.items.map((x) => x.id)); next = p.next; }
+    same(paged, acts.map((x) => x.id), 'pages make the whole');
+    const v = visitor(b);
+    await v.enter('auditor', password);
+    const csv = await v.send('/admin/acts', '/admin/acts/export', {});
+    good(csv.headers.get('content-type').startsWith('text/csv') && csv.text.includes('"staff_add"') && csv.text.split('\r\n').length > 20, csv.text.slice(0, 200));
+    same((await get(operator, '/acts?kind=acts_export')).json.items.map((x) => x.who), ['auditor']);
+  });
+  await s.stop();
+  await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
+}
+await administration('sqlite', ['--data', folder()]);
+const pg = postgres();
+if (pg) await administration('postgres', ['--store', pg.url, '--keys', join(folder(), 'keys')]);
+end();
