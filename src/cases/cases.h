@@ -178,6 +178,17 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
+/* The queues by name: open, mine, free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+ * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
+#define CASES_SOON 3 /* working days */
+bool cases_queue(const char *view, const struct actor *who, struct case_query *q);
+/* Searches that are kept at a desk: {"id","name","shared","view","service","state","q","count"}; count: of the most urgent CASES_COUNTED open cases,
+ * null for closed ones and words. One's own, and the desk's (shared), which supervisors and managers keep. Twenty of each at most.
+ * Saving: name 1 to 60 characters; view and the filters, each may be NULL but view. ERR_INVALID, ERR_FORBIDDEN, ERR_LIMIT, ERR_NOT_FOUND. Waits. */
+struct desk_search { const char *organisation, *name, *view, *service, *state, *q, *key; bool shared; char id[33]; };
+int cases_search_keep(struct cases *c, const struct actor *who, struct desk_search *s, struct err *err);
+int cases_search_drop(struct cases *c, const struct actor *who, const char *organisation, const char *id, struct err *err);
+int cases_searches(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 /* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
