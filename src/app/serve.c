@@ -223,7 +223,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices;
+  struct jobs jobs, notices, figures;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
@@ -235,13 +235,14 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
-  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
+  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
+  s->api.observatory = s->web.observatory = p->observatory;
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
   if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
@@ -334,14 +335,16 @@ static int serve(struct serving *s) {
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices;
+  pthread_t jobs, notices, figures;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
+  s->figures = (struct jobs){.p = p, .round = platform_figures};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
+  pthread_create(&figures, NULL, jobs_thread, &s->figures);
   printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
   if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
                           (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
@@ -349,9 +352,10 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = true;
   pthread_join(jobs, NULL);
   pthread_join(notices, NULL);
+  pthread_join(figures, NULL);
   return EXIT_DONE;
 }
 

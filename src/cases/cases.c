@@ -57,7 +57,10 @@ void cases_close(struct cases *c) {
   free(c);
 }
 
-void cases_mute(struct cases *c) { c->o.notify = NULL; }
+void cases_mute(struct cases *c) {
+  c->o.notify = NULL;
+  c->o.certificate = NULL;
+}
 
 struct pack *cases_pack(const struct cases *c) { return c->pack; }
 

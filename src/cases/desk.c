@@ -597,6 +597,32 @@ static void put_basis(json_t *o, const char *basis) {
   json_object_set_new(o, "registries", list);
 }
 
+static int newest_first(const void *a, const void *b) {
+  const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+  int64_t p = json_int(x, "_at", 0), q = json_int(y, "_at", 0);
+  return p != q ? (p < q) - (p > q) : strcmp(json_str(x, "_id"), json_str(y, "_id"));
+}
+
+/* Exports in bulk have no row for each person: they are found by the person's cases, and take their place among the looks. */
+static int add_exports(struct list *k, struct store_tx *tx, struct err *err) {
+  int64_t before = k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord;
+  if (case_exports_of(k->c, tx, k->person, before, k->after_tracking, k->lang, k->items, err)) return -1;
+  size_t n = json_array_size(k->items), kept = n < (size_t)k->limit ? n : (size_t)k->limit;
+  json_t **all = base_alloc((n + 1) * sizeof *all);
+  for (size_t i = 0; i < n; i++) all[i] = json_incref(json_array_get(k->items, i));
+  qsort(all, n, sizeof *all, newest_first);
+  json_array_clear(k->items);
+  if (n >= (size_t)k->limit && kept) snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)json_int(all[kept - 1], "_at", 0), json_str(all[kept - 1], "_id"));
+  for (size_t i = 0; i < n; i++) {
+    json_object_del(all[i], "_at");
+    json_object_del(all[i], "_id");
+    if (i < kept) json_array_append(k->items, all[i]);
+    json_decref(all[i]);
+  }
+  free(all);
+  return 0;
+}
+
 static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
@@ -617,13 +643,13 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     put_basis(o, store_text(r, 5));
+    json_object_set_new(o, "_at", json_integer(store_int(r, 0)));
+    json_put(o, "_id", store_text(r, 1));
     if (base_starts(store_text(r, 3), "m:")) json_put(o, "mandate", store_text(r, 3) + 2);
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
   store_done(r);
-  if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;
-  return rc;
+  return rc < 0 ? -1 : add_exports(k, tx, err);
 }
 
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {

@@ -180,6 +180,12 @@ const char *case_organisation_name(const struct cases *c, const struct pack *the
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 
+void case_mask(const struct service *def, json_t *data); /* what is personal, in place: in the form, and to a question of the office */
+
+/* export.c: exports of cases in which this person's are, newest first, that come after the mark (at, id) of a page: items of a list of looks, appended
+ * with members "_at" and "_id" for whoever sorts them. */
+int case_exports_of(struct cases *c, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
+
 /* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
 

@@ -225,7 +225,7 @@ static void mask_fields(struct field *const *fields, size_t count, json_t *data)
 }
 
 /* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
-static void mask(const struct service *def, json_t *data) {
+void case_mask(const struct service *def, json_t *data) {
   mask_fields(def->fields, def->field_count, data);
   for (size_t i = 0; i < def->state_count; i++)
     for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
@@ -351,19 +351,13 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
-static const char *right_text(const struct actor *who, enum case_right right) {
-  static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
-                                      [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
-  return right == CASE_CITIZEN && who->acting_as[0] ? "mandate" : texts[right];
-}
-
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(who, row, data, l));
   if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
-  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
   if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
@@ -371,7 +365,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   }
   json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
-  json_put(o, "right", right_text(who, right));
+  json_put(o, "right", cases_right_name(who, right));
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
   json_put(o, "submitted_by", row->submitted_by);
   bool by_mandate = strcmp(row->submitted_by, "mandate") == 0;
@@ -504,7 +498,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
     show_events(&k, mine, l);
     char next[24];
     snprintf(next, sizeof next, "%lld", (long long)json_int(json_array_get(k.events, json_array_size(k.events) - 1), "seq", 0));
-    if (right) *right = right_text(who, mine);
+    if (right) *right = cases_right_name(who, mine);
     *out = json_object();
     json_object_set(*out, "items", k.events);
     json_put(*out, "next", more ? next : NULL);
@@ -560,6 +554,6 @@ int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, i
   struct leaf_query k = {.tracking = tracking, .seq = seq};
   if (store_read(c->store, leaf_work, &k, err)) return -1;
   *out = k.out;
-  if (right_name) *right_name = right_text(who, right);
+  if (right_name) *right_name = cases_right_name(who, right);
   return 0;
 }

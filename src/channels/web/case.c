@@ -1,4 +1,4 @@
-/* One case: for everybody, for its citizen, for its staff; its receipt and its certificate. */
+/* One case: for everybody, for its citizen, for its staff; its receipt. */
 #include "channels/web/inside.h"
 
 #include <stdlib.h>
@@ -102,7 +102,8 @@ static const char *reason_text(struct http_req *r, const struct service *s, cons
       for (size_t f = 0; strcmp(act->name, action) == 0 && f < act->reason_count; f++)
         if (strcmp(act->reasons[f].code, code) == 0) return text_in(&act->reasons[f].text, http_lang(r));
     }
-  return code;
+  const char *own = code && base_starts(action, "certificate_") ? arena_printf(http_arena(r), "certificate.reason_%s", code) : NULL;
+  return own && word_known(own) ? word(http_lang(r), own) : code;
 }
 
 /* Under the names that they were sent with, where the reader sees them. */
@@ -468,86 +469,6 @@ static void get_receipt(struct http_req *r) {
   page_reply(web_of(r), r, 200, "receipt", page);
 }
 
-/* ---- certificate ---- */
-
-/* The texts of one definition: whichever version the case began under, so made when asked. */
-static struct template_set *certificate_texts(const struct service *s, struct err *err) {
-  struct template_set *set = template_new();
-  if (template_add(set, "fa", s->certificate.body.fa, err) == 0 && template_add(set, "en", s->certificate.body.en, err) == 0 &&
-      template_add(set, "number", s->certificate.number ? s->certificate.number : "{{tracking}}", err) == 0)
-    return set;
-  template_free(set);
-  return NULL;
-}
-
-/* Before the server starts: a text that cannot be read is told then. */
-int certificates_check(struct web_context *c, struct err *err) {
-  const struct pack *p = cases_pack(c->cases);
-  for (size_t i = 0; i < pack_versions(p); i++) {
-    struct template_set *set = pack_version(p, i)->certificate.present ? certificate_texts(pack_version(p, i), err) : NULL;
-    if (pack_version(p, i)->certificate.present && !set) return -1;
-    template_free(set);
-  }
-  return 0;
-}
-
-static char *fill(struct http_req *r, const struct template_set *set, const char *name, const json_t *values) {
-  struct buf b;
-  struct err err;
-  buf_init(&b, 64 * 1024);
-  char *out = template_render(set, name, values, &b, &err) ? NULL : arena_strdup(http_arena(r), buf_str(&b));
-  buf_free(&b);
-  return out;
-}
-
-static void show_certificate(struct http_req *r, const struct service *s, const json_t *view) {
-  const char *tracking = json_str(view, "tracking"), *since = json_str(view, "state_since");
-  json_t *values, *one;
-  struct err err;
-  size_t i;
-  int64_t ms = 0;
-  struct template_set *texts = certificate_texts(s, &err);
-  if (!texts) return web_error(r, &err);
-  values = json_object();
-  json_array_foreach(json_object_get(view, "answers"), i, one) put(values, json_str(one, "name"), json_str(one, "text"));
-  if (clock_parse(since ? since : "", &ms)) ms = clock_now();
-  int32_t day = day_of(ms);
-  put(values, "tracking", tracking);
-  put(values, "date", date_short(http_arena(r), http_lang(r), day));
-  const char *number = fill(r, texts, "number", values);
-  put(values, "tracking", show_code(r, tracking));
-  put(values, "number", local(r, number));
-  json_t *page = page_new(web_of(r), r, text_in(&s->certificate.title, http_lang(r)), false);
-  crumb(page, arena_printf(http_arena(r), "/cases/%s", tracking), say(r, "case"));
-  put_case(r, page, view);
-  put(page, "number", local(r, number));
-  put(page, "body", fill(r, texts, lang_code(http_lang(r)), values));
-  put(page, "issued", date_long(http_arena(r), http_lang(r), day));
-  put(page, "until", s->certificate.valid_days > 0 ? date_long(http_arena(r), http_lang(r), day + s->certificate.valid_days) : NULL);
-  const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
-  put(page, "address", address);
-  json_t *qr = qr_json(address ? address : "");
-  json_object_set_new(page, "qr", qr ? qr : json_null());
-  json_decref(values);
-  template_free(texts);
-  page_reply(web_of(r), r, 200, "certificate", page);
-}
-
-static void get_certificate(struct http_req *r) {
-  const char *tracking = tracking_of(r);
-  json_t *view = NULL;
-  struct err err;
-  if (!tracking) return;
-  if (cases_get(web_of(r)->cases, web_actor(r), tracking, http_lang(r), &view, &err)) return web_error(r, &err);
-  const struct pack *p;
-  const struct service *s = cases_definition(web_of(r)->cases, view, &p);
-  const char *right = json_str(view, "right");
-  if (!right || !s || !s->certificate.present || !base_same(json_str(view, "result"), "approved")) not_found(r);
-  else if (strcmp(right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), tracking, right, NULL, NULL, &err)) web_error(r, &err);
-  else show_certificate(r, s, view);
-  json_decref(view);
-}
-
 static void get_document(struct http_req *r) {
   struct case_file f;
   struct err err;
@@ -559,7 +480,6 @@ const struct http_route web_case_rows[] = {
   {"GET", "/track", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_track, "Enter a tracking code."},
   {"GET", "/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: what happens now; all of it for its citizen and its staff."},
   {"GET", "/cases/{tracking}/receipt", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_receipt, "The receipt, to print or keep."},
-  {"GET", "/cases/{tracking}/certificate", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_certificate, "The certificate of an approved case."},
   {"GET", "/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document of a case."},
 };
 const size_t web_case_count = BASE_COUNT(web_case_rows);

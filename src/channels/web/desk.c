@@ -210,6 +210,7 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   bool leads = actor_has_role(who, k->organisation, STAFF_SUPERVISOR) || actor_has_role(who, k->organisation, STAFF_MANAGER);
   bool hands_out = leads && strcmp(k->view, "closed") != 0;
   put_flag(page, "takes", leads || actor_has_role(who, k->organisation, STAFF_OFFICER));
+  put(page, "export_href", actor_has_role(who, k->organisation, STAFF_MANAGER) ? arena_printf(http_arena(r), "/desk/export?organisation=%s", url_quote(r, k->organisation)) : NULL);
   put_flag(page, "nothing", http_query(r, "nothing") != NULL);
   put_flag(page, "unchosen", http_query(r, "unchosen") != NULL);
   put_flag(page, "hands_out", hands_out);
