@@ -195,6 +195,7 @@ int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  const char *unit;                 /* only what was referred to this unit of the organisation; NULL or "": any. Not together with state and assignee */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
@@ -206,12 +207,12 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
-/* The queues by name: open, mine, free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
  * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
 #define CASES_SOON 3 /* working days */
 bool cases_queue(const char *view, const struct actor *who, struct case_query *q);
 /* Searches that are kept at a desk: {"id","name","shared","view","service","state","q","count"}; count: of the most urgent CASES_COUNTED open cases,
- * null for closed ones and words. One's own, and the desk's (shared), which supervisors and managers keep. Twenty of each at most.
+ * null for closed ones, units and words. One's own, and the desk's (shared), which supervisors and managers keep. Twenty of each at most.
  * Saving: name 1 to 60 characters; view and the filters, each may be NULL but view. ERR_INVALID, ERR_FORBIDDEN, ERR_LIMIT, ERR_NOT_FOUND. Waits. */
 struct desk_search { const char *organisation, *name, *view, *service, *state, *q, *key; bool shared; char id[33]; };
 int cases_search_keep(struct cases *c, const struct actor *who, struct desk_search *s, struct err *err);
@@ -350,7 +351,30 @@ int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *vie
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
                          bool closed, struct err *err);
 int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err); /* {"calendar","weekend","version","closures":[…],"horizon"} */
+/* Whose closures may this person declare? An operator every calendar's; a manager one that only organisations that they manage, or below
+ * these, go by. For the channels to ask before cases_calendar_close. */
+bool cases_calendar_mine(const struct cases *c, const struct actor *who, const char *calendar);
+/* How many open cases' legal limits would get another date. Reads all open cases of the calendar: worker routes. */
+int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, bool closed, int64_t *moves, struct err *err);
+/* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */
+int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- services on and off ------------------------------------------------------------------------ */
+/* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
+struct service_switch {
+  const char *service;
+  bool off;
+  const char *reason_fa, *reason_en; /* 1–300 characters each, one line; when off */
+  int32_t until;                     /* the first day on which it is open again, 0: until it is switched on; two years ahead at most */
+  const char *field, *detail;        /* out: what was wrong, and a word key; or NULL */
+};
+/* For managers of the service's organisation and operators; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_service_switch(struct cases *c, const struct actor *who, struct service_switch *w, struct err *err);
+/* NULL while a service takes requests, else a sentence for people (the arena's). From memory. cases_submit answers ERR_CONFLICT then. */
+const char *cases_stopped(struct cases *c, const char *service, enum lang l, struct arena *a);
+json_t *cases_stop(struct cases *c, const char *service);         /* {"reason":{"fa","en"},"since","until"} new reference, or NULL */
+const char *cases_service_organisation(const struct cases *c, const struct service *s); /* owner, or secretary of a by-place service */
 
 /* ---- documents ------------------------------------------------------------------------------------ */
 /* detail: word key of a sentence for the person when it was refused, or NULL. */

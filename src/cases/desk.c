@@ -229,6 +229,14 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
       (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
+  if (q->unit && q->unit[0])
+    return take_rows(k, tx, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE tracking IN (SELECT u.tracking FROM case_unit u WHERE u.organisation=?1 AND u.unit=?12) "
+      "AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND holder=?1 AND " LATE
+      "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      q->unit, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
@@ -272,7 +280,7 @@ static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struc
 }
 
 static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
-  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
+  static const char *const names[] = {"open", "mine", "unit", "free", "stopped", "appealed", "late", "soon"};
   struct list *k = arg;
   struct days d;
   json_t *kinds = json_array();
@@ -329,7 +337,7 @@ int cases_desk_counts(struct cases *c, const struct actor *who, const char *orga
 /* ---- searches that are kept ---- */
 
 bool cases_queue(const char *view, const struct actor *who, struct case_query *q) {
-  static const char *const names[] = {"open", "mine", "free", "soon", "late", "waiting", "appeals", "closed"};
+  static const char *const names[] = {"open", "mine", "unit", "free", "soon", "late", "waiting", "appeals", "closed"};
   size_t i = 0;
   while (i < BASE_COUNT(names) && !base_same(names[i], view)) i++;
   if (i == BASE_COUNT(names)) return false;
@@ -338,7 +346,10 @@ bool cases_queue(const char *view, const struct actor *who, struct case_query *q
   if (q->open < 0) return true;
   if (strcmp(view, "mine") == 0) q->assignee = who->username;
   else if (strcmp(view, "free") == 0) q->assignee = "none";
-  else if (strcmp(view, "soon") == 0) q->soon = CASES_SOON;
+  else if (strcmp(view, "unit") == 0) {
+    for (unsigned r = 0; r < who->role_count; r++)
+      if (base_same(who->roles[r].organisation, q->organisation) && who->roles[r].unit[0]) q->unit = who->roles[r].unit;
+  } else if (strcmp(view, "soon") == 0) q->soon = CASES_SOON;
   else if (strcmp(view, "late") == 0) q->overdue = 1;
   else if (strcmp(view, "waiting") == 0) q->stopped = 1;
   else if (strcmp(view, "appeals") == 0) q->appealed = 1;
@@ -432,8 +443,8 @@ static int count_searches(struct list *k, struct store_tx *tx, const struct acto
   int rc = 0;
   for (size_t i = 0; i < n; i++) {
     const json_t *one = json_array_get(k->items, i);
-    queries[i] = (struct case_query){.service = json_str(one, "service"), .state = json_str(one, "state"), .q = json_str(one, "q")};
-    if (!cases_queue(json_str(one, "view"), who, &queries[i])) queries[i].open = 0;
+    queries[i] = (struct case_query){.service = json_str(one, "service"), .state = json_str(one, "state"), .q = json_str(one, "q"), .organisation = k->q->organisation};
+    if (!cases_queue(json_str(one, "view"), who, &queries[i]) || queries[i].unit) queries[i].open = 0;
   }
   if (!n || read_days(k, tx, &d, err)) return n ? -1 : 0;
   struct store_rows *r = store_select(tx, err, "SELECT service,state,assignee,stopped_ord,appealed,legal_ord-(" CLOCK ") " URGENT, "tiititi", k->q->organisation,

@@ -301,7 +301,7 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 /* What other nodes have written since: closures, and texts under which requests began. */
-static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0; }
+static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0; }
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;

@@ -270,6 +270,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       continue;
     }
     if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
+    if (!s->parent && case_stopped(j->c, row->service)) return err_set(err, ERR_CONFLICT, "service %s takes no new requests now", row->service);
     if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
@@ -277,6 +278,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
         case_notice(j->c, tx, row, "submit", 1, NULL, err))
       return -1;
+    if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
     if (s->service->mandate.present && !s->parent && case_mandate_put(tx, s, row, j->arena, err)) return -1;
     if (s->service->mandate.registry && !s->parent && case_outbox_put(tx, "mandate", row->tracking, 1, "mandate", json_object(), row->submitted_at, err)) return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",

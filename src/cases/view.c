@@ -95,6 +95,8 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
+  enum lang lang;             /* with want_events */
+  json_t *complaints, *about;
   json_t *children, *events, *remarks, *documents;
   bool want_events, want_remarks, want_documents;
   int64_t after, limit;       /* of events */
@@ -179,6 +181,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
     k->assignee_away = away;
   }
   if (load_children(k, tx, err)) return -1;
+  if (k->want_events && case_complaints(k->c, tx, k->arena, &k->row, k->lang, &k->complaints, &k->about, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
@@ -198,6 +201,8 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->complaints);
+  json_decref(k->about);
   json_decref(k->remarks);
   json_decref(k->documents);
   arena_free(k->arena);
@@ -285,7 +290,21 @@ static json_t *action_json(const struct actor *who, const struct case_row *row, 
   return o;
 }
 
-static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
+/* Until when this state's appeal or reopening is open; INT32_MIN when it has none or no limit. */
+static int32_t last_day(struct cases *c, const struct case_row *row, enum action_kind kind) {
+  const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
+  for (size_t i = 0; s && i < s->action_count; i++)
+    if (s->actions[i].kind == kind) return case_last_day(c, row, kind);
+  return INT32_MIN;
+}
+
+/* A citizen is not offered what would be refused as too late. */
+static bool too_late(struct cases *c, const struct actor *who, const struct case_row *row, const struct action *act) {
+  int32_t last = who->kind == ACTOR_CITIZEN && (act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) ? case_last_day(c, row, act->kind) : INT32_MIN;
+  return last != INT32_MIN && cases_today() > last;
+}
+
+static json_t *actions_json(struct cases *c, const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
   json_t *list = json_array();
   enum err_code why;
   if (row->state_index < 0) {
@@ -298,7 +317,7 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   }
   const struct state *s = &row->def->states[row->state_index];
   for (size_t i = 0; i < s->action_count; i++)
-    if (case_may(who, row, &s->actions[i], data, &why)) json_array_append_new(list, action_json(who, row, &s->actions[i], l));
+    if (case_may(who, row, &s->actions[i], data, &why) && !too_late(c, who, row, &s->actions[i])) json_array_append_new(list, action_json(who, row, &s->actions[i], l));
   const struct action *add = cases_action(row->def, row->state_index, "add_documents");
   if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(who, row, add, l));
   return list;
@@ -355,7 +374,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
-  json_object_set_new(o, "actions", actions_json(who, row, data, l));
+  json_object_set_new(o, "actions", actions_json(k->c, who, row, data, l));
   if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
   if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
   if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
@@ -398,6 +417,12 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
+  if (right != CASE_INQUIRED && right != CASE_HELPDESK) {
+    json_object_set(o, "complaints", k->complaints ? k->complaints : json_null());
+    if (k->about) json_object_set(o, "about", k->about);
+  }
+  put_day(o, "appeal_until", last_day(k->c, row, ACT_APPEAL));
+  put_day(o, "reopen_until", last_day(k->c, row, ACT_REOPEN));
   put_clock(k->c, row, o);
 }
 
@@ -455,7 +480,7 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
 }
 
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .who = who, .tracking = tracking};
+  struct load k = {.c = c, .who = who, .tracking = tracking, .lang = l};
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;

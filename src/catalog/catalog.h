@@ -162,10 +162,12 @@ struct service {
   struct field **fields; size_t field_count;          /* all, in order */
   const char *applicant_field;                        /* national_id field that names the applicant, or NULL: the session's person */
   const char *beneficiary_field;                      /* or NULL */
+  const char *about_field;                            /* tracking of a case of the applicant that this is a complaint about, or NULL */
   const char *mobile_field;                           /* or NULL: the session's telephone */
   int norm, legal;                                    /* whole case, working days */
   int suspension_days, extension_days, extension_times;
   int appeal_days, appeal_legal; int appeal_role;     /* working days to appeal, clock of the appeal, who decides; appeal_days 0: none */
+  int reopen_days, reopen_times;                      /* for citizens: working days after the end, how often; 0: no limit */
   struct state *states; size_t state_count; int start;
   struct inquiry *inquiries; size_t inquiry_count;
   struct fee_row *fees; size_t fee_count;             /* first row that holds counts; none: free */
@@ -261,6 +263,23 @@ const struct action *service_action(const struct service *s, int state, const ch
 int service_owner(const struct pack *p, const struct service *s, const json_t *data, struct err *err);
 int64_t service_fee(const struct service *s, const json_t *data, const struct fee_row **row); /* rial */
 int inquiry_organisation(const struct pack *p, const struct inquiry *q, const json_t *data);  /* -1 when none */
+
+/* ---- the directive for electronic service desks ------------------------------------------- */
+/* What must be told about every service, and where in the pack that stands. */
+#define STANDARD_TABLE(X)                                                                                                       \
+  X(STANDARD_DOCUMENTS, "documents", "identity.documents") X(STANDARD_STEPS, "steps", "workflow.states.plain")                    \
+  X(STANDARD_DURATION, "duration", "deadlines") X(STANDARD_COST, "cost", "identity.cost") X(STANDARD_LAW, "law", "identity.law") \
+  X(STANDARD_CHANNELS, "channels", "identity.stages") X(STANDARD_STATEMENT, "statement", "statement") X(STANDARD_FAQ, "faq", "faq") \
+  X(STANDARD_SURVEY, "survey", "rating") X(STANDARD_COMPLAINT, "complaint", "appeal") X(STANDARD_CONTACT, "contact", "organisations.csv: phone")
+enum standard {
+#define X(name, text, where) name,
+  STANDARD_TABLE(X)
+#undef X
+  STANDARD_COUNT
+};
+const char *standard_text(enum standard c);
+const char *standard_where(enum standard c);
+bool service_meets(const struct pack *p, const struct service *s, enum standard c);
 
 /* ---- validation --------------------------------------------------------------------------- */
 /* Judge one typed answer. `in` is JSON (string from forms and USSD for every type; or the natural JSON type). Repairs identifiers, digits

@@ -100,6 +100,10 @@ int identity_otp_verify(struct identity *i, const char *challenge, const char *c
 /* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err);
+/* Which citizen a member of staff is: they decide no case of their own then, nor of somebody they hold a mandate for. ERR_INVALID, ERR_NOT_FOUND. */
+int identity_staff_is(struct identity *i, const char *username, const char *national_id, struct err *err);
+/* Inside work of the main store: 1 and the key of the person, 0 when it is not known, -1. */
+int identity_staff_person(struct store_tx *tx, const char *username, char person[72], struct err *err);
 /* Many at once with one password (demonstrations): one hash, one transaction. Names as in identity_staff_add; who has an account already gets this password. */
 struct identity_member { const char *username, *name, *organisation; int role; };
 int identity_staff_many(struct identity *i, const struct identity_member *members, size_t count, const char *password, struct err *err);

@@ -54,7 +54,7 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
-  { name: 'code', path: /^(\/api\/v1|\/managers)?\/services\//, here: 'village-residence' },
+  { name: 'code', path: /^(\/api\/v1|\/managers|\/admin)?\/services\//, here: 'village-residence' },
   { name: 'file', path: /^\/managers\/tables\//, here: 'services.csv' },
   { name: 'table', path: /^\/api\/v1\/statistics\//, here: 'services' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
@@ -63,7 +63,7 @@ const examples = [
   { name: 'action', path: /\/actions\//, here: 'assign' },
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/services\//, here: '1' },
-  { name: 'calendar', path: /^\/api\/v1\/calendars\//, here: 'official' },
+  { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'letter', path: /\/letters\//, here: letter, none: other(letter), owned: true },

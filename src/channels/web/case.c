@@ -73,6 +73,8 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "left", NULL);
   put_flag(page, "late", false);
   put(page, "says", NULL);
+  put(page, "appeal_until", NULL);
+  put(page, "reopen_until", NULL);
   put(page, "waits_badge", say(r, "waits_badge"));
   put_flag(page, "stopped", open && st && st->citizen);
   const json_t *clock = json_object_get(view, "clock"), *left = json_object_get(clock, "days_left");
@@ -206,6 +208,7 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
     put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    if (!t->office) put_told(r, o, action ? action : "", by ? organisation_name(by, http_lang(r)) : NULL);
     put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
     put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
     put_list(o, "sources", sources_json(r, t->service, json_object_get(one, "sources")));
@@ -286,6 +289,7 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
     put(o, "who", json_str(json_object_get(one, "organisation"), "name"));
     put(o, "state", json_str(one, "state_title"));
     put(o, "due", show_iso_day(r, json_str(one, "due")));
+    put(o, "asked", show_time_day(r, json_str(one, "asked_at")));
     json_array_append_new(list, o);
   }
   put_list(page, "children", list);
@@ -330,19 +334,6 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "today", http_lang(r) == LANG_FA ? date_short(http_arena(r), LANG_FA, cases_today()) : NULL);
 }
 
-static json_t *survey_json(struct http_req *r) {
-  const struct survey *s = pack_survey(web_pack(r));
-  json_t *list = json_array();
-  for (size_t i = 0; i < s->count; i++) {
-    json_t *o = json_object();
-    put(o, "item", s->items[i].name);
-    put(o, "text", text_in(&s->items[i].title, http_lang(r)));
-    put_flag(o, "yes_no", s->items[i].yes_no);
-    json_array_append_new(list, o);
-  }
-  return list;
-}
-
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
@@ -383,7 +374,7 @@ static void show_case(struct http_req *r, json_t *view) {
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
-  put_list(page, "survey", survey_json(r));
+  put_follow(r, page, view, s, citizen);
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
   put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);

@@ -56,7 +56,7 @@ struct choice_of_desk {
 };
 
 static const struct view { const char *name, *counted; } views[] = {
-  {"open", "open"}, {"mine", "mine"}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
+  {"open", "open"}, {"mine", "mine"}, {"unit", NULL}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
 
 static const char *view_of(const char *name) {
   if (base_same(name, "deputy")) return "deputy";
@@ -149,6 +149,14 @@ static const char *away_text(struct http_req *r, const json_t *absences) {
   return NULL;
 }
 
+/* Where the officer belongs in an organisation, or NULL. */
+static const char *unit_of(struct http_req *r, const char *organisation) {
+  const struct actor *who = web_actor(r);
+  for (unsigned i = 0; i < who->role_count; i++)
+    if (strcmp(who->roles[i].organisation, organisation) == 0 && who->roles[i].unit[0]) return who->roles[i].unit;
+  return NULL;
+}
+
 static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, const json_t *counts) {
   json_t *list = json_array();
   bool more = json_int(counts, "open", 0) >= CASES_COUNTED, kept = false;
@@ -156,6 +164,7 @@ static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, co
   size_t at;
   json_array_foreach(k->searches, at, one) kept = kept || shown_now(k, one);
   for (size_t i = 0; i < BASE_COUNT(views); i++) {
+    if (strcmp(views[i].name, "unit") == 0 && !unit_of(r, k->organisation)) continue;
     json_t *o = json_object();
     const char *n = views[i].counted ? number_format(http_arena(r), http_lang(r), json_int(counts, views[i].counted, 0)) : NULL;
     put(o, "href", desk_address(r, k, views[i].name, NULL));

@@ -57,6 +57,9 @@ const char *member_name(const json_t *staff, const char *username); /* by a list
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+/* The rest of what the citizen of a case reads (follow.c). */
+void put_follow(struct http_req *r, json_t *page, const json_t *view, const struct service *s, bool citizen);
+void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation);
 bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
