@@ -104,7 +104,9 @@ int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
 /* Compile the old packs that open and recent cases need, so that nobody waits for them. */
 int case_definitions_warm(struct cases *c, struct err *err);
 
-/* packs.c */
+/* packs.c: the files of a recorded pack into a folder; that folder away */
+int case_pack_write(struct store_tx *tx, const char *hash, const char *folder, struct err *err);
+void case_folder_drop(const char *folder);
 /* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
 struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
 
