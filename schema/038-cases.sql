@@ -23,7 +23,7 @@ CREATE TABLE proposal (
   service TEXT NOT NULL,
   version BIGINT NOT NULL,
   slot TEXT NOT NULL,
-  text TEXT NOT NULL,
+  definition TEXT NOT NULL,
   at @time NOT NULL,
   who TEXT NOT NULL,
   approver TEXT NOT NULL,

@@ -169,7 +169,7 @@ static int propose_work(struct store_tx *tx, void *arg, struct err *err) {
     k->detail = "case.proposal_there";
     return err_set(err, ERR_CONFLICT, "this version was proposed already");
   }
-  if (store_exec(tx, err, "INSERT INTO proposal (id,organisation,service,version,slot,text,at,who,approver,operator,ended) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'','','')",
+  if (store_exec(tx, err, "INSERT INTO proposal (id,organisation,service,version,slot,definition,at,who,approver,operator,ended) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'','','')",
                  "tttittit", k->id, k->organisation, k->check->code, (int64_t)k->check->version, slot, k->text, clock_now(), k->who->username) < 0)
     return -1;
   return told(tx, k->who, "definition_upload", k->organisation, k->check->code, k->check->version, err);
@@ -267,7 +267,7 @@ static json_t *proposal_json(struct cases *c, const struct store_rows *r) {
   return o;
 }
 
-#define PROPOSALS "SELECT id,organisation,service,version,at,who,approver,operator,ended,text FROM proposal "
+#define PROPOSALS "SELECT id,organisation,service,version,at,who,approver,operator,ended,definition FROM proposal "
 
 static int list_work(struct store_tx *tx, void *arg, struct err *err) {
   struct reading *k = arg;
