@@ -371,6 +371,16 @@ int cases_document_put(struct cases *c, const struct actor *who, const void *p, 
  * Waits; worker routes. ERR_NOT_FOUND. */
 int cases_document_get(struct cases *c, const struct actor *who, const char *id, struct case_file *out, struct err *err);
 
+/* ---- unusual looking ---------------------------------------------------------------------------------- */
+/* Measure today so far, and the day three days ago (what was looked at then and not worked on since), against what people of the same role do:
+ * median and MAD over 28 days, with least counts. The jobs do it every ten minutes. Waits. */
+int cases_looks_review(struct cases *c, int32_t today, struct err *err);
+/* What stood out, newest first, for those who answer for the person (never themselves) and auditors:
+ * [{"id","kind","who","role","organisation","day","count","usual","limit","at","acknowledged_at","acknowledged_by","note"}]; empty for others. */
+int cases_looks(struct cases *c, const struct actor *who, bool open, json_t **out, struct err *err);
+/* That it was looked into, with what was found (3 to 1000 bytes): an act of the ledger. *out: the report. ERR_NOT_FOUND, ERR_CONFLICT when it was before. */
+int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char *id, const char *note, json_t **out, struct err *err);
+
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);

@@ -30,6 +30,7 @@ struct cases {
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
+  int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
   struct stops *stops;       /* stops.c; NULL for a reader */
