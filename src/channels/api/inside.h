@@ -34,4 +34,7 @@ extern const size_t api_transfer_count;
 extern const struct http_route api_certificate_rows[];
 extern const size_t api_certificate_count;
 
+extern const struct http_route api_statistics_rows[];
+extern const size_t api_statistics_count;
+
 #endif
