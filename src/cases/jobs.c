@@ -89,6 +89,8 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
                 row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
@@ -106,7 +108,12 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  json_t *p = json_object();
+  json_t *p = json_object(), *deputies = NULL;
+  if (case_deputies(tx, row->holder, role >= 0 ? role : ROLE_SUPERVISOR, &deputies, err)) {
+    json_decref(p);
+    return -1;
+  }
+  if (deputies) json_object_set_new(p, "deputies", deputies);
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
   char *payload = json_canonical(p);
