@@ -142,7 +142,7 @@ int case_index(struct store_tx *tx, const struct case_row *row, const char *cons
 
 /* ---- notices of the definition: {{tracking}} {{service}} {{state}} {{reason}} {{due}} ---- */
 
-static void fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count) {
+void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count) {
   while (*text) {
     const char *end;
     if (text[0] == '{' && text[1] == '{' && (end = strstr(text, "}}"))) {
@@ -194,7 +194,7 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
                               {"reason", reason_text(row, reason_code, l)}, {"due", due == INT32_MIN ? "" : date_short(a, l, due)}};
     struct buf b;
     buf_init(&b, 4096);
-    fill(&b, text_in(&row->def->notices[i].text, l), (const char *const(*)[2])pairs, BASE_COUNT(pairs));
+    case_fill(&b, text_in(&row->def->notices[i].text, l), (const char *const(*)[2])pairs, BASE_COUNT(pairs));
     rc = c->o.notify(c->o.notify_ctx, tx, key, mobile, l, buf_str(&b), err);
     buf_free(&b);
     arena_free(a);
