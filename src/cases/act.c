@@ -416,9 +416,10 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
   bool may = case_may(&s->a->actor, row, s->act, answers, &why);
   json_decref(answers);
-  if (!may) return err_set(err, why, "not allowed");
-  /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. */
+  /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. Who comes second is told so first: in the state that
+   * the other made the same person may not do it any more. */
   if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  if (!may) return err_set(err, why, "not allowed");
   if (check_reason(s, err)) return -1;
   if (take_attached(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
