@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
@@ -92,6 +93,7 @@ struct platform {
   struct cases *cases;
   struct registries *registries;
   struct certificates *certificates;
+  struct observatory *observatory;
   struct notify *notify;
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
@@ -112,12 +114,14 @@ int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
+void platform_papers(struct platform *p);                  /* certificates that are due: some milliseconds of processor each, so on a thread of its own */
+void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
 /* papers.c: ports of certificates */
 int paper_fill(void *ctx, const char *text, const json_t *values, struct buf *out, struct err *err);
-int paper_settle(void *ctx, const char *tracking, struct err *err);
+int paper_due(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
 int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
 char *paper_address(const struct settings *s);             /* caller frees */
 /* records.c: the records of a registry to standard output; an exit code */
@@ -139,8 +143,9 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
-  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
   X("import", command_import, "registry CODE FILE | cases FILE --service S; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, or cases of before, from CSV: all judged first, then written; run again, it goes on where it stopped") \
+  X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \

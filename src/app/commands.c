@@ -86,8 +86,8 @@ static int read_password(char out[256]) {
 int command_staff(int argc, char **argv) {
   struct settings s;
   struct words_left left;
-  const char *username = NULL, *organisation = NULL, *role = NULL, *name = NULL;
-  struct own_flag own[] = {{"--username", &username}, {"--organisation", &organisation}, {"--role", &role}, {"--name", &name}, {NULL, NULL}};
+  const char *username = NULL, *organisation = NULL, *role = NULL, *name = NULL, *person = NULL;
+  struct own_flag own[] = {{"--username", &username}, {"--organisation", &organisation}, {"--role", &role}, {"--name", &name}, {"--national-id", &person}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
   if (left.count != 1 || strcmp(left.items[0], "add") != 0) return app_usage("staff", "say what to do: add");
@@ -108,7 +108,8 @@ int command_staff(int argc, char **argv) {
   }
   struct identity_options o = {.secret = p.secret};
   if (rc == 0 && (identity_open(p.main, p.fast, &o, &i, &err) ||
-                  identity_staff_add(i, username, name ? name : username, password[0] ? password : NULL, organisation, number, &err))) {
+                  identity_staff_add(i, username, name ? name : username, password[0] ? password : NULL, organisation, number, &err) ||
+                  (person && identity_staff_is(i, username, person, &err)))) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;
   }

@@ -78,7 +78,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -221,13 +221,13 @@ static int open_rest(struct platform *p, struct err *err) {
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
-                            .certificate = paper_settle, .certificate_forget = paper_forget, .certificate_ctx = p};
+                            .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
   char *address = paper_address(s);
-  struct certificates_options t = {.secret = p->secret, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_notice};
+  struct certificates_options t = {.secret = p->secret, .node = p->node, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_notice};
   int rc = certificates_open(p->main, p->trust, &t, &p->certificates, err);
   free(address);
-  return rc;
+  return rc ? rc : observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);
 }
 
 int platform_keep_pack(struct platform *p, struct err *err) {
@@ -267,6 +267,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
   certificates_close(p->certificates);
+  observatory_close(p->observatory);
   cases_close(p->cases);
   registries_close(p->registries);
   identity_close(p->identity);
@@ -296,6 +297,17 @@ void platform_notices(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
+void platform_papers(struct platform *p) {
+  struct err err;
+  if (certificates_jobs(p->certificates, &err)) complain("certificates", &err);
+}
+
+void platform_figures(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
 }
 
 void platform_jobs(struct platform *p) {

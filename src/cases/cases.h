@@ -37,9 +37,8 @@ struct cases_options {
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
-  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
-   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
-  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  /* Both inside the transaction. certificate: the case has closed and its service gives certificates; forget: it is erased. Either may be NULL. */
+  int (*certificate)(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
   int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
   void *certificate_ctx;
 };
@@ -76,6 +75,59 @@ struct case_imported {
   const char *comment, *letter_no, *letter_date; /* "" when there is none */
 };
 
+/* ---- the counter: an agent files for a person who cannot ------------------------------------------ */
+enum case_consent { CONSENT_NONE, CONSENT_CODE, CONSENT_SLIP, CONSENT_KEPT };
+const char *consent_text(enum case_consent k);
+/* Documents of identity that an agent may have seen. */
+extern const char *const counter_papers[];
+extern const size_t counter_paper_count;
+
+/* Who stands at the counter, what they consented to, and what the agent saw of them. */
+struct case_counter {
+  const char *national_id, *mobile; /* canonical, or NULL: as answered in the form. The mobile is where the code goes */
+  enum case_consent consent;
+  const char *challenge, *code;     /* CONSENT_CODE: of cases_consent_ask */
+  const char *number;               /* of the slip (cases_slip): CONSENT_KEPT demands it, and then that it lies in the office's folder */
+  const char *document;             /* CONSENT_SLIP: the scan of the signed slip, sent by this agent */
+  const char *seen, *digits;        /* one of counter_papers and its last digits or serial (4 to 20 characters); NULL: none was seen */
+  bool bind;                        /* bind the telephone to the person: demands a code and a document seen */
+};
+enum consent_purpose { CONSENT_TO_FILE, CONSENT_TO_KNOW, CONSENT_TO_SEE };
+/* What somebody is asked to consent to. FILE: service, data (canonical) and the person; KNOW: that registries fill in this service's form for
+ * the person; SEE: that the caller reads the case (and acts for its citizen where the workflow lets agents) for half an hour. */
+struct case_asking {
+  enum consent_purpose purpose;
+  const struct service *service;
+  const json_t *data;
+  const char *national_id, *mobile;
+  const char *tracking;
+};
+/* Send a code to the person's telephone with a text that says who asks for what. challenge: 32 hex digits. For agents; SEE also for the helpdesk.
+ * ERR_INVALID with the member in err->message ("national_id", "mobile"); ERR_RATE: too many codes for a telephone, or too many wrong ones
+ * by the caller; ERR_NOT_FOUND no such case, ERR_CONFLICT a case without telephone; ERR_FORBIDDEN for others. Waits; worker routes. */
+int cases_consent_ask(struct cases *c, const struct actor *who, const struct case_asking *a, enum lang l, char challenge[40], int *expires_in, struct err *err);
+/* The code of KNOW or SEE, typed by who asked for it. ERR_UNAUTHENTICATED wrong, ERR_RATE spent. Waits. */
+int cases_consent_give(struct cases *c, const struct actor *who, const struct case_asking *a, const char *challenge, const char *code, struct err *err);
+/* A slip to be signed, for FILE: its number (10 digits, the last a check digit). Waits. */
+int cases_slip(struct cases *c, const struct actor *who, const struct case_asking *a, char number[16], struct err *err);
+/* May the registries be asked for this person's form: was KNOW given within two hours, and is the telephone known to be theirs? Fills *as, the
+ * person as whom they are asked. 1, 0, -1. */
+int cases_counter_knows(struct cases *c, const struct actor *who, const struct case_asking *a, struct actor *as, struct err *err);
+/* Cases that the caller, or colleagues of the same office, filed in the last 30 days: public facts, the person's identifier masked.
+ * {"items":[{…,"applicant","consent","agent"}],"next"} */
+int cases_counter_list(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+/* Codes of the services that the caller's office files most: ["…"], at most 8. */
+int cases_counter_favourites(struct cases *c, const struct actor *who, json_t **out, struct err *err);
+/* For supervisors, managers (of that organisation) and auditors: what its agents filed in the last `days`, by office and agent:
+ * {"items":[{"office","agent","cases","code","slip","kept","seen","refused"}]} */
+int cases_counter_figures(struct cases *c, const struct actor *who, const char *organisation, int days, json_t **out, struct err *err);
+/* How a case was filed, for its receipt and for whoever may read it: {"agent","office","organisation","consent","number"}; ERR_NOT_FOUND. */
+int cases_counter_filed(struct cases *c, const struct actor *who, const char *tracking, json_t **out, struct err *err);
+/* May this agent say that they work from the office (index in the directory)? It is one of their organisation's. */
+bool cases_counter_office(struct cases *c, const struct actor *who, int office);
+/* End a telephone's binding (see identity_bound): an event of the case that it came with. ERR_NOT_FOUND what is not the caller's to end. */
+int cases_unbind(struct cases *c, const struct actor *who, const char *id, struct err *err);
+
 /* ---- submitting --------------------------------------------------------------------------- */
 struct case_submission {
   /* in: must live until done */
@@ -91,6 +143,7 @@ struct case_submission {
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
   const struct case_imported *imported; /* NULL but for cases_import */
+  const struct case_counter *counter; /* an agent's submission demands it, but for services of staff; else NULL */
   bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
   char tracking[TRACKING_SIZE];
@@ -99,7 +152,8 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
-  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the principal */
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the
+                                       principal, or a consent that is missing, wrong or for something else */
   const char *detail;               /* word key of a sentence for the person, or NULL */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
@@ -157,7 +211,8 @@ bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char 
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
                  struct err *err);
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
-enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
+/* CASE_COUNTER: masked, for the office that filed it; CASE_CONSENT: what its citizen sees, by their code. */
+enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR, CASE_COUNTER, CASE_CONSENT };
 /* Its name as in the member "right" of a case ("mandate" for who acts for the citizen); NULL for everybody. */
 const char *cases_right_name(const struct actor *who, enum case_right right);
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
@@ -204,6 +259,7 @@ int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  const char *unit;                 /* only what was referred to this unit of the organisation; NULL or "": any. Not together with state and assignee */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
@@ -215,6 +271,17 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
+/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+ * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
+#define CASES_SOON 3 /* working days */
+bool cases_queue(const char *view, const struct actor *who, struct case_query *q);
+/* Searches that are kept at a desk: {"id","name","shared","view","service","state","q","count"}; count: of the most urgent CASES_COUNTED open cases,
+ * null for closed ones, units and words. One's own, and the desk's (shared), which supervisors and managers keep. Twenty of each at most.
+ * Saving: name 1 to 60 characters; view and the filters, each may be NULL but view. ERR_INVALID, ERR_FORBIDDEN, ERR_LIMIT, ERR_NOT_FOUND. Waits. */
+struct desk_search { const char *organisation, *name, *view, *service, *state, *q, *key; bool shared; char id[33]; };
+int cases_search_keep(struct cases *c, const struct actor *who, struct desk_search *s, struct err *err);
+int cases_search_drop(struct cases *c, const struct actor *who, const char *organisation, const char *id, struct err *err);
+int cases_searches(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 /* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
@@ -296,15 +363,100 @@ int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_
 int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err);
 /* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
- * Two who ask at once get different cases. Waits; worker routes. */
+ * ERR_CONFLICT: recorded as away. Two who ask at once get different cases. Waits; worker routes. */
 int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
+
+/* ---- absence ---------------------------------------------------------------------------------------- */
+/* From the first day to the last (local days), a deputy of the same organisation acts with the roles of who is away, in cases of that
+ * organisation, and in their place (the event says "for"). The deputy is never the second pair of eyes on what they decided or prepared so, nor
+ * where the absent one could not be. To whom is away nothing is assigned. It ends by itself; a leaf of the ledger (kind "desk") tells of it. */
+struct absence {
+  const char *organisation, *username; /* username NULL: oneself; another by supervisors and managers alone */
+  const char *deputy, *key;
+  int32_t from, until;                 /* not before today; at most 370 days */
+  /* out */
+  char id[33];
+  const char *field, *detail;          /* what is wrong, and its word key; or NULL */
+};
+/* ERR_FORBIDDEN, ERR_INVALID (unknown people, days, an absence that overlaps, a deputy who is away or whoever is a deputy then). Waits. */
+int cases_absence(struct cases *c, const struct actor *who, struct absence *a, struct err *err);
+int cases_absence_end(struct cases *c, const struct actor *who, const char *id, struct err *err); /* now; ERR_NOT_FOUND, ERR_FORBIDDEN */
+/* Now and to come: [{"id","username","deputy","from","until","recorded_by","now","may_end"}]. ERR_FORBIDDEN. */
+int cases_absences(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+
+/* ---- letters ------------------------------------------------------------------------------------------ */
+/* A letter of a case, step by step; each step is a leaf of the ledger (kind "letter") and n of the steps is the revision.
+ *   draft   data {"subject","body","attachments"?,"to"?}, or a template of the service and nothing: "to" is "citizen" or an organisation's code
+ *   edit    the same; whatever was initialled before is void
+ *   hand    data {"paraph":["role:supervisor","somebody",…]?,"sign":"role:manager"?}: who shall initial, in any order, and then sign. A template's
+ *           roles come first; without one a supervisor's or manager's signature is free to choose
+ *   paraph  initials of whoever is asked; return (data {"comment"}) gives it back to be edited
+ *   sign    not by whoever drafted or edited it. The organisation's register gives the next number of the Jalali year, without gaps
+ *   send    to the citizen (who sees it from now on, and is told) or to the organisation (whose desk sees it)
+ *   drop    before it is signed, by its drafter or those in charge
+ * Deputies initial and sign in the place of who is away, under the same rules. */
+struct letter_step {
+  char tracking[TRACKING_SIZE];
+  const char *letter;                /* id; NULL for draft */
+  const char *step, *template;       /* template of draft: a letter of the service; NULL: free text */
+  json_t *data;                      /* borrowed; may be NULL */
+  int64_t expected_revision;         /* of every step but draft */
+  const char *key;                   /* of draft: makes it once. Another step repeated by the same person with the same revision is done already */
+  struct actor actor;
+  enum lang lang;
+  /* out */
+  char id[33], number[128];
+  int64_t revision;
+  bool repeated;
+  json_t *errors;                    /* new reference or NULL, with ERR_INVALID */
+  const char *detail;                /* word key of a sentence, or NULL */
+};
+/* ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_CONFLICT (moved on, or not in this status), ERR_INVALID. Waits; worker routes. */
+int cases_letter(struct cases *c, struct letter_step *s, struct err *err);
+/* Of a case, oldest first: [{"id","title","subject","status","status_title","number","date","recipient","revision"…}]; its citizen sees those sent to
+ * them. ERR_NOT_FOUND. */
+int cases_letters(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
+/* One of them, with "body", "attachments", for its desk also "steps", "turns" and "may" (steps that the caller can take now). An organisation that it
+ * was sent to reads it too (tracking NULL). *right as in cases_events. ERR_NOT_FOUND. */
+int cases_letter_get(struct cases *c, const struct actor *who, const char *tracking, const char *id, enum lang l, json_t **out, const char **right,
+                     struct err *err);
+/* {"waiting":[letters with "kind" "paraph" or "sign"],"received":[letters sent to this organisation]}. ERR_FORBIDDEN. */
+int cases_letter_queue(struct cases *c, const struct actor *who, const char *organisation, enum lang l, json_t **out, struct err *err);
+/* paper.c: sheets as PDF; *pdf is malloc'ed. address: absolute address of the case's page, for its QR code. A look has to be recorded before. */
+int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address, enum lang l, void **pdf, size_t *n, struct err *err);
+/* The whole case for the archive or a court, out of a view of cases_get: answers, documents, history, letters, proof; remarks where asked for. */
+int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *view, bool remarks, const char *address, enum lang l, void **pdf, size_t *n,
+                     struct err *err);
 
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
                          bool closed, struct err *err);
 int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err); /* {"calendar","weekend","version","closures":[…],"horizon"} */
+/* Whose closures may this person declare? An operator every calendar's; a manager one that only organisations that they manage, or below
+ * these, go by. For the channels to ask before cases_calendar_close. */
+bool cases_calendar_mine(const struct cases *c, const struct actor *who, const char *calendar);
+/* How many open cases' legal limits would get another date. Reads all open cases of the calendar: worker routes. */
+int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, bool closed, int64_t *moves, struct err *err);
+/* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */
+int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- services on and off ------------------------------------------------------------------------ */
+/* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
+struct service_switch {
+  const char *service;
+  bool off;
+  const char *reason_fa, *reason_en; /* 1–300 characters each, one line; when off */
+  int32_t until;                     /* the first day on which it is open again, 0: until it is switched on; two years ahead at most */
+  const char *field, *detail;        /* out: what was wrong, and a word key; or NULL */
+};
+/* For managers of the service's organisation and operators; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_service_switch(struct cases *c, const struct actor *who, struct service_switch *w, struct err *err);
+/* NULL while a service takes requests, else a sentence for people (the arena's). From memory. cases_submit answers ERR_CONFLICT then. */
+const char *cases_stopped(struct cases *c, const char *service, enum lang l, struct arena *a);
+json_t *cases_stop(struct cases *c, const char *service);         /* {"reason":{"fa","en"},"since","until"} new reference, or NULL */
+const char *cases_service_organisation(const struct cases *c, const struct service *s); /* owner, or secretary of a by-place service */
 
 /* ---- documents ------------------------------------------------------------------------------------ */
 /* detail: word key of a sentence for the person when it was refused, or NULL. */
@@ -343,6 +495,37 @@ int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);
 int cases_note(struct cases *c, const char *name, char **value, struct err *err);
+
+/* ---- facts for statistics ------------------------------------------------------------------------------ */
+#define CASE_NO_LIMIT INT64_MAX
+/* An event, and the clocks as it found them; days are ordinals of working days in the case's calendar. */
+struct case_step {
+  int64_t seq, at;
+  const char *action, *role, *from, *to;
+  const char *who, *reason;         /* the member of staff, the reason's code; "" when none, or erased */
+  enum action_kind kind;            /* ACT_OWN for what is not of the workflow: submit, escalate, rate, silence … */
+  enum result before, after;        /* of the states it leads from and to */
+  const char *holder_before, *holder;
+  int64_t ord, state_ord, norm_ord, legal_ord; /* of the event; of coming into the state it leaves; limits of the case, or CASE_NO_LIMIT */
+  bool stopped_before;              /* the clock stood */
+  int score;                        /* of a rating */
+};
+struct case_facts {
+  const char *tracking, *service, *owner, *holder, *assignee, *state, *calendar;
+  const char *place;                /* county that the answers name, "" when none or erased */
+  char setting;                     /* 'u' urban, 'r' rural, 0 not known */
+  int64_t version, submitted_at, submitted_ord, legal_ord;
+  enum intake intake;
+  bool inquiry, open, stopped, appealed;
+  json_t *data;                     /* the answers, a new reference; NULL when erased */
+  const struct service *def;        /* NULL when no pack has it */
+  const struct pack *pack;
+  struct case_step *steps; size_t count;
+};
+/* Inside a transaction. Texts live in the arena; the same history tells the same, but for closures declared for days that have passed and
+ * for what was erased. ERR_NOT_FOUND. */
+int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, struct arena *a, struct case_facts *out, struct err *err);
+int64_t cases_ordinal(struct cases *c, const char *calendar, int32_t day); /* of a day, in a calendar with what was declared later */
 
 /* ---- drafts ------------------------------------------------------------------------------------------- */
 /* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */

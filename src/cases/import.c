@@ -263,7 +263,7 @@ int cases_import(struct cases *c, const char *data, size_t n, struct case_import
     wrong(&m, line ? line : 1, err->message + skip);
     return -1;
   }
-  if (k->service->mandate.present || k->service->staff_only) {
+  if (k->service->mandate.present || k->service->about_field || k->service->staff_only) {
     csv_free(m.csv);
     return err_set(err, ERR_UNSUPPORTED, "requests for this service cannot be of before");
   }

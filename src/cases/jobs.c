@@ -90,6 +90,8 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
                 row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
@@ -107,7 +109,12 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  json_t *p = json_object();
+  json_t *p = json_object(), *deputies = NULL;
+  if (case_deputies(tx, row->holder, role >= 0 ? role : ROLE_SUPERVISOR, &deputies, err)) {
+    json_decref(p);
+    return -1;
+  }
+  if (deputies) json_object_set_new(p, "deputies", deputies);
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
   char *payload = json_canonical(p);
@@ -300,7 +307,7 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 /* What other nodes have written since: closures, and texts under which requests began. */
-static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0; }
+static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0; }
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;

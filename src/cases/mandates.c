@@ -284,6 +284,20 @@ int cases_act_for(struct cases *c, struct actor *who, const char *principal, con
   return who->acting_as[0] ? 0 : err_set(err, ERR_FORBIDDEN, "no mandate is in force");
 }
 
+/* ---- whose case it is ---- */
+
+int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err) {
+  char person[72];
+  int64_t held = 0;
+  int known = identity_staff_person(tx, username, person, err);
+  if (known <= 0) return known;
+  if (strcmp(person, row->applicant) == 0 || strcmp(person, row->beneficiary) == 0 || strcmp(person, row->submitter) == 0) return 1;
+  if (store_value(tx, &held, 0, err, "SELECT COUNT(*) FROM mandate WHERE attorney=?1 AND since>0 AND ended=0 AND principal<>'' AND principal IN (?2,?3)", "ttt", person, row->applicant,
+                  row->beneficiary))
+    return -1;
+  return held > 0;
+}
+
 /* ---- the lists ---- */
 
 struct list {

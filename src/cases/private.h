@@ -32,6 +32,7 @@ struct cases {
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  struct stops *stops;       /* stops.c; NULL for a reader */
   pthread_mutex_t figures_lock;
   int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
@@ -41,6 +42,13 @@ struct cases {
 struct case_first {
   const char *state, *role, *organisation, *header, *payload;
   unsigned char salt[TRUST_SALT], leaf[TRUST_HASH];
+};
+
+/* For whom the one who asks stands in now, with their roles in one organisation; and whether they have done so in this case before. */
+struct standing {
+  struct actor *absent;
+  unsigned count;
+  bool stood_in;
 };
 
 /* The row of `cases`, whole. Strings live in the arena given to case_load. */
@@ -66,6 +74,8 @@ struct case_row {
   const struct service *def; /* what it began under; NULL when no pack that can be read has it */
   struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
+  const struct standing *standing; /* of the actor given to case_standing; else NULL */
+  bool filed_here, granted;     /* case_at_counter: by the reader's office, within 30 days; its citizen lets the reader see it now */
 };
 
 /* The history of a case as one table, its first event included; for `FROM `. */
@@ -80,6 +90,30 @@ struct case_entry {
   int64_t at;
   const char *payload; /* canonical JSON */
 };
+
+/* counter.c */
+enum { COUNTER_DAYS = 30, OFFICE_SHOWN = 22, SERVICE_SHOWN = 30 }; /* the latter two: characters, so that a message stays within two SMS */
+const char *counter_place(const struct cases *c, const struct actor *who, enum lang l); /* name of the office or organisation an agent works from */
+const char *counter_clip(struct arena *a, const char *text, size_t most);
+const char *counter_organisation(const struct actor *who); /* where the caller is an agent; "" nowhere */
+/* What agents and the call centre may see of a loaded case beyond everybody's view. */
+int case_at_counter(struct store_tx *tx, const struct actor *who, struct case_row *row, struct err *err);
+struct counter_filing {
+  const struct case_counter *counter;
+  const struct actor *who;
+  const struct case_row *row;
+  const char *person, *mobile; /* mobile may be NULL */
+};
+/* With the submission of an agent: consent used up, its scan bound, the filing on record, the telephone bound, the citizen told. */
+int case_counter_filed(struct cases *c, struct store_tx *tx, const struct counter_filing *f, struct err *err);
+json_t *case_filed_json(const struct case_counter *k, const struct actor *who); /* for the event; new reference */
+/* consent.c: the consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
+ * transaction is committed, for a wrong code counts), or NULL. */
+void case_subject(const struct case_asking *a, const char *organisation, char out[65]);
+int case_consent_check(struct cases *c, struct store_tx *tx, const struct actor *who, const struct case_counter *k, const char *subject, const char *tracking,
+                       const char **fault, struct err *err);
+/* … and is used up by. */
+int case_consent_use(struct cases *c, struct store_tx *tx, const struct case_counter *k, const char *tracking, struct err *err);
 
 /* row.c */
 int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err); /* ERR_NOT_FOUND */
@@ -127,12 +161,25 @@ bool case_is_applicant(const struct actor *who, const struct case_row *row);
 unsigned case_roles_of(const struct actor *who, const struct case_row *row); /* bits 1<<enum role towards this case */
 bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why);
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act);
+/* Whose place this person takes in doing it, by row->standing; NULL: they do it as themselves. */
+const struct actor *case_in_place_of(const struct actor *who, const struct case_row *row, const struct action *act);
+
+/* absence.c */
+int case_standing(struct store_tx *tx, struct arena *a, const struct actor *who, struct case_row *row, struct err *err); /* fills row->standing */
+/* The same at a desk, of no case in particular. */
+int case_stands_for(struct store_tx *tx, struct arena *a, const struct actor *who, const char *organisation, struct standing *out, struct err *err);
+struct away { char deputy[64]; int32_t until; };
+int case_absent(struct store_tx *tx, const char *username, const char *organisation, struct away *out, struct err *err); /* 1 away today, 0, -1 */
+/* *out: deputies of those who have this role there and are away, new reference, or NULL for none. */
+int case_deputies(struct store_tx *tx, const char *organisation, int role, json_t **out, struct err *err);
 
 /* submit.c */
 #define CASE_TERMS 32 /* most search words of a case */
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+/* {{name}} in a text by pairs; unknown names become nothing. */
+void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count);
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
 /* mandates.c */
@@ -145,10 +192,23 @@ int case_files_for(struct case_submission *s, struct case_row *row, struct err *
 int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+/* 1 when a case is a member of staff's own, or of somebody they hold a mandate for; 0 when not, or nobody knows which citizen they are. */
+int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err);
 int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
 int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
 
+/* complaints.c */
+void case_complaint_name(const struct service *def, const char *about, char out[192]);
+/* A complaint just inserted: tied to the case that it is about, when that is the caller's own. ERR_CONFLICT: one is open already. */
+int case_complaint_put(struct cases *c, struct store_tx *tx, const struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_complaint_release(struct store_tx *tx, const struct case_row *row, const json_t *data, struct err *err);
+int case_complaint_touches(struct store_tx *tx, const struct case_row *row, const json_t *data, const char *username, struct err *err);
+int case_complaints(struct cases *c, struct store_tx *tx, struct arena *a, const struct case_row *row, enum lang l, json_t **complaints, json_t **about, struct err *err);
+
 /* act.c */
+/* Last day of an appeal or of a citizen's reopening in this state; INT32_MIN: none, or no limit. */
+int32_t case_last_day(struct cases *c, const struct case_row *row, enum action_kind kind);
+
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at, struct err *err);
 
@@ -180,12 +240,18 @@ struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
 
+/* stops.c: services that take no new requests for now */
+struct stops *stops_new(void);
+void stops_free(struct stops *s);
+int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
+bool case_stopped(struct cases *c, const char *service);
+
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 
 /* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
  * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
-void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors); /* as: who is asked about */
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
@@ -200,6 +266,8 @@ bool case_adds(const struct action *act);            /* is it the action that ad
 int64_t case_new_documents(const json_t *events);    /* documents that came after the office last acted; events with their payload, oldest first */
 int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err);
 int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
+
+int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

@@ -89,12 +89,16 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
 
 struct load {
   struct cases *c;
+  const struct actor *who;    /* whose view it will be; NULL: nobody's in particular. Needed with want_documents */
+  struct away away;           /* of its assignee */
+  bool assignee_away;
   const char *tracking;
   struct arena *arena;
   struct case_row row;
+  enum lang lang;             /* with want_events */
+  json_t *complaints, *about;
   json_t *children, *events, *remarks, *documents;
   bool want_events, want_remarks, want_documents;
-  const struct actor *who;    /* with want_documents */
   int64_t after, limit;       /* of events */
   int64_t unplaced;
 };
@@ -166,16 +170,26 @@ static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
   return rc < 0 ? -1 : place_events(k, tx, err);
 }
 
+static bool sees_internal(enum case_right right) { return right == CASE_STAFF || right == CASE_AUDITOR; }
+
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
-  if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
+  if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err) || case_at_counter(tx, k->who, &k->row, err)) return -1;
+  k->assignee_away = false;
+  if (k->who && k->who->kind == ACTOR_STAFF) {
+    if (case_standing(tx, k->arena, k->who, &k->row, err)) return -1;
+    int away = k->row.assignee[0] ? case_absent(tx, k->row.assignee, k->row.holder, &k->away, err) : 0;
+    if (away < 0) return -1;
+    k->assignee_away = away;
+  }
   if (load_children(k, tx, err)) return -1;
+  if (k->want_events && case_complaints(k->c, tx, k->arena, &k->row, k->lang, &k->complaints, &k->about, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
   json_decref(k->documents);
   k->documents = NULL;
-  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, k->want_remarks && case_right_of(k->who, &k->row) != CASE_CITIZEN, err))) return -1;
+  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, sees_internal(case_right_of(k->who, &k->row)), err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -189,6 +203,8 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->complaints);
+  json_decref(k->about);
   json_decref(k->remarks);
   json_decref(k->documents);
   arena_free(k->arena);
@@ -257,7 +273,7 @@ static json_t *texts_of_fields(const struct field *const *fields, size_t count, 
   return list;
 }
 
-static json_t *action_json(const struct action *act, enum lang l) {
+static json_t *action_json(const struct actor *who, const struct case_row *row, const struct action *act, enum lang l) {
   json_t *o = json_object(), *reasons = json_array();
   json_put(o, "name", act->name);
   json_put(o, "title", text_in(&act->title, l));
@@ -271,10 +287,26 @@ static json_t *action_json(const struct action *act, enum lang l) {
   json_object_set_new(o, "reasons", reasons);
   const struct field *documents = case_adds(act) ? cases_attached(act) : NULL;
   json_object_set_new(o, "fields", documents ? texts_of_fields(&documents, 1, l) : texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+  const struct actor *absent = case_in_place_of(who, row, act);
+  if (absent) json_put(o, "in_place_of", absent->username);
   return o;
 }
 
-static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
+/* Until when this state's appeal or reopening is open; INT32_MIN when it has none or no limit. */
+static int32_t last_day(struct cases *c, const struct case_row *row, enum action_kind kind) {
+  const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
+  for (size_t i = 0; s && i < s->action_count; i++)
+    if (s->actions[i].kind == kind) return case_last_day(c, row, kind);
+  return INT32_MIN;
+}
+
+/* A citizen is not offered what would be refused as too late. */
+static bool too_late(struct cases *c, const struct actor *who, const struct case_row *row, const struct action *act) {
+  int32_t last = who->kind == ACTOR_CITIZEN && (act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) ? case_last_day(c, row, act->kind) : INT32_MIN;
+  return last != INT32_MIN && cases_today() > last;
+}
+
+static json_t *actions_json(struct cases *c, const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
   json_t *list = json_array();
   enum err_code why;
   if (row->state_index < 0) {
@@ -287,9 +319,9 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   }
   const struct state *s = &row->def->states[row->state_index];
   for (size_t i = 0; i < s->action_count; i++)
-    if (case_may(who, row, &s->actions[i], data, &why)) json_array_append_new(list, action_json(&s->actions[i], l));
+    if (case_may(who, row, &s->actions[i], data, &why) && !too_late(c, who, row, &s->actions[i])) json_array_append_new(list, action_json(who, row, &s->actions[i], l));
   const struct action *add = cases_action(row->def, row->state_index, "add_documents");
-  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(add, l));
+  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(who, row, add, l));
   return list;
 }
 
@@ -340,14 +372,17 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
+/* Who sees that something was answered, not what. */
+static bool masked(enum case_right right) { return right == CASE_HELPDESK || right == CASE_COUNTER; }
+
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
-  json_object_set_new(o, "actions", actions_json(who, row, data, l));
-  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
-  if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
-  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
+  json_object_set_new(o, "actions", actions_json(k->c, who, row, data, l));
+  if (data && !row->def && (masked(right) || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && masked(right)) case_mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || masked(right))) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
@@ -364,6 +399,12 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_put(o, "owner", row->owner);
   json_put(o, "provider", row->provider);
   json_put(o, "assignee", row->assignee[0] ? row->assignee : NULL);
+  if (k->assignee_away) {
+    json_t *away = json_object();
+    put_day(away, "until", k->away.until);
+    json_put(away, "deputy", k->away.deputy);
+    json_object_set_new(o, "assignee_away", away);
+  }
   json_put(o, "letter_no", row->letter_no[0] ? row->letter_no : NULL);
   json_put(o, "letter_date", row->letter_date[0] ? row->letter_date : NULL);
   json_object_set_new(o, "appealed", json_boolean(row->appealed));
@@ -377,10 +418,16 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
       }
   }
   if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
-  if (right == CASE_STAFF || right == CASE_AUDITOR || right == CASE_CITIZEN) json_object_set(o, "documents", k->documents);
+  if (sees_internal(right) || right == CASE_CITIZEN || right == CASE_CONSENT) json_object_set(o, "documents", k->documents);
   if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
+  if (right != CASE_INQUIRED && right != CASE_HELPDESK) {
+    json_object_set(o, "complaints", k->complaints ? k->complaints : json_null());
+    if (k->about) json_object_set(o, "about", k->about);
+  }
+  put_day(o, "appeal_until", last_day(k->c, row, ACT_APPEAL));
+  put_day(o, "reopen_until", last_day(k->c, row, ACT_REOPEN));
   put_clock(k->c, row, o);
 }
 
@@ -423,25 +470,27 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
     } else {
-      if (right != CASE_INQUIRED && right != CASE_HELPDESK) put_mandate(e, json_object_get(p, "mandate"));
+      if (right != CASE_INQUIRED && !masked(right)) put_mandate(e, json_object_get(p, "mandate"));
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
+      if (!masked(right) && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "filed")) json_object_set(e, "filed", json_object_get(p, "filed"));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "for")) json_object_set(e, "for", json_object_get(p, "for"));
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "deputies")) json_object_set(e, "deputies", json_object_get(p, "deputies"));
     }
     json_object_del(e, "payload");
   }
 }
 
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking};
+  struct load k = {.c = c, .who = who, .tracking = tracking, .lang = l};
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
   k.want_documents = who->kind != ACTOR_NOBODY;
-  k.who = who;
   if (load_all(&k, who->kind != ACTOR_NOBODY, err)) goto out;
   json_t *o = json_object();
   put_public(c, &k.row, l, o);
@@ -450,13 +499,14 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
     put_full(&k, who, right, l, o);
     show_events(&k, right, l);
     json_object_set(o, "events", k.events);
-    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || masked(right))) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
   }
   /* The whole view tells days, places in the ledger and remarks, which change without the case. */
-  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks));
+  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu-%d%u", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks), k.assignee_away,
+           k.row.standing ? k.row.standing->count : 0);
   case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : extra, etag);
   json_put(o, "etag", etag);
   *out = o;
@@ -470,7 +520,7 @@ out:
 
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
                  struct err *err) {
-  struct load k = {.c = c, .tracking = tracking, .after = after, .limit = limit + 1};
+  struct load k = {.c = c, .who = who, .tracking = tracking, .after = after, .limit = limit + 1};
   int rc = load_all(&k, true, err);
   if (rc == 0) {
     enum case_right mine = case_right_of(who, &k.row);
@@ -526,7 +576,7 @@ int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct er
 }
 
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, const char **right_name, struct err *err) {
-  struct load l = {.c = c, .tracking = tracking};
+  struct load l = {.c = c, .who = who, .tracking = tracking};
   int rc = load_all(&l, false, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(who, &l.row);
   load_free(&l);

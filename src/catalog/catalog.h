@@ -129,6 +129,8 @@ struct inquiry {
   struct cond *when;
 };
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
+/* A letter of a service's cases: names {{field}} (as shown), {{tracking}} {{service}} {{state}} {{date}} {{submitted}} {{organisation}}; no sections. */
+struct letter { const char *name; struct text title, subject, body; bool to_citizen; unsigned paraph; enum role sign; }; /* paraph: bits of roles */
 struct notice { const char *on; struct text text; bool attorney; };  /* attorney: to the one who is given the mandate; on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}} */
 struct retention { enum result result; int years; bool erase; };
 struct faq { struct text q, a; };
@@ -160,10 +162,12 @@ struct service {
   struct field **fields; size_t field_count;          /* all, in order */
   const char *applicant_field;                        /* national_id field that names the applicant, or NULL: the session's person */
   const char *beneficiary_field;                      /* or NULL */
+  const char *about_field;                            /* tracking of a case of the applicant that this is a complaint about, or NULL */
   const char *mobile_field;                           /* or NULL: the session's telephone */
   int norm, legal;                                    /* whole case, working days */
   int suspension_days, extension_days, extension_times;
   int appeal_days, appeal_legal; int appeal_role;     /* working days to appeal, clock of the appeal, who decides; appeal_days 0: none */
+  int reopen_days, reopen_times;                      /* for citizens: working days after the end, how often; 0: no limit */
   struct state *states; size_t state_count; int start;
   struct inquiry *inquiries; size_t inquiry_count;
   struct fee_row *fees; size_t fee_count;             /* first row that holds counts; none: free */
@@ -178,6 +182,7 @@ struct service {
     struct { const char *registry, *attribute; } alive[4]; size_t alive_count; /* what of the principal must not be recorded as false */
   } mandate;
   struct notice *notices; size_t notice_count;
+  struct letter *letters; size_t letter_count;
   struct retention *retentions; size_t retention_count;
   struct faq *faqs; size_t faq_count;
   bool rating; bool one_open_per_person;
@@ -204,6 +209,7 @@ const char *pack_name(const struct pack *p, enum lang l);
 const char *pack_code(const struct pack *p);
 const char *pack_instance(const struct pack *p);      /* exchange instance */
 const char *pack_ussd_code(const struct pack *p);     /* "*4015#" */
+const struct letter *service_letter(const struct service *s, const char *name); /* NULL */
 const json_t *pack_settings(const struct pack *p);    /* map `settings` of pack.yaml */
 const struct directory *pack_directory(const struct pack *p);
 size_t pack_services(const struct pack *p);
@@ -257,6 +263,23 @@ const struct action *service_action(const struct service *s, int state, const ch
 int service_owner(const struct pack *p, const struct service *s, const json_t *data, struct err *err);
 int64_t service_fee(const struct service *s, const json_t *data, const struct fee_row **row); /* rial */
 int inquiry_organisation(const struct pack *p, const struct inquiry *q, const json_t *data);  /* -1 when none */
+
+/* ---- the directive for electronic service desks ------------------------------------------- */
+/* What must be told about every service, and where in the pack that stands. */
+#define STANDARD_TABLE(X)                                                                                                       \
+  X(STANDARD_DOCUMENTS, "documents", "identity.documents") X(STANDARD_STEPS, "steps", "workflow.states.plain")                    \
+  X(STANDARD_DURATION, "duration", "deadlines") X(STANDARD_COST, "cost", "identity.cost") X(STANDARD_LAW, "law", "identity.law") \
+  X(STANDARD_CHANNELS, "channels", "identity.stages") X(STANDARD_STATEMENT, "statement", "statement") X(STANDARD_FAQ, "faq", "faq") \
+  X(STANDARD_SURVEY, "survey", "rating") X(STANDARD_COMPLAINT, "complaint", "appeal") X(STANDARD_CONTACT, "contact", "organisations.csv: phone")
+enum standard {
+#define X(name, text, where) name,
+  STANDARD_TABLE(X)
+#undef X
+  STANDARD_COUNT
+};
+const char *standard_text(enum standard c);
+const char *standard_where(enum standard c);
+bool service_meets(const struct pack *p, const struct service *s, enum standard c);
 
 /* ---- validation --------------------------------------------------------------------------- */
 /* Judge one typed answer. `in` is JSON (string from forms and USSD for every type; or the natural JSON type). Repairs identifiers, digits

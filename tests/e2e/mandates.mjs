@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -114,10 +114,14 @@ async function mandates(name, where) {
     same(on.status, 201, on.text);
     same((await act(on.json.tracking, 'accept', ali)).status, 200);
     same((await get('/me', ali, COMPANY)).json.acting_as, COMPANY);
-    const support = await file('takapo-support', { ...await example('takapo-support'), ...((await example('takapo-support')).national_id ? { national_id: ALI } : {}) }, ali, COMPANY);
-    good([201, 422].includes(support.status), support.text);
+    const form = (await get('/services/takapo-register')).json.form_schema.examples.find((e) => e.legal_id === COMPANY);
+    same((await file('takapo-register', { ...form, national_id: MARYAM }, ali, COMPANY)).json.errors?.[0].code, 'principal', 'in a third name');
+    const firm = await file('takapo-register', { ...form, national_id: ALI }, ali, COMPANY);
+    same(firm.status, 201, firm.text);
+    same((await get(`/cases/${firm.json.tracking}`, zahra, COMPANY)).json.right, 'mandate', 'the company has it');
     same((await act(on.json.tracking, 'revoke', zahra, {}, COMPANY)).json?.state, 'ended', 'the manager takes it back for the company');
     same((await get('/me', ali, COMPANY)).status, 403);
+    same((await get(`/cases/${firm.json.tracking}`, zahra, COMPANY)).json.right, 'mandate', 'and keeps it');
   });
   await test(`${name}: a mother acts for her child by the register; a guardian after an officer`, async () => {
     const data = { child_id: CHILD, child_name: 'پارسا', relation: 'mother', until: day(3000) };
@@ -127,6 +131,21 @@ async function mandates(name, where) {
     same((await get('/me', ali, CHILD)).status, 403);
     same((await act(g.json.tracking, 'approve', await staff(b, 'sabt-ahval.officer'))).json?.state, 'in_force');
     same((await get('/me', ali, CHILD)).json.acting_as, CHILD);
+  });
+  await test(`${name}: nobody decides a case of their own, nor of one they hold a mandate for`, async () => {
+    const t = (await file('village-residence', { ...await example('village-residence'), national_id: MARYAM }, maryam)).json.tracking, holder = (await get(`/cases/${t}`)).json.holder.code;
+    const add = (username, id) => fails(['staff', 'add', '--username', username, '--organisation', holder, '--role', 'officer', '--national-id', id, ...where], 'a-long-password-1\n').status;
+    same([add('she', MARYAM), add('he', ALI), add('x', '1234567890')], [0, 0, 1]);
+    const enter = async (username) => (await call(b, 'POST', `${A}/sessions`, { body: { username, password: 'a-long-password-1' } })).json.access_token;
+    const she = await enter('she'), he = await enter('he');
+    if ((await get(`/cases/${t}`, he)).json.state === 'submitted') await act(t, 'assign', he);
+    const no = await act(t, 'approve', she);
+    same([no.status, /own|mandate/.test(no.json.detail)], [403, true], no.text);
+    const again = (await file('mandate', { ...offer, scope: 'all', service: undefined }, maryam)).json.tracking;
+    same((await act(again, 'accept', ali)).status, 200);
+    same((await act(t, 'approve', he)).status, 403, 'her attorney');
+    same((await act(again, 'revoke', maryam)).status, 200);
+    same((await act(t, 'approve', he)).status, 200, 'no longer');
   });
   await s.stop();
   await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));

@@ -8,6 +8,7 @@
 #include "certificates/certificates.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
 
@@ -16,6 +17,7 @@ struct api_context {
   struct identity *identity;
   struct registries *registries;
   struct certificates *certificates;
+  struct observatory *observatory;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */

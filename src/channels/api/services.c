@@ -26,6 +26,12 @@ const char *api_owner(const struct api_context *c, const struct service *s) {
   return o ? o->code : "";
 }
 
+/* "stopped": why no new requests are taken now; absent while they are. */
+static void put_stop(const struct api_context *c, json_t *o, const struct service *s) {
+  json_t *stop = cases_stop(c->cases, s->code);
+  if (stop) json_object_set_new(o, "stopped", stop);
+}
+
 static void put_begin(json_t *o, const struct service *s) {
   char day[16];
   date_iso(s->valid_from, day);
@@ -81,6 +87,7 @@ static void get_services(struct http_req *r) {
     json_object_set_new(one, "title", text_json(&s->title));
     json_put(one, "organisation", owner);
     json_object_set_new(one, "channels", channels_json(s));
+    put_stop(c, one, s);
     json_array_append_new(items, one);
     last = s->code;
     n++;
@@ -99,7 +106,9 @@ static const struct service *find(struct http_req *r) {
 static void get_service(struct http_req *r) {
   const struct service *s = find(r);
   const char *etag = !s || service_begun(s) ? s ? s->etag : NULL : arena_printf(http_arena(r), "%s-coming", s->etag);
-  if (!s || (etag && http_not_modified(r, etag, "public, max-age=60"))) return;
+  bool stopped = s && cases_stopped(api_of(r)->cases, s->code, http_lang(r), http_arena(r)) != NULL;
+  if (etag && stopped) etag = arena_printf(http_arena(r), "%s-stopped", etag);
+  if (!s || (etag && http_not_modified(r, etag, stopped ? "no-cache" : "public, max-age=60"))) return;
   json_t *o = json_copy(s->definition);
   json_put(o, "code", s->code);
   json_object_set_new(o, "version", json_integer(s->version));
@@ -107,6 +116,7 @@ static void get_service(struct http_req *r) {
   json_object_set_new(o, "title", text_json(&s->title));
   json_put(o, "organisation", api_owner(api_of(r), s));
   json_object_set_new(o, "channels", channels_json(s));
+  put_stop(api_of(r), o, s);
   json_object_set(o, "form_schema", s->form_schema);
   http_reply_json(r, 200, o);
 }
@@ -116,6 +126,7 @@ static void get_service(struct http_req *r) {
 struct submitting {
   struct http_req *req;
   struct case_submission s;
+  struct case_counter counter;
   json_t *data, *faults;            /* faults: of answers that are not valid; then only a repetition is looked for */
   int rc;
   struct err err;
@@ -152,6 +163,11 @@ static void submit_reply(struct http_req *r) {
     return api_error(r, &k->err, NULL, k->faults);
   }
   json_decref(k->faults);
+  const char *stopped = k->rc && k->err.code == ERR_CONFLICT && !k->s.detail ? cases_stopped(c->cases, k->s.service->code, http_lang(r), http_arena(r)) : NULL;
+  if (stopped) {
+    json_decref(errors);
+    return http_problem(r, &k->err, stopped, NULL);
+  }
   if (k->rc) return api_error(r, &k->err, k->s.detail ? k->s.detail : k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
@@ -161,6 +177,13 @@ static bool too_often(struct http_req *r) {
   struct api_context *c = api_of(r);
   if (!c->submissions_per_minute || api_actor(r)->kind != ACTOR_NOBODY) return false;
   return !identity_limit(c->identity, "submit", http_peer(r), c->submissions_per_minute, 60);
+}
+
+static bool counter_member(const char *name) {
+  static const char *const names[] = {"applicant", "consent", "document_seen", "bind_telephone"};
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
 }
 
 static void post_case(struct http_req *r) {
@@ -177,13 +200,16 @@ static void post_case(struct http_req *r) {
   if (!body) return;
   json_t *given = json_object_get(body, "data"), *data = NULL, *errors = NULL;
   const char *name;
+  bool agent = actor_has_role(api_actor(r), NULL, STAFF_AGENT) && !s->staff_only;
+  struct case_counter counter = {0};
   json_t *member;
   json_object_foreach(body, name, member) {
-    if (strcmp(name, "data") == 0) continue;
+    if (strcmp(name, "data") == 0 || (agent && counter_member(name))) continue;
     return api_fault(r, name, "unknown", "api.unknown_member");
   }
   if (!json_is_object(given))
     return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
+  if (agent && api_counter_read(r, body, &counter)) return;
   int faulty = service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors);
   struct submitting *k = arena_alloc(http_arena(r), sizeof *k);
   const struct actor *who = api_actor(r);
@@ -200,7 +226,9 @@ static void post_case(struct http_req *r) {
   k->faults = faulty ? errors : NULL;
   k->s = (struct case_submission){.service = s, .data = data, .body = text, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
-    .intake = INTAKE_API, .lang = http_lang(r), .promised = true};
+    .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .promised = true};
+  k->counter = counter;
+  if (agent) k->s.counter = &k->counter;
   http_set_data(r, k);
   http_suspend(r, submit_reply);
   if (faulty ? cases_submitted_before(c->cases, &k->s, submitting_done, k, &k->err) : cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {

@@ -73,6 +73,8 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "left", NULL);
   put_flag(page, "late", false);
   put(page, "says", NULL);
+  put(page, "appeal_until", NULL);
+  put(page, "reopen_until", NULL);
   put(page, "waits_badge", say(r, "waits_badge"));
   put_flag(page, "stopped", open && st && st->citizen);
   const json_t *clock = json_object_get(view, "clock"), *left = json_object_get(clock, "days_left");
@@ -200,9 +202,13 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
+    put(o, "in_place", in_place(r, json_str(one, "for")));
+    const char *deputy = json_string_value(json_array_get(json_object_get(one, "deputies"), 0));
+    put(o, "told", deputy ? word_fill(http_arena(r), http_lang(r), "web.deputy_told", "who", deputy, NULL) : NULL);
     const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
     put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    if (!t->office) put_told(r, o, action ? action : "", by ? organisation_name(by, http_lang(r)) : NULL);
     put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
     put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
     put_list(o, "sources", sources_json(r, t->service, json_object_get(one, "sources")));
@@ -266,6 +272,7 @@ static void put_actions(struct http_req *r, json_t *page, const json_t *view, bo
     for (size_t k = 0; k < BASE_COUNT(careful); k++) warn = warn || base_same(name, careful[k]);
     put(o, "href", arena_printf(http_arena(r), "/cases/%s/actions/%s%s", json_str(view, "tracking"), name, http_query(r, "stream") ? "?stream=1" : ""));
     put(o, "name", json_str(one, "title"));
+    put(o, "in_place", in_place(r, json_str(one, "in_place_of")));
     put(o, "digit", office && i < 9 ? arena_printf(http_arena(r), "%zu", i + 1) : NULL);
     put_flag(o, "warn", warn);
     json_array_append_new(list, o);
@@ -282,6 +289,7 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
     put(o, "who", json_str(json_object_get(one, "organisation"), "name"));
     put(o, "state", json_str(one, "state_title"));
     put(o, "due", show_iso_day(r, json_str(one, "due")));
+    put(o, "asked", show_time_day(r, json_str(one, "asked_at")));
     json_array_append_new(list, o);
   }
   put_list(page, "children", list);
@@ -326,27 +334,15 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "today", http_lang(r) == LANG_FA ? date_short(http_arena(r), LANG_FA, cases_today()) : NULL);
 }
 
-static json_t *survey_json(struct http_req *r) {
-  const struct survey *s = pack_survey(web_pack(r));
-  json_t *list = json_array();
-  for (size_t i = 0; i < s->count; i++) {
-    json_t *o = json_object();
-    put(o, "item", s->items[i].name);
-    put(o, "text", text_in(&s->items[i].title, http_lang(r)));
-    put_flag(o, "yes_no", s->items[i].yes_no);
-    json_array_append_new(list, o);
-  }
-  return list;
-}
-
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
-  bool citizen = own_right(right), office = right && !citizen;
+  bool citizen = own_right(right), counter = base_same(right, "counter") || base_same(right, "consent"), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
-  if (office) crumb(page, "/desk", say(r, "desk"));
+  if (counter) crumb(page, "/counter", say(r, "counter"));
+  else if (office) crumb(page, "/desk", say(r, "desk"));
   else {
     crumb(page, "/", say(r, "home"));
     if (who->kind == ACTOR_CITIZEN) crumb(page, "/mine", say(r, "mine"));
@@ -357,12 +353,18 @@ static void show_case(struct http_req *r, json_t *view) {
   put_flag(page, "is_public", !right);
   put(page, "question", json_str(view, "inquiry_title"));
   put(page, "assignee", json_str(view, "assignee"));
+  const json_t *away = json_object_get(view, "assignee_away");
+  put(page, "assignee_away", away ? word_fill(http_arena(r), http_lang(r), "web.assignee_away", "until", show_iso_day(r, json_str(away, "until")), "deputy",
+                                              json_str(away, "deputy"), NULL) : NULL);
   put(page, "letter_no", json_str(view, "letter_no"));
   put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
   put_answers(r, page, view, s);
   put_actions(r, page, view, office);
   put_children(r, page, view);
   put_remarks(r, page, view);
+  if (right) put_letters(r, page, tracking, base_same(right, "staff"));
+  else put_list(page, "letters", json_array());
+  put(page, "folder", base_same(right, "staff") || base_same(right, "auditor") ? arena_printf(http_arena(r), "/cases/%s/folder", tracking) : NULL);
   int64_t fresh = json_int(view, "new_documents", 0);
   put(page, "new_documents", fresh ? word_fill(http_arena(r), http_lang(r), "web.new_documents", "n", number_format(http_arena(r), http_lang(r), fresh), NULL) : NULL);
   struct told told = {.who = who, .pack = p, .service = s, .documents = json_object_get(view, "documents"), .office = office};
@@ -373,8 +375,11 @@ static void show_case(struct http_req *r, json_t *view) {
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
-  put_list(page, "survey", survey_json(r));
+  put_follow(r, page, view, s, citizen);
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
+  bool asks = !right || base_same(right, "counter") || base_same(right, "helpdesk");
+  bool may_ask = actor_has_role(who, NULL, STAFF_AGENT) || actor_has_role(who, NULL, STAFF_HELPDESK);
+  put(page, "look_href", asks && may_ask ? arena_printf(http_arena(r), "/look?case=%s", tracking) : NULL);
   put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);
   put_flag(page, "thanks", http_query(r, "thanks") != NULL);
@@ -432,6 +437,26 @@ static void get_case(struct http_req *r) {
 
 /* ---- receipt ---- */
 
+/* At which office, by whom and with which consent an agent filed it; for who may know. */
+static void put_counter(struct http_req *r, json_t *page, const char *tracking) {
+  json_t *filed = NULL, *o;
+  struct err err;
+  const struct directory *d = pack_directory(web_pack(r));
+  put_flag(page, "roll", base_same(http_query(r, "paper"), "roll"));
+  json_object_set_new(page, "filed", json_null());
+  if (web_actor(r)->kind == ACTOR_NOBODY || cases_counter_filed(web_of(r)->cases, web_actor(r), tracking, &filed, &err)) return;
+  const char *code = json_str(filed, "office"), *org = json_str(filed, "organisation"), *number = json_str(filed, "number");
+  const struct office *office = code ? directory_office(d, directory_find_office(d, code)) : NULL;
+  const struct organisation *by = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
+  o = json_object();
+  put(o, "office", office ? http_lang(r) == LANG_EN && office->name_en ? office->name_en : office->name_fa : by ? organisation_name(by, http_lang(r)) : org);
+  put(o, "agent", json_str(filed, "agent"));
+  put(o, "consent", say(r, arena_printf(http_arena(r), "consent_%s", json_str(filed, "consent"))));
+  put(o, "slip", local(r, number));
+  json_object_set_new(page, "filed", o);
+  json_decref(filed);
+}
+
 static void get_receipt(struct http_req *r) {
   const char *tracking = tracking_of(r);
   json_t *view = NULL, *receipt = NULL;
@@ -454,6 +479,7 @@ static void get_receipt(struct http_req *r) {
     put(page, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put(page, "merge_by", show_time(r, json_str(json_object_get(receipt, "promise"), "merge_by")));
   }
+  put_counter(r, page, tracking);
   json_decref(receipt);
   json_decref(view);
   page_reply(web_of(r), r, 200, "receipt", page);

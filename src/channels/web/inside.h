@@ -48,10 +48,18 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
 json_t *colleagues_json(struct http_req *r, const char *organisation);
+/* letters.c: items of cases_letters or cases_letter_queue for a list; and the page's part about a case's letters. */
+json_t *letters_json(struct http_req *r, const json_t *letters, bool received);
+void put_letters(struct http_req *r, json_t *page, const char *tracking, bool handles);
+const char *in_place(struct http_req *r, const char *absent); /* "in the place of X"; NULL for NULL */
+const char *member_name(const json_t *staff, const char *username); /* by a list of identity_staff; else the username */
 /* Replies: to the most urgent case of a desk, behind `after` (or NULL), or back to the desk that has none. Worker routes. */
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+/* The rest of what the citizen of a case reads (follow.c). */
+void put_follow(struct http_req *r, json_t *page, const json_t *view, const struct service *s, bool citizen);
+void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation);
 bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
@@ -92,6 +100,13 @@ size_t field_most_files(const struct field *f);
  * into files. Whose they are is judged when they are bound. */
 json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
+/* ---- figures ---- */
+bool web_figures(const struct actor *who);                       /* there are some that they may see */
+
+/* ---- the counter ---- */
+extern const struct http_route web_counter_rows[];
+extern const size_t web_counter_count;
+
 /* ---- search ---- */
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
@@ -102,8 +117,12 @@ extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form
   web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count, web_call_count;
+extern const struct http_route web_manager_rows[];
+extern const size_t web_manager_count;
 extern const struct http_route web_certificate_rows[];
 extern const size_t web_certificate_count;
+extern const struct http_route web_absence_rows[], web_letter_rows[];
+extern const size_t web_absence_count, web_letter_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 extern const struct http_route web_transfer_rows[];

@@ -156,10 +156,12 @@ json_t *page_new(struct web_context *c, struct http_req *r, const char *title, b
   put_flag(page, "demo", c->demo);
   put_flag(page, "citizen", who->kind == ACTOR_CITIZEN);
   put_flag(page, "staff", who->kind == ACTOR_STAFF);
+  put_flag(page, "at_counter", actor_has_role(who, NULL, STAFF_AGENT) || actor_has_role(who, NULL, STAFF_HELPDESK));
   put_flag(page, "signed_in", who->kind != ACTOR_NOBODY);
   put_flag(page, "administers", identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR));
   put(page, "user_name", who->name);
   put_acting(r, page, who);
+  put_flag(page, "figures", who->kind == ACTOR_STAFF && web_figures(who));
   put_flag(page, "has_crumbs", false);
   put_flag(page, "has_faults", false);
   put(page, "form_token", NULL);
@@ -222,7 +224,7 @@ void web_error_page(struct http_req *r, int status, const struct err *err, void 
   enum lang l = http_lang(r);
   char key[96];
   bool get = strcmp(http_method(r), "POST") != 0;
-  if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk") || base_starts(http_path(r), "/admin") || base_starts(http_path(r), "/account"));
+  if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk") || base_starts(http_path(r), "/managers") || base_starts(http_path(r), "/admin") || base_starts(http_path(r), "/account"));
   snprintf(key, sizeof key, "error.%s.title", err_name(err->code));
   const char *title = word_known(key) ? word(l, key) : word(l, "error.internal.title"), *detail = err->message;
   bool stale = !get && err->code == ERR_FORBIDDEN && token_stale(c, r);
@@ -247,11 +249,14 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     {web_signin_rows, web_signin_count}, {web_case_rows, web_case_count}, {web_act_rows, web_act_count},
     {web_mine_rows, web_mine_count}, {web_mandate_rows, web_mandate_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
     {web_registry_rows, web_registry_count}, {web_call_rows, web_call_count}};
+  if (http_server_routes(s, web_manager_rows, web_manager_count, ctx, err)) return -1;
   if (http_server_routes(s, web_certificate_rows, web_certificate_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_absence_rows, web_absence_count, ctx, err) || http_server_routes(s, web_letter_rows, web_letter_count, ctx, err)) return -1;
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
   if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
   return web_check_papers(ctx, err);

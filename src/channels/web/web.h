@@ -14,6 +14,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
 
@@ -22,6 +23,7 @@ struct web_context {
   struct identity *identity;
   struct registries *registries;
   struct certificates *certificates;
+  struct observatory *observatory;
   struct trust *trust;
   const struct template_set *templates;
   const char *base_url;             /* "https://khorasan.example", no slash at the end, or "": links of QR codes are then made of Host */
