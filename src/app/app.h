@@ -88,6 +88,7 @@ struct platform {
   char *keys, *node, *origin;
   struct store *main, *fast;          /* the same on PostgreSQL */
   struct pack *pack;
+  char *served;                       /* the folder of that pack where approved definitions stand beside --pack; NULL: --pack itself */
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
@@ -109,6 +110,9 @@ enum platform_part {
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
 extern const char *const app_main_rooms[];   /* whose tables are in the main store: what a copy holds */
+/* overlay.c: the pack with the definitions that organisations wrote and two approved, in a temporary folder; and that folder away. */
+int overlay_open(struct platform *p, struct err *err);
+void overlay_drop(char *folder);
 /* Begin to serve its pack: cases_keep_pack, with what is wrong on standard error. */
 int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */

@@ -442,6 +442,31 @@ int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, b
 int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
 
+/* ---- services that organisations define themselves --------------------------------------------- */
+/* One file of a service (YAML, 256 KiB; its workflow inside it, or one of the pack; lists of the pack) beside the pack that is served. */
+struct proposal_check {
+  struct pack *pack;                 /* compiled with it, or NULL: mistakes */
+  const struct service *service;     /* in that pack */
+  char code[48];
+  int version;
+  json_t *mistakes;                  /* [{"file","line","message","ours"}] */
+};
+/* Compile; only the organisation's own codes, a higher version, a day to come, no registry of others. Free *out when 0 is answered. Some
+ * seconds and the memory of a pack, one at a time (ERR_UNAVAILABLE): worker routes. */
+int cases_proposal_check(struct cases *c, const char *organisation, const char *text, size_t n, struct proposal_check *out, struct err *err);
+void proposal_check_free(struct proposal_check *out);
+/* By a manager: checked and kept for approval. ERR_INVALID: check->mistakes say why (free *check in any case). An act. */
+int cases_propose(struct cases *c, const struct actor *who, const char *organisation, const char *text, struct proposal_check *check, char id[33],
+                  const char **detail, struct err *err);
+/* Approve it (another manager of the organisation, and an operator: three people in all), or withdraw it before both have. Acts. */
+int cases_proposal_act(struct cases *c, const struct actor *who, const char *id, bool approves, const char **detail, struct err *err);
+/* [{"id","organisation","service","version","at","who","approver","operator","state"}] newest first; waiting, approved (served from the next start on),
+ * served, withdrawn. One, with "text". ERR_NOT_FOUND for others. */
+int cases_proposals(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+int cases_proposal(struct cases *c, const struct actor *who, const char *id, json_t **out, struct err *err);
+/* Before cases_open: [{"file","text"}] of the approved ones, to be compiled with the folder. */
+int cases_proposals_approved(struct store *s, json_t **out, struct err *err);
+
 /* ---- services on and off ------------------------------------------------------------------------ */
 /* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
 struct service_switch {
@@ -470,6 +495,16 @@ int cases_document_put(struct cases *c, const struct actor *who, const void *p, 
  * when an answer that the inquiry shows names it, and for its sender while no case names it. A look of somebody of an office is recorded first.
  * Waits; worker routes. ERR_NOT_FOUND. */
 int cases_document_get(struct cases *c, const struct actor *who, const char *id, struct case_file *out, struct err *err);
+
+/* ---- unusual looking ---------------------------------------------------------------------------------- */
+/* Measure today so far, and the day three days ago (what was looked at then and not worked on since), against what people of the same role do:
+ * median and MAD over 28 days, with least counts. The jobs do it every ten minutes. Waits. */
+int cases_looks_review(struct cases *c, int32_t today, struct err *err);
+/* What stood out, newest first, for those who answer for the person (never themselves) and auditors:
+ * [{"id","kind","who","role","organisation","day","count","usual","limit","at","acknowledged_at","acknowledged_by","note"}]; empty for others. */
+int cases_looks(struct cases *c, const struct actor *who, bool open, json_t **out, struct err *err);
+/* That it was looked into, with what was found (3 to 1000 bytes): an act of the ledger. *out: the report. ERR_NOT_FOUND, ERR_CONFLICT when it was before. */
+int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char *id, const char *note, json_t **out, struct err *err);
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */

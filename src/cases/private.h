@@ -30,6 +30,7 @@ struct cases {
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
+  int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
   struct stops *stops;       /* stops.c; NULL for a reader */
@@ -137,7 +138,9 @@ int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
 /* Compile the old packs that open and recent cases need, so that nobody waits for them. */
 int case_definitions_warm(struct cases *c, struct err *err);
 
-/* packs.c */
+/* packs.c: the files of a recorded pack into a folder; that folder away */
+int case_pack_write(struct store_tx *tx, const char *hash, const char *folder, struct err *err);
+void case_folder_drop(const char *folder);
 /* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
 struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
 

@@ -66,6 +66,7 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
+  { name: 'id', path: /\/looks\//, here: '0'.repeat(32) },
   { name: 'id', path: /\/telephones\//, here: telephone, none: other(telephone), owned: true },
   { name: 'visit', path: /^\/counter\//, here: visit, none: other(visit), owned: true },
   { name: 'code', path: /^((\/api\/v1|\/managers|\/admin)?\/services|\/counter)\//, here: 'village-residence' },
@@ -78,6 +79,7 @@ const examples = [
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/(services|counter)\//, here: '1' },
   { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
+  { name: 'id', path: /^\/admin\/definitions\//, here: '0'.repeat(32) },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'letter', path: /\/letters\//, here: letter, none: other(letter), owned: true },

@@ -106,6 +106,8 @@ bool web_figures(const struct actor *who);                       /* there are so
 /* ---- the counter ---- */
 extern const struct http_route web_counter_rows[];
 extern const size_t web_counter_count;
+extern const struct http_route web_looks_rows[];
+extern const size_t web_looks_count;
 
 /* ---- search ---- */
 void search_build(struct web_context *c);
