@@ -12,6 +12,7 @@ struct due {
   struct cases *c;
   const char *calendar;
   int64_t before;
+  bool closed;               /* only what is to be erased */
   char tracking[ROUND][TRACKING_SIZE];
   int count;
 };
@@ -19,8 +20,8 @@ struct due {
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tii",
-                                      k->calendar, k->before, (int64_t)ROUND);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 AND (?4=0 OR result<>0) ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiii",
+                                      k->calendar, k->before, (int64_t)ROUND, (int64_t)k->closed);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
@@ -89,6 +90,8 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
                 row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
@@ -106,7 +109,12 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  json_t *p = json_object();
+  json_t *p = json_object(), *deputies = NULL;
+  if (case_deputies(tx, row->holder, role >= 0 ? role : ROLE_SUPERVISOR, &deputies, err)) {
+    json_decref(p);
+    return -1;
+  }
+  if (deputies) json_object_set_new(p, "deputies", deputies);
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
   char *payload = json_canonical(p);
@@ -222,11 +230,11 @@ static int64_t run_these(struct due *k) {
   return r.done;
 }
 
-static int run_due(struct cases *c, int64_t *done, struct err *err) {
+static int run_due(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct due *k = base_alloc(sizeof *k);
   int rc = 0;
   for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
-    *k = (struct due){.c = c, .calendar = c->calendars[i].code};
+    *k = (struct due){.c = c, .calendar = c->calendars[i].code, .closed = closed};
     k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
     rc = store_read(c->store, due_list, k, err);
     if (rc || !k->count) continue;
@@ -235,6 +243,11 @@ static int run_due(struct cases *c, int64_t *done, struct err *err) {
   }
   free(k);
   return rc;
+}
+
+int cases_retain(struct cases *c, int64_t *done, struct err *err) {
+  *done = 0;
+  return run_due(c, true, done, err);
 }
 
 /* ---- looks at personal data: one leaf a batch ---- */
@@ -286,9 +299,12 @@ static int waiting_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS few", "");
 }
 
-/* Drafts are forgotten after thirty days, calls without a case after two years. */
+/* Drafts are forgotten after thirty days, those of people at a counter after one, consents after ninety, calls without a case after two years. */
 static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
-  if (store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000)) return -1;
+  if (store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000) ||
+      store_put(tx, err, "DELETE FROM draft WHERE owner>='k:' AND owner<'k;' AND at<?1", "i", clock_now() - INT64_C(86400000)) ||
+      store_put(tx, err, "DELETE FROM case_consent WHERE made_at<?1", "i", clock_now() - INT64_C(90) * 86400000))
+    return -1;
   return store_put(tx, err, "UPDATE desk_log SET salt=NULL,payload=NULL WHERE what='call' AND at<?1 AND payload IS NOT NULL", "i",
                    clock_now() - INT64_C(730) * 86400000);
 }
@@ -302,7 +318,7 @@ int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   if (store_read(c->store, news_work, c, err)) return -1;
   int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
-  if (case_outbox_run(c, done, err) || run_due(c, done, err)) return -1;
+  if (case_outbox_run(c, done, err) || run_due(c, false, done, err)) return -1;
   if (store_read(c->store, waiting_work, &waiting, err)) return -1;
   if (waiting) {
     struct looks *k = base_alloc(sizeof *k);
@@ -311,6 +327,10 @@ int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
     if (rc) return -1;
   }
   int64_t minute = clock_now() / 60000;
+  if (minute / 10 != c->looks_round && c->o.identity) {
+    c->looks_round = minute / 10;
+    if (cases_looks_review(c, cases_today(), err)) return -1;
+  }
   if (minute != c->drafts_minute) {
     c->drafts_minute = minute;
     return store_write(c->store, STORE_JOBS, drafts_work, NULL, err) || store_write(c->store, STORE_JOBS, case_expire_documents, NULL, err) ? -1 : 0;

@@ -47,10 +47,10 @@ static int acting_open(struct acting *k, struct http_req *r) {
   if (state >= 0 && !json_str(k->view, "inquiry")) k->action = cases_action(k->service, state, k->name);
   k->sent = json_object();
   k->files = json_object();
-  bool office = k->right && strcmp(k->right, "citizen") != 0, asks = false;
+  bool office = k->right && !own_right(k->right), asks = false;
   for (size_t n = 0; k->action && n < k->action->field_count; n++) asks = asks || k->action->fields[n]->type == FIELD_DOCUMENT;
   /* The office sends papers with anything; an applicant where the form has no question for them. */
-  if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW) k->attached = cases_attached(k->action);
+  if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW && !k->service->mandate.present) k->attached = cases_attached(k->action);
   return 0;
 }
 
@@ -82,6 +82,10 @@ static const char *value_of(struct http_req *r, const char *name) {
 
 /* The officer came here by "next case", and goes on with it afterwards. */
 static bool in_stream(struct http_req *r) { return http_query(r, "stream") != NULL || value_of(r, "stream") != NULL; }
+
+const char *in_place(struct http_req *r, const char *absent) {
+  return absent ? word_fill(http_arena(r), http_lang(r), "web.in_place", "who", absent, NULL) : NULL;
+}
 
 /* Units of the office that holds the case. */
 static json_t *units_json(const struct acting *k) {
@@ -188,6 +192,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool stream = in_stream(r);
   put(page, "back", arena_printf(http_arena(r), "/cases/%s%s", k->tracking, stream ? "?stream=1" : ""));
   put_flag(page, "stream", stream);
+  put(page, "in_place", in_place(r, json_str(k->shown, "in_place_of")));
   put(page, "key", key ? key : fresh_key(r));
   put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
   put(page, "comment", value_of(r, "comment"));
