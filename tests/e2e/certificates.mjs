@@ -108,7 +108,7 @@ async function life(name, where) {
     const now = (await bytes(b, `${P}/certificate`, p.person)).body;
     same([sha(now), (await check({ file: now })).json.status], [l.items[0].sha256, 'valid']);
     same(sha((await bytes(b, `${P}/certificate?issue=1`, p.person)).body), sha(paper), 'the earlier one is kept');
-    good(words(now).includes('صدور دوباره') && l.items[0].valid_until === one.valid_until, 'with the same end');
+    good(words(now).includes('صدور این نسخه') && l.items[0].valid_until === one.valid_until, 'with the same end');
     const e = (await call(b, 'GET', `${P}/events`, { token: p.person })).json.items.find((x) => x.action === 'certificate_reissue');
     same([e.reason, e.comment, e.title], ['lost', 'گفت در سیل از دست رفت', 'The certificate was issued again']);
     const box = (await call(b, 'GET', '/demo/outbox')).json;
