@@ -68,7 +68,7 @@ struct changing {
   struct identity *i;
   const struct actor *by;
   struct staff_change *c;
-  char username[64], name[128], hash[160];
+  char username[64], name[128], hash[160], person[72];
   struct account account;
   bool made;                   /* a new account: its password counts */
 };
@@ -186,6 +186,10 @@ static int do_change(struct changing *k, struct store_tx *tx, struct err *err) {
   case CHANGE_RESET: return do_reset(k, tx, err);
   case CHANGE_TOTP_OFF: return store_put(tx, err, "UPDATE staff SET totp = '', changed_at = ?2 WHERE username = ?1", "ti", k->username, store_time(tx));
   case CHANGE_END_SESSIONS: return 0;
+  case CHANGE_PERSON:
+    if (!k->person[0]) return store_put(tx, err, "DELETE FROM staff_person WHERE username = ?1", "t", k->username);
+    return store_put(tx, err, "INSERT INTO staff_person (username, person) VALUES (?1, ?2) ON CONFLICT (username) DO UPDATE SET person = excluded.person", "tt",
+                     k->username, k->person);
   }
   return err_set(err, ERR_INTERNAL, "no such change");
 }
@@ -242,6 +246,11 @@ static int check_change(struct changing *k, struct err *err) {
   struct err why = {0};
   if (identity_username(c->username, k->username) != 0)
     return c->kind == CHANGE_ADD ? refuse(k, ERR_INVALID, "username", "admin.username", err) : err_set(err, ERR_NOT_FOUND, "no such member of staff");
+  if (c->kind == CHANGE_PERSON && c->national_id && c->national_id[0]) {
+    char id[32];
+    if (identifier_parse(IDENT_NATIONAL_ID, c->national_id, id)) return refuse(k, ERR_INVALID, "national_id", "admin.national_id", err);
+    identity_person_key(k->i, id, k->person);
+  }
   if (!of_organisation(c->kind)) return 0;
   if (c->organisation == NULL || c->organisation[0] == '\0' || strlen(c->organisation) >= 48 || !identity_manages(k->by, c->organisation))
     return refuse(k, ERR_NOT_FOUND, "organisation", "admin.organisation", err);
@@ -263,7 +272,7 @@ int identity_change(struct identity *i, const struct actor *by, struct staff_cha
   OPENSSL_cleanse(k.hash, sizeof k.hash);
   if (rc != 0 || !k.made) OPENSSL_cleanse(c->password, sizeof c->password);
   if (rc != 0) return -1;
-  if (c->kind == CHANGE_ADD_ROLE || c->kind == CHANGE_REMOVE_ROLE || c->kind == CHANGE_UNIT || c->kind == CHANGE_ENABLE || c->kind == CHANGE_TOTP_OFF) {
+  if (c->kind == CHANGE_ADD_ROLE || c->kind == CHANGE_REMOVE_ROLE || c->kind == CHANGE_UNIT || c->kind == CHANGE_ENABLE || c->kind == CHANGE_TOTP_OFF || c->kind == CHANGE_PERSON) {
     sessions_forget_user(i, k.username);
     return 0;
   }
@@ -336,7 +345,7 @@ static void take_role(struct members *m, json_t *one, const struct store_rows *r
 
 #define MEMBERS                                                                                                                        \
   "SELECT s.username, s.name, COALESCE(a.disabled, 0), COALESCE(a.must_change, 0), CASE WHEN s.totp <> '' THEN 1 ELSE 0 END, r.organisation," \
-  " r.role, COALESCE(u.unit, '') FROM staff s JOIN staff_role r ON r.username = s.username LEFT JOIN staff_account a ON a.username = s.username" \
+  " r.role, COALESCE(u.unit, ''), CASE WHEN EXISTS (SELECT 1 FROM staff_person p WHERE p.username = s.username) THEN 1 ELSE 0 END FROM staff s JOIN staff_role r ON r.username = s.username LEFT JOIN staff_account a ON a.username = s.username" \
   " LEFT JOIN staff_unit u ON u.username = s.username AND u.organisation = r.organisation WHERE s.username > ?1"
 #define IN_ORDER " ORDER BY s.username, r.organisation, r.role"
 
@@ -366,8 +375,8 @@ static int members_work(struct store_tx *tx, void *arg, struct err *err) {
       one = NULL;
       if (!fits(m, username, store_text(r, 1))) continue;
       if ((m->more = (int)json_array_size(m->items) == m->limit)) break;
-      one = json_pack("{s:s,s:s,s:[],s:{},s:b,s:b,s:b,s:n}", "username", username, "name", store_text(r, 1), "roles", "units", "disabled", store_int(r, 2) != 0,
-                      "must_change", store_int(r, 3) != 0, "totp", store_int(r, 4) != 0, "last_seen");
+      one = json_pack("{s:s,s:s,s:[],s:{},s:b,s:b,s:b,s:b,s:n}", "username", username, "name", store_text(r, 1), "roles", "units", "disabled", store_int(r, 2) != 0,
+                      "must_change", store_int(r, 3) != 0, "totp", store_int(r, 4) != 0, "person_known", store_int(r, 8) != 0, "last_seen");
       json_array_append_new(m->items, one);
     }
     if (one != NULL) take_role(m, one, r);

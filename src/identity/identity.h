@@ -160,7 +160,7 @@ int identity_unit_there(struct store_tx *tx, const char *organisation, const cha
 #define STAFF_CHANGE_TABLE(X)                                                                                                     \
   X(CHANGE_ADD, "add") X(CHANGE_ADD_ROLE, "add_role") X(CHANGE_REMOVE_ROLE, "remove_role") X(CHANGE_UNIT, "unit")                 \
   X(CHANGE_DISABLE, "disable") X(CHANGE_ENABLE, "enable") X(CHANGE_LEAVE, "leave") X(CHANGE_RESET, "reset")                       \
-  X(CHANGE_TOTP_OFF, "totp_off") X(CHANGE_END_SESSIONS, "end_sessions")
+  X(CHANGE_TOTP_OFF, "totp_off") X(CHANGE_END_SESSIONS, "end_sessions") X(CHANGE_PERSON, "person")
 enum staff_change_kind {
 #define X(name, text) name,
   STAFF_CHANGE_TABLE(X)
@@ -171,6 +171,7 @@ struct staff_change {
   /* in: organisation and role for add, add_role and remove_role; organisation and unit ("" none) for add and unit; name for add */
   enum staff_change_kind kind;
   const char *username, *name, *organisation, *unit;
+  const char *national_id;     /* person: which citizen this is (identity_staff_is), kept as a key only; "" nobody any more */
   int role;
   /* out */
   char password[32];           /* add of a new account, reset: to be shown once, changed at the first sign-in; else "" */
@@ -183,7 +184,7 @@ int identity_change(struct identity *i, const struct actor *by, struct staff_cha
 /* End every session of an organisation's staff, or (organisation NULL, operators alone) of all staff but `by`. */
 int identity_end_all(struct identity *i, const struct actor *by, const char *organisation, int64_t *ended, struct err *err);
 struct staff_query { const char *organisation, *unit, *q, *after; int limit; }; /* NULL: any; limit 1–200, 0: 50 */
-/* {"items":[{"username","name","roles":[{"organisation","role"}],"units":{organisation: code},"disabled","must_change","totp","last_seen"}],"next"}:
+/* {"items":[{"username","name","roles":[{"organisation","role"}],"units":{organisation: code},"disabled","must_change","totp","person_known","last_seen"}],"next"}:
  * an operator's or auditor's: all; a manager's: of organisations that they manage (ERR_NOT_FOUND for another). */
 int identity_members(struct identity *i, const struct actor *by, const struct staff_query *q, json_t **out, struct err *err);
 int identity_member(struct identity *i, const struct actor *by, const char *username, json_t **out, struct err *err); /* one of these */

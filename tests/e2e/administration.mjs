@@ -143,6 +143,12 @@ async function administration(name, where) {
     same((await visitor(b).enter('a.karimi', 'one two three')).status, 303, 'the telephone was lost');
     same((await v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'add_role', organisation: 'takapo', role: 'supervisor' })).status, 303);
     same((await v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'nonsense' })).status, 400);
+    const is = (id) => v.send('/admin/staff/a.karimi', '/admin/staff/a.karimi', { act: 'person', national_id: id });
+    same((await is('1234567890')).status, 422, 'a wrong check digit');
+    same((await is('۰۴۹۹۳۷۰۸۹۹')).status, 303);
+    same((await get(boss, '/staff/a.karimi')).json.person_known, true);
+    same((await change(boss, 'a.karimi', { change: 'person', national_id: '' })).json.person_known, false);
+    same((await change(boss, 'a.karimi', { change: 'person' })).json.errors[0].field, 'national_id');
     same((await v.see('/admin/staff/operator')).status, 404);
     same((await n.see('/admin/staff')).status, 403);
   });

@@ -79,7 +79,7 @@ static void get_member(struct http_req *r) {
 }
 
 static void post_change(struct http_req *r) {
-  static const char *const names[] = {"change", "organisation", "role", "unit"};
+  static const char *const names[] = {"change", "organisation", "role", "unit", "national_id"};
   json_t *body = http_json(r);
   if (!body || !admin_members(r, body, names, BASE_COUNT(names))) return;
   int kind = staff_change_parse(json_str(body, "change"));
@@ -87,6 +87,8 @@ static void post_change(struct http_req *r) {
   struct staff_change c = {.kind = (enum staff_change_kind)kind, .username = http_param(r, "username"), .organisation = json_str(body, "organisation"),
                            .role = staff_role_parse(json_str(body, "role"))};
   if (kind == CHANGE_UNIT) c.unit = json_str(body, "unit") ? json_str(body, "unit") : "";
+  c.national_id = json_str(body, "national_id");
+  if (kind == CHANGE_PERSON && !c.national_id) return api_fault(r, "national_id", "required", "api.required");
   if (kind == CHANGE_ADD_ROLE && !admin_organisation(r, c.organisation)) return;
   change(r, &c, 200);
 }

@@ -163,6 +163,7 @@ static json_t *member_json(struct http_req *r, const json_t *one) {
   put_list(o, "roles", roles_json(r, one));
   put_flag(o, "disabled", json_flag(one, "disabled", false));
   put_flag(o, "must_change", json_flag(one, "must_change", false));
+  put_flag(o, "person_known", json_flag(one, "person_known", false));
   put_flag(o, "totp", json_flag(one, "totp", false));
   put(o, "seen", seen ? show_time(r, seen) : NULL);
   return o;
@@ -258,7 +259,7 @@ static void post_member(struct http_req *r) {
   if (http_replied(r)) return;
   if (kind < 0 || kind == CHANGE_ADD) return http_problem_code(r, ERR_MALFORMED, NULL);
   struct staff_change c = {.kind = (enum staff_change_kind)kind, .username = username, .organisation = admin_value(r, "organisation"),
-                           .unit = kind == CHANGE_UNIT ? (unit ? unit : "") : NULL, .role = staff_role_parse(role)};
+                           .unit = kind == CHANGE_UNIT ? (unit ? unit : "") : NULL, .national_id = http_form_value(r, "national_id"), .role = staff_role_parse(role)};
   if (kind == CHANGE_ADD_ROLE && (!c.organisation || directory_find_organisation(pack_directory(web_pack(r)), c.organisation) < 0))
     return show_member(r, username, word(http_lang(r), "admin.organisation"), 422);
   if (identity_change(web_of(r)->identity, web_actor(r), &c, &err)) {
