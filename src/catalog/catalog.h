@@ -113,6 +113,7 @@ struct action {
 struct state {
   const char *name;
   struct text title, plain;                           /* plain: what happens now, for the citizen */
+  const char *latn;                                   /* title in Latin script, "" when none */
   enum result result;                                 /* RESULT_OPEN unless final */
   int norm, legal;                                    /* working days in this state; -1 when none */
   bool citizen;                                       /* waits for the citizen: the case's clock is suspended */
@@ -129,7 +130,8 @@ struct inquiry {
   struct cond *when;
 };
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
-struct notice { const char *on; struct text text; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}} */
+struct notice { const char *on; struct text text, mail; const char *latn; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}};
+                                                         mail: what a letter says instead, "" none; latn: for telephones without Persian, "" none */
 struct retention { enum result result; int years; bool erase; };
 struct faq { struct text q, a; };
 struct eligibility { struct field field; struct cond *exit_when; struct text exit; };

@@ -326,14 +326,5 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
 const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a) {
   struct turn t = {.c = c, .carrier = ussd_carrier_of(&c->carriers, NULL), .a = a, .mobile = "", .session = "", .tongue = tongue_of(state)};
   char code[32];
-  const char *ascii = digits_ascii(a, text);
-  for (const char *s = ascii; s && *s; s++) { /* a code anywhere in the message, in groups or not */
-    char run[64];
-    size_t n = strspn(s, "0123456789 -"), m = n < 63 ? n : 63;
-    memcpy(run, s, m);
-    run[m] = 0;
-    if (n >= 16 && identifier_parse(IDENT_TRACKING, run, code) == 0) return case_text(&t, code);
-    if (n) s += n - 1;
-  }
-  return menu_word(&t, "sms_help");
+  return identifier_find_tracking(a, text, code) == 0 ? case_text(&t, code) : menu_word(&t, "sms_help");
 }
