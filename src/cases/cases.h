@@ -97,6 +97,8 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
 /* For answers that are not valid (any more): was this key used with this body? Fills what comes out as cases_submit does for a repetition.
  * In: service, key, body, caller. ERR_NOT_FOUND: the key is free; ERR_KEY_REUSED: with another body. done as there. */
 int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* What was typed as a mail address, canonical (arena-owned); NULL when it is none. */
+const char *cases_mail_address(struct cases *c, const char *typed, struct arena *a);
 /* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
 json_t *cases_submitted(struct cases *c, const struct case_submission *s);
 

@@ -128,6 +128,16 @@ static const char *mail_of(struct arena *a, const struct case_row *row) {
   return to;
 }
 
+const char *cases_mail_address(struct cases *c, const char *typed, struct arena *a) {
+  const struct field f = {.name = "mail", .type = FIELD_EMAIL, .label = {"", ""}, .hint = {"", ""}, .place_kind = -1, .organisation_kind = -1};
+  const char *code, *message, *out = NULL;
+  json_t *in = json_string(typed), *canonical = NULL;
+  if (in && field_check(c->pack, &f, in, NULL, cases_today(), LANG_FA, a, &canonical, &code, &message) == 0) out = arena_strdup(a, json_string_value(canonical));
+  json_decref(in);
+  json_decref(canonical);
+  return out;
+}
+
 void case_message_keys(int64_t at, const char *tracking, int64_t seq, char from[64], char to[64]) {
   snprintf(from, 64, "%013lld/%.16s/%lld/", (long long)at, tracking, (long long)seq); /* in order of time */
   snprintf(to, 64, "%013lld/%.16s/%lld0", (long long)at, tracking, (long long)seq);   /* the sign after the slash */

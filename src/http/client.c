@@ -77,6 +77,9 @@ static int fail(struct err *err, CURL *h, CURLcode code, const struct buf *got, 
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return err_set(err, ERR_INVALID, "the address cannot be called");
   bool mail = !got, unsent = began == 0;
   if (mail && answered != 354) unsent = true; /* the server has not asked for the letter itself yet, or has said what it thinks of it */
+  /* At the door it speaks of us, not of this letter: that passes. */
+  if (mail && ((code == CURLE_WEIRD_SERVER_REPLY && began == 0) || code == CURLE_REMOTE_ACCESS_DENIED || code == CURLE_LOGIN_DENIED || code == CURLE_USE_SSL_FAILED))
+    return err_set(err, ERR_UNAVAILABLE, "%s", *said ? said : curl_easy_strerror(code));
   enum err_code what = mail && answered >= 500 ? ERR_INVALID : mail && answered >= 400 ? ERR_RATE : unsent ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
   return err_set(err, what, "%s", *said ? said : curl_easy_strerror(code));
 }

@@ -179,9 +179,11 @@ static void post_case(struct http_req *r) {
   const char *name;
   json_t *member;
   json_object_foreach(body, name, member) {
-    if (strcmp(name, "data") == 0) continue;
+    if (strcmp(name, "data") == 0 || strcmp(name, "mail") == 0) continue;
     return api_fault(r, name, "unknown", "api.unknown_member");
   }
+  const char *wrong = NULL, *typed = api_text(body, "mail", &wrong), *mail = typed ? cases_mail_address(c->cases, typed, http_arena(r)) : NULL;
+  if (wrong || (typed && !mail)) return api_fault(r, "mail", wrong ? "type" : "pattern", wrong ? "api.type" : "api.mail");
   if (!json_is_object(given))
     return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
   int faulty = service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors);
@@ -200,7 +202,7 @@ static void post_case(struct http_req *r) {
   k->faults = faulty ? errors : NULL;
   k->s = (struct case_submission){.service = s, .data = data, .body = text, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
-    .intake = INTAKE_API, .lang = http_lang(r), .promised = true};
+    .intake = INTAKE_API, .lang = http_lang(r), .mail = mail, .promised = true};
   http_set_data(r, k);
   http_suspend(r, submit_reply);
   if (faulty ? cases_submitted_before(c->cases, &k->s, submitting_done, k, &k->err) : cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {

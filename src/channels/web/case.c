@@ -358,6 +358,7 @@ static void show_case(struct http_req *r, json_t *view) {
   put_actions(r, page, view, office);
   put_children(r, page, view);
   put_remarks(r, page, view);
+  put_messages(r, page, tracking, right);
   int64_t fresh = json_int(view, "new_documents", 0);
   put(page, "new_documents", fresh ? word_fill(http_arena(r), http_lang(r), "web.new_documents", "n", number_format(http_arena(r), http_lang(r), fresh), NULL) : NULL);
   struct told told = {.who = who, .pack = p, .service = s, .documents = json_object_get(view, "documents"), .office = office};

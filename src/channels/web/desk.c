@@ -152,6 +152,7 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "desks", desks);
   put_list(page, "items", list);
   put_acts(r, page, k);
+  put_undelivered(r, page, k->organisation);
   page_reply(web_of(r), r, 200, "desk", page);
 }
 

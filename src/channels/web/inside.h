@@ -91,6 +91,10 @@ size_t field_most_files(const struct field *f);
  * into files. Whose they are is judged when they are bound. */
 json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 
+/* ---- messages ---- */
+void put_messages(struct http_req *r, json_t *page, const char *tracking, const char *right); /* of a case, for its office */
+void put_undelivered(struct http_req *r, json_t *page, const char *organisation);             /* how many of a desk's did not arrive */
+
 /* ---- search ---- */
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
@@ -98,9 +102,9 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int certificates_check(struct web_context *c, struct err *err);
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_call_rows[];
+  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_message_rows[], web_call_rows[];
 extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
-  web_desk_count, web_bulk_count, web_registry_count, web_call_count;
+  web_desk_count, web_bulk_count, web_registry_count, web_message_count, web_call_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
