@@ -13,8 +13,8 @@ CREATE TABLE case_rating (
 CREATE INDEX case_rating_organisation ON case_rating (organisation, at, item);
 
 -- Who may act for whom, since an approved request says so (tracking: that request). principal and attorney: keys of persons; a company's
--- legal id makes a key as a person's does. scope: all, or service:CODE, organisation:CODE, event:CODE. until: the last day, 0: none.
--- ended: when it was revoked, 0: not. registry and attribute: where set, the principal's record there must name the attorney at every use.
+-- legal id makes a key as a person's does. proved: by the register that its service names, which is asked again at every use. scope: all,
+-- or service:CODE, organisation:CODE, event:CODE. until: the last day, 0: none. since: in force from then on, 0: not yet. ended: revoked, 0: not.
 CREATE TABLE mandate (
   tracking @id NOT NULL,
   principal TEXT NOT NULL,
@@ -25,8 +25,8 @@ CREATE TABLE mandate (
   mobile TEXT NOT NULL,
   scope TEXT NOT NULL,
   until BIGINT NOT NULL,
-  registry TEXT NOT NULL,
-  attribute TEXT NOT NULL,
+  proved BIGINT NOT NULL,
+  service TEXT NOT NULL,
   since @time NOT NULL,
   ended @time NOT NULL,
   PRIMARY KEY (tracking)

@@ -6,10 +6,12 @@
 
 #include "cases/cases.h"
 #include "catalog/catalog.h"
+#include "certificates/certificates.h"
 #include "channels/notify/notify.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "store/store.h"
 #include "trust/trust.h"
@@ -25,7 +27,7 @@
   X(store, "", "postgresql://… instead of --data, when one machine is not enough")                                           \
   X(keys, "", "folder of the keys; by default DATA/keys, or a folder below the home directory for each --store")             \
   X(listen, "127.0.0.1:8080", "address and port to answer on")                                                               \
-  X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries and secure cookies")              \
+  X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries, secure cookies and the QR codes of certificates")              \
   X(origin, "", "name of the ledger; by default made of the pack's name")                                                    \
   X(threads, "0", "server threads; 0: one for each core")                                                                    \
   X(workers, "0", "worker threads; 0: four on SQLite, sixteen on PostgreSQL")                                                \
@@ -91,6 +93,8 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct certificates *certificates;
+  struct observatory *observatory;
   struct notify *notify;
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
@@ -111,11 +115,22 @@ int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
+void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
+/* papers.c: ports of certificates */
+int paper_fill(void *ctx, const char *text, const json_t *values, struct buf *out, struct err *err);
+int paper_settle(void *ctx, const char *tracking, struct err *err);
+int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
+char *paper_address(const struct settings *s);             /* caller frees */
 /* records.c: the records of a registry to standard output; an exit code */
 int records_export(const struct settings *set, const char *code, const char *format);
+/* transfer.c: cases out and in; an exit code. Words are those of the command line, NULL where there are none. */
+struct transfer_words { const char *organisation, *service, *from, *to, *after, *lang; bool jsonl, dry; };
+int transfer_export(const struct settings *set, const struct transfer_words *w);
+/* The first millisecond of the day that a flag names; dflt without text. -1 after a message. */
+int app_day(const char *flag, const char *text, int64_t dflt, int64_t *at);
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -126,8 +141,8 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
-  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry on standard output") \
-  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S", "a believable past for a demonstration") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
+  X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
   X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \

@@ -86,8 +86,8 @@ static int read_password(char out[256]) {
 int command_staff(int argc, char **argv) {
   struct settings s;
   struct words_left left;
-  const char *username = NULL, *organisation = NULL, *role = NULL, *name = NULL;
-  struct own_flag own[] = {{"--username", &username}, {"--organisation", &organisation}, {"--role", &role}, {"--name", &name}, {NULL, NULL}};
+  const char *username = NULL, *organisation = NULL, *role = NULL, *name = NULL, *person = NULL;
+  struct own_flag own[] = {{"--username", &username}, {"--organisation", &organisation}, {"--role", &role}, {"--name", &name}, {"--national-id", &person}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
   if (left.count != 1 || strcmp(left.items[0], "add") != 0) return app_usage("staff", "say what to do: add");
@@ -108,7 +108,8 @@ int command_staff(int argc, char **argv) {
   }
   struct identity_options o = {.secret = p.secret};
   if (rc == 0 && (identity_open(p.main, p.fast, &o, &i, &err) ||
-                  identity_staff_add(i, username, name ? name : username, password[0] ? password : NULL, organisation, number, &err))) {
+                  identity_staff_add(i, username, name ? name : username, password[0] ? password : NULL, organisation, number, &err) ||
+                  (person && identity_staff_is(i, username, person, &err)))) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
@@ -131,14 +132,16 @@ static void progress(void *ctx, int64_t done, int64_t all) { app_progress("verif
 struct readers {
   struct cases *cases;
   struct registries *registries;
+  struct certificates *certificates;
 };
 
 /* Each room knows the digests of its own leaves; the header's kind says whose it is. */
 static int leaf_digest(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) {
   struct readers *k = ctx;
   json_t *h = json_loads(header, 0, NULL);
-  bool record = base_same(json_str(h, "kind"), "record");
+  bool record = base_same(json_str(h, "kind"), "record"), paper = base_same(json_str(h, "kind"), "certificate");
   json_decref(h);
+  if (paper) return certificates_leaf_digest(k->certificates, header, digest);
   return record ? registries_leaf_digest(k->registries, header, digest) : cases_leaf_digest(k->cases, header, digest);
 }
 
@@ -151,7 +154,7 @@ static int ledger_verify(const struct settings *given) {
     platform_close(&p);
     return rc;
   }
-  struct readers k = {cases_reader(p.main), registries_reader(p.main)};
+  struct readers k = {cases_reader(p.main), registries_reader(p.main), certificates_reader(p.main)};
   struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = &k};
   int64_t size = 0, placed = 0;
   if (trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
@@ -169,9 +172,14 @@ static int ledger_verify(const struct settings *given) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
+  if (certificates_verify(k.certificates, fault, NULL, &err)) {
+    fprintf(stderr, "chapar: %s\n", err.message);
+    rc = EXIT_REFUSED;
+  }
   if (rc == 0 && trust_size(p.trust, &size, &err) == 0) printf("the ledger verifies: %lld leaves\n", (long long)size);
   cases_close(k.cases);
   registries_close(k.registries);
+  certificates_close(k.certificates);
   platform_close(&p);
   return rc;
 }

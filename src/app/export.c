@@ -38,24 +38,41 @@ static bool no_store(const struct settings *s) {
   return none;
 }
 
+/* What does not go with what was asked; NULL: nothing. */
+static const char *misplaced(const char *what, const struct transfer_words *w, const char *hash, const char *format) {
+  bool cases = strcmp(what, "cases") == 0, records = strcmp(what, "registry") == 0;
+  if (hash && strcmp(what, "pack") != 0) return "--hash goes with pack";
+  if (hash && (strspn(hash, "0123456789abcdef") != strlen(hash) || strlen(hash) > 64 || !hash[0])) return "--hash is the beginning of a hash from chapar export packs";
+  if (format && !records && !cases) return "--format goes with registry and cases";
+  if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0) return "--format is csv or jsonl";
+  if (cases && !w->organisation) return "say whose cases: --organisation CODE";
+  if (!cases && (w->organisation || w->service || w->from || w->to || w->after)) return "--organisation, --service, --from, --to and --after go with cases";
+  return NULL;
+}
+
 int command_export(int argc, char **argv) {
   struct settings s;
   struct words_left left;
+  struct transfer_words w = {0};
   const char *hash = NULL, *format = NULL;
-  struct own_flag own[] = {{"--hash", &hash}, {"--format", &format}, {NULL, NULL}};
+  struct own_flag own[] = {{"--hash", &hash}, {"--format", &format}, {"--organisation", &w.organisation}, {"--service", &w.service}, {"--from", &w.from},
+                           {"--to", &w.to}, {"--after", &w.after}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
-  bool one = left.count == 2 && strcmp(left.items[0], "pack") == 0, all = left.count == 1 && strcmp(left.items[0], "packs") == 0;
-  bool records = left.count == 2 && strcmp(left.items[0], "registry") == 0;
-  if (!one && !all && !records) return app_usage("export", "say what to export: pack FOLDER, packs, or registry CODE");
-  if (hash && !one) return app_usage("export", "--hash goes with pack");
-  if (format && !records) return app_usage("export", "--format goes with registry");
-  if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0) return app_usage("export", "--format is csv or jsonl");
-  if (hash && (strspn(hash, "0123456789abcdef") != strlen(hash) || strlen(hash) > 64 || !hash[0])) return app_usage("export", "--hash is the beginning of a hash from chapar export packs");
+  static const struct { const char *name; int words; } kinds[] = {{"pack", 2}, {"packs", 1}, {"registry", 2}, {"cases", 1}};
+  const char *what = NULL;
+  for (size_t i = 0; i < BASE_COUNT(kinds); i++)
+    if (left.count == kinds[i].words && strcmp(left.items[0], kinds[i].name) == 0) what = kinds[i].name;
+  if (!what) return app_usage("export", "say what to export: pack FOLDER, packs, registry CODE, or cases --organisation CODE");
+  const char *wrong = misplaced(what, &w, hash, format);
+  if (wrong) return app_usage("export", wrong);
   if (no_store(&s)) return EXIT_REFUSED;
-  if (records) return records_export(&s, left.items[1], format);
+  w.jsonl = base_same(format, "jsonl");
+  if (strcmp(what, "cases") == 0) return transfer_export(&s, &w);
+  if (strcmp(what, "registry") == 0) return records_export(&s, left.items[1], format);
   struct platform p;
   struct err err;
+  bool one = strcmp(what, "pack") == 0;
   rc = platform_open(&p, &s, PLATFORM_BARE);
   struct cases *c = rc == 0 ? cases_reader(p.main) : NULL;
   if (rc == 0 && (one ? export_pack(c, hash, left.items[1], &err) : export_packs(c, &err))) {

@@ -102,6 +102,10 @@ static json_t *make_place(const struct pack *p, const struct field *f, const jso
   const struct directory *d = pack_directory(p);
   int within = f->place_within ? directory_find_place(d, json_str(data, f->place_within) ? json_str(data, f->place_within) : "") : -1;
   size_t all = directory_places(d);
+  for (int k = 0; k < 32 && f->place_kind >= 0; k++) { /* where most villages are: those that stand first in the list must not get all */
+    int i = directory_ancestor(d, (int)chance_range(c, 0, (int64_t)all - 1), (enum place_kind)f->place_kind);
+    if (i >= 0 && (within < 0 || directory_within(d, i, within))) return json_string(directory_place(d, i)->code);
+  }
   size_t from = (size_t)chance_range(c, 0, (int64_t)all - 1);
   for (size_t k = 0; k < all; k++) {
     int i = (int)((from + k) % all);

@@ -78,7 +78,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -173,6 +173,10 @@ static int put_notice(void *ctx, struct store_tx *tx, const char *key, const cha
   return notify_put_mail(tx, key, to, l, subject, text, err);
 }
 
+static int put_text(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
+  return notify_put(tx, key, mobile, l, text, err);
+}
+
 static int messages_between(void *ctx, struct store_tx *tx, const char *from, const char *to, json_t *list, struct err *err) { return notify_between(tx, from, to, list, err); }
 
 static int messages_like(void *ctx, struct store_tx *tx, const char *text, json_t *list, struct err *err) { return notify_like(tx, text, list, err); }
@@ -219,6 +223,10 @@ static int ask_known(void *ctx, const struct service *s, const char *national_id
   return registries_prefill(ctx, s, national_id, answers, out, err);
 }
 
+static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
+  return registries_known(ctx, registry, key, attribute, value, err);
+}
+
 static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
 
 static int open_rest(struct platform *p, struct err *err) {
@@ -240,8 +248,15 @@ static int open_rest(struct platform *p, struct err *err) {
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries, .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd};
-  return cases_open(p->main, p->trust, p->pack, &c, &p->cases, err);
+                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
+                            .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
+                            .certificate = paper_settle, .certificate_forget = paper_forget, .certificate_ctx = p};
+  if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
+  char *address = paper_address(s);
+  struct certificates_options t = {.secret = p->secret, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_text};
+  int rc = certificates_open(p->main, p->trust, &t, &p->certificates, err);
+  free(address);
+  return rc ? rc : observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);
 }
 
 int platform_keep_pack(struct platform *p, struct err *err) {
@@ -280,6 +295,8 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 
 void platform_close(struct platform *p) {
   if (p->fast && p->fast != p->main) store_close(p->fast);
+  certificates_close(p->certificates);
+  observatory_close(p->observatory);
   cases_close(p->cases);
   registries_close(p->registries);
   identity_close(p->identity);
@@ -309,6 +326,12 @@ void platform_notices(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
+void platform_figures(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
 }
 
 void platform_jobs(struct platform *p) {

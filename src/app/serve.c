@@ -18,6 +18,7 @@
 struct gate {
   struct platform *p;
   const char *cookie; /* name of the session's cookie */
+  const char *acting_cookie;
   struct web_context *web;
 };
 
@@ -71,6 +72,27 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   }
 }
 
+/* Acting for somebody else: told by the header in every call, or by the browser's cookie, which only names a mandate. Either is judged anew. */
+static int act_for(struct http_req *r, const struct gate *g, struct actor *who) {
+  const char *principal = http_header(r, "Chapar-Acting-As"), *mandate = !principal && who->by_cookie ? http_cookie(r, g->acting_cookie) : NULL;
+  char code[32], bound[160];
+  struct err err;
+  if (!principal && (!mandate || who->kind != ACTOR_CITIZEN || identifier_parse(IDENT_TRACKING, mandate, code))) return 0;
+  int rc = cases_act_for(g->p->cases, who, principal, principal ? NULL : code, &err);
+  if (rc == 0) { /* a form that was opened for one is not sent for another */
+    snprintf(bound, sizeof bound, "%s %s", who->form_token, who->acting_person);
+    identity_anonymous_token(g->p->identity, bound, who->form_token);
+    return 0;
+  }
+  if (err.code != ERR_FORBIDDEN) http_problem(r, &err, NULL, NULL);
+  else if (principal) http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "web.no_mandate"));
+  else {
+    http_reply_cookie(r, g->acting_cookie, "", 0, true); /* it has ended: one is oneself again, and old forms are refused */
+    return 0;
+  }
+  return -1;
+}
+
 static int authorise(struct http_req *r, const struct http_route *route, void *ctx) {
   const struct gate *g = ctx;
   const char *h = http_header(r, "Authorization"), *token = NULL;
@@ -94,10 +116,10 @@ static int authorise(struct http_req *r, const struct http_route *route, void *c
     who.by_cookie = by_cookie;
   }
   if (who.kind != ACTOR_NOBODY) {
+    if (act_for(r, g, &who)) return -1;
     struct actor *keep = base_alloc(sizeof *keep);
     *keep = who;
     http_set_user(r, keep, free);
-    if (http_header(r, "Chapar-Acting-As")) return refuse(r, ERR_FORBIDDEN); /* no mandate is on record */
   }
   if (who.must_change && !may_wait(r)) return change_first(r);
   if (route->cross == HTTP_TOKEN && !(h && who.kind != ACTOR_NOBODY) && check_form(r, g, &who)) return -1;
@@ -214,7 +236,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices;
+  struct jobs jobs, notices, figures;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
@@ -227,17 +249,18 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
-  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
+  s->web = (struct web_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .templates = p->templates, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
+  s->api.observatory = s->web.observatory = p->observatory;
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
   if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
-  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .web = &s->web};
+  s->gate = (struct gate){.p = p, .cookie = s->web.secure ? "__Host-session" : "session", .acting_cookie = web_acting_cookie(&s->web), .web = &s->web};
   s->machines = (struct machines){.p = p, .server = s->server};
   http_server_hooks(s->server, authorise, error_page, &s->gate);
   return add_rows(s, err);
@@ -326,14 +349,16 @@ static int serve(struct serving *s) {
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices;
+  pthread_t jobs, notices, figures;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
+  s->figures = (struct jobs){.p = p, .round = platform_figures};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
+  pthread_create(&figures, NULL, jobs_thread, &s->figures);
   printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
   if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
                           (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
@@ -341,9 +366,10 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = true;
   pthread_join(jobs, NULL);
   pthread_join(notices, NULL);
+  pthread_join(figures, NULL);
   return EXIT_DONE;
 }
 

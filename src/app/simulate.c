@@ -22,6 +22,7 @@ struct pending {
   int64_t due_at;        /* when somebody acts on it next */
   int steps;
   bool rural;
+  const char *clerk;     /* whose it is */
   struct chance chance;  /* the case's own: what happens to it depends on no other */
 };
 
@@ -99,6 +100,7 @@ static void arrived(void *arg, int rc, const struct err *err) {
     memcpy(p->tracking, a->s.tracking, TRACKING_SIZE);
     p->service = a->s.service;
     p->rural = a->rural;
+    p->clerk = chance_percent(&a->chance, 50) ? "officer" : "officer2";
     p->chance = a->chance;
     p->due_at = a->s.submitted_at + 3600000;
     s->submitted++;
@@ -180,11 +182,17 @@ static void clerk(struct actor *who, const char *organisation, const char *name,
   who->roles[0].role = role;
 }
 
+static double planted; /* odds of refusal by the second officer of every third desk, times so much; 0: as everybody */
+
 static double refusal_rate(const struct pending *p, const char *holder) {
   unsigned char h[32];
   sha256(holder, strlen(holder), h);
   double rate = 14 + h[2] % 8;
   if (p->rural && h[3] % 5 == 0) rate *= 2.2; /* the planted bias */
+  if (planted > 0 && h[4] % 3 == 0 && strcmp(p->clerk, "officer2") == 0) {
+    double odds = planted * rate / (100 - rate);
+    rate = 100 * odds / (1 + odds);
+  }
   return rate;
 }
 
@@ -253,7 +261,7 @@ static void act_one(struct sim *s, struct pending *p, int64_t at) {
     d->a.comment = d->comment;
     if (act->reason_count) d->a.reason = act->reasons[chance_range(&p->chance, 0, (int64_t)act->reason_count - 1)].code;
     d->a.data = action_data(s, act, day_of(at), &p->chance);
-    clerk(&d->a.actor, holder, chance_percent(&p->chance, 50) || p->steps > 0 ? "officer" : "officer2", lowest_role(act));
+    clerk(&d->a.actor, holder, p->clerk, lowest_role(act));
     if (p->steps > 1 && act->four_eyes) clerk(&d->a.actor, holder, "supervisor", ROLE_SUPERVISOR);
     if (act->kind == ACT_PROVIDE_INFO) d->a.actor = (struct actor){.kind = ACTOR_SYSTEM};
     if (act->kind == ACT_PROVIDE_INFO && !(act->roles & 1u << ROLE_SYSTEM)) p->steps += 3; /* the citizen's answer: by rule of the clock instead */
@@ -345,7 +353,7 @@ static void weigh(struct sim *s) {
   for (size_t i = 0; i < pack_services(s->p.pack) && i < BASE_COUNT(s->weight); i++) {
     const struct service *def = pack_service(s->p.pack, i);
     double per_day = def->volume_per && strcmp(def->volume_per, "day") == 0 ? (double)def->volume : def->volume_per && strcmp(def->volume_per, "month") == 0 ? (double)def->volume / 30 : (double)def->volume / 365;
-    s->weight[i] = def->handled_external || def->valid_from > cases_today() ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
+    s->weight[i] = def->handled_external || def->mandate.present || def->valid_from > cases_today() ? 0 : sqrt(per_day + 1); /* rare ones are seen too */
   }
 }
 
@@ -402,13 +410,16 @@ fail:
 int command_simulate(int argc, char **argv) {
   struct settings set;
   struct words_left left;
-  const char *days = NULL, *seed = NULL;
-  struct own_flag own[] = {{"--days", &days}, {"--seed", &seed}, {NULL, NULL}};
+  const char *days = NULL, *seed = NULL, *bias = NULL;
+  struct own_flag own[] = {{"--days", &days}, {"--seed", &seed}, {"--bias", &bias}, {NULL, NULL}};
   int rc = settings_read(&set, argc, argv, own, &left);
   int64_t n = 0, k = 0;
   if (rc) return rc;
   if (!days || parse_i64(days, &n) || n < 1 || n > 1500) return app_usage("simulate", "--days is a number from 1 to 1500");
   if (!seed || parse_i64(seed, &k)) return app_usage("simulate", "--seed is a whole number");
+  int64_t times = 0;
+  if (bias && (parse_i64(bias, &times) || times < 1 || times > 100)) return app_usage("simulate", "--bias is a number from 1 to 100");
+  planted = (double)times;
   struct sim *s = base_alloc(sizeof *s);
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->idle, NULL);

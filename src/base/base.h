@@ -139,6 +139,10 @@ size_t csv_rows(const struct csv *c);
 int csv_column(const struct csv *c, const char *name);       /* index, -1 when there is none */
 const char *csv_cell(const struct csv *c, size_t row, int column); /* "" for column -1 */
 unsigned csv_line(const struct csv *c, size_t row);          /* line in the file where the row begins, from 1 */
+/* One cell of a row being written, quoted where needed (RFC 4180). What a spreadsheet would take for a formula begins with an apostrophe;
+ * csv_plain gives the text behind it (and behind the one before digits that are no number) when such a cell is read again. */
+void csv_put(struct buf *b, const char *text);
+const char *csv_plain(const char *cell);
 
 /* ---- YAML with line numbers --------------------------------------------------------- */
 

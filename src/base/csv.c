@@ -172,3 +172,27 @@ unsigned csv_line(const struct csv *c, size_t row)
 {
   return row < csv_rows(c) ? c->lines[row + 1] : 0;
 }
+
+/* ---- writing ---- */
+
+static bool formula(const char *text)
+{
+  return *text && strchr("=+-@\t\r", *text);
+}
+
+void csv_put(struct buf *b, const char *text)
+{
+  bool quoted = text[strcspn(text, ",\"\r\n")] || *text == ' ' || *text == '\t';
+  if (quoted) buf_addc(b, '"');
+  if (formula(text)) buf_addc(b, '\'');
+  for (; *text; text++) {
+    if (*text == '"') buf_addc(b, '"');
+    buf_addc(b, *text);
+  }
+  if (quoted) buf_addc(b, '"');
+}
+
+const char *csv_plain(const char *cell)
+{
+  return cell[0] == '\'' && (formula(cell + 1) || (cell[1] >= '0' && cell[1] <= '9')) ? cell + 1 : cell;
+}

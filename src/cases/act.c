@@ -22,7 +22,7 @@ struct step {
   const struct action *act;
   json_t *given, *data;      /* data of the request without the fixed members; validated */
   json_t *attached;          /* documents that go with the action, or NULL */
-  const char *assignee, *to, *letter_no, *letter_date; /* fixed members */
+  const char *assignee, *to, *unit, *letter_no, *letter_date; /* fixed members */
   int64_t at;
 };
 
@@ -87,11 +87,13 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
   if (act->kind == ACT_INQUIRE && ask_others(tx, row, data, at, err)) goto out;
   if ((act->kind == ACT_RESUME || act->kind == ACT_PROVIDE_INFO) && ask_again_whether_answered(tx, row, at, err)) goto out;
   if ((act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) && row->result == RESULT_OPEN && reserve_again(tx, row, err)) goto out;
+  if (case_mandate_turn(tx, row, at, err)) goto out;
   if (row->result != RESULT_OPEN) {
-    if (release(tx, row, err) || ask_no_more(tx, row, at, err)) goto out;
+    if (release(tx, row, err) || case_complaint_release(tx, row, data, err) || ask_no_more(tx, row, at, err)) goto out;
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
+    if (c->o.certificate && row->def->certificate.present && case_outbox_put(tx, "certificate", row->tracking, row->version, "certificate", json_object(), at, err)) goto out;
   }
   rc = 0;
 out:
@@ -161,14 +163,23 @@ static int move_desk(struct step *s, const char *to, struct err *err) {
   return case_desk_calendar(s->c, s->tx, to, s->row.calendar, err);
 }
 
+static int to_unit(struct step *s, struct err *err) {
+  int there = identity_unit_there(s->tx, s->row.holder, s->unit, err);
+  if (there < 0) return -1;
+  if (!there) return refuse_field(s, "unit", "choice", "case.unit_unknown", "the holder has no such unit", err);
+  return store_put(s->tx, err, "INSERT INTO case_unit (tracking,organisation,unit) VALUES (?1,?2,?3) ON CONFLICT (tracking) "
+                   "DO UPDATE SET organisation=excluded.organisation,unit=excluded.unit", "ttt", s->row.tracking, s->row.holder, s->unit);
+}
+
 static int do_send(struct step *s, bool transfer, struct err *err) {
   const struct directory *d = pack_directory(s->c->pack);
   const struct organisation *to = s->to ? directory_organisation(d, directory_find_organisation(d, s->to)) : NULL;
   if (!to) {
     if (s->to || transfer) return refuse_field(s, "to", "choice", "case.organisation_unknown", "name the organisation that it goes to", err);
-    s->row.assignee = ""; /* referred inside the house: back to the queue */
-    return 0;
+    s->row.assignee = ""; /* referred inside the house: back to the queue, of a unit where one is named */
+    return s->unit ? to_unit(s, err) : 0;
   }
+  if (s->unit) return refuse_field(s, "unit", "choice", "case.unit_or_organisation", "a unit is one of one's own house", err);
   if (transfer) s->row.owner = s->row.provider = to->code;
   return move_desk(s, to->code, err);
 }
@@ -206,8 +217,29 @@ static int do_appeal(struct step *s, struct err *err) {
   return 0;
 }
 
-static int do_reopen(struct step *s) {
+int32_t case_last_day(struct cases *c, const struct case_row *row, enum action_kind kind) {
+  int days = !row->def || !row->closed_at ? 0 : kind == ACT_APPEAL ? row->def->appeal_days : kind == ACT_REOPEN ? row->def->reopen_days : 0;
+  const struct calendar *cal = case_calendar(c, row->calendar);
+  return days > 0 ? calendar_day(cal, (int32_t)(calendar_ordinal(cal, day_of(row->closed_at)) + days)) : INT32_MIN;
+}
+
+/* Citizens reopen for a while and not for ever; the office may whenever it finds a mistake. */
+static int may_reopen(struct step *s, struct err *err) {
+  int64_t times = 0;
+  int32_t last = case_last_day(s->c, &s->row, ACT_REOPEN);
+  if (s->a->actor.kind != ACTOR_CITIZEN || last == INT32_MIN) return 0;
+  if (day_of(s->at) > last) return refuse(s, ERR_CONFLICT, "case.reopen_late", "the time to reopen has passed", err);
+  if (store_value(s->tx, &times, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND action='reopen' AND role='applicant'", "t", s->row.tracking)) return -1;
+  return times < s->row.def->reopen_times ? 0 : refuse(s, ERR_CONFLICT, "case.reopen_often", "this case was reopened as often as it may", err);
+}
+
+/* Whoever had it has it again, when they still work there. */
+static int do_reopen(struct step *s, struct err *err) {
   const struct service *def = s->row.def;
+  if (may_reopen(s, err)) return -1;
+  int there = s->row.assignee[0] ? identity_handles(s->tx, s->row.assignee, s->row.holder, err) : 1;
+  if (there < 0) return -1;
+  if (!there) s->row.assignee = "";
   int64_t now = case_ord(s->c, &s->row, s->at);
   s->row.start_day = day_of(s->at);
   s->row.norm_ord = def->norm >= 0 ? now + def->norm : NO_ORD;
@@ -224,7 +256,7 @@ static int effect(struct step *s, struct err *err) {
   case ACT_REQUEST_INFO: return check_suspension(s, err);
   case ACT_EXTEND: return do_extend(s, err);
   case ACT_APPEAL: return do_appeal(s, err);
-  case ACT_REOPEN: return do_reopen(s);
+  case ACT_REOPEN: return do_reopen(s, err);
   case ACT_APPROVE:
   case ACT_REJECT: {
     const char *name = s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system", *before = s->row.decider;
@@ -261,10 +293,12 @@ static char *payload_of(const struct step *s) {
   if (s->data && json_object_size(s->data)) json_object_set(p, "data", s->data);
   if (s->assignee) json_put(p, "assignee", s->assignee);
   if (s->to) json_put(p, "to", s->to);
+  if (s->unit) json_put(p, "unit", s->unit);
   if (s->letter_no) json_put(p, "letter_no", s->letter_no);
   if (s->letter_date) json_put(p, "letter_date", s->letter_date);
   if (s->attached) json_object_set(p, "documents", s->attached);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
+  case_put_mandate(p, who);
   char *text = json_canonical(p);
   json_decref(p);
   return text;
@@ -412,15 +446,21 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
     return err_set(err, ERR_CONFLICT, "the state '%s' has no action '%s'", row->state, s->a->action);
   }
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
-  bool may = case_may(&s->a->actor, row, s->act, answers, &why);
+  bool may = case_may(&s->a->actor, row, s->act, answers, &why), decides = s->act->kind == ACT_APPROVE || s->act->kind == ACT_REJECT;
+  int touches = may && decides && s->a->actor.kind == ACTOR_STAFF ? case_complaint_touches(s->tx, row, answers, s->a->actor.username, err) : 0;
+  int own = may && touches == 0 && decides && s->a->actor.kind == ACTOR_STAFF ? case_concerns(s->tx, row, s->a->actor.username, err) : 0;
   json_decref(answers);
   if (!may) return err_set(err, why, "not allowed");
+  if (own) return own < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.own_case", "nobody decides a case of their own", err);
+  if (touches) return touches < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.complained_of", "whoever handled a case does not decide a complaint about it", err);
   /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. */
   if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (check_reason(s, err)) return -1;
   if (take_attached(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");
   if (s->act->kind == ACT_REFER || s->act->kind == ACT_TRANSFER) s->to = fixed(s, "to");
+  if (s->act->kind == ACT_REFER) s->unit = fixed(s, "unit");
+  if (s->unit && !s->unit[0]) s->unit = NULL;
   s->letter_no = fixed(s, "letter_no");
   s->letter_date = fixed(s, "letter_date");
   if (s->letter_no) row->letter_no = s->letter_no;

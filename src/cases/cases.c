@@ -7,7 +7,7 @@ static const char *const intakes[] = {"web", "app", "api", "ussd", "sms", "count
 const char *intake_text(enum intake i) { return (size_t)i < BASE_COUNT(intakes) ? intakes[i] : "api"; }
 
 static int open_work(struct store_tx *tx, void *arg, struct err *err) {
-  return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0;
+  return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0;
 }
 
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
@@ -21,6 +21,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
   snprintf(c->node, sizeof c->node, "%s", o->node ? o->node : "node");
   pthread_rwlock_init(&c->lock, NULL);
   c->shelves = shelves_new();
+  c->stops = stops_new();
   case_definitions_open(c);
   if (pack_calendars(p) == 0) {
     err_set(err, ERR_INVALID, "the pack has no calendar");
@@ -50,6 +51,7 @@ void cases_close(struct cases *c) {
   free(c->calendars);
   free(c->retired);
   shelves_free(c->shelves);
+  stops_free(c->stops);
   pthread_rwlock_destroy(&c->lock);
   case_definitions_close(c);
   pthread_mutex_destroy(&c->figures_lock);
@@ -57,7 +59,10 @@ void cases_close(struct cases *c) {
   free(c);
 }
 
-void cases_mute(struct cases *c) { c->o.notify = NULL; }
+void cases_mute(struct cases *c) {
+  c->o.notify = NULL;
+  c->o.certificate = NULL;
+}
 
 struct pack *cases_pack(const struct cases *c) { return c->pack; }
 

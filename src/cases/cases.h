@@ -36,15 +36,23 @@ struct cases_options {
    * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
   int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
   void *prefill_ctx;
+  /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
+  int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
+  void *known_ctx;
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
+  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
+   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
+  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
+  void *certificate_ctx;
 };
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err);
 /* Without pack, keys or calendars: for cases_leaf_digest, cases_verify and the notes alone. */
 struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
-void cases_mute(struct cases *c);  /* no notices from now on: a simulated past tells nobody */
+void cases_mute(struct cases *c);  /* no notices and no certificates from now on: a simulated past tells nobody */
 struct pack *cases_pack(const struct cases *c);
 
 /* ---- packs that were served ------------------------------------------------------------------ */
@@ -89,7 +97,8 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
-  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed */
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the principal */
+  const char *detail;               /* word key of a sentence for the person, or NULL */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
  * Errors: ERR_KEY_REUSED, ERR_CONFLICT (one open case per person), ERR_INVALID, ERR_UNAVAILABLE, ERR_OUTCOME_UNKNOWN. */
@@ -149,8 +158,31 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
                  struct err *err);
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
 enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
+/* Its name as in the member "right" of a case ("mandate" for who acts for the citizen); NULL for everybody. */
+const char *cases_right_name(const struct actor *who, enum case_right right);
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */
 int cases_look(struct cases *c, const struct actor *who, const char *tracking, const char *right, store_done_fn done, void *arg, struct err *err);
+
+/* ---- what a case came to ------------------------------------------------------------------------ */
+struct case_outcome {
+  const char *tracking, *service, *owner, *mobile; /* live in the arena */
+  const char *data;                  /* the answers as canonical JSON; NULL when erased */
+  const struct service *def;         /* what the case began under, and the pack that it stands in; NULL when no pack can be read */
+  struct pack *pack;
+  enum result result;
+  enum lang lang;                    /* that its applicant used */
+  int64_t version;
+  int64_t decided_at;                /* when it came into its state, and the leaf of that event */
+  unsigned char decision[TRUST_HASH];
+  char holder_masked[32];            /* the id of whom it is about, masked; "" when there is none */
+  enum case_right right;             /* of who */
+  int heads;                         /* STAFF_SUPERVISOR or STAFF_MANAGER when who is that in the organisation that owns the case, else 0 */
+};
+/* Inside a read or work. who NULL: nobody's rights are judged. Nothing is hidden here: the caller judges by `right`. ERR_NOT_FOUND. */
+int cases_outcome(struct cases *c, struct store_tx *tx, struct arena *a, const struct actor *who, const char *tracking, struct case_outcome *out, struct err *err);
+/* Inside work: an event of the case that changes neither state nor clocks, with its leaf. action: a name with the word case.event.NAME. Takes payload;
+ * its members reason (a code) and comment are shown as those of other events. ERR_CONFLICT when the case is erased. */
+int cases_enter(struct cases *c, struct store_tx *tx, const struct actor *who, const char *tracking, const char *action, json_t *payload, int64_t at, struct err *err);
 
 /* ---- what other organisations know ------------------------------------------------------------ */
 /* For a citizen at sim_matched or better: {"data":{field: value},"sources":[{"field","organisation","organisation_name","registry",
@@ -161,9 +193,18 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
 /* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
 int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
 
+/* ---- acting for somebody else -------------------------------------------------------------------- */
+/* Let `who` act from now on for a principal (national id or legal id as typed; or NULL and the tracking code of a mandate): fills the acting_…
+ * members of the actor. ERR_FORBIDDEN when no mandate is in force, or the session is below sim_matched. Waits for the store. */
+int cases_act_for(struct cases *c, struct actor *who, const char *principal, const char *mandate, struct err *err);
+/* {"given":[…],"received":[…]} of {"tracking","service","service_title","principal","attorney","scope":{"kind","code","title"},"until","since",
+ * "ended","status": offered | in_force | ended | refused}; given and taken back by the actions of their requests. */
+int cases_mandates(struct cases *c, const struct actor *who, enum lang l, json_t **out, struct err *err);
+
 struct case_query {
   const char *organisation;         /* staff: demanded, one of the actor's */
   const char *state, *assignee, *service, *q, *after; /* NULL: any. assignee "none": unassigned; after: keyset from "next" */
+  const char *unit;                 /* only what was referred to this unit of the organisation; NULL or "": any. Not together with state and assignee */
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
@@ -191,6 +232,30 @@ struct case_rating {
 int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- cases out, in bulk (export.c) ------------------------------------------------------------------ */
+/* Managers of the organisation and auditors get the answers whole, the operator of the province gets what is personal masked; others
+ * ERR_FORBIDDEN. ACTOR_SYSTEM is the command line. A run is an event of the ledger, and so is each of its pages before it is given: persons
+ * find it in cases_my_access (basis "export"). What is asked of the organisation by others (inquiries) is left out. */
+enum case_format { CASE_CSV, CASE_JSONL };
+struct case_export_query {
+  const char *organisation;         /* whose desk holds them */
+  const char *service;              /* NULL: all; then the answers are one column of JSON */
+  int64_t since, until;             /* submitted within [since, until); until 0: now */
+  const char *after;                /* tracking code of the last case that was received before: go on behind it, without a head. NULL: from the first */
+  enum case_format format;          /* CSV: with a byte order mark; no cell is a formula, identifiers are in groups of digits, so that they stay text */
+};
+struct cases_export;
+int cases_export_open(struct cases *c, const struct actor *who, const struct case_export_query *q, struct cases_export **out, struct err *err);
+/* The next few hundred cases as text, into text, which it initialises (the caller frees it). 1: there may be more, 0: that was all, -1. Waits. */
+int cases_export_page(struct cases_export *e, struct buf *text, struct err *err);
+int64_t cases_export_done(const struct cases_export *e, char last[TRACKING_SIZE]); /* how many so far; last ("": none), to go on after; may be NULL */
+void cases_export_close(struct cases_export *e);
+/* The same for whoever takes pages by a plain pointer: an error is logged, and -1. */
+int cases_export_more(void *export, struct buf *text);
+void cases_export_end(void *export);
+/* The newest 50 runs of an organisation, for those who may export: [{"at","who","service","since","until","masked"}] */
+int cases_exports(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 
 /* ---- the desk's own ------------------------------------------------------------------------------ */
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
@@ -244,7 +309,30 @@ int cases_message_check(struct cases *c, const char *typed, json_t **out, struct
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
                          bool closed, struct err *err);
 int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err); /* {"calendar","weekend","version","closures":[…],"horizon"} */
+/* Whose closures may this person declare? An operator every calendar's; a manager one that only organisations that they manage, or below
+ * these, go by. For the channels to ask before cases_calendar_close. */
+bool cases_calendar_mine(const struct cases *c, const struct actor *who, const char *calendar);
+/* How many open cases' legal limits would get another date. Reads all open cases of the calendar: worker routes. */
+int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, bool closed, int64_t *moves, struct err *err);
+/* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */
+int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- services on and off ------------------------------------------------------------------------ */
+/* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
+struct service_switch {
+  const char *service;
+  bool off;
+  const char *reason_fa, *reason_en; /* 1–300 characters each, one line; when off */
+  int32_t until;                     /* the first day on which it is open again, 0: until it is switched on; two years ahead at most */
+  const char *field, *detail;        /* out: what was wrong, and a word key; or NULL */
+};
+/* For managers of the service's organisation and operators; ERR_NOT_FOUND for others. Waits; worker routes. */
+int cases_service_switch(struct cases *c, const struct actor *who, struct service_switch *w, struct err *err);
+/* NULL while a service takes requests, else a sentence for people (the arena's). From memory. cases_submit answers ERR_CONFLICT then. */
+const char *cases_stopped(struct cases *c, const char *service, enum lang l, struct arena *a);
+json_t *cases_stop(struct cases *c, const char *service);         /* {"reason":{"fa","en"},"since","until"} new reference, or NULL */
+const char *cases_service_organisation(const struct cases *c, const struct service *s); /* owner, or secretary of a by-place service */
 
 /* ---- documents ------------------------------------------------------------------------------------ */
 /* detail: word key of a sentence for the person when it was refused, or NULL. */
@@ -278,6 +366,37 @@ int cases_any(struct cases *c, bool *any, struct err *err);  /* is there one */
 /* Notes about the installation ("demo", "simulated"): *value is malloc'ed or NULL. */
 int cases_note_set(struct cases *c, const char *name, const char *value, struct err *err);
 int cases_note(struct cases *c, const char *name, char **value, struct err *err);
+
+/* ---- facts for statistics ------------------------------------------------------------------------------ */
+#define CASE_NO_LIMIT INT64_MAX
+/* An event, and the clocks as it found them; days are ordinals of working days in the case's calendar. */
+struct case_step {
+  int64_t seq, at;
+  const char *action, *role, *from, *to;
+  const char *who, *reason;         /* the member of staff, the reason's code; "" when none, or erased */
+  enum action_kind kind;            /* ACT_OWN for what is not of the workflow: submit, escalate, rate, silence … */
+  enum result before, after;        /* of the states it leads from and to */
+  const char *holder_before, *holder;
+  int64_t ord, state_ord, norm_ord, legal_ord; /* of the event; of coming into the state it leaves; limits of the case, or CASE_NO_LIMIT */
+  bool stopped_before;              /* the clock stood */
+  int score;                        /* of a rating */
+};
+struct case_facts {
+  const char *tracking, *service, *owner, *holder, *assignee, *state, *calendar;
+  const char *place;                /* county that the answers name, "" when none or erased */
+  char setting;                     /* 'u' urban, 'r' rural, 0 not known */
+  int64_t version, submitted_at, submitted_ord, legal_ord;
+  enum intake intake;
+  bool inquiry, open, stopped, appealed;
+  json_t *data;                     /* the answers, a new reference; NULL when erased */
+  const struct service *def;        /* NULL when no pack has it */
+  const struct pack *pack;
+  struct case_step *steps; size_t count;
+};
+/* Inside a transaction. Texts live in the arena; the same history tells the same, but for closures declared for days that have passed and
+ * for what was erased. ERR_NOT_FOUND. */
+int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, struct arena *a, struct case_facts *out, struct err *err);
+int64_t cases_ordinal(struct cases *c, const char *calendar, int32_t day); /* of a day, in a calendar with what was declared later */
 
 /* ---- drafts ------------------------------------------------------------------------------------------- */
 /* Save and resume: JSON of at most 64 KiB under a key (random token of the browser, or a person key), erased after 30 days. */

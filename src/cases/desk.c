@@ -228,6 +228,14 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
       (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
+  if (q->unit && q->unit[0])
+    return take_rows(k, tx, store_select(tx, err,
+      "SELECT " LIST " FROM cases WHERE tracking IN (SELECT u.tracking FROM case_unit u WHERE u.organisation=?1 AND u.unit=?12) "
+      "AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND holder=?1 AND " LATE
+      "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
+      q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      q->unit, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
       "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
@@ -334,11 +342,23 @@ static int mine_work(struct store_tx *tx, void *arg, struct err *err) {
     k->after_tracking, (int64_t)k->limit), by_time, err);
 }
 
+/* Of the principal's cases those that the mandates cover. */
+static void leave_covered(struct cases *c, const struct actor *who, json_t *items) {
+  for (size_t i = json_array_size(items); i-- > 0;) {
+    const json_t *one = json_array_get(items, i);
+    const char *service = json_str(one, "service"), *owner = json_str(one, "organisation");
+    const struct pack *p;
+    if (!case_covers(who, cases_definition(c, one, &p), service ? service : "", owner ? owner : "")) json_array_remove(items, i);
+  }
+}
+
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
   if (who->kind == ACTOR_NOBODY) return err_set(err, ERR_UNAUTHENTICATED, "sign in first");
   bool whole = who->kind == ACTOR_STAFF || who->assurance >= ASSURANCE_SIM_MATCHED;
-  struct list k = {.c = c, .lang = l, .person = whole ? who->person : who->pair};
-  return run_list(&k, after, limit, mine_work, out, err);
+  struct list k = {.c = c, .lang = l, .person = who->acting_as[0] ? who->acting_person : whole ? who->person : who->pair};
+  int rc = run_list(&k, after, limit, mine_work, out, err);
+  if (rc == 0 && who->acting_as[0]) leave_covered(c, who, json_object_get(*out, "items"));
+  return rc;
 }
 
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err) {
@@ -376,13 +396,16 @@ static int look_work(struct store_tx *tx, void *arg, struct err *err) {
   store_done(r);
   if (rc <= 0) return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such case");
   int64_t now = clock_now();
-  const char *keys[2] = {person, pair};
-  for (int i = 0; i < 2; i++) {
+  const char *keys[3] = {person, pair, k->who.acting_person};
+  char by[72];
+  if (strcmp(k->who.acting_person, person) == 0) keys[2] = "";
+  snprintf(by, sizeof by, "%s%s", k->who.acting_as[0] ? "m:" : "", k->who.acting_as[0] ? k->who.acting_mandate : k->who.username);
+  for (int i = 0; i < 3; i++) {
     if (!keys[i][0]) continue;
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, id);
     if (store_put(tx, err, "INSERT INTO case_access (person,at,id,tracking,who,organisation,basis,batch) VALUES (?1,?2,?3,?4,?5,?6,?7,'')", "titttt" "t",
-                  keys[i], now, id, k->tracking, k->who.username, org, k->right) ||
+                  keys[i], now, id, k->tracking, by, org, k->right) ||
         store_put(tx, err, "INSERT INTO case_access_new (id,person,at) VALUES (?1,?2,?3)", "tti", id, keys[i], now))
       return -1;
   }
@@ -429,6 +452,32 @@ static void put_basis(json_t *o, const char *basis) {
   json_object_set_new(o, "registries", list);
 }
 
+static int newest_first(const void *a, const void *b) {
+  const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+  int64_t p = json_int(x, "_at", 0), q = json_int(y, "_at", 0);
+  return p != q ? (p < q) - (p > q) : strcmp(json_str(x, "_id"), json_str(y, "_id"));
+}
+
+/* Exports in bulk have no row for each person: they are found by the person's cases, and take their place among the looks. */
+static int add_exports(struct list *k, struct store_tx *tx, struct err *err) {
+  int64_t before = k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord;
+  if (case_exports_of(k->c, tx, k->person, before, k->after_tracking, k->lang, k->items, err)) return -1;
+  size_t n = json_array_size(k->items), kept = n < (size_t)k->limit ? n : (size_t)k->limit;
+  json_t **all = base_alloc((n + 1) * sizeof *all);
+  for (size_t i = 0; i < n; i++) all[i] = json_incref(json_array_get(k->items, i));
+  qsort(all, n, sizeof *all, newest_first);
+  json_array_clear(k->items);
+  if (n >= (size_t)k->limit && kept) snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)json_int(all[kept - 1], "_at", 0), json_str(all[kept - 1], "_id"));
+  for (size_t i = 0; i < n; i++) {
+    json_object_del(all[i], "_at");
+    json_object_del(all[i], "_id");
+    if (i < kept) json_array_append(k->items, all[i]);
+    json_decref(all[i]);
+  }
+  free(all);
+  return 0;
+}
+
 static int access_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *k = arg;
   json_array_clear(k->items);
@@ -449,16 +498,18 @@ static int access_work(struct store_tx *tx, void *arg, struct err *err) {
     json_put(o, "organisation", store_text(r, 4));
     json_put(o, "organisation_name", org ? organisation_name(org, k->lang) : store_text(r, 4));
     put_basis(o, store_text(r, 5));
+    json_object_set_new(o, "_at", json_integer(store_int(r, 0)));
+    json_put(o, "_id", store_text(r, 1));
+    if (base_starts(store_text(r, 3), "m:")) json_put(o, "mandate", store_text(r, 3) + 2);
     json_array_append_new(k->items, o);
-    snprintf(k->next, sizeof k->next, "0.%lld.0.%s", (long long)store_int(r, 0), store_text(r, 1));
   }
   store_done(r);
-  if ((int)json_array_size(k->items) < k->limit) k->next[0] = 0;
-  return rc;
+  return rc < 0 ? -1 : add_exports(k, tx, err);
 }
 
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
   if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "for citizens");
+  if (who->acting_as[0]) return err_set(err, ERR_FORBIDDEN, "who looked at the principal's data is told to the principal");
   struct list k = {.c = c, .lang = l, .person = who->assurance >= ASSURANCE_SIM_MATCHED ? who->person : who->pair};
   return run_list(&k, after, limit, access_work, out, err);
 }

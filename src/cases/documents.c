@@ -154,6 +154,7 @@ static int may_read(struct get *k, struct store_tx *tx, const char *person, cons
   if (rc) return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such document") : -1;
   snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
   k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
+  if (!k->right && right == CASE_CITIZEN && !internal && k->who->acting_as[0]) k->right = "mandate";
   if (k->right || (right == CASE_CITIZEN && !internal)) return 0;
   int asked = internal ? 0 : asked_to_see(k, tx, tracking, err);
   return asked < 0 ? -1 : asked ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");

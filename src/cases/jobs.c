@@ -80,7 +80,7 @@ static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_
 
 /* The answers, what was said, the search words at every desk that held the case, and the copies given to those who were asked. */
 static int forget_answers(struct cases *c, struct store_tx *tx, const struct case_row *row, struct err *err) {
-  if (forget_terms(c, tx, row, err)) return -1;
+  if (forget_terms(c, tx, row, err) || case_mandate_forget(tx, row->tracking, err)) return -1;
   char mobile[40];
   snprintf(mobile, sizeof mobile, "m:%s", row->mobile);
   const char *persons[] = {mobile, row->applicant, row->pair, row->beneficiary};
@@ -100,6 +100,7 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
   if (forget_answers(c, tx, row, err) || case_forget_documents(tx, row->tracking, err)) return -1;
+  if (c->o.certificate_forget && c->o.certificate_forget(c->o.certificate_ctx, tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;
   return case_append(c, tx, row, &e, NULL, err);
@@ -294,7 +295,7 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 /* What other nodes have written since: closures, and texts under which requests began. */
-static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) ? -1 : 0; }
+static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0; }
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;

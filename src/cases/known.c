@@ -45,7 +45,7 @@ int cases_use(struct cases *c, const struct actor *who, const json_t *persons, c
 
 static bool about_another(const struct service *s, const struct actor *who, const json_t *answers) {
   const char *id = s->applicant_field ? json_str(answers, s->applicant_field) : NULL;
-  return id && strcmp(id, who->national_id) != 0;
+  return id && strcmp(id, actor_national_id(who)) != 0;
 }
 
 static const char *asking(const struct cases *c, const struct service *s) {
@@ -74,7 +74,7 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
   const char *field;
   struct buf basis = {0}, registries = {0};
   int rc = 0;
-  if (c->o.prefill && !about_another(s, who, answers)) rc = c->o.prefill(c->o.prefill_ctx, s, who->national_id, answers, &known, err);
+  if (c->o.prefill && !about_another(s, who, answers)) rc = c->o.prefill(c->o.prefill_ctx, s, actor_national_id(who), answers, &known, err);
   json_object_foreach(known, field, one) {
     const char *registry = json_str(one, "registry");
     json_object_set(data, field, json_object_get(one, "value"));
@@ -82,9 +82,11 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
     if (!strstr(buf_str(&registries), registry)) buf_addf(&registries, "%s%s", registries.len ? "," : "", registry);
   }
   if (rc == 0 && json_array_size(sources)) {
-    json_t *persons = json_pack("[s]", who->person);
+    char by[32] = "form";
+    if (who->acting_as[0]) snprintf(by, sizeof by, "m:%s", who->acting_mandate);
+    json_t *persons = json_pack("[s]", strcmp(actor_national_id(who), who->national_id) != 0 ? who->acting_person : who->person);
     buf_addf(&basis, "prefill %s %s", s->code, buf_str(&registries));
-    struct use k = {.persons = persons, .who = "form", .organisation = asking(c, s), .basis = buf_str(&basis)};
+    struct use k = {.persons = persons, .who = by, .organisation = asking(c, s), .basis = buf_str(&basis)};
     rc = record_use(c, &k, err);
     json_decref(persons);
   }
@@ -132,7 +134,7 @@ void case_sources(struct cases *c, const struct case_submission *s, json_t **sou
   if (!c->o.prefill || s->parent || s->actor.kind != ACTOR_CITIZEN || s->actor.assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
       about_another(s->service, &s->actor, s->data))
     return;
-  if (c->o.prefill(c->o.prefill_ctx, s->service, s->actor.national_id, s->data, &known, &err)) {
+  if (c->o.prefill(c->o.prefill_ctx, s->service, actor_national_id(&s->actor), s->data, &known, &err)) {
     log_write(LOG_WARN, "cases", "what is known could not be asked: %s", err.message);
     return;
   }

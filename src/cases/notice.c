@@ -138,6 +138,13 @@ const char *cases_mail_address(struct cases *c, const char *typed, struct arena 
   return out;
 }
 
+static const char *attorney_mobile(const struct case_row *row, struct arena *a) {
+  json_t *data = row->data && row->def->mandate.attorney_mobile ? json_loads(row->data, 0, NULL) : NULL;
+  const char *mobile = data ? arena_strdup(a, json_str(data, row->def->mandate.attorney_mobile)) : NULL;
+  json_decref(data);
+  return mobile;
+}
+
 void case_message_keys(int64_t at, const char *tracking, int64_t seq, char from[64], char to[64]) {
   snprintf(from, 64, "%013lld/%.16s/%lld/", (long long)at, tracking, (long long)seq); /* in order of time */
   snprintf(to, 64, "%013lld/%.16s/%lld0", (long long)at, tracking, (long long)seq);   /* the sign after the slash */
@@ -164,12 +171,12 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     char code[48], from[64], past[64];
     identifier_group(IDENT_TRACKING, row->tracking, code);
     case_message_keys(row->changed_at, row->tracking, seq, from, past);
-    const char *to = mail_of(a, row);
+    const char *to = n->attorney ? NULL : mail_of(a, row), *mobile = n->attorney ? attorney_mobile(row, a) : row->mobile;
     struct values v = values_of(c, a, row, code, reason_code, comment, l, false), latin = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
-    if (row->mobile[0]) {
+    if (mobile && mobile[0]) {
       const char *key = arena_printf(a, "%s%zu", from, i), *mark = l == LANG_FA ? "…" : "...";
-      const char *text = row->lang == CASE_LATIN ? latin_text(a, n, &latin) : short_text(a, text_in(&n->text, l), v, mark);
-      rc = c->o.notify(c->o.notify_ctx, tx, key, row->mobile, l, NULL, text, err);
+      const char *text = row->lang == CASE_LATIN && !n->attorney ? latin_text(a, n, &latin) : short_text(a, text_in(&n->text, l), v, mark);
+      rc = c->o.notify(c->o.notify_ctx, tx, key, mobile, l, NULL, text, err);
     }
     if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s%zu/mail", from, i), to, n, &v, l, err);
     arena_free(a);

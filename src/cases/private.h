@@ -32,6 +32,7 @@ struct cases {
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  struct stops *stops;       /* stops.c; NULL for a reader */
   pthread_mutex_t figures_lock;
   int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
@@ -142,10 +143,33 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
 /* Keys of the messages about an event lie between these two. */
 void case_message_keys(int64_t at, const char *tracking, int64_t seq, char from[64], char to[64]);
 
-/* mandates.c: name in an event's payload the mandate under which somebody acts; nothing where they act for themselves */
+/* mandates.c */
+/* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */
 void case_put_mandate(json_t *payload, const struct actor *who);
+bool case_covers(const struct actor *who, const struct service *def, const char *service, const char *owner); /* is it within the mandates */
+/* Applicant, beneficiary and submitter of a row that somebody files by mandate. ERR_INVALID (s->errors) when it is not about the principal. */
+int case_files_for(struct case_submission *s, struct case_row *row, struct err *err);
+/* The request that gives a mandate: who may (s->errors, s->detail), its row, in force as its state is, and forgotten with the answers. */
+int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
+/* 1 when a case is a member of staff's own, or of somebody they hold a mandate for; 0 when not, or nobody knows which citizen they are. */
+int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err);
+int case_mandate_forget(struct store_tx *tx, const char *tracking, struct err *err);
+int case_mandate_prove(struct cases *c, const char *tracking, struct err *err); /* effect of the outbox */
+
+/* complaints.c */
+void case_complaint_name(const struct service *def, const char *about, char out[192]);
+/* A complaint just inserted: tied to the case that it is about, when that is the caller's own. ERR_CONFLICT: one is open already. */
+int case_complaint_put(struct cases *c, struct store_tx *tx, const struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
+int case_complaint_release(struct store_tx *tx, const struct case_row *row, const json_t *data, struct err *err);
+int case_complaint_touches(struct store_tx *tx, const struct case_row *row, const json_t *data, const char *username, struct err *err);
+int case_complaints(struct cases *c, struct store_tx *tx, struct arena *a, const struct case_row *row, enum lang l, json_t **complaints, json_t **about, struct err *err);
 
 /* act.c */
+/* Last day of an appeal or of a citizen's reopening in this state; INT32_MIN: none, or no limit. */
+int32_t case_last_day(struct cases *c, const struct case_row *row, enum action_kind kind);
+
 int case_system_act(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *why, struct err *err);
 int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct case_row *row, const struct action *act, const char *payload, int64_t at, struct err *err);
 
@@ -157,6 +181,12 @@ const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 
 int case_note_put(struct store_tx *tx, const struct actor *who, const struct case_row *row, const struct desk_note *n, const char *id, struct err *err);
+void case_mask(const struct service *def, json_t *data); /* what is personal, in place: in the form, and to a question of the office */
+
+/* export.c: exports of cases in which this person's are, newest first, that come after the mark (at, id) of a page: items of a list of looks, appended
+ * with members "_at" and "_id" for whoever sorts them. */
+int case_exports_of(struct cases *c, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
+
 /* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
 
@@ -168,6 +198,12 @@ int case_desk_log(struct store_tx *tx, const char *id, const char *organisation,
 struct shelves *shelves_new(void);
 void shelves_free(struct shelves *s);
 void shelves_forget(struct cases *c, const char *tracking);
+
+/* stops.c: services that take no new requests for now */
+struct stops *stops_new(void);
+void stops_free(struct stops *s);
+int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
+bool case_stopped(struct cases *c, const char *service);
 
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);

@@ -2,19 +2,29 @@
 
 #include <string.h>
 
+static bool is_party(const char *person, const struct case_row *row) {
+  return (row->applicant[0] && strcmp(row->applicant, person) == 0) || (row->beneficiary[0] && strcmp(row->beneficiary, person) == 0);
+}
+
+/* To whom a request would give a mandate. */
+static bool is_attorney(const struct actor *who, const struct case_row *row) {
+  return who->kind == ACTOR_CITIZEN && !who->acting_as[0] && who->assurance >= ASSURANCE_SIM_MATCHED && row->def && row->def->mandate.attorney &&
+         row->beneficiary[0] && strcmp(row->beneficiary, who->person) == 0;
+}
+
 bool case_is_applicant(const struct actor *who, const struct case_row *row) {
   if (who->kind == ACTOR_STAFF) return strcmp(row->submitted_by, "staff") == 0 && base_same(who->username, row->submitter);
   if (who->kind != ACTOR_CITIZEN || case_is_inquiry(row)) return false;
+  if (who->acting_as[0]) return is_party(who->acting_person, row) && case_covers(who, row->def, row->service, row->owner);
   if (row->pair[0] && strcmp(row->pair, who->pair) == 0) return true;
-  if (who->assurance < ASSURANCE_SIM_MATCHED) return false;
-  return (row->applicant[0] && strcmp(row->applicant, who->person) == 0) ||
-         (row->beneficiary[0] && strcmp(row->beneficiary, who->person) == 0);
+  return who->assurance >= ASSURANCE_SIM_MATCHED && !is_attorney(who, row) && is_party(who->person, row);
 }
 
 /* What the caller is towards this case, as bits of enum role. */
 unsigned case_roles_of(const struct actor *who, const struct case_row *row) {
   unsigned bits = 0;
   if (case_is_applicant(who, row)) bits |= 1u << ROLE_APPLICANT;
+  if (is_attorney(who, row)) bits |= 1u << ROLE_ATTORNEY;
   if (who->kind == ACTOR_SYSTEM) bits |= 1u << ROLE_SYSTEM;
   if (who->kind != ACTOR_STAFF) return bits;
   for (unsigned i = 0; i < who->role_count; i++) {
@@ -34,7 +44,7 @@ enum case_right case_right_of(const struct actor *who, const struct case_row *ro
   unsigned bits = case_roles_of(who, row);
   unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER | 1u << ROLE_PROVIDER;
   if (bits & office) return case_is_inquiry(row) ? CASE_INQUIRED : CASE_STAFF;
-  if (bits & (1u << ROLE_APPLICANT | 1u << ROLE_AGENT)) return CASE_CITIZEN;
+  if (bits & (1u << ROLE_APPLICANT | 1u << ROLE_AGENT | 1u << ROLE_ATTORNEY)) return CASE_CITIZEN;
   if (bits & 1u << ROLE_HELPDESK) return CASE_HELPDESK;
   if (bits & (1u << ROLE_AUDITOR)) return CASE_AUDITOR;
   return CASE_PUBLIC;

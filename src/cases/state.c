@@ -165,7 +165,7 @@ int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
 struct closing {
   struct cases *c;
   const struct actor *who;
-  const char *calendar, *title_fa, *title_en;
+  const char *calendar, *title_fa, *title_en, *organisation;
   int32_t day;
   bool closed, past;
 };
@@ -219,6 +219,13 @@ static int closing_work(struct store_tx *tx, void *arg, struct err *err) {
                 (const void *)salt, (size_t)TRUST_SALT, payload) ||
       trust_append(tx, leaf, head, digest, err))
     goto out;
+  json_t *told = json_pack("{s:s,s:s,s:s}", "day", day, "title", k->title_fa, "title_en", k->title_en);
+  struct act act = {.kind = k->closed ? "calendar_close" : "calendar_open", .who = k->who->kind == ACTOR_STAFF ? k->who->username : "system",
+                    .organisation = k->organisation, .subject = k->calendar, .detail = told};
+  rc = identity_act_put(tx, &act, err);
+  json_decref(told);
+  if (rc) goto out;
+  rc = -1;
   if (k->past && changes && restamp(tx, k, k->closed ? -1 : 1, err)) goto out;
   rc = 0;
 out:
@@ -237,6 +244,8 @@ int cases_calendar_close(struct cases *c, const struct actor *who, const char *c
   if (day < today - 30 || day > today + 730) return err_set(err, ERR_INVALID, "a closure may be declared from 30 days ago to two years ahead");
   struct closing k = {.c = c, .who = who, .calendar = calendar, .title_fa = title_fa ? title_fa : "", .title_en = title_en ? title_en : "",
                       .day = day, .closed = closed, .past = day <= today};
+  for (unsigned i = 0; who->kind == ACTOR_STAFF && !actor_has_role(who, NULL, STAFF_OPERATOR) && i < who->role_count; i++)
+    if (who->roles[i].role == STAFF_MANAGER && !k.organisation) k.organisation = who->roles[i].organisation;
   if (store_write(c->store, STORE_FRONT, closing_work, &k, err)) return -1;
   return store_read(c->store, reload_work, c, err);
 }

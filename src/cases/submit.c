@@ -43,6 +43,7 @@ static void key_hash_of(const struct case_submission *s, unsigned char out[32]) 
   buf_adds(&b, s->service->code);
   buf_add(&b, "\0", 1);
   buf_adds(&b, s->key);
+  if (s->actor.acting_as[0]) buf_add(&b, "\0", 1), buf_adds(&b, s->actor.acting_person);
   sha256(buf_str(&b), b.len, out);
   buf_free(&b);
 }
@@ -207,6 +208,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       continue;
     }
     if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
+    if (!s->parent && case_stopped(j->c, row->service)) return err_set(err, ERR_CONFLICT, "service %s takes no new requests now", row->service);
     if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
@@ -214,6 +216,9 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
         case_notice(j->c, tx, row, "submit", 1, NULL, NULL, err))
       return -1;
+    if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
+    if (s->service->mandate.present && !s->parent && case_mandate_put(tx, s, row, j->arena, err)) return -1;
+    if (s->service->mandate.registry && !s->parent && case_outbox_put(tx, "mandate", row->tracking, 1, "mandate", json_object(), row->submitted_at, err)) return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
                                s->parent, row->tracking, s->inquiry))
       return -1;
@@ -279,6 +284,7 @@ static int who_files(struct submit_job *j, struct err *err) {
   } else if (def->staff_only && who->kind != ACTOR_SYSTEM) {
     return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "this service is for members of staff");
   }
+  if (who->acting_as[0] && case_files_for(s, row, err)) return -1;
   if (!row->applicant[0] && who->kind == ACTOR_CITIZEN) {
     char key[72];
     identity_person_key(j->c->o.identity, who->national_id, key);
@@ -286,7 +292,8 @@ static int who_files(struct submit_job *j, struct err *err) {
   }
   if (!row->applicant[0] && who->kind == ACTOR_NOBODY && s->intake != INTAKE_USSD)
     return err_set(err, ERR_UNAUTHENTICATED, "sign in first: this service does not ask who you are");
-  if (!row->pair[0] && def->applicant_field && row->mobile[0]) {
+  if (def->mandate.present && case_mandate_check(j->c, s, row, j->arena, err)) return -1;
+  if (!row->pair[0] && !who->acting_as[0] && def->applicant_field && row->mobile[0]) {
     char key[72];
     identity_pair_key(j->c->o.identity, json_str(s->data, def->applicant_field) ? json_str(s->data, def->applicant_field) : "", row->mobile, key);
     row->pair = arena_strdup(j->arena, key);
@@ -351,6 +358,10 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->intake = s->intake;
   row->lang = s->latin ? CASE_LATIN : s->lang;
   if (who_files(j, err) || prepare_clock(j, at, err)) return -1;
+  if (s->actor.acting_as[0] && !case_covers(&s->actor, s->service, s->service->code, row->owner)) {
+    s->detail = "case.outside_mandate";
+    return err_set(err, ERR_FORBIDDEN, "the mandate does not cover this service");
+  }
   key_hash_of(s, row->key_hash);
   char *data = json_canonical(s->data);
   row->data = arena_strdup(j->arena, data);
@@ -369,9 +380,10 @@ static int prepare(struct submit_job *j, struct err *err) {
   if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);
   json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
+  case_put_mandate(p, &s->actor);
   char *payload = json_canonical(p);
   json_decref(p);
-  j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : row->submitter[0] ? "agent" : "applicant",
+  j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : s->actor.acting_as[0] ? "attorney" : row->submitter[0] ? "agent" : "applicant",
                                  .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);

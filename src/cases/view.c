@@ -92,6 +92,8 @@ struct load {
   const char *tracking;
   struct arena *arena;
   struct case_row row;
+  enum lang lang;             /* with want_events */
+  json_t *complaints, *about;
   json_t *children, *events, *remarks, *documents;
   bool want_events, want_remarks, want_documents;
   const struct actor *who;    /* with want_documents */
@@ -170,6 +172,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
   if (load_children(k, tx, err)) return -1;
+  if (k->want_events && case_complaints(k->c, tx, k->arena, &k->row, k->lang, &k->complaints, &k->about, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
   k->remarks = NULL;
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
@@ -189,6 +192,8 @@ static int load_all(struct load *k, bool events, struct err *err) {
 static void load_free(struct load *k) {
   json_decref(k->children);
   json_decref(k->events);
+  json_decref(k->complaints);
+  json_decref(k->about);
   json_decref(k->remarks);
   json_decref(k->documents);
   arena_free(k->arena);
@@ -216,7 +221,7 @@ static void mask_fields(struct field *const *fields, size_t count, json_t *data)
 }
 
 /* The helpdesk sees that something was answered, not what: in the form, and to a question of the office. */
-static void mask(const struct service *def, json_t *data) {
+void case_mask(const struct service *def, json_t *data) {
   mask_fields(def->fields, def->field_count, data);
   for (size_t i = 0; i < def->state_count; i++)
     for (size_t k = 0; k < def->states[i].action_count; k++) mask_fields(def->states[i].actions[k].fields, def->states[i].actions[k].field_count, data);
@@ -274,7 +279,21 @@ static json_t *action_json(const struct action *act, enum lang l) {
   return o;
 }
 
-static json_t *actions_json(const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
+/* Until when this state's appeal or reopening is open; INT32_MIN when it has none or no limit. */
+static int32_t last_day(struct cases *c, const struct case_row *row, enum action_kind kind) {
+  const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
+  for (size_t i = 0; s && i < s->action_count; i++)
+    if (s->actions[i].kind == kind) return case_last_day(c, row, kind);
+  return INT32_MIN;
+}
+
+/* A citizen is not offered what would be refused as too late. */
+static bool too_late(struct cases *c, const struct actor *who, const struct case_row *row, const struct action *act) {
+  int32_t last = who->kind == ACTOR_CITIZEN && (act->kind == ACT_APPEAL || act->kind == ACT_REOPEN) ? case_last_day(c, row, act->kind) : INT32_MIN;
+  return last != INT32_MIN && cases_today() > last;
+}
+
+static json_t *actions_json(struct cases *c, const struct actor *who, const struct case_row *row, const json_t *data, enum lang l) {
   json_t *list = json_array();
   enum err_code why;
   if (row->state_index < 0) {
@@ -287,7 +306,7 @@ static json_t *actions_json(const struct actor *who, const struct case_row *row,
   }
   const struct state *s = &row->def->states[row->state_index];
   for (size_t i = 0; i < s->action_count; i++)
-    if (case_may(who, row, &s->actions[i], data, &why)) json_array_append_new(list, action_json(&s->actions[i], l));
+    if (case_may(who, row, &s->actions[i], data, &why) && !too_late(c, who, row, &s->actions[i])) json_array_append_new(list, action_json(&s->actions[i], l));
   const struct action *add = cases_action(row->def, row->state_index, "add_documents");
   if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(add, l));
   return list;
@@ -340,19 +359,13 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
-static const char *right_text(enum case_right right) {
-  static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
-                                      [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
-  return texts[right];
-}
-
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
-  json_object_set_new(o, "actions", actions_json(who, row, data, l));
+  json_object_set_new(o, "actions", actions_json(k->c, who, row, data, l));
   if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
-  if (data && row->def && right == CASE_HELPDESK) mask(row->def, data);
+  if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
   if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
@@ -360,10 +373,11 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   }
   json_object_set_new(o, "answers", shown(row, data, k->arena, l));
   json_object_set_new(o, "data", data ? data : json_null());
-  json_put(o, "right", right_text(right));
+  json_put(o, "right", cases_right_name(who, right));
   json_put(o, "plain", row->state_index >= 0 ? text_in(&row->def->states[row->state_index].plain, l) : "");
   json_put(o, "submitted_by", row->submitted_by);
-  json_put(o, "submitter", right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0 ? NULL : row->submitter);
+  bool by_mandate = strcmp(row->submitted_by, "mandate") == 0;
+  json_put(o, "submitter", by_mandate || (right == CASE_CITIZEN && strcmp(row->submitted_by, "self") == 0) ? NULL : row->submitter);
   json_put(o, "intake", intake_text((enum intake)row->intake));
   json_put(o, "assurance", assurance_text((enum assurance)row->assurance));
   json_put(o, "owner", row->owner);
@@ -386,6 +400,12 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
+  if (right != CASE_INQUIRED && right != CASE_HELPDESK) {
+    json_object_set(o, "complaints", k->complaints ? k->complaints : json_null());
+    if (k->about) json_object_set(o, "about", k->about);
+  }
+  put_day(o, "appeal_until", last_day(k->c, row, ACT_APPEAL));
+  put_day(o, "reopen_until", last_day(k->c, row, ACT_REOPEN));
   put_clock(k->c, row, o);
 }
 
@@ -409,6 +429,11 @@ static const char *action_title(const struct case_row *row, const char *action, 
   return key && word_known(key) ? word(l, key) : action;
 }
 
+/* Under which mandate somebody acted, and who: masked. */
+static void put_mandate(json_t *e, const json_t *m) {
+  if (m) json_object_set_new(e, "mandate", json_pack("{s:s?,s:s?}", "tracking", json_str(m, "tracking"), "attorney", json_str(m, "attorney")));
+}
+
 /* What the reader may know of each event, in place of its payload. */
 static void show_events(struct load *k, enum case_right right, enum lang l) {
   size_t i;
@@ -423,6 +448,7 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
     } else {
+      if (right != CASE_INQUIRED && right != CASE_HELPDESK) put_mandate(e, json_object_get(p, "mandate"));
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
@@ -435,7 +461,7 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
 }
 
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking};
+  struct load k = {.c = c, .tracking = tracking, .lang = l};
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
@@ -478,7 +504,7 @@ int cases_events(struct cases *c, const struct actor *who, const char *tracking,
     show_events(&k, mine, l);
     char next[24];
     snprintf(next, sizeof next, "%lld", (long long)json_int(json_array_get(k.events, json_array_size(k.events) - 1), "seq", 0));
-    if (right) *right = right_text(mine);
+    if (right) *right = cases_right_name(who, mine);
     *out = json_object();
     json_object_set(*out, "items", k.events);
     json_put(*out, "next", more ? next : NULL);
@@ -534,6 +560,6 @@ int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, i
   struct leaf_query k = {.tracking = tracking, .seq = seq};
   if (store_read(c->store, leaf_work, &k, err)) return -1;
   *out = k.out;
-  if (right_name) *right_name = right_text(right);
+  if (right_name) *right_name = cases_right_name(who, right);
   return 0;
 }

@@ -75,7 +75,7 @@ struct page { const char *name; struct text title, guidance; struct field **fiel
 #define ROLE_TABLE(X)                                                                    \
   X(ROLE_APPLICANT, "applicant") X(ROLE_OFFICER, "officer") X(ROLE_SUPERVISOR, "supervisor") \
   X(ROLE_MANAGER, "manager") X(ROLE_AGENT, "agent") X(ROLE_HELPDESK, "helpdesk")         \
-  X(ROLE_OPERATOR, "operator") X(ROLE_AUDITOR, "auditor") X(ROLE_PROVIDER, "provider") X(ROLE_SYSTEM, "system")
+  X(ROLE_OPERATOR, "operator") X(ROLE_AUDITOR, "auditor") X(ROLE_PROVIDER, "provider") X(ROLE_ATTORNEY, "attorney") X(ROLE_SYSTEM, "system")
 enum role {
 #define X(name, text) name,
   ROLE_TABLE(X)
@@ -130,8 +130,9 @@ struct inquiry {
   struct cond *when;
 };
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
-struct notice { const char *on; struct text text, mail; const char *latn; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}};
-                                                         mail: what a letter says instead, "" none; latn: for telephones without Persian, "" none */
+struct notice { const char *on; struct text text, mail; const char *latn; bool attorney; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}}
+                                                         {{state}} {{reason}} {{due}}; mail: what a letter says instead, "" none; latn: for telephones without Persian, "" none;
+                                                         attorney: to the one who is given the mandate */
 struct retention { enum result result; int years; bool erase; };
 struct faq { struct text q, a; };
 struct eligibility { struct field field; struct cond *exit_when; struct text exit; };
@@ -162,15 +163,25 @@ struct service {
   struct field **fields; size_t field_count;          /* all, in order */
   const char *applicant_field;                        /* national_id field that names the applicant, or NULL: the session's person */
   const char *beneficiary_field;                      /* or NULL */
+  const char *about_field;                            /* tracking of a case of the applicant that this is a complaint about, or NULL */
   const char *mobile_field;                           /* or NULL: the session's telephone */
   int norm, legal;                                    /* whole case, working days */
   int suspension_days, extension_days, extension_times;
   int appeal_days, appeal_legal; int appeal_role;     /* working days to appeal, clock of the appeal, who decides; appeal_days 0: none */
+  int reopen_days, reopen_times;                      /* for citizens: working days after the end, how often; 0: no limit */
   struct state *states; size_t state_count; int start;
   struct inquiry *inquiries; size_t inquiry_count;
   struct fee_row *fees; size_t fee_count;             /* first row that holds counts; none: free */
   struct { bool present; struct text title, body; int valid_days; const char *number; } certificate;
   struct { const char *registry; struct { const char *attribute, *field; } *map; size_t count; } record;
+  /* An approved request lets somebody act for somebody else; each is a field, NULL: principal and attorney: the applicant; scope: everything. */
+  struct {
+    bool present;
+    const char *principal, *attorney, *attorney_mobile, *name, *until;
+    const char *service, *organisation, *event;       /* scope: whichever of these fields is answered */
+    const char *registry, **attributes; size_t attribute_count; /* the principal's record whose attributes (any) must name the attorney; NULL: none */
+    struct { const char *registry, *attribute; } alive[4]; size_t alive_count; /* what of the principal must not be recorded as false */
+  } mandate;
   struct notice *notices; size_t notice_count;
   struct retention *retentions; size_t retention_count;
   struct faq *faqs; size_t faq_count;
@@ -251,6 +262,23 @@ const struct action *service_action(const struct service *s, int state, const ch
 int service_owner(const struct pack *p, const struct service *s, const json_t *data, struct err *err);
 int64_t service_fee(const struct service *s, const json_t *data, const struct fee_row **row); /* rial */
 int inquiry_organisation(const struct pack *p, const struct inquiry *q, const json_t *data);  /* -1 when none */
+
+/* ---- the directive for electronic service desks ------------------------------------------- */
+/* What must be told about every service, and where in the pack that stands. */
+#define STANDARD_TABLE(X)                                                                                                       \
+  X(STANDARD_DOCUMENTS, "documents", "identity.documents") X(STANDARD_STEPS, "steps", "workflow.states.plain")                    \
+  X(STANDARD_DURATION, "duration", "deadlines") X(STANDARD_COST, "cost", "identity.cost") X(STANDARD_LAW, "law", "identity.law") \
+  X(STANDARD_CHANNELS, "channels", "identity.stages") X(STANDARD_STATEMENT, "statement", "statement") X(STANDARD_FAQ, "faq", "faq") \
+  X(STANDARD_SURVEY, "survey", "rating") X(STANDARD_COMPLAINT, "complaint", "appeal") X(STANDARD_CONTACT, "contact", "organisations.csv: phone")
+enum standard {
+#define X(name, text, where) name,
+  STANDARD_TABLE(X)
+#undef X
+  STANDARD_COUNT
+};
+const char *standard_text(enum standard c);
+const char *standard_where(enum standard c);
+bool service_meets(const struct pack *p, const struct service *s, enum standard c);
 
 /* ---- validation --------------------------------------------------------------------------- */
 /* Judge one typed answer. `in` is JSON (string from forms and USSD for every type; or the natural JSON type). Repairs identifiers, digits

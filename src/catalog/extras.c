@@ -229,6 +229,77 @@ static void read_record(struct compiler *c, const struct yaml_node *n) {
   if (r->key && !keyed) fail(c, map->line, "record: the key '%s' of registry '%s' is not among the mapped attributes", r->key, r->code);
 }
 
+/* A field of one of two types; NULL when the key is absent. */
+static const char *typed_field(struct compiler *c, const struct yaml_node *map, const char *key, enum field_type one, enum field_type other) {
+  const struct yaml_node *n = yaml_get(map, key);
+  const struct field *f = n ? known_field(c, n, key) : NULL;
+  if (f && f->type != one && f->type != other) fail(c, n->line, "'%s' names '%s', which is of type %s", key, f->name, field_type_text(f->type));
+  return f ? f->name : NULL;
+}
+
+static const struct registry_attribute *attribute_named(struct compiler *c, const struct yaml_node *n, const struct registry *r, enum field_type type) {
+  const char *text = scalar(c, n, "attribute");
+  const struct registry_attribute *k = text && r ? registry_attribute(r, text) : NULL;
+  struct nearest near = {.wanted = text ? text : ""};
+  for (size_t i = 0; r && i < r->count; i++) nearest_offer(&near, r->attributes[i].name);
+  if (text && r && !k) fail(c, n->line, "registry '%s' has no attribute '%s'%s", r->code, text, did_you_mean(&near).text);
+  else if (k && k->type != type) fail(c, n->line, "attribute '%s' is of type %s, where %s is needed", k->name, field_type_text(k->type), field_type_text(type));
+  return k;
+}
+
+/* record: {registry: legal-persons, names: [manager_id]} */
+static void mandate_record(struct compiler *c, const struct yaml_node *n) {
+  struct service *s = c->s;
+  if (!n || !keys(c, n, "record", "registry names")) return;
+  const struct yaml_node *registry = want(c, n, "record", "registry"), *names = want(c, n, "record", "names");
+  const struct registry *r = registry ? find_registry(c, registry) : NULL;
+  if (!r || !is_list(c, names, "names")) return;
+  s->mandate.registry = r->code;
+  s->mandate.attributes = keep_alloc(c, (names->count + 1) * sizeof *s->mandate.attributes);
+  for (const struct yaml_node *i = names->first; i; i = i->next) {
+    const struct registry_attribute *k = attribute_named(c, i, r, FIELD_NATIONAL_ID);
+    if (k) s->mandate.attributes[s->mandate.attribute_count++] = k->name;
+  }
+}
+
+static void mandate_alive(struct compiler *c, const struct yaml_node *list) {
+  struct service *s = c->s;
+  if (!is_list(c, list, "alive")) return;
+  for (const struct yaml_node *i = list->first; i; i = i->next) {
+    if (!keys(c, i, "alive", "registry attribute")) continue;
+    const struct yaml_node *registry = want(c, i, "alive", "registry"), *attribute = want(c, i, "alive", "attribute");
+    const struct registry *r = registry ? find_registry(c, registry) : NULL;
+    const struct registry_attribute *k = attribute && r ? attribute_named(c, attribute, r, FIELD_YES_NO) : NULL;
+    if (s->mandate.alive_count == BASE_COUNT(s->mandate.alive)) fail(c, i->line, "'alive' has at most %zu rows", BASE_COUNT(s->mandate.alive));
+    else if (k) {
+      s->mandate.alive[s->mandate.alive_count].registry = r->code;
+      s->mandate.alive[s->mandate.alive_count++].attribute = k->name;
+    }
+  }
+}
+
+static void read_mandate(struct compiler *c, const struct yaml_node *n) {
+  struct service *s = c->s;
+  if (!keys(c, n, "mandate", "principal attorney attorney_mobile name until scope record alive")) return;
+  s->mandate.present = true;
+  s->mandate.principal = typed_field(c, n, "principal", FIELD_NATIONAL_ID, FIELD_LEGAL_ID);
+  s->mandate.attorney = typed_field(c, n, "attorney", FIELD_NATIONAL_ID, FIELD_NATIONAL_ID);
+  s->mandate.attorney_mobile = typed_field(c, n, "attorney_mobile", FIELD_MOBILE, FIELD_MOBILE);
+  s->mandate.name = typed_field(c, n, "name", FIELD_TEXT, FIELD_TEXT);
+  s->mandate.until = typed_field(c, n, "until", FIELD_DATE, FIELD_DATE);
+  const struct yaml_node *scope = yaml_get(n, "scope");
+  if (scope && keys(c, scope, "scope", "service organisation event")) {
+    s->mandate.service = typed_field(c, scope, "service", FIELD_CHOICE, FIELD_CHOICE);
+    s->mandate.organisation = typed_field(c, scope, "organisation", FIELD_ORGANISATION, FIELD_ORGANISATION);
+    s->mandate.event = typed_field(c, scope, "event", FIELD_CHOICE, FIELD_CHOICE);
+  }
+  mandate_record(c, yaml_get(n, "record"));
+  mandate_alive(c, yaml_get(n, "alive"));
+  if (!s->mandate.principal == !s->mandate.attorney)
+    fail(c, n->line, "a mandate names either its principal or its attorney by a field: the other is the applicant");
+  if (s->applicant_field || s->beneficiary_field) fail(c, n->line, "who gives a mandate has signed in: the service has no applicant_field and no beneficiary_field");
+}
+
 /* ---- notices, retention, questions ----------------------------------------------------------------------- */
 
 static bool happens(const struct service *s, const char *event, struct nearest *near) {
@@ -263,8 +334,11 @@ static void read_notices(struct compiler *c, const struct yaml_node *root) {
   if (!is_list(c, list, "notices")) return;
   s->notices = keep_alloc(c, list->count * sizeof *s->notices);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "notice", "on text mail latn")) continue;
+    static const char *const receivers[] = {"applicant", "attorney", NULL};
+    if (!keys(c, i, "notice", "on to text mail latn")) continue;
     struct notice *n = &s->notices[s->notice_count++];
+    n->attorney = word_of(c, i, "to", receivers, 0) == 1;
+    if (n->attorney && !s->mandate.attorney_mobile) fail(c, i->line, "a notice to the attorney needs the mandate's attorney_mobile");
     n->mail = (struct text){"", ""};
     n->latn = "";
     const struct yaml_node *on = want(c, i, "notice", "on"), *text = want(c, i, "notice", "text");
@@ -330,10 +404,11 @@ void compile_extras(struct compiler *c, const struct yaml_node *root) {
   read_fees(c, root);
   read_inquiries(c, root);
   const struct yaml_node *outputs = yaml_get(root, "outputs");
-  if (outputs && keys(c, outputs, "outputs", "certificate record")) {
+  if (outputs && keys(c, outputs, "outputs", "certificate record mandate")) {
     const struct yaml_node *certificate = yaml_get(outputs, "certificate"), *record = yaml_get(outputs, "record");
     if (certificate) read_certificate(c, certificate);
     if (record) read_record(c, record);
+    if (yaml_get(outputs, "mandate")) read_mandate(c, yaml_get(outputs, "mandate"));
   }
   read_notices(c, root);
   read_retention(c, root);

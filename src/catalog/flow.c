@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define STAFF_ROLES ((1u << ROLE_OFFICER) | (1u << ROLE_SUPERVISOR) | (1u << ROLE_MANAGER) | (1u << ROLE_PROVIDER) | (1u << ROLE_OPERATOR))
-#define CITIZEN_ROLES ((1u << ROLE_APPLICANT) | (1u << ROLE_AGENT))
+#define CITIZEN_ROLES ((1u << ROLE_APPLICANT) | (1u << ROLE_AGENT) | (1u << ROLE_ATTORNEY))
 
 /* resume and provide_info without a target go back to where the case came from. */
 static bool goes_back(const struct action *a) { return a->to < 0 && (a->kind == ACT_RESUME || a->kind == ACT_PROVIDE_INFO); }

@@ -258,6 +258,7 @@ static void read_people(struct compiler *c, const struct yaml_node *root) {
   s->provider = provider ? organisation_of(c, provider, "provider") : -1;
   s->applicant_field = field_ref(c, root, "applicant_field", FIELD_NATIONAL_ID, FIELD_FIDA);
   s->beneficiary_field = field_ref(c, root, "beneficiary_field", FIELD_NATIONAL_ID, FIELD_LEGAL_ID);
+  s->about_field = field_ref(c, root, "about_field", FIELD_TRACKING, FIELD_TRACKING);
   s->mobile_field = field_ref(c, root, "mobile_field", FIELD_MOBILE, FIELD_MOBILE);
   s->one_open_per_person = bool_of(c, root, "one_open_per_person", false);
   s->rating = bool_of(c, root, "rating", false);
@@ -279,6 +280,10 @@ static void read_deadlines(struct compiler *c, const struct yaml_node *root) {
     s->extension_days = (int)int_of(c, n, "days", 1, 1, 1000);
     s->extension_times = (int)int_of(c, n, "times", 1, 1, 10);
   }
+  if ((n = yaml_get(root, "reopen")) && keys(c, n, "reopen", "days times")) {
+    s->reopen_days = (int)int_of(c, n, "days", 10, 1, 1000);
+    s->reopen_times = (int)int_of(c, n, "times", 1, 1, 10);
+  }
   if ((n = yaml_get(root, "appeal")) && keys(c, n, "appeal", "days legal role")) {
     s->appeal_days = (int)int_of(c, n, "days", 1, 1, 1000);
     want(c, n, "appeal", "legal");
@@ -292,7 +297,7 @@ static void read_deadlines(struct compiler *c, const struct yaml_node *root) {
 /* ---- the file ------------------------------------------------------------------------------------------- */
 
 #define SERVICE_KEYS "service version valid_from ussd latn owner provider handled channels applicant identity statement faq eligibility pages " \
-  "applicant_field beneficiary_field mobile_field one_open_per_person rating deadlines suspension extension appeal fee inquiries workflow " \
+  "applicant_field beneficiary_field about_field mobile_field one_open_per_person rating deadlines suspension extension appeal reopen fee inquiries workflow " \
   "outputs notices retention examples"
 
 static void read_head(struct compiler *c, const struct yaml_node *root, const char *base) {

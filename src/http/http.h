@@ -104,6 +104,11 @@ void http_reply_cookie(struct http_req *r, const char *name, const char *value, 
 void http_reply(struct http_req *r, int status, const char *media_type, const void *body, size_t n); /* copies */
 void http_reply_take(struct http_req *r, int status, const char *media_type, char *body, size_t n);  /* takes malloc'ed memory */
 void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes the reference */
+/* A body of unknown length, made piece by piece: `more` is called on a worker's thread when the reader has taken what there was, never twice at
+ * once, and puts the next piece into out (initialised by it, freed by the caller). 1: go on, 0: that was all, -1: break off, so that the reader sees that it is not whole.
+ * free_ctx is called once, at the end, whatever happened; nothing of the request may be used by either. */
+typedef int (*http_more)(void *ctx, struct buf *out);
+void http_reply_stream(struct http_req *r, int status, const char *media_type, http_more more, void *ctx, void (*free_ctx)(void *));
 /* A file from people, to be saved and not to be shown: attachment under its name (UTF-8, RFC 6266), no sniffing, sandboxed. Takes data. */
 void http_reply_file(struct http_req *r, const char *media_type, const char *name, char *data, size_t n);
 /* body lives for ever; caching headers, 304. etag is the bare text (a hash), quoted here. */

@@ -144,9 +144,12 @@ void request_run(struct http_req *r);  /* authorise and handle: on whichever thr
 /* ---- workers (pool.c) ---- */
 struct pool *pool_new(int threads, int queue);
 void pool_free(struct pool *p);        /* finishes what is queued */
-bool pool_put(struct pool *p, struct http_req *r); /* false: full */
+typedef void (*pool_work)(void *arg);
+bool pool_put(struct pool *p, pool_work work, void *arg); /* false: full */
 
-/* ---- replies (reply.c, problem.c, gzip.c) ---- */
+/* ---- replies (reply.c, stream.c, problem.c, gzip.c) ---- */
+void reply_finish(struct http_req *r, int status, const char *media_type, struct MHD_Response *response, size_t n);
+bool reply_twice(const struct http_req *r);
 void reply_refuse(struct http_req *r, int status); /* problem by bare status, connection closes */
 bool reply_has(const struct http_req *r, const char *name);
 struct assets *assets_new(void);

@@ -5,7 +5,7 @@
 struct pool {
   pthread_mutex_t lock;
   pthread_cond_t wake;
-  struct http_req **ring;
+  struct todo { pool_work work; void *arg; } *ring;
   size_t room, head, count;
   bool closing;
   int threads;
@@ -19,11 +19,11 @@ static void *work(void *cls)
   for (;;) {
     while (!p->count && !p->closing) pthread_cond_wait(&p->wake, &p->lock);
     if (!p->count) break;
-    struct http_req *r = p->ring[p->head];
+    struct todo next = p->ring[p->head];
     p->head = (p->head + 1) % p->room;
     p->count--;
     pthread_mutex_unlock(&p->lock);
-    request_run(r);
+    next.work(next.arg);
     pthread_mutex_lock(&p->lock);
   }
   pthread_mutex_unlock(&p->lock);
@@ -50,7 +50,7 @@ struct pool *pool_new(int threads, int queue)
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   p->room = (size_t)queue;
-  p->ring = base_alloc(p->room * sizeof(struct http_req *));
+  p->ring = base_alloc(p->room * sizeof *p->ring);
   for (; p->threads < threads; p->threads++)
     if (pthread_create(&p->thread[p->threads], NULL, work, p)) {
       pool_free(p);
@@ -59,12 +59,12 @@ struct pool *pool_new(int threads, int queue)
   return p;
 }
 
-bool pool_put(struct pool *p, struct http_req *r)
+bool pool_put(struct pool *p, pool_work todo, void *arg)
 {
   pthread_mutex_lock(&p->lock);
   bool fits = p->count < p->room && !p->closing;
   if (fits) {
-    p->ring[(p->head + p->count++) % p->room] = r;
+    p->ring[(p->head + p->count++) % p->room] = (struct todo){todo, arg};
     pthread_cond_signal(&p->wake);
   }
   pthread_mutex_unlock(&p->lock);

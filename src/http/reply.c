@@ -70,7 +70,7 @@ void http_reply_cookie(struct http_req *r, const char *name, const char *value, 
 }
 
 /* The response is made: give it all its headers and keep it until a server thread queues it. */
-static void finish(struct http_req *r, int status, const char *media_type, struct MHD_Response *response, size_t n)
+void reply_finish(struct http_req *r, int status, const char *media_type, struct MHD_Response *response, size_t n)
 {
   if (!response) {
     log_write(LOG_ERROR, "http", "no memory for a reply of %zu bytes", n);
@@ -88,7 +88,7 @@ static void finish(struct http_req *r, int status, const char *media_type, struc
   r->response = response;
 }
 
-static bool twice(const struct http_req *r)
+bool reply_twice(const struct http_req *r)
 {
   if (!r->response) return false;
   log_write(LOG_ERROR, "http", "%s: replied twice", r->row->route ? r->row->route->path : "");
@@ -122,17 +122,17 @@ static void reply_body(struct http_req *r, int status, const char *media_type, c
     own = true;
   }
   response = MHD_create_response_from_buffer(n, body, own ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_MUST_COPY);
-  finish(r, status, media_type, response, n);
+  reply_finish(r, status, media_type, response, n);
 }
 
 void http_reply(struct http_req *r, int status, const char *media_type, const void *body, size_t n)
 {
-  if (!twice(r)) reply_body(r, status, media_type, (char *)(uintptr_t)(n ? body : ""), n, false);
+  if (!reply_twice(r)) reply_body(r, status, media_type, (char *)(uintptr_t)(n ? body : ""), n, false);
 }
 
 void http_reply_take(struct http_req *r, int status, const char *media_type, char *body, size_t n)
 {
-  if (twice(r)) free(body);
+  if (reply_twice(r)) free(body);
   else reply_body(r, status, media_type, body, n, true);
 }
 
@@ -190,7 +190,7 @@ bool http_not_modified(struct http_req *r, const char *etag, const char *cache_c
 
 void http_reply_static(struct http_req *r, const char *media_type, const void *body, size_t n, const char *etag)
 {
-  if (twice(r)) return;
+  if (reply_twice(r)) return;
   if (!reply_has(r, "Cache-Control")) http_reply_header(r, "Cache-Control", "public, max-age=3600");
   if (!reply_has(r, "Vary")) http_reply_header(r, "Vary", "Accept-Encoding");
   const void *packed = NULL;
@@ -208,5 +208,5 @@ void http_reply_static(struct http_req *r, const char *media_type, const void *b
     body = packed;
     n = packed_size;
   }
-  finish(r, 200, media_type, MHD_create_response_from_buffer(n, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), n);
+  reply_finish(r, 200, media_type, MHD_create_response_from_buffer(n, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), n);
 }

@@ -302,6 +302,8 @@ void request_run(struct http_req *r)
   end_run(r);
 }
 
+static void run_request(void *arg) { request_run(arg); }
+
 static void dispatch(struct http_req *r)
 {
   struct http_server *s = r->server;
@@ -329,7 +331,7 @@ static void dispatch(struct http_req *r)
   }
   r->mhd_suspended = true;
   MHD_suspend_connection(r->connection);
-  if (pool_put(s->pool, r)) return;
+  if (pool_put(s->pool, run_request, r)) return;
   http_reply_header(r, "Retry-After", "2");
   http_problem_code(r, ERR_UNAVAILABLE, NULL);
   let_go(r);

@@ -50,6 +50,8 @@ bool actor_in(const struct actor *a, const char *organisation) {
   return false;
 }
 
+const char *actor_national_id(const struct actor *a) { return a->acting_as[0] && strlen(a->acting_as) != 11 ? a->acting_as : a->national_id; }
+
 /* ---- keys ------------------------------------------------------------------------------ */
 
 void identity_mac(const struct identity *i, const char *label, const char *a, const char *b, unsigned char out[32]) {

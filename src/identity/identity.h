@@ -39,7 +39,13 @@ struct actor {
   char pair[72];               /* always the "c:…" key: what this pair filed stays visible after the assurance rises */
   char username[64];           /* staff */
   char name[128];              /* staff: shown name */
-  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "" */
+  char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "": then the next ones are set too */
+  char acting_person[72];      /* key of the principal */
+  char acting_mandate[20];     /* the request that gave the mandate */
+  char acting_scope[256];      /* "all", or words "service:CODE", "organisation:CODE", "event:CODE" */
+  char acting_name[128];       /* of the principal where it is known, else "" */
+  char acting_mobile[16];      /* of the principal where it is known, else "" */
+  bool acting_proved;          /* by a register, so that it may be given on */
   unsigned role_count;
   struct { char organisation[48]; int role; char unit[48]; } roles[16];  /* unit: where the person belongs there, "" nowhere */
   bool must_change;            /* staff: signed in with a password that somebody else gave; nothing but a new one is let through */
@@ -51,6 +57,8 @@ struct actor *actor_copy(const struct actor *a);
 void actor_free(struct actor *a);
 bool actor_has_role(const struct actor *a, const char *organisation, int role);  /* organisation NULL: anywhere */
 bool actor_in(const struct actor *a, const char *organisation);                  /* any role there */
+/* For whom a form is filled in: the principal where that is a person, else oneself. */
+const char *actor_national_id(const struct actor *a);
 
 /* What a route row may demand of its caller; cases and desks judge the rest. */
 #define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_OPERATOR) \
@@ -92,6 +100,10 @@ int identity_otp_verify(struct identity *i, const char *challenge, const char *c
 /* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err);
+/* Which citizen a member of staff is: they decide no case of their own then, nor of somebody they hold a mandate for. ERR_INVALID, ERR_NOT_FOUND. */
+int identity_staff_is(struct identity *i, const char *username, const char *national_id, struct err *err);
+/* Inside work of the main store: 1 and the key of the person, 0 when it is not known, -1. */
+int identity_staff_person(struct store_tx *tx, const char *username, char person[72], struct err *err);
 /* Many at once with one password (demonstrations): one hash, one transaction. Names as in identity_staff_add; who has an account already gets this password. */
 struct identity_member { const char *username, *name, *organisation; int role; };
 int identity_staff_many(struct identity *i, const struct identity_member *members, size_t count, const char *password, struct err *err);

@@ -236,6 +236,32 @@ static int read_account(struct store_tx *tx, void *arg, struct err *err) {
   return rc < 0 ? -1 : 0;
 }
 
+struct is_person { const char *username, *person; };
+
+static int is_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct is_person *k = arg;
+  int there = account_there(tx, k->username, err);
+  if (there <= 0) return there < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such member of staff");
+  return store_put(tx, err, "INSERT INTO staff_person (username,person) VALUES (?1,?2) ON CONFLICT (username) DO UPDATE SET person=excluded.person", "tt", k->username, k->person);
+}
+
+int identity_staff_is(struct identity *i, const char *username, const char *national_id, struct err *err) {
+  char name[64], id[32], person[72];
+  if (identity_username(username, name) != 0) return err_set(err, ERR_INVALID, "username: 2 to 63 of a-z, 0-9, dot, dash, underscore and @");
+  if (identifier_parse(IDENT_NATIONAL_ID, national_id, id) != 0) return err_set(err, ERR_INVALID, "national-id: ten digits with a right check digit");
+  identity_person_key(i, id, person);
+  return store_write(i->main, STORE_FRONT, is_work, &(struct is_person){name, person}, err);
+}
+
+int identity_staff_person(struct store_tx *tx, const char *username, char person[72], struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT person FROM staff_person WHERE username=?1", "t", username);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  snprintf(person, 72, "%s", rc == 1 ? store_text(r, 0) : "");
+  store_done(r);
+  return rc;
+}
+
 int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err) {
   int64_t found = 0;
   if (store_value(tx, &found, 0, err, "SELECT COUNT(*) FROM staff_role WHERE username=?1 AND organisation=?2 AND role IN (?3,?4,?5)", "ttiii", username,

@@ -30,6 +30,7 @@ static void metadata(struct print *p, const struct print_options *o) {
   cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_CREATE_DATE, at);
   cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_CREATOR, "Chapar");
   if (o->title && said(p, o->title)) cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_TITLE, o->title);
+  if (o->subject && said(p, o->subject)) cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_SUBJECT, o->subject);
   if (o->author && said(p, o->author)) cairo_pdf_surface_set_metadata(p->surface, CAIRO_PDF_METADATA_AUTHOR, o->author);
 }
 
@@ -158,6 +159,13 @@ void print_need(struct print *p, double height) {
 
 void print_page(struct print *p) {
   if (print_ready(p) && !p->empty) print_break(p);
+}
+
+void print_language(struct print *p, enum lang l) {
+  print_page(p);
+  p->lang = l;
+  p->rtl = l == LANG_FA;
+  if (p->context) pango_context_set_language(p->context, pango_language_from_string(lang_code(l)));
 }
 
 int print_pages(const struct print *p) { return p->page; }

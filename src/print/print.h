@@ -17,7 +17,7 @@
 struct print;
 struct print_options {
   enum lang lang;
-  const char *title, *author;   /* of the file's metadata; author may be NULL */
+  const char *title, *author, *subject; /* of the file's metadata; author and subject may be NULL */
   const char *head;             /* small line at the top of each page, or NULL */
   const char *foot;             /* small line at the foot of each page, before the page's number, or NULL */
   bool frame;                   /* a double frame around each page, as on a certificate */
@@ -35,6 +35,7 @@ void print_text(struct print *p, enum print_weight w, enum print_align a, const 
 void print_fact(struct print *p, const char *label, const char *value);    /* a labelled line; consecutive ones are aligned */
 void print_rule(struct print *p);
 void print_space(struct print *p, double mm);                              /* never beyond the foot of the page */
+void print_language(struct print *p, enum lang l);                         /* of what follows, which begins a new page unless this one is empty */
 void print_page(struct print *p);                                          /* a new page, unless this one is empty */
 
 struct print_column { const char *title; double share; enum print_align align; }; /* share: of the width, any unit */

@@ -90,6 +90,34 @@ int registries_prefill(struct registries *g, const struct service *s, const char
   return 0;
 }
 
+/* ---- one attribute ---- */
+
+struct one {
+  const char *registry, *key, *attribute;
+  json_t *value;
+};
+
+static int one_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct one *k = arg;
+  json_t *record = NULL;
+  json_decref(k->value); /* of an attempt before */
+  k->value = NULL;
+  if (record_known(tx, k->registry, k->key, k->attribute, &record, err)) return -1;
+  k->value = json_incref(json_object_get(record, k->attribute));
+  json_decref(record);
+  return 0;
+}
+
+int registries_known(struct registries *g, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
+  struct one k = {.registry = registry, .key = key, .attribute = attribute};
+  if (store_read(g->store, one_work, &k, err)) {
+    json_decref(k.value);
+    return -1;
+  }
+  *value = k.value;
+  return 0;
+}
+
 /* ---- whose telephone ---- */
 
 struct telephone {

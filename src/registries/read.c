@@ -288,6 +288,7 @@ int registries_find(struct registries *g, const struct actor *who, const char *c
 
 int registries_mine(struct registries *g, const struct actor *who, enum lang l, json_t **out, struct err *err) {
   if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "for citizens");
+  if (who->acting_as[0]) return err_set(err, ERR_FORBIDDEN, "a principal's records are shown to the principal");
   if (who->assurance < ASSURANCE_SIM_MATCHED) return err_set(err, ERR_FORBIDDEN, "this telephone is not known to be this person's");
   struct find k = {.g = g, .person = who->person, .items = json_array(), .persons = json_array()};
   int rc = store_read(g->store, find_work, &k, err);

@@ -78,6 +78,8 @@ int registries_find(struct registries *g, const struct actor *who, const char *c
 /* What offices know about a citizen: [records as above with "registry","title","organisation_name"], personal attributes shown.
  * ERR_FORBIDDEN below sim_matched: the telephone is not known to be this person's. */
 int registries_mine(struct registries *g, const struct actor *who, enum lang l, json_t **out, struct err *err);
+/* The port `known` of cases: what the newest valid record of a key says in one attribute; *value NULL when nothing is recorded. */
+int registries_known(struct registries *g, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
 /* The port `prefill` of cases: {"field":{"value","organisation","registry","refuse","key"?}} for the fields of a service that a registry of
  * this pack answers, as canonical values that the field itself would accept. Records about persons are looked up by `national_id` alone;
  * others by the answer that holds their key ("key" tells which), and give nothing personal. Revoked records do not count. */

@@ -46,7 +46,7 @@ static json_t *row_json(const struct sheet *s, size_t row) {
   json_t *o = json_object();
   for (size_t i = 0; i < s->k->registry->count; i++) {
     const struct registry_attribute *at = &s->k->registry->attributes[i];
-    const char *cell = csv_cell(s->csv, row, s->columns[i]);
+    const char *cell = csv_plain(csv_cell(s->csv, row, s->columns[i]));
     if (!cell[0]) continue;
     if (at->type == FIELD_CHOICES) { /* several in one cell: by a vertical bar, for the comma parts cells */
       char *copy = base_strdup(cell);
@@ -202,33 +202,20 @@ struct record_page {
   int rows;
 };
 
-static void cell(struct buf *b, const char *text) {
-  if (!text[strcspn(text, ",\"\r\n")]) {
-    buf_adds(b, text);
-    return;
-  }
-  buf_addc(b, '"');
-  for (; *text; text++) {
-    if (*text == '"') buf_addc(b, '"');
-    buf_addc(b, *text);
-  }
-  buf_addc(b, '"');
-}
-
 static void value_cell(struct buf *b, const json_t *v) {
   char number[64];
-  if (json_is_string(v)) cell(b, json_string_value(v));
+  if (json_is_string(v)) csv_put(b, json_string_value(v));
   else if (json_is_integer(v)) buf_addf(b, "%lld", (long long)json_integer_value(v));
   else if (json_is_boolean(v)) buf_adds(b, json_is_true(v) ? "yes" : "no");
   else if (json_is_real(v)) {
     snprintf(number, sizeof number, "%.10g", json_real_value(v));
-    cell(b, number);
+    buf_adds(b, number);
   } else if (json_is_array(v)) {
     struct buf all = {0};
     size_t i;
     const json_t *one;
     json_array_foreach(v, i, one) buf_addf(&all, "%s%s", i ? "|" : "", json_string_value(one) ? json_string_value(one) : "");
-    cell(b, buf_str(&all));
+    csv_put(b, buf_str(&all));
     buf_free(&all);
   }
 }

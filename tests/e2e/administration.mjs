@@ -1,8 +1,9 @@
 // Administration as an IT department and a manager use it: staff, roles, units, passwords, sessions, acts; both engines.
 import { createHmac } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, root } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run } from './kit.mjs';
 
 const A = '/api/v1';
 const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
@@ -144,9 +145,114 @@ async function administration(name, where) {
     same((await v.see('/admin/staff/operator')).status, 404);
     same((await n.see('/admin/staff')).status, 403);
   });
+  await test(`${name}: a service switched off takes nothing new, says why everywhere, and goes on`, async () => {
+    const S = `${A}/services/takapo-support`, example = (await call(b, 'GET', S)).json.form_schema.examples[0], head = await staff(b, 'takapo.manager');
+    const file = (key, lang = 'en', national_id = example.national_id) => call(b, 'POST', `${S}/cases`, { key, lang, body: { data: { ...example, national_id } } });
+    same((await file('before')).status, 201);
+    same((await post(await staff(b, 'sabt-ahval.manager'), '/services/takapo-support/stop', { stopped: true, reason: { fa: 'x', en: 'x' } })).status, 404);
+    same((await post(head, '/services/takapo-support/stop', { stopped: true, reason: { fa: 'x' } })).status, 422);
+    same((await post(head, '/services/takapo-support/stop', { stopped: true, reason: { fa: 'x', en: 'x' }, until: '2020-01-01' })).status, 422);
+    const off = await post(head, '/services/takapo-support/stop', { stopped: true, reason: { fa: 'بودجه تمام شده است', en: 'The budget is used up' } });
+    same([off.status, off.json.stopped.reason.en, off.json.stopped.until], [200, 'The budget is used up', null], off.text);
+    const refused = await file('during', 'fa');
+    good(refused.status === 409 && refused.json.detail.includes('بودجه تمام شده است'), refused.text);
+    same((await file('before')).status, 201, 'a repetition is answered as it was');
+    good((await call(b, 'GET', `${A}/services?limit=200`)).json.items.find((x) => x.code === 'takapo-support').stopped, 'in the list');
+    good((await call(b, 'GET', S)).json.stopped.reason.fa, 'in the definition');
+    const v = visitor(b);
+    good((await v.see('/services/takapo-support')).text.includes('The budget is used up'), 'on its page');
+    good((await v.see('/services/takapo-support/apply')).to === '/services/takapo-support', 'no form');
+    good((await v.see('/services?organisation=takapo')).text.includes('The budget is used up'), 'on its card');
+    const ussd = (text) => fetch(`${b}/ussd`, { method: 'POST', body: new URLSearchParams({ sessionId: 'stopped', serviceCode: '*4015#', phoneNumber: '+989150001234', networkCode: 'x', text }) }).then((r) => r.text());
+    await ussd('');
+    const heard = await ussd('12');
+    good(heard.includes('بودجه'), heard);
+    same((await post(head, '/services/takapo-support/stop', { stopped: false })).json.stopped, null);
+    same((await file('after', 'en', '0084575948')).status, 201, 'on again');
+    same((await v.enter('takapo.manager', password)).status, 303);
+    same((await v.send('/admin/services/takapo-support', '/admin/services/takapo-support', { act: 'off', reason_fa: '', reason_en: '' })).status, 422);
+    same((await v.send('/admin/services/takapo-support', '/admin/services/takapo-support', { act: 'off', reason_fa: 'دلیل', reason_en: 'A reason', until: '1500-01-01' })).status, 422);
+    same((await v.send('/admin/services/takapo-support', '/admin/services/takapo-support', { act: 'off', reason_fa: 'دلیل', reason_en: 'A reason' })).status, 303);
+    good((await v.see('/admin/services')).text.includes('A reason'), 'on the list of the manager');
+    same((await v.send('/admin/services/takapo-support', '/admin/services/takapo-support', { act: 'on' })).status, 303);
+    same((await v.see('/admin/services/village-residence')).status, 404, "not another's");
+  });
+  await test(`${name}: a sudden closure is looked at first, then declared, and moves what it said`, async () => {
+    const example = (await call(b, 'GET', `${A}/services/takapo-support`)).json.form_schema.examples[0], v = visitor(b);
+    const made = (await call(b, 'POST', `${A}/services/takapo-support/cases`, { key: 'clock', body: { data: { ...example, national_id: '0060495219' } } })).json;
+    const date = made.due.legal, calendar = '/admin/calendars/official';
+    const legal = async () => (await call(b, 'GET', `${A}/cases/${made.tracking}`)).json.due.legal;
+    const moves = (await get(operator, `/calendars/official/preview?date=${date}&closed=true`)).json.moves;
+    good(moves >= 1, `${moves} move`);
+    same((await get(operator, `/calendars/official/preview?date=${date}&closed=false`)).json.moves, 0, 'it is open already');
+    same((await get(boss, `/calendars/official/preview?date=${date}`)).status, 404, "everybody's calendar is not one manager's");
+    same((await v.enter('operator', password)).status, 303);
+    const asked = await v.send(calendar, calendar, { date, kind: 'close', title_fa: 'برف سنگین', title_en: 'Heavy snow' });
+    good(asked.status === 200 && asked.text.includes(`<strong>${moves}</strong>`), asked.text.slice(0, 200));
+    same(await legal(), date, 'not yet');
+    same((await v.send(calendar, calendar, { date, kind: 'close', title_fa: 'برف سنگین', title_en: 'Heavy snow', confirmed: '1' })).status, 303);
+    good(await legal() > date, 'it has moved');
+    good((await v.see(calendar)).text.includes('Heavy snow'), 'told in the history');
+    same((await v.send(calendar, calendar, { date: 'nonsense', title_fa: 'x', title_en: 'x' })).status, 422);
+    same((await v.send(calendar, calendar, { date: '2020-01-01', title_fa: 'x', title_en: 'x' })).status, 422);
+    // A calendar of several organisations is theirs alone who manage them all.
+    const road = (await post(operator, '/staff', { username: 'm.road', name: 'رضا راهی', organisation: 'rahdari', role: 'manager' })).json;
+    const first = (await enter('m.road', road.password)).json.access_token, t = (await post(first, '/me/password', { password: road.password, new: 'a long road to go' })).json.access_token;
+    same((await get(t, '/calendars/seven-days/preview?date=2027-01-10')).status, 404, 'of one of them');
+    for (const organisation of ['abfa', 'bargh', 'gaz', 'bohran']) same((await change(operator, 'm.road', { change: 'add_role', organisation, role: 'manager' })).status, 200);
+    const u = (await enter('m.road', 'a long road to go')).json.access_token;
+    same((await get(u, '/calendars/seven-days/preview?date=2027-01-10')).status, 200, 'of all of them');
+    same((await get(u, '/calendars/official/preview?date=2027-01-10')).status, 404);
+    same((await v.send(calendar, calendar, { date, kind: 'open', title_fa: 'راه باز شد', title_en: 'Roads are open', confirmed: '1' })).status, 303);
+    same(await legal(), date, 'and back');
+  });
+  await test(`${name}: what is referred to a unit stands in its queue`, async () => {
+    const head = await staff(b, 'takapo.manager'), worker = await staff(b, 'takapo.officer');
+    same((await post(head, '/organisations/takapo/units', { code: 'loans', name: { fa: 'تسهیلات', en: 'Loans' } })).status, 200);
+    same((await change(head, 'takapo.officer', { change: 'unit', organisation: 'takapo', unit: 'loans' })).status, 200);
+    const list = async (q) => (await get(worker, `/desk/cases?organisation=takapo${q}`)).json.items;
+    const open = await list('&open=true');
+    let one = null;
+    for (const x of open) {
+      let seen = (await get(worker, `/cases/${x.tracking}`)).json;
+      const can = (name) => seen.actions?.some((y) => y.name === name);
+      if (!can('refer') && can('assign')) {
+        await call(b, 'POST', `${A}/cases/${x.tracking}/actions/assign`, { token: worker, key: `take-${x.tracking}`, body: { expected_version: seen.version } });
+        seen = (await get(worker, `/cases/${x.tracking}`)).json;
+      }
+      if (can('refer')) { one = seen; break; }
+    }
+    good(one, 'something to refer');
+    const refer = (data) => call(b, 'POST', `${A}/cases/${one.tracking}/actions/refer`, { token: worker, key: JSON.stringify(data), body: { expected_version: one.version, comment: 'x', data } });
+    same((await refer({ unit: 'nope' })).status, 422);
+    same((await refer({ unit: 'loans', to: 'mporg' })).status, 422, 'not both');
+    const done = await refer({ unit: 'loans' });
+    same(done.status, 200, done.text);
+    same((await list('&unit=loans')).map((x) => x.tracking), [one.tracking]);
+    same(await list('&unit=nope'), []);
+    const v = visitor(b);
+    await v.enter('takapo.officer', password);
+    const queue = (await v.see('/desk?organisation=takapo&view=unit')).text;
+    good(queue.includes('My unit'), 'a tab of their own');
+    good(queue.includes(`${one.tracking}:`), 'in the queue');
+  });
+  await test(`${name}: how far a desk meets the directive is told to everybody, and what is missing to its manager`, async () => {
+    const d = (await call(b, 'GET', `${A}/organisations/takapo/desk`)).json;
+    const sum = d.services.flatMap((x) => Object.values(x.criteria)).filter(Boolean).length;
+    same([d.met, d.of], [sum, d.services.length * 11]);
+    same((await call(b, 'GET', `${A}/organisations/nope/desk`)).status, 404);
+    const v = visitor(b), o = visitor(b);
+    good((await v.see('/organisations/takapo')).text.includes(d.services[0].title.en), 'public');
+    await v.enter('takapo.manager', password);
+    const missing = d.services.flatMap((x) => Object.values(x.criteria)).filter((x) => !x).length;
+    same((await v.see('/admin/standard')).text.split('✖').length - 1, missing);
+    same((await v.see('/admin/standard?organisation=mporg')).status, 404);
+    await o.enter('operator', password);
+    good((await o.see('/admin/standard')).text.includes('Takapo Secretariat'), 'all of them');
+  });
   await test(`${name}: every act is told, filtered, exported, and a leaf of the ledger`, async () => {
     const acts = (await get(operator, '/acts?limit=200')).json.items;
-    for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close'])
+    for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close', 'service_off', 'service_on', 'calendar_close', 'calendar_open'])
       good(acts.some((x) => x.kind === kind), kind);
     const one = acts.find((x) => x.kind === 'staff_add' && x.subject === 'a.karimi');
     same([one.who, one.organisation, one.detail], ['takapo.manager', 'takapo', { role: 'officer' }]);
@@ -166,6 +272,44 @@ async function administration(name, where) {
   await s.stop();
   await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
 }
+
+const EXTRA = ['/admin/standard', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
+// The pages as people see them: nothing for axe to find, nothing that scrolls sideways, at two widths and in both languages.
+async function pages() {
+  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
+  if (!executablePath) return console.log('no browser: pages are not looked at');
+  const s = await serve(['--data', folder()]), b = s.base, password = (await call(b, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password;
+  const boss = await staff(b, 'takapo.manager');
+  for (const [path, body] of [['/organisations/takapo/units', { code: 'it', name: { fa: 'فناوری', en: 'Technology' } }], ['/staff', { username: 'n.ahmadi', name: 'نرگس احمدی', organisation: 'takapo', role: 'officer', unit: 'it' }],
+    ['/services/takapo-support/stop', { stopped: true, reason: { fa: 'بودجه سال تمام شده است', en: 'The budget of the year is used up' }, until: '1406-01-10' }]]) await call(b, 'POST', A + path, { token: boss, body });
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  for (const [username, list] of [['takapo.manager', ['/admin/staff', '/admin/staff/n.ahmadi', '/admin/units', '/admin/services', '/admin/services/takapo-support', '/admin/acts', '/account', '/account/password', '/services/takapo-support', ...EXTRA]],
+    ['operator', ['/admin/staff?find=مشهد', '/admin/calendars', '/admin/calendars/official', '/admin/acts', ...EXTRA_OPERATOR]]])
+    for (const lang of ['fa', 'en']) {
+      const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', viewport: { width: 1440, height: 900 } }), page = await context.newPage();
+      await page.goto(`${b}/staff?lang=${lang}`);
+      await page.fill('#username', username); await page.fill('#password', password);
+      await Promise.all([page.waitForNavigation(), page.click('main button[type=submit]')]);
+      for (const path of list)
+        for (const width of [360, 1440])
+          await test(`${username} ${lang} ${width} ${path}`, async () => {
+            await page.setViewportSize({ width, height: 900 });
+            const r = await page.goto(b + path);
+            same(r.status(), 200);
+            await page.evaluate(axe);
+            const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+            same(found.violations.map((x) => `${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], 'axe');
+            const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+            good(wide <= 1, `scrolls sideways by ${wide}`);
+            if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${username}-${lang}-${width}-${path.replace(/[^a-z-]+/g, '_')}.png`), fullPage: true });
+          });
+      await context.close();
+    }
+  await browser.close();
+  await s.stop();
+}
+if (process.argv[2] === 'pages') { await pages(); end(); }
 await administration('sqlite', ['--data', folder()]);
 const pg = postgres();
 if (pg) await administration('postgres', ['--store', pg.url, '--keys', join(folder(), 'keys')]);

@@ -65,7 +65,7 @@ export async function call(base, method, path, { body, token, key, lang = 'en', 
   const r = await fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });
   const text = await r.text();
   let json = null;
-  if (text && (r.headers.get('content-type') || '').includes('json')) json = JSON.parse(text);
+  if (text && /json\b/.test(r.headers.get('content-type') || '')) json = JSON.parse(text);
   return { status: r.status, headers: r.headers, text, json };
 }
 

@@ -46,13 +46,16 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
-  { name: 'code', path: /^(\/api\/v1)?\/services\//, here: 'village-residence' },
+  { name: 'code', path: /^(\/api\/v1|\/managers|\/admin)?\/services\//, here: 'village-residence' },
+  { name: 'file', path: /^\/managers\/tables\//, here: 'services.csv' },
+  { name: 'table', path: /^\/api\/v1\/statistics\//, here: 'services' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
+  { name: 'code', path: /^(\/api\/v1\/certificates|\/verify)\//, here: 'K7QM-2XPD-9T4C' },
   { name: 'key', path: /\/records\//, here: '0499370899', none: '0084575948' },
   { name: 'action', path: /\/actions\//, here: 'assign' },
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/services\//, here: '1' },
-  { name: 'calendar', path: /^\/api\/v1\/calendars\//, here: 'official' },
+  { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'path', path: /^\/(assets|ledger\/tile)\//, here: 'x' },
@@ -69,6 +72,12 @@ const told = (text) => examples.filter((x) => x.owned).reduce((t, x) => t.replac
 const plain = (r) => JSON.stringify([r.status, told(r.text.replace(/"instance":"[^"]*"/, ''))
   .replace(/value="[0-9a-f]{32,}"/g, '').replace(/\d{4} \d{4} \d{4} \d{4}/g, 'T').replace(/[۰-۹]{4} [۰-۹]{4} [۰-۹]{4} [۰-۹]{4}/g, 'T')]);
 const assured = /^\/(api\/v1\/me|mine)\/records$|\/prefill$/; // what registries hold is shown to whom the telephone is known to belong
+// Rows for staff that a handler keeps to some of them: others are told 403. A NEW ROW OF THIS KIND NEEDS AN ENTRY HERE.
+const narrower = [
+  { path: /^\/api\/v1\/desk\/export$/, who: /^(manager|operator|auditor)/ },
+  { path: /^\/desk\/export$/, who: /^manager/ },
+];
+const kept = (row, name) => narrower.some((x) => x.path.test(row.path) && !x.who.test(name));
 const ends = new Set(['DELETE /api/v1/sessions', 'POST /signout']); // would end the session that asks
 
 await test(`${rows.length} rows are well formed`, () => {
@@ -93,11 +102,11 @@ await test('each row by each of the cast: 401 and 403 exactly where the row says
   for (const row of rows) {
     await Promise.all(Object.entries(cast).map(async ([name, who]) => {
       if (ends.has(`${row.method} ${row.path}`) && who.token) return;
-      const r = await ask(row, fill(row, 'none'), who.token), what = `${row.method} ${row.path} by ${name}: ${r.status} ${r.text.slice(0, 200)}`;
+      const r = await ask(row, fill(row, 'none'), who.token), what = `${row.method} ${row.path} by ${name}: ${r.status} ${r.text.slice(0, 200)} (a row for some of the staff alone is named in \`narrower\`)`;
       const token = row.cross_site === 'token' && who.kind === 'nobody'; // a form without its token is refused before anything else
       if (token) good(r.status === 403, what);
       else if (!may(row, who, name)) same(r.status, who.kind === 'nobody' ? 401 : 403, what);
-      else good(r.status !== 401 && r.status < 500 && (r.status !== 403 || row.cross_site === 'machine' || (assured.test(row.path) && who.kind === 'citizen')), what);
+      else good(r.status !== 401 && r.status < 500 && (r.status !== 403 || kept(row, name) || row.cross_site === 'machine' || (assured.test(row.path) && who.kind === 'citizen')), what);
     }));
   }
 });

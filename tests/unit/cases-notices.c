@@ -50,7 +50,9 @@ static void a_reason_of_the_list_or_what_was_written_without_links(void **state)
   struct kit *k = *state;
   struct actor other = kit_person(k, 5), third = kit_person(k, 6);
   const char *t = file(k, &k->ali, LANG_EN, false, NULL, NULL), *u = file(k, &other, LANG_EN, false, NULL, NULL), *v = file(k, &third, LANG_FA, false, NULL, NULL);
-  acts(kit_acts(k->cases, t, &k->officer, "reject", "words besides", NULL, -1, NULL, "incomplete"));
+  struct case_act a = {.action = "reject", .comment = "words besides", .reason = "incomplete", .expected_version = -1, .actor = k->officer, .lang = LANG_EN};
+  snprintf(a.tracking, sizeof a.tracking, "%s", t);
+  must(cases_act(k->cases, &a, NULL, NULL, err));
   assert_non_null(strstr(told(k, t, "reject", "sms"), "Incomplete"));
   acts(kit_act(k, u, &k->officer, "reject", "see\nhttps://evil.example now"));
   assert_null(strcasestr(told(k, u, "reject", "sms"), "http"));

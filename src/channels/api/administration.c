@@ -158,6 +158,72 @@ static void get_acts(struct http_req *r) {
   api_list(r, rc, &out, &err);
 }
 
+/* ---- calendars and services ---- */
+
+static void get_preview(struct http_req *r) {
+  const char *calendar = http_param(r, "calendar"), *date = http_query(r, "date"), *closed = http_query(r, "closed");
+  int32_t day = date ? date_parse(date) : INT32_MIN;
+  int64_t moves = 0;
+  struct err err;
+  if (!cases_calendar_mine(api_of(r)->cases, api_actor(r), calendar)) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  if (day == INT32_MIN) return api_fault(r, "date", date ? "date" : "required", "api.date");
+  if (closed && strcmp(closed, "true") && strcmp(closed, "false")) return api_fault(r, "closed", "type", "api.type");
+  if (cases_calendar_preview(api_of(r)->cases, calendar, day, !base_same(closed, "false"), &moves, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, json_pack("{s:I}", "moves", (json_int_t)moves));
+}
+
+static void post_stop(struct http_req *r) {
+  const char *code = http_param(r, "code"), *name;
+  const struct service *s = pack_find_shown(cases_pack(api_of(r)->cases), code);
+  json_t *body = http_json(r), *v;
+  struct err err;
+  if (!body) return;
+  if (!s || !identity_manages(api_actor(r), cases_service_organisation(api_of(r)->cases, s))) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  json_object_foreach(body, name, v)
+    if (strcmp(name, "stopped") && strcmp(name, "reason") && strcmp(name, "until")) return api_fault(r, name, "unknown", "api.unknown_member");
+  const json_t *stopped = json_object_get(body, "stopped"), *reason = json_object_get(body, "reason");
+  const char *until = json_str(body, "until");
+  if (!json_is_boolean(stopped)) return api_fault(r, "stopped", stopped ? "type" : "required", stopped ? "api.type" : "api.required");
+  struct service_switch w = {.service = code, .off = json_is_true(stopped), .reason_fa = json_str(reason, "fa"), .reason_en = json_str(reason, "en"),
+                             .until = until ? date_parse(until) : 0};
+  if (w.off && w.until == INT32_MIN) return api_fault(r, "until", "date", "api.date");
+  if (cases_service_switch(api_of(r)->cases, api_actor(r), &w, &err)) return admin_refused(r, &err, w.field, w.detail);
+  json_t *o = json_object(), *stop = cases_stop(api_of(r)->cases, code);
+  json_put(o, "code", code);
+  json_object_set_new(o, "stopped", stop ? stop : json_null());
+  http_reply_json(r, 200, o);
+}
+
+/* ---- the directive for service desks ---- */
+
+static json_t *standard_json(const struct pack *p, const struct service *s, int64_t *met) {
+  json_t *all = json_object();
+  for (int c = 0; c < STANDARD_COUNT; c++) {
+    bool yes = service_meets(p, s, (enum standard)c);
+    *met += yes;
+    json_object_set_new(all, standard_text((enum standard)c), json_boolean(yes));
+  }
+  return json_pack("{s:s,s:i,s:{s:s,s:s},s:o}", "code", s->code, "version", s->version, "title", "fa", s->title.fa, "en", s->title.en, "criteria", all);
+}
+
+static void get_desk(struct http_req *r) {
+  const char *code = http_param(r, "code");
+  const struct pack *p = cases_pack(api_of(r)->cases);
+  json_t *list = json_array();
+  int64_t met = 0;
+  if (!admin_organisation(r, code)) {
+    json_decref(list);
+    return;
+  }
+  const struct organisation *o = directory_organisation(pack_directory(p), directory_find_organisation(pack_directory(p), code));
+  for (size_t i = 0; i < pack_services(p); i++)
+    if (strcmp(cases_service_organisation(api_of(r)->cases, pack_service(p, i)), code) == 0) json_array_append_new(list, standard_json(p, pack_service(p, i), &met));
+  json_t *out = json_pack("{s:s,s:{s:s,s:s},s:I,s:I}", "organisation", code, "name", "fa", o->name_fa, "en", organisation_name(o, LANG_EN), "met", (json_int_t)met, "of",
+                          (json_int_t)(json_array_size(list) * STANDARD_COUNT));
+  json_object_set_new(out, "services", list);
+  http_reply_json(r, 200, out);
+}
+
 /* ---- one's own ---- */
 
 static void post_password(struct http_req *r) {
@@ -189,6 +255,9 @@ const struct http_route api_admin_rows[] = {
   {"GET", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_units, "The units of an organisation, for its staff."},
   {"POST", "/api/v1/organisations/{code}/units", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 8192, post_unit, "Make, rename or close a unit."},
   {"GET", "/api/v1/acts", HTTP_WORKER, PERMIT_AUDIT, HTTP_SAFE, 0, get_acts, "Administrative acts: who did what, and when."},
+  {"GET", "/api/v1/organisations/{code}/desk", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_desk, "How far an organisation's services meet the directive for service desks."},
+  {"GET", "/api/v1/calendars/{calendar}/preview", HTTP_WORKER, PERMIT_MANAGER, HTTP_SAFE, 0, get_preview, "How many open deadlines a closure would move."},
+  {"POST", "/api/v1/services/{code}/stop", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 16 * 1024, post_stop, "Switch a service off for new requests, or on again."},
   {"POST", "/api/v1/me/password", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_password, "Change one's own password; other sessions end."},
 };
 const size_t api_admin_count = BASE_COUNT(api_admin_rows);

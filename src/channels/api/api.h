@@ -5,8 +5,10 @@
 #define CHAPAR_API_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
 
@@ -14,6 +16,8 @@ struct api_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
+  struct observatory *observatory;
   struct trust *trust;
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */

@@ -227,6 +227,7 @@ static void get_desk(struct http_req *r) {
   const char *org = http_query(r, "organisation");
   if (!org && who->role_count) org = who->roles[0].organisation;
   struct case_query q = {.organisation = org ? org : "", .state = http_query(r, "state"), .assignee = http_query(r, "assignee"), .service = http_query(r, "service"),
+    .unit = http_query(r, "unit"),
     .q = http_query(r, "q"), .after = api_after(r), .overdue = overdue, .open = open, .limit = limit};
   if (q.assignee && strcmp(q.assignee, "me") == 0) q.assignee = who->username;
   json_t *out = NULL;
@@ -239,6 +240,12 @@ static void get_mine(struct http_req *r) {
   struct err err;
   int limit = api_limit(r);
   if (limit > 0) api_list(r, cases_mine(api_of(r)->cases, api_actor(r), api_after(r), limit, http_lang(r), &out, &err), &out, &err);
+}
+
+static void get_mandates(struct http_req *r) {
+  json_t *out = NULL;
+  struct err err;
+  api_list(r, cases_mandates(api_of(r)->cases, api_actor(r), http_lang(r), &out, &err), &out, &err);
 }
 
 static void get_access(struct http_req *r) {
@@ -288,6 +295,7 @@ static void post_closure(struct http_req *r) {
   json_t *body = http_json(r), *out = NULL;
   struct err err;
   if (!body) return;
+  if (!cases_calendar_mine(api_of(r)->cases, api_actor(r), http_param(r, "calendar"))) return http_problem_code(r, ERR_NOT_FOUND, NULL);
   const char *wrong = NULL, *date = api_text(body, "date", &wrong);
   const json_t *title = json_object_get(body, "title"), *closed = json_object_get(body, "closed");
   const char *fa = json_str(title, "fa"), *en = json_str(title, "en");
@@ -312,10 +320,11 @@ const struct http_route api_case_rows[] = {
   {"POST", "/api/v1/cases/{tracking}/rating", HTTP_WORKER, PERMIT_CITIZEN, HTTP_BEARER, 16 * 1024, post_rating, "Rate a decided case, once."},
   {"GET", "/api/v1/desk/cases", HTTP_INLINE, PERMIT_STAFF, HTTP_SAFE, 0, get_desk, "The cases of an organisation's desk, most urgent first."},
   {"GET", "/api/v1/me/cases", HTTP_INLINE, PERMIT_SESSION, HTTP_SAFE, 0, get_mine, "One's own cases, newest first."},
+  {"GET", "/api/v1/me/mandates", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_mandates, "Who may act for whom: mandates given and received."},
   {"GET", "/api/v1/me/access", HTTP_INLINE, PERMIT_CITIZEN, HTTP_SAFE, 0, get_access, "Who looked at one's data, when, under which right."},
   {"POST", "/api/v1/documents", HTTP_WORKER, PERMIT_SESSION, HTTP_BEARER, 11 * 1024 * 1024, post_document, "Upload a document (PDF, JPEG, PNG; 10 MiB)."},
   {"GET", "/api/v1/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document, for whoever has a right to it."},
   {"GET", "/api/v1/calendars/{calendar}", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_calendar, "A calendar's closures in the next year."},
-  {"POST", "/api/v1/calendars/{calendar}/closures", HTTP_WORKER, PERMIT_OPERATOR, HTTP_BEARER, 8192, post_closure, "Declare a closed (or opened) day: open deadlines move."},
+  {"POST", "/api/v1/calendars/{calendar}/closures", HTTP_WORKER, PERMIT_MANAGER, HTTP_BEARER, 8192, post_closure, "Declare a closed (or opened) day: open deadlines move."},
 };
 const size_t api_case_count = BASE_COUNT(api_case_rows);

@@ -26,6 +26,12 @@ const char *api_owner(const struct api_context *c, const struct service *s) {
   return o ? o->code : "";
 }
 
+/* "stopped": why no new requests are taken now; absent while they are. */
+static void put_stop(const struct api_context *c, json_t *o, const struct service *s) {
+  json_t *stop = cases_stop(c->cases, s->code);
+  if (stop) json_object_set_new(o, "stopped", stop);
+}
+
 static void put_begin(json_t *o, const struct service *s) {
   char day[16];
   date_iso(s->valid_from, day);
@@ -81,6 +87,7 @@ static void get_services(struct http_req *r) {
     json_object_set_new(one, "title", text_json(&s->title));
     json_put(one, "organisation", owner);
     json_object_set_new(one, "channels", channels_json(s));
+    put_stop(c, one, s);
     json_array_append_new(items, one);
     last = s->code;
     n++;
@@ -99,7 +106,9 @@ static const struct service *find(struct http_req *r) {
 static void get_service(struct http_req *r) {
   const struct service *s = find(r);
   const char *etag = !s || service_begun(s) ? s ? s->etag : NULL : arena_printf(http_arena(r), "%s-coming", s->etag);
-  if (!s || (etag && http_not_modified(r, etag, "public, max-age=60"))) return;
+  bool stopped = s && cases_stopped(api_of(r)->cases, s->code, http_lang(r), http_arena(r)) != NULL;
+  if (etag && stopped) etag = arena_printf(http_arena(r), "%s-stopped", etag);
+  if (!s || (etag && http_not_modified(r, etag, stopped ? "no-cache" : "public, max-age=60"))) return;
   json_t *o = json_copy(s->definition);
   json_put(o, "code", s->code);
   json_object_set_new(o, "version", json_integer(s->version));
@@ -107,6 +116,7 @@ static void get_service(struct http_req *r) {
   json_object_set_new(o, "title", text_json(&s->title));
   json_put(o, "organisation", api_owner(api_of(r), s));
   json_object_set_new(o, "channels", channels_json(s));
+  put_stop(api_of(r), o, s);
   json_object_set(o, "form_schema", s->form_schema);
   http_reply_json(r, 200, o);
 }
@@ -152,7 +162,12 @@ static void submit_reply(struct http_req *r) {
     return api_error(r, &k->err, NULL, k->faults);
   }
   json_decref(k->faults);
-  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
+  const char *stopped = k->rc && k->err.code == ERR_CONFLICT && !k->s.detail ? cases_stopped(c->cases, k->s.service->code, http_lang(r), http_arena(r)) : NULL;
+  if (stopped) {
+    json_decref(errors);
+    return http_problem(r, &k->err, stopped, NULL);
+  }
+  if (k->rc) return api_error(r, &k->err, k->s.detail ? k->s.detail : k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
 }

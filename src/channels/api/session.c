@@ -73,6 +73,7 @@ static void get_me(struct http_req *r) {
   json_put(o, "username", who->username[0] ? who->username : NULL);
   json_put(o, "name", who->name[0] ? who->name : NULL);
   json_put(o, "national_id", id[0] ? id : NULL);
+  json_put(o, "acting_as", who->acting_as[0] ? who->acting_as : NULL);
   json_put(o, "assurance", assurance_text(who->assurance));
   json_object_set_new(o, "roles", roles);
   http_reply_json(r, 200, o);

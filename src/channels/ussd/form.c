@@ -12,6 +12,12 @@ static const struct service *service_of(const struct turn *t) {
   return s && s->version == json_int(t->state, "version", s->version) ? s : NULL; /* at midnight another version may begin: its questions are others */
 }
 
+/* Why the service takes nothing now, or NULL. */
+static const char *stopped(struct turn *t, const struct service *s) {
+  const char *why = cases_stopped(t->c->cases, s->code, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, t->a);
+  return why && t->tongue == TONGUE_LATN ? menu_word(t, "stopped") : why;
+}
+
 void form_begin(struct turn *t, const struct service *s) {
   unsigned char raw[12];
   char key[25];
@@ -28,7 +34,9 @@ void form_begin(struct turn *t, const struct service *s) {
     menu_finish(t, arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), menu_word(t, "elsewhere")));
     return;
   }
-  menu_go(t, "form");
+  const char *why = stopped(t, s);
+  if (why) menu_finish(t, arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), why));
+  else menu_go(t, "form");
 }
 
 /* The question that stands at `asked`, passing over what is not asked here; NULL at the end. */
@@ -229,7 +237,7 @@ static void submit(struct turn *t, const struct service *s) {
   if (cases_submit(t->c->cases, &sub, NULL, NULL, &err)) {
     log_write(LOG_WARN, "ussd", "not filed: %s", err.message);
     if (err.code == ERR_UNAVAILABLE || err.code == ERR_OUTCOME_UNKNOWN) fault(t, menu_word(t, "later"));
-    else menu_finish(t, menu_word(t, err.code == ERR_CONFLICT ? "already" : "refused"));
+    else menu_finish(t, err.code == ERR_CONFLICT && stopped(t, s) ? stopped(t, s) : menu_word(t, err.code == ERR_CONFLICT ? "already" : "refused"));
   } else {
     char code[48];
     identifier_group(IDENT_TRACKING, sub.tracking, code);

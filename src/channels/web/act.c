@@ -83,6 +83,25 @@ static const char *value_of(struct http_req *r, const char *name) {
 /* The officer came here by "next case", and goes on with it afterwards. */
 static bool in_stream(struct http_req *r) { return http_query(r, "stream") != NULL || value_of(r, "stream") != NULL; }
 
+/* Units of the office that holds the case. */
+static json_t *units_json(const struct acting *k) {
+  json_t *units = NULL, *list = json_array(), *one;
+  const char *holder = json_str(json_object_get(k->view, "holder"), "code"), *chosen = value_of(k->r, "unit");
+  struct err err;
+  size_t i;
+  if (!holder || identity_units(web_of(k->r)->identity, holder, &units, &err)) return list;
+  json_array_foreach(units, i, one) {
+    if (json_flag(one, "closed", false)) continue;
+    json_t *o = json_object();
+    put(o, "value", json_str(one, "code"));
+    put(o, "label", json_str(json_object_get(one, "name"), lang_code(http_lang(k->r))));
+    put_flag(o, "chosen", base_same(json_str(one, "code"), chosen));
+    json_array_append_new(list, o);
+  }
+  json_decref(units);
+  return list;
+}
+
 static void put_destination(const struct acting *k, json_t *page) {
   const char *find = http_query(k->r, "find.to");
   size_t all = 0;
@@ -93,6 +112,7 @@ static void put_destination(const struct acting *k, json_t *page) {
   put_flag(page, "sends", sends);
   put_flag(page, "must_send", kind == ACT_TRANSFER);
   json_t *options = sends && find && find[0] ? organisation_options(k->r, pack_directory(web_pack(k->r)), -1, find, NULL, &all) : json_array();
+  put_list(page, "units", kind == ACT_REFER ? units_json(k) : json_array());
   put(page, "find", find);
   put_flag(page, "none_found", sends && find && find[0] && !all);
   put_flag(page, "find_more", sends && find && find[0] && all && !json_array_size(options));
@@ -174,7 +194,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool reason = json_flag(k->shown, "reason", false);
   put_flag(page, "reason_required", reason);
   put_flag(page, "comment_required", reason && !json_array_size(reasons));
-  bool office = k->right && strcmp(k->right, "citizen") != 0, writes = false;
+  bool office = k->right && !own_right(k->right), writes = false;
   for (i = 0; k->action && i < k->action->field_count; i++)
     writes = writes || k->action->fields[i]->type == FIELD_TEXT || k->action->fields[i]->type == FIELD_PARAGRAPH;
   put_flag(page, "is_office", office);
@@ -225,7 +245,7 @@ static void read_field(struct acting *k, const struct field *f, json_t *errors) 
 }
 
 static int read_data(struct acting *k, json_t *errors) {
-  static const char *const fixed[] = {"assignee", "to", "answer", "letter_no", "letter_date"};
+  static const char *const fixed[] = {"assignee", "to", "unit", "answer", "letter_no", "letter_date"};
   for (size_t i = 0; i < BASE_COUNT(fixed); i++)
     if (value_of(k->r, fixed[i])) json_put(k->sent, fixed[i], value_of(k->r, fixed[i]));
   for (size_t i = 0; k->action && i < k->action->field_count; i++) read_field(k, k->action->fields[i], errors);

@@ -84,6 +84,9 @@ json_t *admin_page(struct http_req *r, const char *title, const char *organisati
   bool acts = identity_manages(web_actor(r), NULL);
   if (acts) tab(r, tabs, "/admin/staff", "admin_staff", organisation);
   if (acts) tab(r, tabs, "/admin/units", "admin_units", organisation);
+  if (acts) tab(r, tabs, "/admin/services", "admin_services", organisation);
+  if (acts) tab(r, tabs, "/admin/calendars", "admin_calendars", NULL);
+  tab(r, tabs, "/admin/standard", "admin_standard", organisation);
   tab(r, tabs, "/admin/acts", "admin_acts", organisation);
   crumb(page, "/desk", say(r, "desk"));
   put_list(page, "admin_tabs", tabs);
@@ -342,7 +345,9 @@ const struct http_route web_admin_rows[] = {
 const size_t web_admin_count = BASE_COUNT(web_admin_rows);
 
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
-  const struct { const struct http_route *rows; size_t n; } tables[] = {{web_admin_rows, web_admin_count}, {web_account_rows, web_account_count}, {web_acts_rows, web_acts_count}};
+  const struct { const struct http_route *rows; size_t n; } tables[] = {
+    {web_admin_rows, web_admin_count}, {web_account_rows, web_account_count}, {web_acts_rows, web_acts_count}, {web_closure_rows, web_closure_count},
+    {web_switch_rows, web_switch_count}, {web_standard_rows, web_standard_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

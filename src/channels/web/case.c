@@ -1,4 +1,4 @@
-/* One case: for everybody, for its citizen, for its staff; its receipt and its certificate. */
+/* One case: for everybody, for its citizen, for its staff; its receipt. */
 #include "channels/web/inside.h"
 
 #include <stdlib.h>
@@ -24,6 +24,8 @@ static void get_track(struct http_req *r) {
   if (typed && typed[0]) fault(page, "#code", say(r, "track_wrong"));
   page_reply(web_of(r), r, typed && typed[0] ? 422 : 200, "track", page);
 }
+
+bool own_right(const char *right) { return base_same(right, "citizen") || base_same(right, "mandate"); }
 
 /* ---- what everybody sees ---- */
 
@@ -71,6 +73,8 @@ static void put_case(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "left", NULL);
   put_flag(page, "late", false);
   put(page, "says", NULL);
+  put(page, "appeal_until", NULL);
+  put(page, "reopen_until", NULL);
   put(page, "waits_badge", say(r, "waits_badge"));
   put_flag(page, "stopped", open && st && st->citizen);
   const json_t *clock = json_object_get(view, "clock"), *left = json_object_get(clock, "days_left");
@@ -100,7 +104,8 @@ static const char *reason_text(struct http_req *r, const struct service *s, cons
       for (size_t f = 0; strcmp(act->name, action) == 0 && f < act->reason_count; f++)
         if (strcmp(act->reasons[f].code, code) == 0) return text_in(&act->reasons[f].text, http_lang(r));
     }
-  return code;
+  const char *own = code && base_starts(action, "certificate_") ? arena_printf(http_arena(r), "certificate.reason_%s", code) : NULL;
+  return own && word_known(own) ? word(http_lang(r), own) : code;
 }
 
 /* Under the names that they were sent with, where the reader sees them. */
@@ -197,7 +202,10 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
+    const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
+    put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
+    if (!t->office) put_told(r, o, action ? action : "", by ? organisation_name(by, http_lang(r)) : NULL);
     put_list(o, "data", event_data(r, t, action ? action : "", json_object_get(one, "data")));
     put_list(o, "documents", documents_json(r, t->documents, json_object_get(one, "documents")));
     put_list(o, "sources", sources_json(r, t->service, json_object_get(one, "sources")));
@@ -277,6 +285,7 @@ static void put_children(struct http_req *r, json_t *page, const json_t *view) {
     put(o, "who", json_str(json_object_get(one, "organisation"), "name"));
     put(o, "state", json_str(one, "state_title"));
     put(o, "due", show_iso_day(r, json_str(one, "due")));
+    put(o, "asked", show_time_day(r, json_str(one, "asked_at")));
     json_array_append_new(list, o);
   }
   put_list(page, "children", list);
@@ -321,25 +330,12 @@ static void put_remarks(struct http_req *r, json_t *page, const json_t *view) {
   put(page, "today", http_lang(r) == LANG_FA ? date_short(http_arena(r), LANG_FA, cases_today()) : NULL);
 }
 
-static json_t *survey_json(struct http_req *r) {
-  const struct survey *s = pack_survey(web_pack(r));
-  json_t *list = json_array();
-  for (size_t i = 0; i < s->count; i++) {
-    json_t *o = json_object();
-    put(o, "item", s->items[i].name);
-    put(o, "text", text_in(&s->items[i].title, http_lang(r)));
-    put_flag(o, "yes_no", s->items[i].yes_no);
-    json_array_append_new(list, o);
-  }
-  return list;
-}
-
 static void show_case(struct http_req *r, json_t *view) {
   const struct actor *who = web_actor(r);
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
-  bool citizen = base_same(right, "citizen"), office = right && !citizen;
+  bool citizen = own_right(right), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
   if (office) crumb(page, "/desk", say(r, "desk"));
   else {
@@ -369,7 +365,7 @@ static void show_case(struct http_req *r, json_t *view) {
   bool decided = !base_same(json_str(view, "result"), "open") && !base_same(json_str(view, "result"), "withdrawn"), rated = json_is_integer(json_object_get(view, "rating"));
   put_flag(page, "can_rate", citizen && decided && s && s->rating && !rated);
   put_flag(page, "rated", citizen && rated);
-  put_list(page, "survey", survey_json(r));
+  put_follow(r, page, view, s, citizen);
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
   put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);
@@ -455,86 +451,6 @@ static void get_receipt(struct http_req *r) {
   page_reply(web_of(r), r, 200, "receipt", page);
 }
 
-/* ---- certificate ---- */
-
-/* The texts of one definition: whichever version the case began under, so made when asked. */
-static struct template_set *certificate_texts(const struct service *s, struct err *err) {
-  struct template_set *set = template_new();
-  if (template_add(set, "fa", s->certificate.body.fa, err) == 0 && template_add(set, "en", s->certificate.body.en, err) == 0 &&
-      template_add(set, "number", s->certificate.number ? s->certificate.number : "{{tracking}}", err) == 0)
-    return set;
-  template_free(set);
-  return NULL;
-}
-
-/* Before the server starts: a text that cannot be read is told then. */
-int certificates_check(struct web_context *c, struct err *err) {
-  const struct pack *p = cases_pack(c->cases);
-  for (size_t i = 0; i < pack_versions(p); i++) {
-    struct template_set *set = pack_version(p, i)->certificate.present ? certificate_texts(pack_version(p, i), err) : NULL;
-    if (pack_version(p, i)->certificate.present && !set) return -1;
-    template_free(set);
-  }
-  return 0;
-}
-
-static char *fill(struct http_req *r, const struct template_set *set, const char *name, const json_t *values) {
-  struct buf b;
-  struct err err;
-  buf_init(&b, 64 * 1024);
-  char *out = template_render(set, name, values, &b, &err) ? NULL : arena_strdup(http_arena(r), buf_str(&b));
-  buf_free(&b);
-  return out;
-}
-
-static void show_certificate(struct http_req *r, const struct service *s, const json_t *view) {
-  const char *tracking = json_str(view, "tracking"), *since = json_str(view, "state_since");
-  json_t *values, *one;
-  struct err err;
-  size_t i;
-  int64_t ms = 0;
-  struct template_set *texts = certificate_texts(s, &err);
-  if (!texts) return web_error(r, &err);
-  values = json_object();
-  json_array_foreach(json_object_get(view, "answers"), i, one) put(values, json_str(one, "name"), json_str(one, "text"));
-  if (clock_parse(since ? since : "", &ms)) ms = clock_now();
-  int32_t day = day_of(ms);
-  put(values, "tracking", tracking);
-  put(values, "date", date_short(http_arena(r), http_lang(r), day));
-  const char *number = fill(r, texts, "number", values);
-  put(values, "tracking", show_code(r, tracking));
-  put(values, "number", local(r, number));
-  json_t *page = page_new(web_of(r), r, text_in(&s->certificate.title, http_lang(r)), false);
-  crumb(page, arena_printf(http_arena(r), "/cases/%s", tracking), say(r, "case"));
-  put_case(r, page, view);
-  put(page, "number", local(r, number));
-  put(page, "body", fill(r, texts, lang_code(http_lang(r)), values));
-  put(page, "issued", date_long(http_arena(r), http_lang(r), day));
-  put(page, "until", s->certificate.valid_days > 0 ? date_long(http_arena(r), http_lang(r), day + s->certificate.valid_days) : NULL);
-  const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
-  put(page, "address", address);
-  json_t *qr = qr_json(address ? address : "");
-  json_object_set_new(page, "qr", qr ? qr : json_null());
-  json_decref(values);
-  template_free(texts);
-  page_reply(web_of(r), r, 200, "certificate", page);
-}
-
-static void get_certificate(struct http_req *r) {
-  const char *tracking = tracking_of(r);
-  json_t *view = NULL;
-  struct err err;
-  if (!tracking) return;
-  if (cases_get(web_of(r)->cases, web_actor(r), tracking, http_lang(r), &view, &err)) return web_error(r, &err);
-  const struct pack *p;
-  const struct service *s = cases_definition(web_of(r)->cases, view, &p);
-  const char *right = json_str(view, "right");
-  if (!right || !s || !s->certificate.present || !base_same(json_str(view, "result"), "approved")) not_found(r);
-  else if (strcmp(right, "citizen") != 0 && cases_look(web_of(r)->cases, web_actor(r), tracking, right, NULL, NULL, &err)) web_error(r, &err);
-  else show_certificate(r, s, view);
-  json_decref(view);
-}
-
 static void get_document(struct http_req *r) {
   struct case_file f;
   struct err err;
@@ -546,7 +462,6 @@ const struct http_route web_case_rows[] = {
   {"GET", "/track", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_track, "Enter a tracking code."},
   {"GET", "/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: what happens now; all of it for its citizen and its staff."},
   {"GET", "/cases/{tracking}/receipt", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_receipt, "The receipt, to print or keep."},
-  {"GET", "/cases/{tracking}/certificate", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_certificate, "The certificate of an approved case."},
   {"GET", "/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document of a case."},
 };
 const size_t web_case_count = BASE_COUNT(web_case_rows);

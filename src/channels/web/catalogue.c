@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* When a service that is still to come begins to be accepted; NULL when it is. */
+/* When a service that is still to come begins to be accepted, or why it is not accepted now; NULL when it is. */
 static const char *coming(struct http_req *r, const struct service *s) {
-  return service_begun(s) ? NULL : word_fill(http_arena(r), http_lang(r), "web.coming", "date", date_long(http_arena(r), http_lang(r), s->valid_from), NULL);
+  return service_begun(s) ? cases_stopped(web_of(r)->cases, s->code, http_lang(r), http_arena(r)) : word_fill(http_arena(r), http_lang(r), "web.coming", "date", date_long(http_arena(r), http_lang(r), s->valid_from), NULL);
 }
 
 static json_t *card(struct http_req *r, const struct service *s) {
@@ -19,7 +19,7 @@ static json_t *card(struct http_req *r, const struct service *s) {
   put(o, "owner", service_owner_name(web_pack(r), s, l));
   put(o, "days", NULL);
   if (s->legal > 0) put_number(r, o, "days", s->legal);
-  bool begun = service_begun(s);
+  bool begun = !coming(r, s);
   put_flag(o, "online", begun && s->web >= CHANNEL_START && !s->handled_external);
   put_flag(o, "by_phone", begun && s->ussd >= CHANNEL_START);
   put(o, "coming", coming(r, s));
@@ -260,8 +260,9 @@ static void get_service(struct http_req *r) {
   put(page, "norm", s->norm > 0 ? number_format(a, l, s->norm) : NULL);
   put(page, "legal", s->legal > 0 ? number_format(a, l, s->legal) : NULL);
   put(page, "appeal", s->appeal_days > 0 ? number_format(a, l, s->appeal_days) : NULL);
-  bool begun = service_begun(s);
-  put(page, "coming", coming(r, s));
+  const char *not_now = coming(r, s);
+  bool begun = !not_now;
+  put(page, "coming", not_now);
   bool here = begun && s->web >= CHANNEL_START && !s->handled_external;
   put_flag(page, "online", here);
   put_flag(page, "by_ussd", begun && s->ussd >= CHANNEL_START);

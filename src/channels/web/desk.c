@@ -56,7 +56,7 @@ struct choice_of_desk {
 };
 
 static const struct view { const char *name, *counted; } views[] = {
-  {"open", "open"}, {"mine", "mine"}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
+  {"open", "open"}, {"mine", "mine"}, {"unit", NULL}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
 
 static const char *view_of(const char *name) {
   for (size_t i = 0; i < BASE_COUNT(views); i++)
@@ -73,10 +73,19 @@ static const char *desk_address(struct http_req *r, const struct choice_of_desk 
   return to;
 }
 
+/* Where the officer belongs in an organisation, or NULL. */
+static const char *unit_of(struct http_req *r, const char *organisation) {
+  const struct actor *who = web_actor(r);
+  for (unsigned i = 0; i < who->role_count; i++)
+    if (strcmp(who->roles[i].organisation, organisation) == 0 && who->roles[i].unit[0]) return who->roles[i].unit;
+  return NULL;
+}
+
 static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, const json_t *counts) {
   json_t *list = json_array();
   bool more = json_int(counts, "open", 0) >= CASES_COUNTED;
   for (size_t i = 0; i < BASE_COUNT(views); i++) {
+    if (strcmp(views[i].name, "unit") == 0 && !unit_of(r, k->organisation)) continue;
     json_t *o = json_object();
     const char *n = views[i].counted ? number_format(http_arena(r), http_lang(r), json_int(counts, views[i].counted, 0)) : NULL;
     put(o, "href", desk_address(r, k, views[i].name, NULL));
@@ -129,6 +138,7 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   bool leads = actor_has_role(who, k->organisation, STAFF_SUPERVISOR) || actor_has_role(who, k->organisation, STAFF_MANAGER);
   bool hands_out = leads && strcmp(k->view, "closed") != 0;
   put_flag(page, "takes", leads || actor_has_role(who, k->organisation, STAFF_OFFICER));
+  put(page, "export_href", actor_has_role(who, k->organisation, STAFF_MANAGER) ? arena_printf(http_arena(r), "/desk/export?organisation=%s", url_quote(r, k->organisation)) : NULL);
   put_flag(page, "nothing", http_query(r, "nothing") != NULL);
   put_flag(page, "unchosen", http_query(r, "unchosen") != NULL);
   put_flag(page, "hands_out", hands_out);
@@ -164,6 +174,7 @@ static void get_desk(struct http_req *r) {
   struct case_query q = {.organisation = k.organisation, .q = k.q, .service = k.service, .state = k.state, .after = filled(r, "after"), .overdue = -1, .open = 1, .limit = 50};
   if (k.q) q.open = -1; /* looks through all queues */
   else if (strcmp(k.view, "mine") == 0) q.assignee = who->username;
+  else if (strcmp(k.view, "unit") == 0) q.unit = unit_of(r, k.organisation);
   else if (strcmp(k.view, "free") == 0) q.assignee = "none";
   else if (strcmp(k.view, "soon") == 0) q.soon = SOON;
   else if (strcmp(k.view, "late") == 0) q.overdue = 1;

@@ -73,7 +73,7 @@ static int form_open(struct form *f, struct http_req *r) {
   struct err err;
   const struct actor *who = web_actor(r);
   const struct service *shown = pack_find_shown(web_pack(r), http_param(r, "code"));
-  if (shown && !service_begun(shown)) {
+  if (shown && (!service_begun(shown) || (strcmp(http_method(r), "POST") != 0 && cases_stopped(web_of(r)->cases, shown->code, http_lang(r), http_arena(r))))) {
     http_redirect(r, 303, arena_printf(http_arena(r), "/services/%s", shown->code));
     return -1;
   }
@@ -170,10 +170,19 @@ static const char *next_link(const struct form *f, size_t from, bool only_open) 
   return link_to(f, "check");
 }
 
+/* A complaint begins at the case that it is about. */
+static bool take_about(struct form *f) {
+  char code[32];
+  const char *typed = f->s->about_field ? http_query(f->r, "about") : NULL;
+  if (!typed || !f->owner || identifier_parse(IDENT_TRACKING, typed, code) || base_same(json_str(f->data, f->s->about_field), code)) return true;
+  json_put(f->data, f->s->about_field, code);
+  return form_save(f) == 0;
+}
+
 static void get_apply(struct http_req *r) {
   struct form f;
   if (form_open(&f, r)) return;
-  http_redirect(r, 303, next_link(&f, 0, true));
+  if (take_about(&f)) http_redirect(r, 303, next_link(&f, 0, true));
   form_close(&f);
 }
 
@@ -268,7 +277,7 @@ static bool may_know(const struct form *f) {
   const struct actor *who = web_actor(f->r);
   if (who->kind != ACTOR_CITIZEN || who->assurance < ASSURANCE_SIM_MATCHED) return false;
   const char *id = f->s->applicant_field ? json_str(f->data, f->s->applicant_field) : NULL;
-  return !id || strcmp(id, who->national_id) == 0;
+  return !id || strcmp(id, actor_national_id(who)) == 0;
 }
 
 /* {"value","organisation_name","correctable"} or NULL. */
@@ -364,8 +373,9 @@ static json_t *first_value(const struct form *f, size_t n, const struct field *q
   if (known_fixed(known)) return json_incref(json_object_get(known, "value"));
   if (v || json_flag(json_object_get(f->draft, "done"), key, false)) return json_incref(v);
   if (known) return json_incref(json_object_get(known, "value"));
-  bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(who->national_id) == 10;
-  return own ? json_string(who->national_id) : NULL;
+  bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(actor_national_id(who)) == 10;
+  if (who->kind == ACTOR_CITIZEN && q->type == FIELD_LEGAL_ID && strlen(who->acting_as) == 11) return json_string(who->acting_as);
+  return own ? json_string(actor_national_id(who)) : NULL;
 }
 
 static void show_screen(struct form *f, size_t n, const struct answers *given, int status) {
@@ -647,9 +657,11 @@ static void submit(struct form *f, json_t *data) {
   int rc = cases_submit(web_of(r)->cases, &k, NULL, NULL, &err);
   free(body);
   if (rc && k.errors) return show_differences(f, k.errors);
+  const char *stopped = rc && err.code == ERR_CONFLICT ? cases_stopped(web_of(r)->cases, f->s->code, http_lang(r), http_arena(r)) : NULL;
+  if (stopped) return show_check(f, NULL, stopped, 409);
   if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return show_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   if (rc && err.code == ERR_UNAUTHENTICATED) return http_redirect(r, 303, arena_printf(http_arena(r), "/signin?next=/services/%s/check", f->s->code));
-  if (rc) return web_error(r, &err);
+  if (rc) return http_problem(r, &err, k.detail ? word(http_lang(r), k.detail) : NULL, NULL);
   /* What remains is where the case is: answering again with the same form leads there. */
   json_t *doc = json_object();
   json_put(doc, "submitted", k.tracking);

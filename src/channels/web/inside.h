@@ -52,6 +52,10 @@ json_t *colleagues_json(struct http_req *r, const char *organisation);
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
 
+/* The rest of what the citizen of a case reads (follow.c). */
+void put_follow(struct http_req *r, json_t *page, const json_t *view, const struct service *s, bool citizen);
+void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation);
+bool own_right(const char *right);                               /* a case seen as its citizen, or for its citizen by mandate */
 /* What a remark is besides its text: caller, telephone, promise; number, date and sender of a letter. */
 void put_note(struct http_req *r, json_t *o, const json_t *note);
 
@@ -95,17 +99,26 @@ json_t *field_kept(struct http_req *r, const struct field *f, json_t *files);
 void put_messages(struct http_req *r, json_t *page, const char *tracking, const char *right); /* of a case, for its office */
 void put_undelivered(struct http_req *r, json_t *page, const char *organisation);             /* how many of a desk's did not arrive */
 
+/* ---- figures ---- */
+bool web_figures(const struct actor *who);                       /* there are some that they may see */
+
 /* ---- search ---- */
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */
 size_t search_services(struct http_req *r, const char *q, const struct service **out, size_t most, const char **corrected);
-int certificates_check(struct web_context *c, struct err *err);
+int web_check_papers(struct web_context *c, struct err *err); /* texts of certificates that cannot be read are told at the start */
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_message_rows[], web_call_rows[];
-extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count,
+  web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_message_rows[], web_call_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count, web_message_count, web_call_count;
+extern const struct http_route web_manager_rows[];
+extern const size_t web_manager_count;
+extern const struct http_route web_certificate_rows[];
+extern const size_t web_certificate_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
+extern const struct http_route web_transfer_rows[];
+extern const size_t web_transfer_count;
 
 #endif

@@ -114,6 +114,20 @@ static const char *use_text(struct http_req *r, const json_t *one) {
   return word_fill(a, http_lang(r), s ? "web.used_prefill" : "web.used_registry", "names", names ? names : "", "service", s ? text_in(&s->title, http_lang(r)) : "", NULL);
 }
 
+static bool same_look(const json_t *a, const json_t *b) {
+  static const char *const members[] = {"basis", "organisation", "tracking", "service"};
+  const char *x = json_str(a, "at"), *y = json_str(b, "at");
+  for (size_t i = 0; i < BASE_COUNT(members); i++)
+    if (!json_equal(json_object_get(a, members[i]), json_object_get(b, members[i]))) return false;
+  return x && y && strncmp(x, y, 10) == 0;
+}
+
+static void put_times(struct http_req *r, json_t *line) {
+  int64_t n = json_int(line, "count", 1) + 1;
+  json_object_set_new(line, "count", json_integer(n));
+  put(line, "times", word_fill(http_arena(r), http_lang(r), "web.times_that_day", "n", number_format(http_arena(r), http_lang(r), n), NULL));
+}
+
 static void get_access(struct http_req *r) {
   json_t *out = NULL, *one, *list = json_array();
   struct err err;
@@ -123,11 +137,16 @@ static void get_access(struct http_req *r) {
     return web_error(r, &err);
   }
   json_array_foreach(json_object_get(out, "items"), i, one) {
-    json_t *o = json_object();
     char key[64];
     const char *tracking = json_str(one, "tracking"), *basis = json_str(one, "basis");
+    if (same_look(json_array_get(json_object_get(out, "items"), i ? i - 1 : 0), i ? one : NULL)) { /* newest first: one line tells how often that day */
+      put_times(r, json_array_get(list, json_array_size(list) - 1));
+      continue;
+    }
+    json_t *o = json_object();
     snprintf(key, sizeof key, "web.basis_%.40s", basis ? basis : "");
     put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "times", NULL);
     put(o, "who", json_str(one, "organisation_name"));
     const char *use = use_text(r, one);
     put(o, "why", use ? use : word_known(key) ? word(http_lang(r), key) : basis);

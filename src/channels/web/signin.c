@@ -118,6 +118,7 @@ static void post_signout(struct http_req *r) {
   struct err err;
   if (token && identity_logout(web_of(r)->identity, token, &err)) return web_error(r, &err);
   http_reply_cookie(r, name, "", 0, true);
+  http_reply_cookie(r, web_acting_cookie(web_of(r)), "", 0, true);
   http_redirect(r, 303, "/");
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const struct { const char *end, *type; } types[] = {{".css", "text/css; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-  {".svg", "image/svg+xml"}, {".png", "image/png"}, {".woff2", "font/woff2"}, {".txt", "text/plain; charset=utf-8"}};
+  {".svg", "image/svg+xml"}, {".png", "image/png"}, {".woff2", "font/woff2"}, {".ttf", "font/ttf"}, {".txt", "text/plain; charset=utf-8"}};
 
 static void send_asset(struct http_req *r, const char *name) {
   const struct embedded *e = embedded_find(name);

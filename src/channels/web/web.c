@@ -21,6 +21,8 @@ const char *say(const struct http_req *r, const char *key) {
 
 const char *web_session_cookie(const struct web_context *ctx) { return ctx->secure ? "__Host-session" : "session"; }
 
+const char *web_acting_cookie(const struct web_context *ctx) { return ctx->secure ? "__Host-acting" : "acting"; }
+
 /* ---- small things for contexts ---- */
 
 void put(json_t *o, const char *key, const char *value) { json_put(o, key, value && value[0] ? value : NULL); }
@@ -73,7 +75,7 @@ const char *web_visitor(struct http_req *r) {
 
 const char *draft_owner(struct http_req *r) {
   const struct actor *who = web_actor(r);
-  if (who->kind == ACTOR_CITIZEN) return who->pair;
+  if (who->kind == ACTOR_CITIZEN) return who->acting_as[0] ? arena_printf(http_arena(r), "%s %s", who->pair, who->acting_person) : who->pair;
   if (who->kind == ACTOR_STAFF) return who->person;
   const char *v = web_visitor(r);
   return v ? arena_printf(http_arena(r), "v:%s", v) : NULL;
@@ -125,6 +127,15 @@ static const char *other_language(struct http_req *r) {
   return out;
 }
 
+/* For whom one acts: on every page, with the way out. */
+static void put_acting(struct http_req *r, json_t *page, const struct actor *who) {
+  json_t *o = json_object();
+  put(o, "name", who->acting_name);
+  put(o, "id", local(r, who->acting_as));
+  json_object_set(page, "acting", who->acting_as[0] ? o : json_null());
+  json_decref(o);
+}
+
 json_t *page_new(struct web_context *c, struct http_req *r, const char *title, bool form) {
   enum lang l = http_lang(r);
   const struct pack *p = cases_pack(c->cases);
@@ -148,6 +159,8 @@ json_t *page_new(struct web_context *c, struct http_req *r, const char *title, b
   put_flag(page, "signed_in", who->kind != ACTOR_NOBODY);
   put_flag(page, "administers", identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR));
   put(page, "user_name", who->name);
+  put_acting(r, page, who);
+  put_flag(page, "figures", who->kind == ACTOR_STAFF && web_figures(who));
   put_flag(page, "has_crumbs", false);
   put_flag(page, "has_faults", false);
   put(page, "form_token", NULL);
@@ -210,7 +223,7 @@ void web_error_page(struct http_req *r, int status, const struct err *err, void 
   enum lang l = http_lang(r);
   char key[96];
   bool get = strcmp(http_method(r), "POST") != 0;
-  if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk") || base_starts(http_path(r), "/admin") || base_starts(http_path(r), "/account"));
+  if (status == 401 && get) return to_signin(r, base_starts(http_path(r), "/desk") || base_starts(http_path(r), "/managers") || base_starts(http_path(r), "/admin") || base_starts(http_path(r), "/account"));
   snprintf(key, sizeof key, "error.%s.title", err_name(err->code));
   const char *title = word_known(key) ? word(l, key) : word(l, "error.internal.title"), *detail = err->message;
   bool stale = !get && err->code == ERR_FORBIDDEN && token_stale(c, r);
@@ -233,12 +246,15 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
   const struct { const struct http_route *rows; size_t n; } tables[] = {
     {web_static_rows, web_static_count}, {web_catalogue_rows, web_catalogue_count}, {web_form_rows, web_form_count},
     {web_signin_rows, web_signin_count}, {web_case_rows, web_case_count}, {web_act_rows, web_act_count},
-    {web_mine_rows, web_mine_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
+    {web_mine_rows, web_mine_count}, {web_mandate_rows, web_mandate_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
     {web_registry_rows, web_registry_count}, {web_message_rows, web_message_count}, {web_call_rows, web_call_count}};
+  if (http_server_routes(s, web_manager_rows, web_manager_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_certificate_rows, web_certificate_count, ctx, err)) return -1;
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
+  if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
-  return certificates_check(ctx, err);
+  return web_check_papers(ctx, err);
 }

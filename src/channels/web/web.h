@@ -10,9 +10,11 @@
 #define CHAPAR_WEB_H
 
 #include "cases/cases.h"
+#include "certificates/certificates.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
 
@@ -20,6 +22,8 @@ struct web_context {
   struct cases *cases;
   struct identity *identity;
   struct registries *registries;
+  struct certificates *certificates;
+  struct observatory *observatory;
   struct trust *trust;
   const struct template_set *templates;
   const char *base_url;             /* "https://khorasan.example", no slash at the end, or "": links of QR codes are then made of Host */
@@ -33,5 +37,6 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 void web_error_page(struct http_req *r, int status, const struct err *err, void *ctx);
 /* Name of the session's cookie, for the authorise hook. */
 const char *web_session_cookie(const struct web_context *ctx);
+const char *web_acting_cookie(const struct web_context *ctx);   /* names the mandate under which its browser acts; it proves nothing */
 
 #endif
