@@ -1,10 +1,33 @@
 // Letters through a real SMTP server (npm smtp-server), what does not arrive, and whether a message is ours; both engines side by side.
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { serve, call, staff, test, same, good, end, folder, postgres, sleep, root } from './kit.mjs';
 
 const { SMTPServer } = createRequire(join(root, 'tests', 'package.json'))('smtp-server');
+const require = createRequire(join(root, 'tests', 'package.json')), { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const A = '/api/v1';
+// Narrow and wide, in both languages, without a fault that axe knows and without anything beside the page.
+async function look(b, pages) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  for (const [lang, width] of [['fa', 360], ['en', 1440], ['fa', 1440], ['en', 360]]) {
+    const context = await browser.newContext({ viewport: { width, height: 800 } });
+    for (const [path, token] of pages) {
+      await context.clearCookies();
+      await context.addCookies([{ name: 'lang', value: lang, url: b }, ...(token ? [{ name: 'session', value: token, url: b }] : [])]);
+      const page = await context.newPage(), r = await page.goto(b + path);
+      same(r.status(), 200, path);
+      good(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is wider than ${width}`);
+      await page.evaluate(axe);
+      const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+      same(found.violations.map((v) => [v.id, v.nodes.map((x) => x.html.slice(0, 120))]), [], `${path} ${lang} ${width}`);
+      await page.close();
+    }
+    await context.close();
+  }
+  await browser.close();
+}
 const until = async (what, fn) => { for (let i = 0; i < 1200; i++) { const v = await fn(); if (v) return v; await sleep(50); } throw new Error(`never: ${what}`); };
 const refusal = (code, text) => Object.assign(new Error(text), { responseCode: code });
 
@@ -94,6 +117,8 @@ async function mail(name, where) {
     good(page.text.includes('به متقاضی نرسید') && page.text.includes('f***@example.ir'), 'the case says so');
     good((await call(b, 'GET', `/desk?organisation=${holder}`, { token: officer, headers: { Accept: 'text/html' } })).text.includes('2 messages did not reach'), 'and the desk');
     good((await call(b, 'GET', `/desk/undelivered?organisation=${holder}`, { token: officer, headers: { Accept: 'text/html' } })).text.includes(begun.cut.slice(0, 4)), 'its page');
+    if (name === 'sqlite' && existsSync(process.env.CHROMIUM || '/usr/bin/chromium'))
+      await look(b, [[`/cases/${begun.full}`, officer], [`/desk/undelivered?organisation=${holder}`, officer], [`/cases/${begun.full}/actions/add_documents`, officer], ['/message', null]]);
     same((await call(b, 'POST', `${A}/cases/${begun.full}/undelivered`, { token: officer, body: { how: 'called', text: 'خبر دادم' } })).status, 201);
     same((await call(b, 'POST', `${A}/cases/${begun.full}/undelivered`, { token: officer, body: { how: 'called' } })).status, 409);
     same((await list(officer)).json.items.map((x) => x.tracking), [begun.cut]);
