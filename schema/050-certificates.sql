@@ -40,3 +40,11 @@ CREATE TABLE certificate_change (
   leaf_hash @blob NOT NULL,
   PRIMARY KEY (tracking, issue, seq)
 ) @wide;
+
+-- Cases that have closed since their papers were looked at.
+CREATE TABLE certificate_due (
+  tracking @id NOT NULL,
+  at @time NOT NULL,
+  PRIMARY KEY (tracking)
+) WITHOUT ROWID;
+CREATE INDEX certificate_due_at ON certificate_due (at, tracking);

@@ -115,13 +115,14 @@ int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
 void platform_notices(struct platform *p);
+void platform_papers(struct platform *p);                  /* certificates that are due: some milliseconds of processor each, so on a thread of its own */
 void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
 /* papers.c: ports of certificates */
 int paper_fill(void *ctx, const char *text, const json_t *values, struct buf *out, struct err *err);
-int paper_settle(void *ctx, const char *tracking, struct err *err);
+int paper_due(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
 int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
 char *paper_address(const struct settings *s);             /* caller frees */
 /* records.c: the records of a registry to standard output; an exit code */

@@ -44,6 +44,13 @@ static int make_desk(struct making *m, const char *organisation) {
     rc = make(m, username, desk_kinds[k][1], organisation, desk_roles[k]);
     free(username);
   }
+  const struct directory *d = pack_directory(m->p->pack);
+  const struct organisation *o = directory_organisation(d, directory_find_organisation(d, organisation));
+  if (rc == 0 && o && o->kind == ORG_DEHYARI) { /* a village office files for people too */
+    char *username = base_printf("%s.agent", organisation);
+    rc = make(m, username, "متصدی دهیاری", organisation, STAFF_AGENT);
+    free(username);
+  }
   if (rc == 0) { /* a second officer, so that four eyes can be shown */
     char *username = base_printf("%s.officer2", organisation);
     rc = make(m, username, "کارشناس دوم", organisation, STAFF_OFFICER);

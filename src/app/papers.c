@@ -27,14 +27,14 @@ int paper_fill(void *ctx, const char *text, const json_t *values, struct buf *ou
   return rc;
 }
 
-int paper_settle(void *ctx, const char *tracking, struct err *err) {
-  struct platform *p = ctx; /* the certificates are opened after the cases, before any job runs */
-  return p->certificates ? certificates_settle(p->certificates, tracking, err) : err_set(err, ERR_UNAVAILABLE, "certificates are not open");
+int paper_due(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err) {
+  (void)ctx;
+  return certificates_due(tx, tracking, at, err);
 }
 
 int paper_forget(void *ctx, struct store_tx *tx, const char *tracking, struct err *err) {
-  struct platform *p = ctx;
-  return p->certificates ? certificates_forget(p->certificates, tx, tracking, err) : err_set(err, ERR_UNAVAILABLE, "certificates are not open");
+  (void)ctx;
+  return certificates_forget(tx, tracking, err);
 }
 
 /* Where the QR code of a paper leads: the public address, or the one that this process answers at. */

@@ -250,10 +250,10 @@ static int open_rest(struct platform *p, struct err *err) {
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
-                            .certificate = paper_settle, .certificate_forget = paper_forget, .certificate_ctx = p};
+                            .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
   char *address = paper_address(s);
-  struct certificates_options t = {.secret = p->secret, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_text};
+  struct certificates_options t = {.secret = p->secret, .node = p->node, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_text};
   int rc = certificates_open(p->main, p->trust, &t, &p->certificates, err);
   free(address);
   return rc ? rc : observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);
@@ -326,6 +326,11 @@ void platform_notices(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (notify_jobs(p->notify, &n, &err)) complain("notices", &err);
+}
+
+void platform_papers(struct platform *p) {
+  struct err err;
+  if (certificates_jobs(p->certificates, &err)) complain("certificates", &err);
 }
 
 void platform_figures(struct platform *p) {

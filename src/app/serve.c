@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +65,7 @@ static int permitted(struct http_req *r, const struct http_route *route, const s
   case PERMIT_SESSION: return known ? 0 : refuse(r, ERR_UNAUTHENTICATED);
   case PERMIT_CITIZEN: return who->kind == ACTOR_CITIZEN ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_STAFF: return who->kind == ACTOR_STAFF ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
+  case PERMIT_AGENT: return actor_has_role(who, NULL, STAFF_AGENT) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_MANAGER: return identity_manages(who, NULL) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
   case PERMIT_AUDIT:
     return identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR) ? 0 : refuse(r, known ? ERR_FORBIDDEN : ERR_UNAUTHENTICATED);
@@ -208,11 +210,13 @@ static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER
 struct jobs {
   struct platform *p;
   void (*round)(struct platform *p);
+  bool meek; /* people do not wait for it */
   _Atomic bool stop;
 };
 
 static void *jobs_thread(void *arg) {
   struct jobs *j = arg;
+  if (j->meek) setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* of this thread alone; where it is refused it is as good as the others */
   while (!j->stop) {
     j->round(j->p);
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
@@ -236,7 +240,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices, figures;
+  struct jobs jobs, notices, figures, papers;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
@@ -349,15 +353,17 @@ static int serve(struct serving *s) {
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices, figures;
+  pthread_t jobs, notices, figures, papers;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
   s->figures = (struct jobs){.p = p, .round = platform_figures};
+  s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
+  pthread_create(&papers, NULL, jobs_thread, &s->papers);
   pthread_create(&figures, NULL, jobs_thread, &s->figures);
   printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
   if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
@@ -366,10 +372,11 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = s->figures.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = true;
   pthread_join(jobs, NULL);
   pthread_join(notices, NULL);
   pthread_join(figures, NULL);
+  pthread_join(papers, NULL);
   return EXIT_DONE;
 }
 

@@ -93,7 +93,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
-    if (c->o.certificate && row->def->certificate.present && case_outbox_put(tx, "certificate", row->tracking, row->version, "certificate", json_object(), at, err)) goto out;
+    if (c->o.certificate && row->def->certificate.present && c->o.certificate(c->o.certificate_ctx, tx, row->tracking, at, err)) goto out;
   }
   rc = 0;
 out:
@@ -481,7 +481,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->errors = NULL;
   a->repeated = false;
   a->detail = NULL;
-  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err)) goto out;
+  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err) || case_at_counter(tx, &a->actor, &s.row, err)) goto out;
   int known = known_key(j, &s, err); /* of this actor: told again even where the action has ended the right to the case */
   if (known < 0) goto out;
   enum case_right right = case_right_of(&a->actor, &s.row);

@@ -42,9 +42,8 @@ struct cases_options {
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
-  /* certificate: the case closed, and its service gives a certificate: bring that in line (issue, replace, revoke). Outside any transaction; may be
-   * called again; tried again later when it fails. forget: inside the transaction that erases the case. Either may be NULL. */
-  int (*certificate)(void *ctx, const char *tracking, struct err *err);
+  /* Both inside the transaction. certificate: the case has closed and its service gives certificates; forget: it is erased. Either may be NULL. */
+  int (*certificate)(void *ctx, struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
   int (*certificate_forget)(void *ctx, struct store_tx *tx, const char *tracking, struct err *err);
   void *certificate_ctx;
 };
@@ -73,6 +72,59 @@ int cases_pack_export(struct cases *c, const char *hash, const char *folder, cha
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
 
+/* ---- the counter: an agent files for a person who cannot ------------------------------------------ */
+enum case_consent { CONSENT_NONE, CONSENT_CODE, CONSENT_SLIP, CONSENT_KEPT };
+const char *consent_text(enum case_consent k);
+/* Documents of identity that an agent may have seen. */
+extern const char *const counter_papers[];
+extern const size_t counter_paper_count;
+
+/* Who stands at the counter, what they consented to, and what the agent saw of them. */
+struct case_counter {
+  const char *national_id, *mobile; /* canonical, or NULL: as answered in the form. The mobile is where the code goes */
+  enum case_consent consent;
+  const char *challenge, *code;     /* CONSENT_CODE: of cases_consent_ask */
+  const char *number;               /* of the slip (cases_slip): CONSENT_KEPT demands it, and then that it lies in the office's folder */
+  const char *document;             /* CONSENT_SLIP: the scan of the signed slip, sent by this agent */
+  const char *seen, *digits;        /* one of counter_papers and its last digits or serial (4 to 20 characters); NULL: none was seen */
+  bool bind;                        /* bind the telephone to the person: demands a code and a document seen */
+};
+enum consent_purpose { CONSENT_TO_FILE, CONSENT_TO_KNOW, CONSENT_TO_SEE };
+/* What somebody is asked to consent to. FILE: service, data (canonical) and the person; KNOW: that registries fill in this service's form for
+ * the person; SEE: that the caller reads the case (and acts for its citizen where the workflow lets agents) for half an hour. */
+struct case_asking {
+  enum consent_purpose purpose;
+  const struct service *service;
+  const json_t *data;
+  const char *national_id, *mobile;
+  const char *tracking;
+};
+/* Send a code to the person's telephone with a text that says who asks for what. challenge: 32 hex digits. For agents; SEE also for the helpdesk.
+ * ERR_INVALID with the member in err->message ("national_id", "mobile"); ERR_RATE: too many codes for a telephone, or too many wrong ones
+ * by the caller; ERR_NOT_FOUND no such case, ERR_CONFLICT a case without telephone; ERR_FORBIDDEN for others. Waits; worker routes. */
+int cases_consent_ask(struct cases *c, const struct actor *who, const struct case_asking *a, enum lang l, char challenge[40], int *expires_in, struct err *err);
+/* The code of KNOW or SEE, typed by who asked for it. ERR_UNAUTHENTICATED wrong, ERR_RATE spent. Waits. */
+int cases_consent_give(struct cases *c, const struct actor *who, const struct case_asking *a, const char *challenge, const char *code, struct err *err);
+/* A slip to be signed, for FILE: its number (10 digits, the last a check digit). Waits. */
+int cases_slip(struct cases *c, const struct actor *who, const struct case_asking *a, char number[16], struct err *err);
+/* May the registries be asked for this person's form: was KNOW given within two hours, and is the telephone known to be theirs? Fills *as, the
+ * person as whom they are asked. 1, 0, -1. */
+int cases_counter_knows(struct cases *c, const struct actor *who, const struct case_asking *a, struct actor *as, struct err *err);
+/* Cases that the caller, or colleagues of the same office, filed in the last 30 days: public facts, the person's identifier masked.
+ * {"items":[{…,"applicant","consent","agent"}],"next"} */
+int cases_counter_list(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+/* Codes of the services that the caller's office files most: ["…"], at most 8. */
+int cases_counter_favourites(struct cases *c, const struct actor *who, json_t **out, struct err *err);
+/* For supervisors, managers (of that organisation) and auditors: what its agents filed in the last `days`, by office and agent:
+ * {"items":[{"office","agent","cases","code","slip","kept","seen","refused"}]} */
+int cases_counter_figures(struct cases *c, const struct actor *who, const char *organisation, int days, json_t **out, struct err *err);
+/* How a case was filed, for its receipt and for whoever may read it: {"agent","office","organisation","consent","number"}; ERR_NOT_FOUND. */
+int cases_counter_filed(struct cases *c, const struct actor *who, const char *tracking, json_t **out, struct err *err);
+/* May this agent say that they work from the office (index in the directory)? It is one of their organisation's. */
+bool cases_counter_office(struct cases *c, const struct actor *who, int office);
+/* End a telephone's binding (see identity_bound): an event of the case that it came with. ERR_NOT_FOUND what is not the caller's to end. */
+int cases_unbind(struct cases *c, const struct actor *who, const char *id, struct err *err);
+
 /* ---- submitting --------------------------------------------------------------------------- */
 struct case_submission {
   /* in: must live until done */
@@ -89,6 +141,7 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  const struct case_counter *counter; /* an agent's submission demands it, but for services of staff; else NULL */
   bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
   char tracking[TRACKING_SIZE];
@@ -97,7 +150,8 @@ struct case_submission {
   const char *state;
   int32_t due_norm, due_legal;      /* days; INT32_MIN when none */
   unsigned char leaf_hash[TRUST_HASH], signature[TRUST_SIGNATURE];
-  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the principal */
+  json_t *errors;                   /* new reference or NULL: with ERR_INVALID, answers unlike what is known and may not be changed, or not about the
+                                       principal, or a consent that is missing, wrong or for something else */
   const char *detail;               /* word key of a sentence for the person, or NULL */
 };
 /* Queue it; done(arg, rc, err) after it is durable (see store.h; on the writer's thread). With done NULL it waits.
@@ -157,7 +211,8 @@ bool cases_public_kept(struct cases *c, const char *tracking, enum lang l, char 
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
                  struct err *err);
 int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct err *err);
-enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR };
+/* CASE_COUNTER: masked, for the office that filed it; CASE_CONSENT: what its citizen sees, by their code. */
+enum case_right { CASE_PUBLIC, CASE_CITIZEN, CASE_INQUIRED, CASE_HELPDESK, CASE_STAFF, CASE_AUDITOR, CASE_COUNTER, CASE_CONSENT };
 /* Its name as in the member "right" of a case ("mandate" for who acts for the citizen); NULL for everybody. */
 const char *cases_right_name(const struct actor *who, enum case_right right);
 /* Record that somebody looked (staff and agents); durable before the answer. done as in cases_submit. */

@@ -149,11 +149,12 @@ static int may_read(struct get *k, struct store_tx *tx, const char *person, cons
   struct arena *a = arena_new(1024 * 1024);
   struct case_row row;
   int rc = case_load(k->c, tx, a, tracking, &row, err);
+  if (rc == 0) rc = case_at_counter(tx, k->who, &row, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
   arena_free(a);
   if (rc) return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such document") : -1;
   snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
-  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
+  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : right == CASE_CONSENT && !internal ? "consent" : NULL;
   if (!k->right && right == CASE_CITIZEN && !internal && k->who->acting_as[0]) k->right = "mandate";
   if (k->right || (right == CASE_CITIZEN && !internal)) return 0;
   int asked = internal ? 0 : asked_to_see(k, tx, tracking, err);
@@ -241,6 +242,10 @@ int case_bind_ids(struct store_tx *tx, const json_t *ids, const char *accept, co
     if (bind_one(tx, person, tracking, id, accept, err)) return -1;
   }
   return 0;
+}
+
+int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err) {
+  return bind_one(tx, who->kind == ACTOR_CITIZEN ? who->pair : who->person, tracking, id, NULL, err);
 }
 
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,

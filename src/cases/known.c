@@ -82,11 +82,12 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
     if (!strstr(buf_str(&registries), registry)) buf_addf(&registries, "%s%s", registries.len ? "," : "", registry);
   }
   if (rc == 0 && json_array_size(sources)) {
-    char by[32] = "form";
+    char by[72] = "form";
+    if (who->username[0]) snprintf(by, sizeof by, "%s", who->username); /* an agent, with the person's consent */
     if (who->acting_as[0]) snprintf(by, sizeof by, "m:%s", who->acting_mandate);
     json_t *persons = json_pack("[s]", strcmp(actor_national_id(who), who->national_id) != 0 ? who->acting_person : who->person);
     buf_addf(&basis, "prefill %s %s", s->code, buf_str(&registries));
-    struct use k = {.persons = persons, .who = by, .organisation = asking(c, s), .basis = buf_str(&basis)};
+    struct use k = {.persons = persons, .who = by, .organisation = who->role_count ? who->roles[0].organisation : asking(c, s), .basis = buf_str(&basis)};
     rc = record_use(c, &k, err);
     json_decref(persons);
   }
@@ -126,15 +127,15 @@ static void refuse(struct cases *c, const struct case_submission *s, const struc
   arena_free(a);
 }
 
-void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors) {
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors) {
   json_t *known = NULL, *one;
   const char *field;
   struct err err;
   *sources = *errors = NULL;
-  if (!c->o.prefill || s->parent || s->actor.kind != ACTOR_CITIZEN || s->actor.assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
-      about_another(s->service, &s->actor, s->data))
+  if (!c->o.prefill || s->parent || as->kind != ACTOR_CITIZEN || as->assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
+      about_another(s->service, as, s->data))
     return;
-  if (c->o.prefill(c->o.prefill_ctx, s->service, actor_national_id(&s->actor), s->data, &known, &err)) {
+  if (c->o.prefill(c->o.prefill_ctx, s->service, actor_national_id(as), s->data, &known, &err)) {
     log_write(LOG_WARN, "cases", "what is known could not be asked: %s", err.message);
     return;
   }

@@ -73,7 +73,8 @@ static int gather(struct cases *c, struct store_tx *tx, const char *tracking, js
   for (int i = 0; rc == 0 && i < count; i++) {
     char from[64], to[64];
     size_t n = json_array_size(items);
-    case_message_keys(list[i].at, tracking, list[i].seq, from, to);
+    if (i > 0 && list[i].at == list[i - 1].at) continue; /* of one moment: told already */
+    case_message_keys(list[i].at, tracking, from, to);
     rc = c->o.messages(c->o.notify_ctx, tx, from, to, items, err);
     for (; rc == 0 && n < json_array_size(items); n++) {
       json_put(json_array_get(items, n), "action", list[i].action);

@@ -145,9 +145,9 @@ static const char *attorney_mobile(const struct case_row *row, struct arena *a) 
   return mobile;
 }
 
-void case_message_keys(int64_t at, const char *tracking, int64_t seq, char from[64], char to[64]) {
-  snprintf(from, 64, "%013lld/%.16s/%lld/", (long long)at, tracking, (long long)seq); /* in order of time */
-  snprintf(to, 64, "%013lld/%.16s/%lld0", (long long)at, tracking, (long long)seq);   /* the sign after the slash */
+void case_message_keys(int64_t at, const char *tracking, char from[64], char to[64]) {
+  snprintf(from, 64, "%013lld/%.16s/", (long long)at, tracking); /* in order of time */
+  snprintf(to, 64, "%013lld/%.16s0", (long long)at, tracking);   /* the sign after the slash */
 }
 
 static int put_letter(struct cases *c, struct store_tx *tx, struct arena *a, const char *key, const char *to, const struct notice *n, const struct values *v, enum lang l,
@@ -168,17 +168,17 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     const struct notice *n = &row->def->notices[i];
     if (strcmp(n->on, on) != 0) continue;
     struct arena *a = arena_new(512 * 1024);
-    char code[48], from[64], past[64];
+    char code[48], base[64];
     identifier_group(IDENT_TRACKING, row->tracking, code);
-    case_message_keys(row->changed_at, row->tracking, seq, from, past);
+    snprintf(base, sizeof base, "%013lld/%.16s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i);
     const char *to = n->attorney ? NULL : mail_of(a, row), *mobile = n->attorney ? attorney_mobile(row, a) : row->mobile;
     struct values v = values_of(c, a, row, code, reason_code, comment, l, false), latin = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
     if (mobile && mobile[0]) {
-      const char *key = arena_printf(a, "%s%zu", from, i), *mark = l == LANG_FA ? "…" : "...";
+      const char *mark = l == LANG_FA ? "…" : "...";
       const char *text = row->lang == CASE_LATIN && !n->attorney ? latin_text(a, n, &latin) : short_text(a, text_in(&n->text, l), v, mark);
-      rc = c->o.notify(c->o.notify_ctx, tx, key, mobile, l, NULL, text, err);
+      rc = c->o.notify(c->o.notify_ctx, tx, base, mobile, l, NULL, text, err);
     }
-    if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s%zu/mail", from, i), to, n, &v, l, err);
+    if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s/mail", base), to, n, &v, l, err);
     arena_free(a);
   }
   return rc;

@@ -240,17 +240,11 @@ static int chunk_work(struct store_tx *tx, void *arg, struct err *err) {
   return 0;
 }
 
-static int apply_certificate(struct effect *e, struct err *err) {
-  const struct cases_options *o = &e->c->o;
-  return o->certificate ? o->certificate(o->certificate_ctx, e->tracking, err) : 0;
-}
-
 static int apply(struct effect *e, struct err *err) {
   struct chunk alone = {e, 1};
   if (within(e)) return store_write(e->c->store, STORE_JOBS, chunk_work, &alone, err);
   int rc = strcmp(e->kind, "inquiry") == 0 ? apply_inquiry(e, err) : strcmp(e->kind, "cancel") == 0 ? apply_cancel(e, err)
-         : strcmp(e->kind, "mandate") == 0 ? case_mandate_prove(e->c, e->tracking, err)
-         : strcmp(e->kind, "certificate") == 0 ? apply_certificate(e, err) : 1;
+         : strcmp(e->kind, "mandate") == 0 ? case_mandate_prove(e->c, e->tracking, err) : 1;
   if (rc == 1) log_write(LOG_ERROR, "cases", "unknown effect '%s'", e->kind);
   return rc < 0 ? -1 : store_write(e->c->store, STORE_JOBS, drop_work, e, err);
 }

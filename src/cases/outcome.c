@@ -56,7 +56,7 @@ int cases_outcome(struct cases *c, struct store_tx *tx, struct arena *a, const s
 
 const char *cases_right_name(const struct actor *who, enum case_right right) {
   static const char *const texts[] = {[CASE_PUBLIC] = NULL, [CASE_CITIZEN] = "citizen", [CASE_INQUIRED] = "inquired", [CASE_HELPDESK] = "helpdesk",
-                                      [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor"};
+                                      [CASE_STAFF] = "staff", [CASE_AUDITOR] = "auditor", [CASE_COUNTER] = "counter", [CASE_CONSENT] = "consent"};
   return right == CASE_CITIZEN && who->acting_as[0] ? "mandate" : texts[right];
 }
 

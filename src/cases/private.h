@@ -67,6 +67,7 @@ struct case_row {
   const struct service *def; /* what it began under; NULL when no pack that can be read has it */
   struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
+  bool filed_here, granted;     /* case_at_counter: by the reader's office, within 30 days; its citizen lets the reader see it now */
 };
 
 /* The history of a case as one table, its first event included; for `FROM `. */
@@ -81,6 +82,30 @@ struct case_entry {
   int64_t at;
   const char *payload; /* canonical JSON */
 };
+
+/* counter.c */
+enum { COUNTER_DAYS = 30, OFFICE_SHOWN = 22, SERVICE_SHOWN = 30 }; /* the latter two: characters, so that a message stays within two SMS */
+const char *counter_place(const struct cases *c, const struct actor *who, enum lang l); /* name of the office or organisation an agent works from */
+const char *counter_clip(struct arena *a, const char *text, size_t most);
+const char *counter_organisation(const struct actor *who); /* where the caller is an agent; "" nowhere */
+/* What agents and the call centre may see of a loaded case beyond everybody's view. */
+int case_at_counter(struct store_tx *tx, const struct actor *who, struct case_row *row, struct err *err);
+struct counter_filing {
+  const struct case_counter *counter;
+  const struct actor *who;
+  const struct case_row *row;
+  const char *person, *mobile; /* mobile may be NULL */
+};
+/* With the submission of an agent: consent used up, its scan bound, the filing on record, the telephone bound, the citizen told. */
+int case_counter_filed(struct cases *c, struct store_tx *tx, const struct counter_filing *f, struct err *err);
+json_t *case_filed_json(const struct case_counter *k, const struct actor *who); /* for the event; new reference */
+/* consent.c: the consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
+ * transaction is committed, for a wrong code counts), or NULL. */
+void case_subject(const struct case_asking *a, const char *organisation, char out[65]);
+int case_consent_check(struct cases *c, struct store_tx *tx, const struct actor *who, const struct case_counter *k, const char *subject, const char *tracking,
+                       const char **fault, struct err *err);
+/* … and is used up by. */
+int case_consent_use(struct cases *c, struct store_tx *tx, const struct case_counter *k, const char *tracking, struct err *err);
 
 /* row.c */
 int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char *tracking, struct case_row *row, struct err *err); /* ERR_NOT_FOUND */
@@ -140,8 +165,8 @@ size_t case_terms(const struct pack *p, const struct service *s, const json_t *d
 #define CASE_LATIN 2 /* of row.lang, beside enum lang: Persian in Latin letters */
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
                 struct err *err);
-/* Keys of the messages about an event lie between these two. */
-void case_message_keys(int64_t at, const char *tracking, int64_t seq, char from[64], char to[64]);
+/* Keys of the messages about what happened to a case at a time lie between these two: TIME/TRACKING/… */
+void case_message_keys(int64_t at, const char *tracking, char from[64], char to[64]);
 
 /* mandates.c */
 /* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */
@@ -210,7 +235,7 @@ int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organis
 
 /* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
  * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
-void case_sources(struct cases *c, const struct case_submission *s, json_t **sources, json_t **errors);
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors); /* as: who is asked about */
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,
@@ -225,6 +250,8 @@ bool case_adds(const struct action *act);            /* is it the action that ad
 int64_t case_new_documents(const json_t *events);    /* documents that came after the office last acted; events with their payload, oldest first */
 int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err);
 int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
+
+int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

@@ -32,7 +32,7 @@ unsigned case_roles_of(const struct actor *who, const struct case_row *row) {
     int role = who->roles[i].role;
     bool handles = strcmp(org, row->holder) == 0 || strcmp(org, row->owner) == 0;
     if (role == ROLE_OPERATOR || role == ROLE_AUDITOR) bits |= 1u << role;
-    else if (role == ROLE_AGENT) bits |= strcmp(row->submitter, who->username) == 0 ? 1u << ROLE_AGENT : 0;
+    else if (role == ROLE_AGENT) bits |= row->granted && strcmp(row->submitter, who->username) == 0 ? 1u << ROLE_AGENT : 0; /* by the citizen's code alone */
     else if (handles) bits |= 1u << role;
     if (strcmp(org, row->provider) == 0 && strcmp(row->provider, row->owner) != 0 && (role == ROLE_OFFICER || role == ROLE_SUPERVISOR))
       bits |= 1u << ROLE_PROVIDER;
@@ -44,9 +44,11 @@ enum case_right case_right_of(const struct actor *who, const struct case_row *ro
   unsigned bits = case_roles_of(who, row);
   unsigned office = 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER | 1u << ROLE_PROVIDER;
   if (bits & office) return case_is_inquiry(row) ? CASE_INQUIRED : CASE_STAFF;
-  if (bits & (1u << ROLE_APPLICANT | 1u << ROLE_AGENT | 1u << ROLE_ATTORNEY)) return CASE_CITIZEN;
+  if (bits & (1u << ROLE_APPLICANT | 1u << ROLE_ATTORNEY)) return CASE_CITIZEN;
+  if (row->granted) return CASE_CONSENT;
   if (bits & 1u << ROLE_HELPDESK) return CASE_HELPDESK;
   if (bits & (1u << ROLE_AUDITOR)) return CASE_AUDITOR;
+  if (row->filed_here) return CASE_COUNTER;
   return CASE_PUBLIC;
 }
 

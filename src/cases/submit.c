@@ -15,6 +15,9 @@ struct submit_job {
   const char *terms[CASE_TERMS];
   size_t term_count;
   char reservation[192];
+  const char *person, *mobile;      /* whom an agent files for */
+  char subject[65];                 /* digest of what is consented to */
+  const char *fault;                /* what is wrong with the consent: word key, told after the commit */
   store_done_fn done;
   void *arg;
 };
@@ -198,6 +201,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   struct case_submission *s = j->s;
   struct case_row *row = &j->row;
   s->repeated = false;
+  if (s->counter && (case_consent_check(j->c, tx, &s->actor, s->counter, j->subject, row->tracking, &j->fault, err) || j->fault)) return j->fault ? 0 : -1;
   for (unsigned counter = 0; counter < 8; counter++) {
     if (counter != j->sealed && seal(j, counter, err)) return -1;
     int n = case_insert(tx, row, err);
@@ -214,7 +218,8 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
-        case_notice(j->c, tx, row, "submit", 1, NULL, NULL, err))
+        case_notice(j->c, tx, row, "submit", 1, NULL, NULL, err) ||
+        (s->counter && case_counter_filed(j->c, tx, &(struct counter_filing){s->counter, &s->actor, row, j->person, j->mobile}, err)))
       return -1;
     if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
     if (s->service->mandate.present && !s->parent && case_mandate_put(tx, s, row, j->arena, err)) return -1;
@@ -235,16 +240,21 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   return err_set(err, ERR_UNAVAILABLE, "no free tracking code: try again");
 }
 
-/* A repetition is answered as it was the first time, whatever is known by now. */
-static void forget_errors(struct case_submission *s, int rc) {
-  if (rc) return;
+/* A repetition is answered as it was the first time, whatever is known by now. A wrong consent was written down, and is told. */
+static int outcome(struct submit_job *j, int rc, struct err *err) {
+  struct case_submission *s = j->s;
+  if (rc) return rc;
   json_decref(s->errors);
   s->errors = NULL;
+  if (!j->fault) return 0;
+  s->errors = json_pack("[{s:s,s:s,s:s}]", "field", "consent", "code", strchr(j->fault, '.') + 1, "message", word(s->lang, j->fault));
+  return err_set(err, ERR_INVALID, "the consent is not good");
 }
 
 static void submit_done(void *arg, int rc, const struct err *err) {
   struct submit_job *j = arg;
-  forget_errors(j->s, rc);
+  struct err fault;
+  if (rc == 0 && (rc = outcome(j, rc, &fault)) != 0) err = &fault;
   store_done_fn done = j->done;
   void *next = j->arg;
   arena_free(j->arena);
@@ -260,6 +270,44 @@ static const char *person_of(struct submit_job *j, const char *field) {
   char key[72];
   identity_person_key(j->c->o.identity, id, key);
   return arena_strdup(j->arena, key);
+}
+
+static int refuse_member(struct submit_job *j, const char *member, const char *code, const char *word_key, struct err *err) {
+  json_decref(j->s->errors);
+  j->s->errors = json_pack("[{s:s,s:s,s:s}]", "field", member, "code", code, "message", word(j->s->lang, word_key));
+  return err_set(err, ERR_INVALID, "%s: %s", member, code);
+}
+
+/* An agent files for the person at the counter: whose request it is, and that they consented to it. */
+static int for_whom(struct submit_job *j, struct err *err) {
+  const struct case_submission *s = j->s;
+  const struct case_counter *k = s->counter;
+  struct case_row *row = &j->row;
+  const struct service *def = s->service;
+  const char *asked = def->applicant_field ? json_str(s->data, def->applicant_field) : NULL;
+  const char *mobile = def->mobile_field ? json_str(s->data, def->mobile_field) : NULL;
+  char key[72];
+  if (!k || k->consent == CONSENT_NONE) return refuse_member(j, "consent", "required", "consent.required", err);
+  if (!s->service->counter) return err_set(err, ERR_FORBIDDEN, "this service is not filed at counters");
+  j->person = k->national_id && k->national_id[0] ? k->national_id : asked;
+  j->mobile = k->mobile && k->mobile[0] ? k->mobile : mobile;
+  if (!j->person || (asked && strcmp(asked, j->person) != 0)) return refuse_member(j, "applicant", j->person ? "other" : "required", j->person ? "consent.other_person" : "consent.who", err);
+  if (k->consent == CONSENT_CODE && !j->mobile) return refuse_member(j, "applicant", "required", "consent.no_mobile", err);
+  if (k->consent == CONSENT_KEPT && !k->number) return refuse_member(j, "consent", "required", "consent.slip_unknown", err);
+  if (k->bind && (k->consent != CONSENT_CODE || !k->seen)) return refuse_member(j, "bind_telephone", "requires", "consent.bind_needs", err);
+  row->mobile = mobile ? mobile : j->mobile ? j->mobile : "";
+  row->assurance = k->seen ? ASSURANCE_COUNTER : k->consent == CONSENT_CODE ? identity_pair_assurance(j->c->o.identity, j->person, j->mobile) : ASSURANCE_CLAIMED;
+  if (row->assurance == ASSURANCE_COUNTER && !k->seen) row->assurance = ASSURANCE_SIM_MATCHED; /* bound earlier; today no document was seen */
+  if (!asked) {
+    identity_person_key(j->c->o.identity, j->person, key);
+    row->applicant = arena_strdup(j->arena, key);
+  }
+  if (j->mobile) {
+    identity_pair_key(j->c->o.identity, j->person, j->mobile, key);
+    row->pair = arena_strdup(j->arena, key);
+  }
+  case_subject(&(struct case_asking){.service = def, .data = s->data, .national_id = j->person, .mobile = j->mobile}, counter_organisation(&s->actor), j->subject);
+  return 0;
 }
 
 static int who_files(struct submit_job *j, struct err *err) {
@@ -279,6 +327,7 @@ static int who_files(struct submit_job *j, struct err *err) {
     return 0;
   }
   if (who->kind == ACTOR_STAFF) {
+    if (actor_has_role(who, NULL, STAFF_AGENT) && !def->staff_only && for_whom(j, err)) return -1;
     row->submitted_by = actor_has_role(who, NULL, STAFF_AGENT) && !def->staff_only ? "agent" : "staff";
     row->submitter = who->username;
   } else if (def->staff_only && who->kind != ACTOR_SYSTEM) {
@@ -293,7 +342,7 @@ static int who_files(struct submit_job *j, struct err *err) {
   if (!row->applicant[0] && who->kind == ACTOR_NOBODY && s->intake != INTAKE_USSD)
     return err_set(err, ERR_UNAUTHENTICATED, "sign in first: this service does not ask who you are");
   if (def->mandate.present && case_mandate_check(j->c, s, row, j->arena, err)) return -1;
-  if (!row->pair[0] && !who->acting_as[0] && def->applicant_field && row->mobile[0]) {
+  if (!row->pair[0] && !s->counter && !who->acting_as[0] && def->applicant_field && row->mobile[0]) {
     char key[72];
     identity_pair_key(j->c->o.identity, json_str(s->data, def->applicant_field) ? json_str(s->data, def->applicant_field) : "", row->mobile, key);
     row->pair = arena_strdup(j->arena, key);
@@ -376,7 +425,14 @@ static int prepare(struct submit_job *j, struct err *err) {
   json_put(p, "intake", intake_text(s->intake));
   if (s->mail && s->mail[0]) json_put(p, "mail", s->mail);
   json_t *sources;
-  case_sources(j->c, s, &sources, &s->errors);
+  struct actor as = s->actor;
+  if (s->counter && cases_counter_knows(j->c, &s->actor, &(struct case_asking){.service = s->service, .national_id = j->person, .mobile = j->mobile}, &as, err) < 0) {
+    json_decref(p);
+    json_decref(due);
+    return -1;
+  }
+  case_sources(j->c, s, &as, &sources, &s->errors);
+  if (s->counter) json_object_set_new(p, "filed", case_filed_json(s->counter, &s->actor));
   if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);
   json_put(p, "who", row->submitter[0] ? row->submitter : row->pair);
@@ -384,7 +440,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   char *payload = json_canonical(p);
   json_decref(p);
   j->entry = (struct case_entry){.action = "submit", .from_state = "", .to_state = row->state, .role = s->parent ? "system" : s->actor.acting_as[0] ? "attorney" : row->submitter[0] ? "agent" : "applicant",
-                                 .organisation = row->submitter[0] && s->actor.role_count ? s->actor.roles[0].organisation : "",
+                                 .organisation = row->submitter[0] ? counter_organisation(&s->actor) : "",
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
   if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, CASE_TERMS);
@@ -409,7 +465,7 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
       if (rc == 0) return 0;
     } else {
       rc = store_write(c->store, STORE_FRONT, submit_work, j, err);
-      forget_errors(s, rc);
+      rc = outcome(j, rc, err);
     }
   }
   arena_free(j->arena);

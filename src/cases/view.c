@@ -89,6 +89,7 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
 
 struct load {
   struct cases *c;
+  const struct actor *who;
   const char *tracking;
   struct arena *arena;
   struct case_row row;
@@ -96,7 +97,6 @@ struct load {
   json_t *complaints, *about;
   json_t *children, *events, *remarks, *documents;
   bool want_events, want_remarks, want_documents;
-  const struct actor *who;    /* with want_documents */
   int64_t after, limit;       /* of events */
   int64_t unplaced;
 };
@@ -168,9 +168,11 @@ static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
   return rc < 0 ? -1 : place_events(k, tx, err);
 }
 
+static bool sees_internal(enum case_right right) { return right == CASE_STAFF || right == CASE_AUDITOR; }
+
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
-  if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err)) return -1;
+  if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err) || case_at_counter(tx, k->who, &k->row, err)) return -1;
   if (load_children(k, tx, err)) return -1;
   if (k->want_events && case_complaints(k->c, tx, k->arena, &k->row, k->lang, &k->complaints, &k->about, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
@@ -178,7 +180,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   if (k->want_remarks && !(k->remarks = case_remarks(tx, k->tracking, err))) return -1;
   json_decref(k->documents);
   k->documents = NULL;
-  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, k->want_remarks && case_right_of(k->who, &k->row) != CASE_CITIZEN, err))) return -1;
+  if (k->want_documents && !(k->documents = case_documents(tx, k->tracking, sees_internal(case_right_of(k->who, &k->row)), err))) return -1;
   return k->want_events ? load_events(k, tx, err) : 0;
 }
 
@@ -359,14 +361,17 @@ static void name_children(struct load *k, enum lang l) {
   }
 }
 
+/* Who sees that something was answered, not what. */
+static bool masked(enum case_right right) { return right == CASE_HELPDESK || right == CASE_COUNTER; }
+
 static void put_full(struct load *k, const struct actor *who, enum case_right right, enum lang l, json_t *o) {
   struct case_row *row = &k->row;
   json_t *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   json_object_set_new(o, "version", json_integer(row->version));
   json_object_set_new(o, "actions", actions_json(k->c, who, row, data, l));
-  if (data && !row->def && (right == CASE_HELPDESK || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
-  if (data && row->def && right == CASE_HELPDESK) case_mask(row->def, data);
-  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) {
+  if (data && !row->def && (masked(right) || right == CASE_INQUIRED)) json_object_clear(data); /* nothing says what is personal */
+  if (data && row->def && masked(right)) case_mask(row->def, data);
+  if (data && row->def && case_is_inquiry(row) && (right == CASE_INQUIRED || masked(right))) {
     json_t *part = shown_to_inquired(row, data);
     json_decref(data);
     data = part;
@@ -396,7 +401,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
       }
   }
   if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
-  if (right == CASE_STAFF || right == CASE_AUDITOR || right == CASE_CITIZEN) json_object_set(o, "documents", k->documents);
+  if (sees_internal(right) || right == CASE_CITIZEN || right == CASE_CONSENT) json_object_set(o, "documents", k->documents);
   if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
@@ -448,12 +453,13 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
     if (right == CASE_PUBLIC) {
       json_object_del(e, "role");
     } else {
-      if (right != CASE_INQUIRED && right != CASE_HELPDESK) put_mandate(e, json_object_get(p, "mandate"));
+      if (right != CASE_INQUIRED && !masked(right)) put_mandate(e, json_object_get(p, "mandate"));
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
-      if (right != CASE_HELPDESK && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
+      if (!masked(right) && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "filed")) json_object_set(e, "filed", json_object_get(p, "filed"));
+      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
     }
     json_object_del(e, "payload");
@@ -461,12 +467,11 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
 }
 
 int cases_get(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err) {
-  struct load k = {.c = c, .tracking = tracking, .lang = l};
+  struct load k = {.c = c, .who = who, .tracking = tracking, .lang = l};
   int rc = -1;
   char etag[80], extra[64];
   k.want_remarks = who->kind == ACTOR_STAFF;
   k.want_documents = who->kind != ACTOR_NOBODY;
-  k.who = who;
   if (load_all(&k, who->kind != ACTOR_NOBODY, err)) goto out;
   json_t *o = json_object();
   put_public(c, &k.row, l, o);
@@ -475,7 +480,7 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
     put_full(&k, who, right, l, o);
     show_events(&k, right, l);
     json_object_set(o, "events", k.events);
-    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || right == CASE_HELPDESK)) && k.row.def) {
+    if (!(case_is_inquiry(&k.row) && (right == CASE_INQUIRED || masked(right))) && k.row.def) {
       json_object_set_new(o, "applicant", person_json(&k.row, k.row.def->applicant_field, l));
       json_object_set_new(o, "beneficiary", person_json(&k.row, k.row.def->beneficiary_field ? k.row.def->beneficiary_field : k.row.def->applicant_field, l));
     }
@@ -495,7 +500,7 @@ out:
 
 int cases_events(struct cases *c, const struct actor *who, const char *tracking, int64_t after, int limit, enum lang l, json_t **out, const char **right,
                  struct err *err) {
-  struct load k = {.c = c, .tracking = tracking, .after = after, .limit = limit + 1};
+  struct load k = {.c = c, .who = who, .tracking = tracking, .after = after, .limit = limit + 1};
   int rc = load_all(&k, true, err);
   if (rc == 0) {
     enum case_right mine = case_right_of(who, &k.row);
@@ -551,7 +556,7 @@ int cases_receipt(struct cases *c, const char *tracking, json_t **out, struct er
 }
 
 int cases_leaf(struct cases *c, const struct actor *who, const char *tracking, int64_t seq, json_t **out, const char **right_name, struct err *err) {
-  struct load l = {.c = c, .tracking = tracking};
+  struct load l = {.c = c, .who = who, .tracking = tracking};
   int rc = load_all(&l, false, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(who, &l.row);
   load_free(&l);

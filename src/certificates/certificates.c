@@ -16,6 +16,7 @@ int certificates_open(struct store *s, struct trust *t, const struct certificate
   g->o = *o;
   memcpy(g->secret, o->secret, sizeof g->secret);
   g->base_url = base_strdup(o->base_url ? o->base_url : "");
+  g->node = base_strdup(o->node);
   *out = g;
   return 0;
 }
@@ -29,6 +30,7 @@ struct certificates *certificates_reader(struct store *s) {
 void certificates_close(struct certificates *g) {
   if (!g) return;
   free(g->base_url);
+  free(g->node);
   free(g);
 }
 

@@ -24,6 +24,7 @@
 struct certificates;
 struct certificates_options {
   const unsigned char *secret;       /* 32 bytes: codes */
+  const char *node;                  /* name of this process, for the lease */
   const char *base_url;              /* public address that the QR code leads to, without '/' at the end */
   struct cases *cases;
   /* fill: a text of a pack (Mustache) with values, as plain text into out. Wired by app: the renderer is another room's. */
@@ -47,11 +48,15 @@ void certificate_code_show(const char *code, char out[16]);  /* in fours: K7QM-2
 bool certificate_code_in(const void *file, size_t n, char out[CERTIFICATE_CODE]);
 
 /* ---- making ---------------------------------------------------------------------------------------- */
-/* The port `certificate` of cases: approved gives the first paper; approved anew replaces the paper of the earlier decision; another end revokes it.
- * Nothing when all is as it should be, or the service gives none. Waits. */
+/* The port `certificate` of cases: this case's papers are to be looked at, soon and once. */
+int certificates_due(struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
+/* Look at what is due. Call it again and again from a thread of its own; a lease inside. */
+int certificates_jobs(struct certificates *g, struct err *err);
+/* Bring a case's papers in line: approved gives the first one; approved anew replaces that of the earlier decision; another end revokes it. Nothing when
+ * all is as it should be, or the service gives none. Done at the latest when somebody asks for the paper. Waits. */
 int certificates_settle(struct certificates *g, const char *tracking, struct err *err);
 /* The port `certificate_forget`. */
-int certificates_forget(struct certificates *g, struct store_tx *tx, const char *tracking, struct err *err);
+int certificates_forget(struct store_tx *tx, const char *tracking, struct err *err);
 
 #define CERTIFICATE_REVOKE_REASONS(X) X("error") X("false_documents") X("no_longer_true") X("holder_request")
 #define CERTIFICATE_REISSUE_REASONS(X) X("lost") X("damaged") X("corrected")

@@ -239,8 +239,7 @@ int certificates_change(struct certificates *g, const struct actor *who, struct 
 /* ---- erased ---- */
 
 /* Code, number, dates, hash and end stay: who holds the file can still have it told genuine. The file itself and what was said go. */
-int certificates_forget(struct certificates *g, struct store_tx *tx, const char *tracking, struct err *err) {
-  (void)g;
+int certificates_forget(struct store_tx *tx, const char *tracking, struct err *err) {
   if (store_put(tx, err, "DELETE FROM certificate_file WHERE sha256 IN (SELECT sha256 FROM certificate WHERE tracking=?1)", "t", tracking)) return -1;
   return store_put(tx, err, "UPDATE certificate_change SET salt=NULL,payload=NULL WHERE tracking=?1 AND seq=2", "t", tracking);
 }

@@ -11,7 +11,7 @@ struct certificates {
   struct trust *trust;
   struct certificates_options o;
   unsigned char secret[32];
-  char *base_url;
+  char *base_url, *node;
 };
 
 /* One row of `certificate`, in an arena. */

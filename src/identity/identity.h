@@ -39,6 +39,7 @@ struct actor {
   char pair[72];               /* always the "c:…" key: what this pair filed stays visible after the assurance rises */
   char username[64];           /* staff */
   char name[128];              /* staff: shown name */
+  char office[48];             /* staff: code of the office from which an agent works, else "" */
   char acting_as[32];          /* legal id or national id after header Chapar-Acting-As was accepted, else "": then the next ones are set too */
   char acting_person[72];      /* key of the principal */
   char acting_mandate[20];     /* the request that gave the mandate */
@@ -61,7 +62,7 @@ bool actor_in(const struct actor *a, const char *organisation);                 
 const char *actor_national_id(const struct actor *a);
 
 /* What a route row may demand of its caller; cases and desks judge the rest. */
-#define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_OPERATOR) \
+#define PERMISSION_TABLE(X) X(PERMIT_ALL) X(PERMIT_SESSION) X(PERMIT_CITIZEN) X(PERMIT_STAFF) X(PERMIT_AGENT) X(PERMIT_OPERATOR) \
   X(PERMIT_MANAGER) /* of any organisation, or an operator */ X(PERMIT_AUDIT) /* these and auditors */
 enum permission {
 #define X(name) name,
@@ -96,7 +97,37 @@ int identity_otp(struct identity *i, const char *national_id, const char *mobile
 int identity_otp_verify(struct identity *i, const char *challenge, const char *code, const char *address,
                         char token[64], int *expires_in, struct err *err);
 
+/* How well it is known that a telephone is this person's: claimed, sim_matched (on record) or counter (bound); claimed where nobody can be asked. */
+enum assurance identity_pair_assurance(struct identity *i, const char *national_id, const char *mobile);
+
+/* ---- codes that other rooms keep ------------------------------------------------------- */
+/* A one-time code for another purpose than signing in: challenge and code in the clear, and what may be kept of them. */
+void identity_code_make(const struct identity *i, char challenge[40], char code[8], char digest[65], char mac[65]);
+/* The same of what was typed; what cannot be a code gets a mac that no code has. False when the challenge cannot be one. */
+bool identity_code_read(const struct identity *i, const char *challenge, const char *code, char digest[65], char mac[65]);
+/* Send a text at once, as a one-time code is sent. ERR_UNAVAILABLE when there is no way. */
+int identity_tell(struct identity *i, const char *mobile, const char *text, struct err *err);
+/* A keyed digest of what must not be kept in the clear (telephones of consents). */
+void identity_blind(const struct identity *i, const char *kind, const char *text, char out[65]);
+
+/* ---- telephones bound at a counter ------------------------------------------------------ */
+#define BOUND_DAYS 365
+/* Inside work of the main store: from now on whoever signs in with this pair is `counter` assured, for BOUND_DAYS. Bound again: from anew.
+ * who: the agent; told: mobiles of this person that were bound before (array of texts, new reference). */
+int identity_bind(struct store_tx *tx, const struct identity *i, const char *national_id, const char *mobile, const struct actor *who,
+                  const char *organisation, const char *tracking, json_t **told, struct err *err);
+/* What is bound: to a citizen (assured above `claimed`: all of theirs, else the telephone of the session), or by an organisation (those whose supervisor or
+ * manager the caller is): [{"id","mobile" (masked for staff),"agent","organisation","office","tracking","at","expires_at","ended_at","ended_by"}], newest first, 200 at most. */
+int identity_bound(struct identity *i, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+/* Inside work of the main store: end one binding that is the caller's to end. tracking and mobile of it; *was: it had ended already.
+ * ERR_NOT_FOUND what is another's. Afterwards identity_unbound() ends what its sessions had by it. */
+int identity_unbind(struct store_tx *tx, const struct identity *i, const struct actor *who, const char *id, char tracking[40], char mobile[16], bool *was,
+                    struct err *err);
+int identity_unbound(struct identity *i, const char *mobile, struct err *err);
+
 /* ---- staff ----------------------------------------------------------------------------- */
+/* From which office a member of staff works ("": from none in particular); whether it is theirs the caller judges. */
+int identity_office_set(struct identity *i, const char *username, const char *office, struct err *err);
 /* Password 10 to 200 characters (8 known-bad ones refused). Adding a known username adds the role and keeps the password unless one is given. */
 int identity_staff_add(struct identity *i, const char *username, const char *name, const char *password,
                        const char *organisation, int role, struct err *err);

@@ -72,6 +72,7 @@ void session_token(char token[64]);
 int session_insert(struct store_tx *tx, const struct identity *i, const char *token, const struct session_row *row, struct err *err);
 struct ending { const json_t *names; const char *spared; int64_t ended; }; /* names NULL: of all staff */
 int sessions_end(struct identity *i, struct ending *e, struct err *err);
+void sessions_forget_mobile(struct identity *i, const char *mobile);
 void sessions_forget_user(struct identity *i, const char *username);
 void identity_sweep(struct identity *i); /* delete what has expired, now and then, without waiting */
 
@@ -79,6 +80,9 @@ void identity_sweep(struct identity *i); /* delete what has expired, now and the
 int staff_check(struct identity *i, const char *username, const char *password, const char *address, struct err *err);
 /* One line, repaired; "" for NULL. */
 int staff_shown_name(const char *typed, char out[128], struct err *err);
+
+/* telephones.c: 1 bound at a counter and not ended, 0 not, -1 error */
+int telephone_bound(struct identity *i, const char *national_id, const char *mobile, struct err *err);
 
 /* password.c */
 int password_prepare(const char *typed, char **out, struct err *err);  /* repaired, digits in ASCII; wipe and free() with password_free */

@@ -25,6 +25,37 @@ static void random_code(char code[OTP_DIGITS + 1]) {
   snprintf(code, OTP_DIGITS + 1, "%06u", v % 1000000u);
 }
 
+void identity_code_make(const struct identity *i, char challenge[40], char code[8], char digest[65], char mac[65]) {
+  unsigned char raw[16];
+  random_bytes(raw, sizeof raw);
+  hex_encode(raw, sizeof raw, challenge);
+  random_code(code);
+  identity_digest_hex(challenge, digest);
+  identity_mac_hex(i, "code", challenge, code, mac);
+}
+
+static bool challenge_shaped(const char *s) {
+  unsigned char raw[16];
+  return s != NULL && strlen(s) == 32 && hex_decode(s, raw, sizeof raw) == 0;
+}
+
+bool identity_code_read(const struct identity *i, const char *challenge, const char *code, char digest[65], char mac[65]) {
+  char typed[32];
+  if (!challenge_shaped(challenge)) return false;
+  /* What cannot be a code counts as a try too. */
+  bool shaped = code != NULL && identity_digits(code, typed, sizeof typed) == 0;
+  identity_digest_hex(challenge, digest);
+  identity_mac_hex(i, "code", challenge, shaped ? typed : "", mac);
+  return true;
+}
+
+int identity_tell(struct identity *i, const char *mobile, const char *text, struct err *err) {
+  if (i->options.send == NULL) return err_set(err, ERR_UNAVAILABLE, "no way to send one-time codes is set");
+  return i->options.send(i->options.send_ctx, mobile, text, err);
+}
+
+void identity_blind(const struct identity *i, const char *kind, const char *text, char out[65]) { identity_mac_hex(i, kind, text, NULL, out); }
+
 struct begin {
   const struct identity *i;
   char national_id[16], mobile[16], challenge[HEX], code[HEX]; /* digests */
@@ -52,8 +83,7 @@ static int tell_code(struct identity *i, const char *mobile, const char *code, e
   char *text = local == NULL ? NULL : word_fill(a, l, "otp.text", "code", code, "minutes", local, NULL);
   int rc = -1;
   if (text == NULL) err_set(err, ERR_LIMIT, "the text of a one-time code is too long");
-  else if (i->options.send == NULL) err_set(err, ERR_UNAVAILABLE, "no way to send one-time codes is set");
-  else rc = i->options.send(i->options.send_ctx, mobile, text, err);
+  else rc = identity_tell(i, mobile, text, err);
   if (text != NULL) OPENSSL_cleanse(text, strlen(text));
   arena_free(a);
   return rc;
@@ -62,18 +92,13 @@ static int tell_code(struct identity *i, const char *mobile, const char *code, e
 int identity_otp(struct identity *i, const char *national_id, const char *mobile, const char *address, enum lang l,
                  char challenge[40], int *expires_in, struct err *err) {
   struct begin b = {.i = i};
-  char canonical[32], code[OTP_DIGITS + 1];
-  unsigned char raw[16];
+  char canonical[32], code[OTP_DIGITS + 2];
   if (person_id(national_id, b.national_id) != 0) return err_set(err, ERR_INVALID, "national_id");
   if (mobile == NULL || identifier_parse(IDENT_MOBILE, mobile, canonical) != 0) return err_set(err, ERR_INVALID, "mobile");
   snprintf(b.mobile, sizeof b.mobile, "%.15s", canonical);
   if (!identity_limit(i, "address otp", address, OTP_PER_ADDRESS, OTP_WINDOW_S))
     return err_set(err, ERR_RATE, "too many codes asked for from one address");
-  random_bytes(raw, sizeof raw);
-  hex_encode(raw, sizeof raw, challenge);
-  random_code(code);
-  identity_digest_hex(challenge, b.challenge);
-  identity_mac_hex(i, "code", challenge, code, b.code);
+  identity_code_make(i, challenge, code, b.challenge, b.code);
   int rc = store_write(i->fast, STORE_FRONT, begin_work, &b, err);
   if (rc == 0 && b.send) rc = tell_code(i, b.mobile, code, l, err);
   OPENSSL_cleanse(code, sizeof code);
@@ -123,36 +148,38 @@ static int finish_work(struct store_tx *tx, void *arg, struct err *err) {
   return session_insert(tx, f->i, f->token, &row, err);
 }
 
+struct raise { const char *token; enum assurance to; };
+
 static int raise_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct raise *k = arg;
   char digest[HEX];
-  identity_digest_hex(arg, digest);
-  return store_put(tx, err, "UPDATE session SET assurance = ?1 WHERE token = ?2", "it", (int64_t)ASSURANCE_SIM_MATCHED, digest);
+  identity_digest_hex(k->token, digest);
+  return store_put(tx, err, "UPDATE session SET assurance = ?1 WHERE token = ?2", "it", (int64_t)k->to, digest);
 }
 
-/* The pair was claimed and the telephone answered. Where the pair is on record, more is known; where nobody can tell, it stays claimed. */
-static int match_telephone(struct identity *i, struct finish *f, struct err *err) {
+/* Where the pair is on record, or was bound at a counter, more is known than who claims it; where nobody can tell, it stays claimed. */
+enum assurance identity_pair_assurance(struct identity *i, const char *national_id, const char *mobile) {
   struct err why = {0};
-  int known = i->options.telephone ? i->options.telephone(i->options.telephone_ctx, f->national_id, f->mobile, &why) : 0;
+  int bound = telephone_bound(i, national_id, mobile, &why);
+  if (bound < 0) log_write(LOG_WARN, "identity", "whether the telephone is bound could not be asked: %s", why.message);
+  if (bound == 1) return ASSURANCE_COUNTER;
+  int known = i->options.telephone ? i->options.telephone(i->options.telephone_ctx, national_id, mobile, &why) : 0;
   if (known < 0) log_write(LOG_WARN, "identity", "whose telephone it is could not be asked: %s", why.message);
-  return known == 1 ? store_write(i->fast, STORE_FRONT, raise_work, f->token, err) : 0;
+  return known == 1 ? ASSURANCE_SIM_MATCHED : ASSURANCE_CLAIMED;
 }
 
-static bool challenge_shaped(const char *s) {
-  unsigned char raw[16];
-  return s != NULL && strlen(s) == 32 && hex_decode(s, raw, sizeof raw) == 0;
+/* The telephone has answered. */
+static int match_telephone(struct identity *i, struct finish *f, struct err *err) {
+  struct raise k = {f->token, identity_pair_assurance(i, f->national_id, f->mobile)};
+  return k.to > ASSURANCE_CLAIMED ? store_write(i->fast, STORE_FRONT, raise_work, &k, err) : 0;
 }
 
 int identity_otp_verify(struct identity *i, const char *challenge, const char *code, const char *address,
                         char token[64], int *expires_in, struct err *err) {
   struct finish f = {.i = i};
-  char typed[32];
   if (!identity_limit(i, "address sign-in", address, SIGN_IN_PER_ADDRESS, SIGN_IN_WINDOW_S))
     return err_set(err, ERR_RATE, "too many attempts from one address");
-  if (!challenge_shaped(challenge)) return err_set(err, ERR_UNAUTHENTICATED, "wrong code");
-  /* What cannot be a code counts as a try too. */
-  bool shaped = code != NULL && identity_digits(code, typed, sizeof typed) == 0;
-  identity_digest_hex(challenge, f.challenge);
-  identity_mac_hex(i, "code", challenge, shaped ? typed : "", f.code);
+  if (!identity_code_read(i, challenge, code, f.challenge, f.code)) return err_set(err, ERR_UNAUTHENTICATED, "wrong code");
   session_token(f.token);
   if (store_write(i->fast, STORE_FRONT, finish_work, &f, err) != 0) return -1;
   if (f.outcome == OUTCOME_SPENT) return err_set(err, ERR_RATE, "too many wrong codes");

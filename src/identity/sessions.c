@@ -67,8 +67,8 @@ static void cache_put(struct cache_shard *s, const char *digest, const struct ac
   pthread_rwlock_unlock(&s->lock);
 }
 
-/* One session; else those of a name; else (both NULL) of all staff. */
-static void cache_remove(struct cache_shard *s, const char *digest, const char *username) {
+/* One session; else those of a name; else those of a telephone; else (all NULL) of all staff. */
+static void cache_remove(struct cache_shard *s, const char *digest, const char *username, const char *mobile) {
   struct cached *c, *next;
   pthread_rwlock_wrlock(&s->lock);
   s->generation++;
@@ -80,7 +80,8 @@ static void cache_remove(struct cache_shard *s, const char *digest, const char *
     }
   } else {
     HASH_ITER(hh, s->entries, c, next) {
-      if (username != NULL ? strcmp(c->actor.username, username) != 0 : c->actor.kind != ACTOR_STAFF) continue;
+      bool meant = username ? strcmp(c->actor.username, username) == 0 : mobile ? strcmp(c->actor.mobile, mobile) == 0 : c->actor.kind == ACTOR_STAFF;
+      if (!meant) continue;
       HASH_DEL(s->entries, c);
       free(c);
     }
@@ -89,7 +90,11 @@ static void cache_remove(struct cache_shard *s, const char *digest, const char *
 }
 
 void sessions_forget_user(struct identity *i, const char *username) {
-  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, username);
+  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, username, NULL);
+}
+
+void sessions_forget_mobile(struct identity *i, const char *mobile) {
+  for (int k = 0; k < CACHE_SHARDS; k++) cache_remove(&i->cache[k], NULL, NULL, mobile);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -159,6 +164,12 @@ static int load_staff(struct store_tx *tx, void *arg, struct err *err) {
     a->must_change = store_int(r, 4) != 0;
     a->roles[a->role_count++].role = (int)store_int(r, 2);
   }
+  store_done(r);
+  if (rc < 0 || !actor_has_role(a, NULL, STAFF_AGENT)) return rc < 0 ? -1 : 0;
+  r = store_select(tx, err, "SELECT office FROM staff_office WHERE username = ?1", "t", a->username);
+  if (r == NULL) return -1;
+  rc = store_next(r, err);
+  if (rc == 1) snprintf(a->office, sizeof a->office, "%s", store_text(r, 0));
   store_done(r);
   return rc < 0 ? -1 : 0;
 }
@@ -265,7 +276,7 @@ int identity_logout(struct identity *i, const char *token, struct err *err) {
   if (!token_shaped(token)) return 0;
   identity_digest_hex(token, digest);
   int rc = store_write(i->fast, STORE_FRONT, end_session, digest, err);
-  cache_remove(shard_of(i, digest), digest, NULL);
+  cache_remove(shard_of(i, digest), digest, NULL, NULL);
   return rc;
 }
 
@@ -301,7 +312,7 @@ int sessions_end(struct identity *i, struct ending *e, struct err *err) {
   size_t k;
   json_t *one;
   json_array_foreach(e->names, k, one) sessions_forget_user(i, json_string_value(one));
-  for (int s = 0; e->names == NULL && s < CACHE_SHARDS; s++) cache_remove(&i->cache[s], NULL, NULL);
+  for (int s = 0; e->names == NULL && s < CACHE_SHARDS; s++) cache_remove(&i->cache[s], NULL, NULL, NULL);
   return rc;
 }
 

@@ -32,6 +32,20 @@ for (const role of ['agent', 'helpdesk', 'operator', 'auditor']) cast[role] = { 
 const insiders = new Set(['owner', 'officer', 'supervisor', 'manager', 'auditor', 'helpdesk', 'operator']);
 const outsiders = Object.keys(cast).filter((x) => x !== 'nobody' && !insiders.has(x));
 
+// At the counter of A's office: somebody who came there, and a telephone that was bound there.
+const clerk = await staff(b, `${holder}.agent`);
+const came = await call(b, 'POST', '/counter', { token: clerk, body: 'national_id=0499370899&mobile=09151234567', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
+same(came.status, 303, came.text);
+const visit = came.headers.get('location').match(/[0-9a-f]{32}/)[0];
+const wish = { service: 'village-residence', data: { ...sample['village-residence'], national_id: '0499370899' }, applicant: { mobile: '09151234567' } };
+const asked = (await call(b, 'POST', '/api/v1/counter/consents', { token: clerk, body: wish })).json;
+const code = /(?<!\d)\d{6}(?!\d)/.exec((await call(b, 'GET', '/demo/outbox')).json.find((m) => m.to === '09151234567').text)[0];
+const bound = await call(b, 'POST', '/api/v1/services/village-residence/cases', { token: clerk, key: 'bound', body: { data: wish.data, applicant: wish.applicant, consent: { challenge: asked.challenge, code },
+  document_seen: { kind: 'identity_card', digits: '4821' }, bind_telephone: true } });
+same(bound.status, 201, bound.text);
+const telephone = (await call(b, 'GET', '/api/v1/telephones', { token: cast.supervisor.token })).json.items[0].id;
+const other = (id) => `${id[0] === '0' ? '1' : '0'}${id.slice(1)}`;
+
 const absent = (tracking) => { // well formed, and nobody's
   for (let n = 1; ; n++) {
     const body = String(BigInt(tracking.slice(0, 15)) + BigInt(n)).padStart(15, '0').slice(-15);
@@ -46,7 +60,9 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
-  { name: 'code', path: /^(\/api\/v1|\/managers|\/admin)?\/services\//, here: 'village-residence' },
+  { name: 'id', path: /\/telephones\//, here: telephone, none: other(telephone), owned: true },
+  { name: 'visit', path: /^\/counter\//, here: visit, none: other(visit), owned: true },
+  { name: 'code', path: /^((\/api\/v1|\/managers|\/admin)?\/services|\/counter)\//, here: 'village-residence' },
   { name: 'file', path: /^\/managers\/tables\//, here: 'services.csv' },
   { name: 'table', path: /^\/api\/v1\/statistics\//, here: 'services' },
   { name: 'code', path: /^(\/api\/v1|\/desk)\/registries\//, here: registry.code, none: 'no-such-registry', owned: true },
@@ -54,7 +70,7 @@ const examples = [
   { name: 'key', path: /\/records\//, here: '0499370899', none: '0084575948' },
   { name: 'action', path: /\/actions\//, here: 'assign' },
   { name: 'seq', path: /\/events\//, here: '1' },
-  { name: 'screen', path: /\/services\//, here: '1' },
+  { name: 'screen', path: /\/(services|counter)\//, here: '1' },
   { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
@@ -64,7 +80,7 @@ const names = (row) => [...row.path.matchAll(/\{(\w+)(?:\.\.\.)?\}/g)].map((m) =
 const example = (row, name) => examples.find((x) => x.name === name && x.path.test(row.path));
 const owned = (row) => names(row).some((n) => example(row, n)?.owned);
 const fill = (row, which, more = {}) => row.path.replace(/\{(\w+)(\.\.\.)?\}/g, (_, name) => { const e = example(row, name); return more[name] ?? (which === 'none' ? e?.none : undefined) ?? e?.here ?? 'x'; });
-const may = (row, who, name) => ({ all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', operator: name === 'operator', manager: /^manager|^operator$/.test(name),
+const may = (row, who, name) => ({ all: true, session: who.kind !== 'nobody', citizen: who.kind === 'citizen', staff: who.kind === 'staff', agent: name === 'agent', operator: name === 'operator', manager: /^manager|^operator$/.test(name),
   audit: /^manager|^operator$|^auditor$/.test(name) })[row.permission];
 const ask = (row, path, token, more = {}) => call(b, row.method, path, { token, ...(row.method === 'GET' ? {} : { body: row.most_body && row.method === 'POST' ? (more.body ?? (row.cross_site === 'token' ? '' : {})) : undefined }),
   headers: { Accept: 'application/json', ...(row.cross_site === 'token' ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {}) } });
@@ -82,7 +98,7 @@ const ends = new Set(['DELETE /api/v1/sessions', 'POST /signout']); // would end
 
 await test(`${rows.length} rows are well formed`, () => {
   for (const r of rows) {
-    good(['all', 'session', 'citizen', 'staff', 'operator', 'manager', 'audit'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
+    good(['all', 'session', 'citizen', 'staff', 'agent', 'operator', 'manager', 'audit'].includes(r.permission) && ['safe', 'token', 'bearer', 'open', 'machine'].includes(r.cross_site) && r.help, JSON.stringify(r));
     good(r.method === 'GET' ? r.most_body === 0 && ['safe', 'machine'].includes(r.cross_site) : r.cross_site !== 'safe', `${r.method} ${r.path}: a write needs a rule`);
     good(r.path.startsWith('/api/') ? r.method === 'GET' || ['bearer', 'open'].includes(r.cross_site) : true, `${r.path}: the interface takes no cookie for a write`);
   }

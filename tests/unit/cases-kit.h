@@ -50,6 +50,7 @@ static inline int kit_record(void *ctx, struct store_tx *tx, const char *registr
 
 static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
 #define X(table) store_exec(tx, err, "DELETE FROM " table, "") < 0 ||
+  if (X("case_consent") X("case_counter") X("bound_telephone") false) return -1;
   return X("cases") X("case_remark") X("case_desk_calendar") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
          X("case_access") X("case_access_new") X("case_access_batch") X("calendar_change") X("calendar_log") X("document") X("document_chunk")
          X("draft") X("case_meta") X("notify_message") X("staff") X("staff_role") X("store_lock") X("ledger_log") X("ledger_pending")
@@ -198,10 +199,21 @@ static inline struct kit_filed kit_try(struct cases *c, const struct service *se
   struct err e = {0};
   f.s = (struct case_submission){.service = service, .data = data, .key = key, .actor = *who, .intake = INTAKE_WEB, .lang = LANG_EN,
                                  .caller = who->kind == ACTOR_STAFF ? who->username : who->pair};
+  struct case_counter counter = {.consent = CONSENT_KEPT};
+  char number[16];
+  const char *id = service->applicant_field ? json_str(data, service->applicant_field) : NULL;
+  if (actor_has_role(who, NULL, STAFF_AGENT) && !service->staff_only && id) { /* the person has signed a slip */
+    struct case_asking a = {.service = service, .data = data, .national_id = id, .mobile = service->mobile_field ? json_str(data, service->mobile_field) : NULL};
+    must(cases_slip(c, who, &a, number, err));
+    counter.number = number;
+    f.s.counter = &counter;
+  }
   if (cases_submit(c, &f.s, NULL, NULL, &e)) f.code = e.code ? e.code : ERR_INTERNAL;
   else snprintf(f.tracking, sizeof f.tracking, "%s", f.s.tracking);
   json_decref(data);
-  f.s.data = NULL;
+  json_decref(f.s.errors);
+  f.s.data = f.s.errors = NULL;
+  f.s.counter = NULL;
   return f;
 }
 static inline const char *kit_keep(struct kit *k, const struct kit_filed *f) {

@@ -179,6 +179,13 @@ static int children_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+/* What the counter's rules add to what an agent may see. */
+struct beside { const struct actor *who; struct case_row *row; };
+static int beside_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct beside *k = arg;
+  return case_at_counter(tx, k->who, k->row, err);
+}
+
 static void step_act(struct world *w) {
   if (!w->count) return;
   const char *t = w->trackings[chance(2) ? w->count - 1 - chance(w->count < 30 ? w->count : 30) : chance(w->count)];
@@ -202,6 +209,7 @@ static void step_act(struct world *w) {
     if (may) break;
     who = anybody(w);
   }
+  must(store_read(w->k->store, beside_work, &(struct beside){who, &before.row}, err));
   if (case_is_inquiry(r)) {
     action = "reply";
     data = chance(2) ? "{\"answer\":\"agree\"}" : "{\"answer\":\"object\"}";

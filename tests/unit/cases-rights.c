@@ -126,16 +126,23 @@ static void nobody_decides_their_own(void **state) {
   must(cases_mine(k->cases, &other, NULL, 0, LANG_EN, &o, err));
   assert_int_equal(json_array_size(json_object_get(o, "items")), 0);
   json_decref(o);
-  /* The person it is about sees it as theirs; an agent sees it as the citizen does. */
+  /* The person it is about sees it as theirs; the agent sees it masked, and does nothing with it without the citizen's code. */
   struct actor person = kit_citizen(k, id, "09150000099", ASSURANCE_SIM_MATCHED), agent = both;
   agent.role_count = 1;
   o = kit_get(k, &person, t);
   assert_string_equal(json_str(o, "right"), "citizen");
   json_decref(o);
   o = kit_get(k, &agent, t);
-  assert_string_equal(json_str(o, "right"), "citizen");
+  assert_string_equal(json_str(o, "right"), "counter");
+  assert_int_equal(json_array_size(json_object_get(o, "actions")), 0);
+  assert_true(strchr(json_str(json_object_get(o, "data"), "national_id"), '*') || strstr(json_str(json_object_get(o, "data"), "national_id"), "•"));
   json_decref(o);
-  acts(kit_act(k, t, &agent, "withdraw", NULL));
+  denied(kit_act(k, t, &agent, "withdraw", NULL), ERR_FORBIDDEN);
+  acts(kit_act(k, t, &person, "withdraw", NULL));
+  kit_later(INT64_C(31) * 86400000);
+  o = kit_get(k, &agent, t);
+  assert_null(json_str(o, "right"));
+  json_decref(o);
 }
 
 static void two_signatures(void **state) {

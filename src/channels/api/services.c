@@ -126,6 +126,7 @@ static void get_service(struct http_req *r) {
 struct submitting {
   struct http_req *req;
   struct case_submission s;
+  struct case_counter counter;
   json_t *data, *faults;            /* faults: of answers that are not valid; then only a repetition is looked for */
   int rc;
   struct err err;
@@ -178,6 +179,13 @@ static bool too_often(struct http_req *r) {
   return !identity_limit(c->identity, "submit", http_peer(r), c->submissions_per_minute, 60);
 }
 
+static bool counter_member(const char *name) {
+  static const char *const names[] = {"applicant", "consent", "document_seen", "bind_telephone"};
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
+}
+
 static void post_case(struct http_req *r) {
   struct api_context *c = api_of(r);
   const struct service *s = find(r);
@@ -192,15 +200,18 @@ static void post_case(struct http_req *r) {
   if (!body) return;
   json_t *given = json_object_get(body, "data"), *data = NULL, *errors = NULL;
   const char *name;
+  bool agent = actor_has_role(api_actor(r), NULL, STAFF_AGENT) && !s->staff_only;
+  struct case_counter counter = {0};
   json_t *member;
   json_object_foreach(body, name, member) {
-    if (strcmp(name, "data") == 0 || strcmp(name, "mail") == 0) continue;
+    if (strcmp(name, "data") == 0 || strcmp(name, "mail") == 0 || (agent && counter_member(name))) continue;
     return api_fault(r, name, "unknown", "api.unknown_member");
   }
   const char *wrong = NULL, *typed = api_text(body, "mail", &wrong), *mail = typed ? cases_mail_address(c->cases, typed, http_arena(r)) : NULL;
   if (wrong || (typed && !mail)) return api_fault(r, "mail", wrong ? "type" : "pattern", wrong ? "api.type" : "api.mail");
   if (!json_is_object(given))
     return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
+  if (agent && api_counter_read(r, body, &counter)) return;
   int faulty = service_validate(cases_pack(c->cases), s, given, cases_today(), http_lang(r), http_arena(r), &data, &errors);
   struct submitting *k = arena_alloc(http_arena(r), sizeof *k);
   const struct actor *who = api_actor(r);
@@ -217,7 +228,9 @@ static void post_case(struct http_req *r) {
   k->faults = faulty ? errors : NULL;
   k->s = (struct case_submission){.service = s, .data = data, .body = text, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
-    .intake = INTAKE_API, .lang = http_lang(r), .mail = mail, .promised = true};
+    .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .mail = mail, .promised = true};
+  k->counter = counter;
+  if (agent) k->s.counter = &k->counter;
   http_set_data(r, k);
   http_suspend(r, submit_reply);
   if (faulty ? cases_submitted_before(c->cases, &k->s, submitting_done, k, &k->err) : cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {

@@ -335,9 +335,10 @@ static void show_case(struct http_req *r, json_t *view) {
   const struct pack *p;
   const struct service *s = cases_definition(web_of(r)->cases, view, &p);
   const char *right = json_str(view, "right"), *tracking = json_str(view, "tracking");
-  bool citizen = own_right(right), office = right && !citizen;
+  bool citizen = own_right(right), counter = base_same(right, "counter") || base_same(right, "consent"), office = right && !citizen;
   json_t *page = page_new(web_of(r), r, json_str(view, "service_title"), true);
-  if (office) crumb(page, "/desk", say(r, "desk"));
+  if (counter) crumb(page, "/counter", say(r, "counter"));
+  else if (office) crumb(page, "/desk", say(r, "desk"));
   else {
     crumb(page, "/", say(r, "home"));
     if (who->kind == ACTOR_CITIZEN) crumb(page, "/mine", say(r, "mine"));
@@ -367,6 +368,9 @@ static void show_case(struct http_req *r, json_t *view) {
   put_flag(page, "rated", citizen && rated);
   put_follow(r, page, view, s, citizen);
   put(page, "certificate", right && base_same(json_str(view, "result"), "approved") && s && s->certificate.present ? arena_printf(http_arena(r), "/cases/%s/certificate", tracking) : NULL);
+  bool asks = !right || base_same(right, "counter") || base_same(right, "helpdesk");
+  bool may_ask = actor_has_role(who, NULL, STAFF_AGENT) || actor_has_role(who, NULL, STAFF_HELPDESK);
+  put(page, "look_href", asks && may_ask ? arena_printf(http_arena(r), "/look?case=%s", tracking) : NULL);
   put_flag(page, "score_missing", http_query(r, "score") != NULL);
   put_flag(page, "done", http_query(r, "done") != NULL);
   put_flag(page, "thanks", http_query(r, "thanks") != NULL);
@@ -424,6 +428,26 @@ static void get_case(struct http_req *r) {
 
 /* ---- receipt ---- */
 
+/* At which office, by whom and with which consent an agent filed it; for who may know. */
+static void put_counter(struct http_req *r, json_t *page, const char *tracking) {
+  json_t *filed = NULL, *o;
+  struct err err;
+  const struct directory *d = pack_directory(web_pack(r));
+  put_flag(page, "roll", base_same(http_query(r, "paper"), "roll"));
+  json_object_set_new(page, "filed", json_null());
+  if (web_actor(r)->kind == ACTOR_NOBODY || cases_counter_filed(web_of(r)->cases, web_actor(r), tracking, &filed, &err)) return;
+  const char *code = json_str(filed, "office"), *org = json_str(filed, "organisation"), *number = json_str(filed, "number");
+  const struct office *office = code ? directory_office(d, directory_find_office(d, code)) : NULL;
+  const struct organisation *by = directory_organisation(d, org ? directory_find_organisation(d, org) : -1);
+  o = json_object();
+  put(o, "office", office ? http_lang(r) == LANG_EN && office->name_en ? office->name_en : office->name_fa : by ? organisation_name(by, http_lang(r)) : org);
+  put(o, "agent", json_str(filed, "agent"));
+  put(o, "consent", say(r, arena_printf(http_arena(r), "consent_%s", json_str(filed, "consent"))));
+  put(o, "slip", local(r, number));
+  json_object_set_new(page, "filed", o);
+  json_decref(filed);
+}
+
 static void get_receipt(struct http_req *r) {
   const char *tracking = tracking_of(r);
   json_t *view = NULL, *receipt = NULL;
@@ -446,6 +470,7 @@ static void get_receipt(struct http_req *r) {
     put(page, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put(page, "merge_by", show_time(r, json_str(json_object_get(receipt, "promise"), "merge_by")));
   }
+  put_counter(r, page, tracking);
   json_decref(receipt);
   json_decref(view);
   page_reply(web_of(r), r, 200, "receipt", page);

@@ -1,13 +1,8 @@
 /* Applying: eligibility, one screen after another, checking, submitting. Answers stay in a draft. */
-#include "channels/web/inside.h"
+#include "channels/web/form.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_SCREENS = 60 };
-
-/* A page is cut before a question that depends on another of the same page: without scripts each answer must be known before. */
-struct screen { const struct page *page; size_t from, count; };
 
 static bool mentions(const struct cond *c, const char *name) {
   if (!c) return false;
@@ -37,16 +32,6 @@ static size_t screens_of(const struct service *s, struct screen *out) {
   return n;
 }
 
-struct form {
-  struct http_req *r;
-  const struct service *s;
-  const char *owner;          /* of the draft; NULL: no cookie yet */
-  json_t *draft, *data, *files;
-  struct screen screens[MOST_SCREENS];
-  size_t count;
-  const char *submitted;      /* tracking code, when this draft has become a case */
-};
-
 static json_t *part(json_t *doc, const char *name) {
   json_t *o = json_object_get(doc, name);
   if (json_is_object(o)) return o;
@@ -66,10 +51,10 @@ static json_t *draft_fresh(const struct service *s) {
   return doc;
 }
 
-static void form_close(struct form *f) { json_decref(f->draft); }
+void form_close(struct form *f) { json_decref(f->draft); }
 
 /* Whether the service can be applied for here, by this person; draft loaded. -1 after replying. */
-static int form_open(struct form *f, struct http_req *r) {
+int form_open(struct form *f, struct http_req *r) {
   struct err err;
   const struct actor *who = web_actor(r);
   const struct service *shown = pack_find_shown(web_pack(r), http_param(r, "code"));
@@ -78,8 +63,13 @@ static int form_open(struct form *f, struct http_req *r) {
     return -1;
   }
   *f = (struct form){.r = r, .s = find_service(r)};
-  if (!f->s) return -1;
-  if (f->s->web < CHANNEL_START || f->s->handled_external) {
+  if (!f->s || (http_param(r, "visit") && visit_open(f))) return -1;
+  if (!f->visit.owner) f->as = *who;
+  if (!f->visit.owner && !f->s->staff_only && actor_has_role(who, NULL, STAFF_AGENT)) { /* an agent files for somebody */
+    http_redirect(r, 303, "/counter");
+    return -1;
+  }
+  if ((f->visit.owner ? f->s->counter : f->s->web) < CHANNEL_START || f->s->handled_external || (f->visit.owner && f->s->staff_only)) {
     http_redirect(r, 303, arena_printf(http_arena(r), "/services/%s", f->s->code));
     return -1;
   }
@@ -87,7 +77,7 @@ static int form_open(struct form *f, struct http_req *r) {
     http_redirect(r, 303, arena_printf(http_arena(r), "%s?next=/services/%s/apply", f->s->staff_only ? "/staff" : "/signin", f->s->code));
     return -1;
   }
-  f->owner = draft_owner(r);
+  f->owner = f->visit.owner ? f->visit.owner : draft_owner(r);
   f->count = screens_of(f->s, f->screens);
   if (f->owner && cases_draft_load(web_of(r)->cases, f->owner, f->s->code, &f->draft, &err) && err.code != ERR_NOT_FOUND) {
     web_error(r, &err);
@@ -107,7 +97,7 @@ static int form_open(struct form *f, struct http_req *r) {
   return 0;
 }
 
-static int form_save(struct form *f) {
+int form_save(struct form *f) {
   struct err err;
   if (!f->owner) {
     http_problem_code(f->r, ERR_FORBIDDEN, NULL);
@@ -155,19 +145,27 @@ static bool eligible(const struct form *f, const struct eligibility **exit) {
   return true;
 }
 
-static const char *link_to(const struct form *f, const char *rest) { return arena_printf(http_arena(f->r), "/services/%s/%s", f->s->code, rest); }
+const char *form_link(const struct form *f, const char *rest) {
+  if (f->visit.id) return arena_printf(http_arena(f->r), "/counter/%s/%s/%s", f->visit.id, f->s->code, rest);
+  return arena_printf(http_arena(f->r), "/services/%s/%s", f->s->code, rest);
+}
 
-static const char *screen_link(const struct form *f, size_t n) { return link_to(f, arena_printf(http_arena(f->r), "form/%zu", n + 1)); }
+/* Where the form was come from. */
+static const char *before_form(const struct form *f) {
+  return f->visit.id ? arena_printf(http_arena(f->r), "/counter/%s", f->visit.id) : arena_printf(http_arena(f->r), "/services/%s", f->s->code);
+}
+
+static const char *screen_link(const struct form *f, size_t n) { return form_link(f, arena_printf(http_arena(f->r), "form/%zu", n + 1)); }
 
 /* First screen at or after `from` that still has to be answered; the checking page when there is none. */
 static const char *next_link(const struct form *f, size_t from, bool only_open) {
   const struct eligibility *exit;
-  if (!eligible(f, &exit)) return link_to(f, "eligibility");
+  if (!eligible(f, &exit)) return form_link(f, "eligibility");
   for (size_t i = from; i < f->count; i++)
     if (screen_asked(f, i) && (!only_open || !screen_complete(f, i))) return screen_link(f, i);
   for (size_t i = 0; i < from && i < f->count; i++)
     if (screen_asked(f, i) && !screen_complete(f, i)) return screen_link(f, i);
-  return link_to(f, "check");
+  return form_link(f, "check");
 }
 
 /* A complaint begins at the case that it is about. */
@@ -186,10 +184,11 @@ static void get_apply(struct http_req *r) {
   form_close(&f);
 }
 
-static json_t *form_page(const struct form *f, const char *title) {
+json_t *form_page(const struct form *f, const char *title) {
   json_t *page = page_new(web_of(f->r), f->r, title, true);
   put(page, "service", text_in(&f->s->title, http_lang(f->r)));
-  put(page, "service_href", arena_printf(http_arena(f->r), "/services/%s", f->s->code));
+  put(page, "service_href", before_form(f));
+  visit_show(f, page);
   put_flag(page, "signed_out", web_actor(f->r)->kind == ACTOR_NOBODY);
   put(page, "signin_href", arena_printf(http_arena(f->r), "/signin?next=/services/%s/apply", f->s->code));
   return page;
@@ -239,7 +238,7 @@ static void post_eligibility(struct http_req *r) {
   const struct eligibility *exit = NULL;
   if (wrong) show_eligibility(&f, errors, 422);
   else if (form_save(&f) == 0) {
-    if (!eligible(&f, &exit) && exit) http_redirect(r, 303, link_to(&f, "not-eligible"));
+    if (!eligible(&f, &exit) && exit) http_redirect(r, 303, form_link(&f, "not-eligible"));
     else http_redirect(r, 303, next_link(&f, 0, true));
   }
   form_close(&f);
@@ -252,7 +251,7 @@ static void get_not_eligible(struct http_req *r) {
   if (eligible(&f, &exit) || !exit) http_redirect(r, 303, next_link(&f, 0, true));
   else {
     json_t *page = form_page(&f, say(r, "exit_title"));
-    put(page, "back", link_to(&f, "eligibility"));
+    put(page, "back", form_link(&f, "eligibility"));
     put(page, "question", text_in(&exit->field.label, http_lang(r)));
     put(page, "exit", text_in(&exit->exit, http_lang(r)));
     page_reply(web_of(r), r, 200, "exit", page);
@@ -274,7 +273,7 @@ static bool answered_elsewhere(const struct form *f, const struct field *q, cons
 
 /* Only for somebody whose telephone is on record, and about that person alone. */
 static bool may_know(const struct form *f) {
-  const struct actor *who = web_actor(f->r);
+  const struct actor *who = &f->as;
   if (who->kind != ACTOR_CITIZEN || who->assurance < ASSURANCE_SIM_MATCHED) return false;
   const char *id = f->s->applicant_field ? json_str(f->data, f->s->applicant_field) : NULL;
   return !id || strcmp(id, actor_national_id(who)) == 0;
@@ -286,6 +285,13 @@ static const json_t *known_of(const struct form *f, const struct field *q) {
   if (!may_know(f) || !answered_elsewhere(f, q, &by)) return NULL;
   const json_t *k = json_object_get(json_object_get(f->draft, "known"), q->name);
   return json_object_get(k, "value") && base_same(json_str(k, "by"), by) ? k : NULL;
+}
+
+static bool asks_elsewhere(const struct form *f, const struct screen *k) {
+  const char *by;
+  for (size_t i = 0; i < k->count; i++)
+    if (answered_elsewhere(f, k->page->fields[k->from + i], &by)) return true;
+  return false;
 }
 
 static bool known_asked(const struct form *f, const struct screen *k) {
@@ -304,7 +310,7 @@ static bool known_load(struct form *f, size_t n) {
   const char *by;
   size_t i;
   if (!may_know(f) || known_asked(f, &f->screens[n])) return false;
-  if (cases_prefill(web_of(f->r)->cases, web_actor(f->r), f->s, f->data, http_lang(f->r), &out, &err)) {
+  if (cases_prefill(web_of(f->r)->cases, &f->as, f->s, f->data, http_lang(f->r), &out, &err)) {
     log_write(LOG_WARN, "web", "what is known could not be asked: %s", err.message);
     return false;
   }
@@ -361,18 +367,20 @@ static void put_steps(const struct form *f, json_t *page, size_t n) {
 static const char *back_link(const struct form *f, size_t n) {
   for (size_t i = n; i-- > 0;)
     if (screen_asked(f, i)) return screen_link(f, i);
-  return f->s->eligibility_count ? link_to(f, "eligibility") : arena_printf(http_arena(f->r), "/services/%s", f->s->code);
+  return f->s->eligibility_count ? form_link(f, "eligibility") : before_form(f);
 }
 
 /* The answer so far; on a screen that was not answered yet what is known, and the id with which one has signed in. */
 static json_t *first_value(const struct form *f, size_t n, const struct field *q, const json_t *known) {
   char key[16];
-  const struct actor *who = web_actor(f->r);
+  const struct actor *who = &f->as;
   json_t *v = json_object_get(f->data, q->name);
   snprintf(key, sizeof key, "%zu", n);
   if (known_fixed(known)) return json_incref(json_object_get(known, "value"));
   if (v || json_flag(json_object_get(f->draft, "done"), key, false)) return json_incref(v);
   if (known) return json_incref(json_object_get(known, "value"));
+  if (f->visit.mobile && base_same(q->name, f->s->mobile_field)) return json_string(f->visit.mobile);
+  if (f->visit.id && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(f->visit.national_id) == 10) return json_string(f->visit.national_id);
   bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(actor_national_id(who)) == 10;
   if (who->kind == ACTOR_CITIZEN && q->type == FIELD_LEGAL_ID && strlen(who->acting_as) == 11) return json_string(who->acting_as);
   return own ? json_string(actor_national_id(who)) : NULL;
@@ -384,11 +392,11 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
   bool post = strcmp(http_method(r), "POST") == 0, from_check = base_same(post ? http_form_value(r, "from") : http_query(r, "from"), "check"), documents = has_documents(k, f->data);
   json_t *page = form_page(f, text_in(&k->page->title, http_lang(r))), *list = json_array();
   put_steps(f, page, n);
-  put(page, "back", from_check ? link_to(f, "check") : back_link(f, n));
+  put(page, "back", from_check ? form_link(f, "check") : back_link(f, n));
   put_flag(page, "from_check", from_check);
   put(page, "guidance", k->from == 0 ? text_in(&k->page->guidance, http_lang(r)) : NULL);
   bool upload = documents && web_actor(r)->kind != ACTOR_NOBODY;
-  put(page, "action", link_to(f, arena_printf(http_arena(r), upload ? "files/%zu" : "form/%zu", n + 1)));
+  put(page, "action", form_link(f, arena_printf(http_arena(r), upload ? "files/%zu" : "form/%zu", n + 1)));
   put(page, "here", screen_link(f, n));
   put_flag(page, "is_upload", upload);
   put_flag(page, "takes_files", upload);
@@ -408,6 +416,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
     json_decref(value);
   }
   put_flag(page, "has_known", any_known);
+  put(page, "known_href", f->visit.mobile && f->as.kind == ACTOR_NOBODY && asks_elsewhere(f, k) ? form_link(f, "known") : NULL);
   json_t *finders = json_array(), *o;
   size_t i;
   json_array_foreach(list, i, o) if (json_flag(o, "can_find", false)) json_array_append(finders, o);
@@ -429,7 +438,7 @@ static int screen_open(struct form *f, struct http_req *r, size_t *n) {
   }
   *n = (size_t)at - 1;
   if (eligible(f, &exit)) return 0;
-  http_redirect(r, 303, link_to(f, exit ? "not-eligible" : "eligibility"));
+  http_redirect(r, 303, form_link(f, exit ? "not-eligible" : "eligibility"));
   form_close(f);
   return -1;
 }
@@ -548,7 +557,7 @@ static const char *file_names(const struct form *f, const json_t *ids) {
   return all;
 }
 
-static json_t *answers_json(const struct form *f) {
+json_t *form_answers(const struct form *f) {
   json_t *pages = json_array();
   for (size_t i = 0; i < f->s->page_count; i++) {
     const struct page *p = &f->s->pages[i];
@@ -575,7 +584,7 @@ static json_t *answers_json(const struct form *f) {
   return pages;
 }
 
-static void show_check(struct form *f, json_t *errors, const char *message, int status) {
+void form_check(struct form *f, json_t *errors, const char *message, int status) {
   struct http_req *r = f->r;
   enum lang l = http_lang(r);
   struct arena *a = http_arena(r);
@@ -601,11 +610,11 @@ static void show_check(struct form *f, json_t *errors, const char *message, int 
   bool asked = false; /* an answer is an address already */
   for (i = 0; i < f->s->field_count; i++) asked = asked || (f->s->fields[i]->type == FIELD_EMAIL && json_object_get(f->data, f->s->fields[i]->name));
   const char *typed = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, "mail") : NULL;
-  put_flag(page, "offers_mail", !asked);
+  put_flag(page, "offers_mail", !asked && !f->visit.id);
   put(page, "mail", typed && utf8_valid(typed, strlen(typed)) ? typed : NULL);
-  put(page, "action", link_to(f, "submit"));
+  put(page, "action", form_link(f, f->visit.id ? "consent" : "submit"));
   put_flag(page, "ready", !json_array_size(errors) && owner >= 0);
-  put_list(page, "pages", answers_json(f));
+  put_list(page, "pages", form_answers(f));
   page_reply(web_of(r), r, status, "check", page);
 }
 
@@ -614,10 +623,10 @@ static void get_check(struct http_req *r) {
   json_t *data = NULL, *errors = NULL;
   if (form_open(&f, r)) return;
   const char *next = next_link(&f, 0, true);
-  if (strcmp(next, link_to(&f, "check")) != 0) http_redirect(r, 303, next);
+  if (strcmp(next, form_link(&f, "check")) != 0) http_redirect(r, 303, next);
   else {
     if (service_validate(web_pack(r), f.s, f.data, cases_today(), http_lang(r), http_arena(r), &data, &errors) == 0) json_decref(data);
-    show_check(&f, errors, NULL, 200);
+    form_check(&f, errors, NULL, 200);
     json_decref(errors);
   }
   form_close(&f);
@@ -637,51 +646,63 @@ static bool too_often(struct http_req *r) {
 }
 
 /* What was known has changed meanwhile: it is asked anew at the question. */
-static void show_differences(struct form *f, json_t *errors) {
+void form_differences(struct form *f, json_t *errors) {
   json_t *e;
   size_t i;
   json_array_foreach(errors, i, e) json_object_del(part(f->draft, "known"), json_str(e, "field"));
-  if (form_save(f) == 0) show_check(f, errors, NULL, 422);
+  if (form_save(f) == 0) form_check(f, errors, NULL, 422);
   json_decref(errors);
+}
+
+/* What remains is where the case is: answering again with the same form leads there. */
+void form_filed(struct form *f, const char *tracking) {
+  struct err err;
+  json_t *doc = json_object();
+  json_put(doc, "submitted", tracking);
+  if (cases_draft_save(web_of(f->r)->cases, f->owner, f->s->code, doc, &err)) log_write(LOG_WARN, "web", "a submitted draft was not replaced: %s", err.message);
+  json_decref(doc);
+  http_redirect(f->r, 303, arena_printf(http_arena(f->r), "/cases/%s/receipt", tracking));
 }
 
 static void submit(struct form *f, json_t *data) {
   struct http_req *r = f->r;
   struct err err;
   const char *typed = http_form_value(r, "mail"), *mail = typed && typed[0] ? cases_mail_address(web_of(r)->cases, typed, http_arena(r)) : NULL;
-  if (typed && typed[0] && !mail) return show_check(f, NULL, word(http_lang(r), "api.mail"), 422);
+  if (typed && typed[0] && !mail) return form_check(f, NULL, word(http_lang(r), "api.mail"), 422);
   char *body = json_canonical(data);
   struct case_submission k = {.service = f->s, .data = data, .key = json_str(f->draft, "key"), .body = body, .actor = *web_actor(r), .caller = caller_of(r),
                               .intake = INTAKE_WEB, .lang = http_lang(r), .mail = mail};
   if (web_actor(r)->kind == ACTOR_STAFF && !f->s->staff_only) k.intake = INTAKE_COUNTER;
   int rc = cases_submit(web_of(r)->cases, &k, NULL, NULL, &err);
   free(body);
-  if (rc && k.errors) return show_differences(f, k.errors);
+  if (rc && k.errors) return form_differences(f, k.errors);
   const char *stopped = rc && err.code == ERR_CONFLICT ? cases_stopped(web_of(r)->cases, f->s->code, http_lang(r), http_arena(r)) : NULL;
-  if (stopped) return show_check(f, NULL, stopped, 409);
-  if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return show_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
+  if (stopped) return form_check(f, NULL, stopped, 409);
+  if (rc && (err.code == ERR_CONFLICT || err.code == ERR_INVALID)) return form_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   if (rc && err.code == ERR_UNAUTHENTICATED) return http_redirect(r, 303, arena_printf(http_arena(r), "/signin?next=/services/%s/check", f->s->code));
   if (rc) return http_problem(r, &err, k.detail ? word(http_lang(r), k.detail) : NULL, NULL);
-  /* What remains is where the case is: answering again with the same form leads there. */
-  json_t *doc = json_object();
-  json_put(doc, "submitted", k.tracking);
-  if (cases_draft_save(web_of(r)->cases, f->owner, f->s->code, doc, &err)) log_write(LOG_WARN, "web", "a submitted draft was not replaced: %s", err.message);
-  json_decref(doc);
-  http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s/receipt", k.tracking));
+  form_filed(f, k.tracking);
+}
+
+int form_ready(struct form *f, json_t **data) {
+  struct http_req *r = f->r;
+  json_t *errors = NULL;
+  if (f->submitted) http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s/receipt", f->submitted));
+  else if (!f->owner) http_problem_code(r, ERR_FORBIDDEN, NULL);
+  else if (strcmp(next_link(f, 0, true), form_link(f, "check")) != 0) http_redirect(r, 303, next_link(f, 0, true));
+  else if (service_validate(web_pack(r), f->s, f->data, cases_today(), http_lang(r), http_arena(r), data, &errors)) {
+    form_check(f, errors, NULL, 422);
+    json_decref(errors);
+  } else return 0;
+  return -1;
 }
 
 static void post_submit(struct http_req *r) {
   struct form f;
-  json_t *data = NULL, *errors = NULL;
+  json_t *data = NULL;
   if (form_open(&f, r)) return;
-  if (f.submitted) http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s/receipt", f.submitted));
-  else if (!f.owner) http_problem_code(r, ERR_FORBIDDEN, NULL);
-  else if (too_often(r)) http_problem_code(r, ERR_RATE, NULL);
-  else if (strcmp(next_link(&f, 0, true), link_to(&f, "check")) != 0) http_redirect(r, 303, next_link(&f, 0, true));
-  else if (service_validate(web_pack(r), f.s, f.data, cases_today(), http_lang(r), http_arena(r), &data, &errors)) {
-    show_check(&f, errors, NULL, 422);
-    json_decref(errors);
-  } else {
+  if (!f.submitted && f.owner && too_often(r)) http_problem_code(r, ERR_RATE, NULL);
+  else if (form_ready(&f, &data) == 0) {
     submit(&f, data);
     json_decref(data);
   }
@@ -707,6 +728,14 @@ const struct http_route web_form_rows[] = {
   {"POST", "/services/{code}/files/{screen}", HTTP_WORKER, PERMIT_SESSION, HTTP_TOKEN, FILES_BODY, post_screen, "Answer one screen with documents."},
   {"GET", "/services/{code}/check", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_check, "All answers, to check before sending."},
   {"POST", "/services/{code}/submit", HTTP_WORKER, PERMIT_ALL, HTTP_TOKEN, FORM_BODY, post_submit, "Submit; a second click leads to the same case."},
+  {"GET", "/counter/{visit}/{code}/apply", HTTP_WORKER, PERMIT_AGENT, HTTP_SAFE, 0, get_apply, "Agents: begin a form for the person at the counter, or go on."},
+  {"GET", "/counter/{visit}/{code}/eligibility", HTTP_WORKER, PERMIT_AGENT, HTTP_SAFE, 0, get_eligibility, "Agents: questions before the form."},
+  {"POST", "/counter/{visit}/{code}/eligibility", HTTP_WORKER, PERMIT_AGENT, HTTP_TOKEN, FORM_BODY, post_eligibility, "Agents: answer them."},
+  {"GET", "/counter/{visit}/{code}/not-eligible", HTTP_WORKER, PERMIT_AGENT, HTTP_SAFE, 0, get_not_eligible, "Agents: why the person cannot apply."},
+  {"GET", "/counter/{visit}/{code}/form/{screen}", HTTP_WORKER, PERMIT_AGENT, HTTP_SAFE, 0, get_screen, "Agents: one screen of the form."},
+  {"POST", "/counter/{visit}/{code}/form/{screen}", HTTP_WORKER, PERMIT_AGENT, HTTP_TOKEN, FORM_BODY, post_screen, "Agents: answer one screen."},
+  {"POST", "/counter/{visit}/{code}/files/{screen}", HTTP_WORKER, PERMIT_AGENT, HTTP_TOKEN, FILES_BODY, post_screen, "Agents: answer one screen with documents."},
+  {"GET", "/counter/{visit}/{code}/check", HTTP_WORKER, PERMIT_AGENT, HTTP_SAFE, 0, get_check, "Agents: all answers, to read to the person."},
   {"POST", "/services/{code}/drop", HTTP_WORKER, PERMIT_ALL, HTTP_TOKEN, FORM_BODY, post_drop, "Forget a draft."},
 };
 const size_t web_form_count = BASE_COUNT(web_form_rows);

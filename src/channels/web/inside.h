@@ -102,6 +102,10 @@ void put_undelivered(struct http_req *r, json_t *page, const char *organisation)
 /* ---- figures ---- */
 bool web_figures(const struct actor *who);                       /* there are some that they may see */
 
+/* ---- the counter ---- */
+extern const struct http_route web_counter_rows[];
+extern const size_t web_counter_count;
+
 /* ---- search ---- */
 void search_build(struct web_context *c);
 /* Services that hold the words, best first; *corrected is the spelling that was searched instead, or NULL. Returns how many. */

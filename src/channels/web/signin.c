@@ -68,7 +68,10 @@ static void let_in(struct http_req *r, const char *token, int expires, const cha
   struct actor who;
   struct err err;
   const char *next = next_of(r);
-  if (identity_session(web_of(r)->identity, token, &who, &err) == 0) drafts_move(r, &who);
+  if (identity_session(web_of(r)->identity, token, &who, &err) == 0) {
+    drafts_move(r, &who);
+    if (who.role_count == 1 && who.roles[0].role == STAFF_AGENT) dflt = "/counter";
+  }
   http_reply_cookie(r, web_session_cookie(web_of(r)), token, expires, true);
   http_redirect(r, 303, next ? next : dflt);
 }

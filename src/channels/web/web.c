@@ -156,6 +156,7 @@ json_t *page_new(struct web_context *c, struct http_req *r, const char *title, b
   put_flag(page, "demo", c->demo);
   put_flag(page, "citizen", who->kind == ACTOR_CITIZEN);
   put_flag(page, "staff", who->kind == ACTOR_STAFF);
+  put_flag(page, "at_counter", actor_has_role(who, NULL, STAFF_AGENT) || actor_has_role(who, NULL, STAFF_HELPDESK));
   put_flag(page, "signed_in", who->kind != ACTOR_NOBODY);
   put_flag(page, "administers", identity_manages(who, NULL) || actor_has_role(who, NULL, STAFF_AUDITOR));
   put(page, "user_name", who->name);
@@ -254,6 +255,7 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
   if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
   return web_check_papers(ctx, err);
