@@ -27,6 +27,13 @@ CREATE TABLE desk_absence (
 CREATE INDEX desk_absence_organisation ON desk_absence (organisation, until_day, username);
 CREATE INDEX desk_absence_deputy ON desk_absence (deputy, until_day);
 
+-- Those who write about one desk at once meet here.
+CREATE TABLE case_desk_meeting (
+  organisation TEXT NOT NULL,
+  n BIGINT NOT NULL,
+  PRIMARY KEY (organisation)
+) WITHOUT ROWID;
+
 -- What a deputy did in a case in the place of somebody absent: they are never the second pair of eyes on it.
 CREATE TABLE case_standin (
   tracking @id NOT NULL,

@@ -89,6 +89,7 @@ struct platform {
   char *keys, *node, *origin;
   struct store *main, *fast;          /* the same on PostgreSQL */
   struct pack *pack;
+  char *served;                       /* the folder of that pack where approved definitions stand beside --pack; NULL: --pack itself */
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
@@ -110,6 +111,9 @@ enum platform_part {
 int platform_open(struct platform *p, const struct settings *s, int parts);
 void platform_close(struct platform *p);
 extern const char *const app_main_rooms[];   /* whose tables are in the main store: what a copy holds */
+/* overlay.c: the pack with the definitions that organisations wrote and two approved, in a temporary folder; and that folder away. */
+int overlay_open(struct platform *p, struct err *err);
+void overlay_drop(char *folder);
 /* Begin to serve its pack: cases_keep_pack, with what is wrong on standard error. */
 int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
@@ -145,6 +149,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
   X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
+  X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

@@ -23,6 +23,7 @@ struct step {
   json_t *given, *data;      /* data of the request without the fixed members; validated */
   json_t *attached;          /* documents that go with the action, or NULL */
   const char *assignee, *to, *unit, *letter_no, *letter_date; /* fixed members */
+  const struct actor *absent; /* in whose place it is done, or NULL */
   int64_t at;
 };
 
@@ -142,6 +143,10 @@ static int do_assign(struct step *s, struct err *err) {
     s->row.assignee = "";
     return 0;
   }
+  struct away away;
+  int absent = case_absent(s->tx, to, s->row.holder, &away, err);
+  if (absent < 0) return -1;
+  if (absent) return refuse_field(s, "assignee", "absent", strcmp(to, s->a->actor.username) == 0 ? "absence.yourself" : "absence.assignee", "who is away gets no new work", err);
   if (strcmp(to, s->a->actor.username) != 0) {
     int known = identity_handles(s->tx, to, s->row.holder, err);
     if (known < 0) return -1;
@@ -260,7 +265,8 @@ static int effect(struct step *s, struct err *err) {
   case ACT_APPROVE:
   case ACT_REJECT: {
     const char *name = s->a->actor.kind == ACTOR_STAFF ? s->a->actor.username : "system", *before = s->row.decider;
-    const char *by = arena_printf(s->arena, "%s%s%s", before, before[0] && before[strlen(before) - 1] != '|' ? " " : "", name);
+    const char *by = arena_printf(s->arena, "%s%s%s%s%s", before, before[0] && before[strlen(before) - 1] != '|' ? " " : "", name, s->absent ? "=" : "",
+                                  s->absent ? s->absent->username : "");
     if (!by) return err_set(err, ERR_LIMIT, "the request is too large");
     s->row.decider = by;
     return 0;
@@ -296,6 +302,7 @@ static char *payload_of(const struct step *s) {
   if (s->unit) json_put(p, "unit", s->unit);
   if (s->letter_no) json_put(p, "letter_no", s->letter_no);
   if (s->letter_date) json_put(p, "letter_date", s->letter_date);
+  if (s->absent) json_put(p, "for", s->absent->username);
   if (s->attached) json_object_set(p, "documents", s->attached);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
   case_put_mandate(p, who);
@@ -340,6 +347,9 @@ static int commit_step(struct step *s, struct err *err) {
   e.payload = payload;
   int rc = -1;
   if (case_append(s->c, s->tx, &s->row, &e, NULL, err)) goto out;
+  if (s->absent && store_put(s->tx, err, "INSERT INTO case_standin (tracking,username,absent,seq) VALUES (?1,?2,?3,?4)", "ttti", s->row.tracking,
+                             s->a->actor.username, s->absent->username, s->row.version))
+    goto out;
   if (case_after(s->c, s->tx, s->arena, &s->row, s->act, payload, s->at, err)) {
     if (err->code == ERR_CONFLICT) s->a->detail = "case.one_open";
     goto out;
@@ -447,6 +457,14 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   }
   json_t *answers = row->data ? json_loads(row->data, 0, NULL) : json_object();
   bool may = case_may(&s->a->actor, row, s->act, answers, &why), decides = s->act->kind == ACT_APPROVE || s->act->kind == ACT_REJECT;
+  s->absent = may && s->a->actor.kind == ACTOR_STAFF ? case_in_place_of(&s->a->actor, row, s->act) : NULL;
+  if (s->absent && decides) { /* nor may they decide it in the place of whom it concerns */
+    int theirs = case_complaint_touches(s->tx, row, answers, s->absent->username, err);
+    if (theirs == 0) theirs = case_concerns(s->tx, row, s->absent->username, err);
+    if (theirs) s->absent = NULL;
+    may = theirs >= 0 && (!theirs || (s->act->roles & case_roles_of(&s->a->actor, row)));
+    why = ERR_FORBIDDEN;
+  }
   int touches = may && decides && s->a->actor.kind == ACTOR_STAFF ? case_complaint_touches(s->tx, row, answers, s->a->actor.username, err) : 0;
   int own = may && touches == 0 && decides && s->a->actor.kind == ACTOR_STAFF ? case_concerns(s->tx, row, s->a->actor.username, err) : 0;
   json_decref(answers);
@@ -481,7 +499,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   a->errors = NULL;
   a->repeated = false;
   a->detail = NULL;
-  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err) || case_at_counter(tx, &a->actor, &s.row, err)) goto out;
+  if (case_load(j->c, tx, s.arena, a->tracking, &s.row, err) || case_at_counter(tx, &a->actor, &s.row, err) || case_standing(tx, s.arena, &a->actor, &s.row, err)) goto out;
   int known = known_key(j, &s, err); /* of this actor: told again even where the action has ended the right to the case */
   if (known < 0) goto out;
   enum case_right right = case_right_of(&a->actor, &s.row);

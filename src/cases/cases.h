@@ -271,6 +271,17 @@ int cases_desk(struct cases *c, const struct actor *who, const struct case_query
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
+/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+ * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
+#define CASES_SOON 3 /* working days */
+bool cases_queue(const char *view, const struct actor *who, struct case_query *q);
+/* Searches that are kept at a desk: {"id","name","shared","view","service","state","q","count"}; count: of the most urgent CASES_COUNTED open cases,
+ * null for closed ones, units and words. One's own, and the desk's (shared), which supervisors and managers keep. Twenty of each at most.
+ * Saving: name 1 to 60 characters; view and the filters, each may be NULL but view. ERR_INVALID, ERR_FORBIDDEN, ERR_LIMIT, ERR_NOT_FOUND. Waits. */
+struct desk_search { const char *organisation, *name, *view, *service, *state, *q, *key; bool shared; char id[33]; };
+int cases_search_keep(struct cases *c, const struct actor *who, struct desk_search *s, struct err *err);
+int cases_search_drop(struct cases *c, const struct actor *who, const char *organisation, const char *id, struct err *err);
+int cases_searches(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 int cases_mine(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 int cases_my_access(struct cases *c, const struct actor *who, const char *after, int limit, enum lang l, json_t **out, struct err *err);
 /* The opinion of a case's citizen, once, after the decision. Each answer is kept as a number for sums (table case_rating). */
@@ -334,7 +345,7 @@ int cases_desk_note(struct cases *c, const struct actor *who, const struct desk_
 int cases_desk_calls(struct cases *c, const struct actor *who, const char *organisation, int64_t before, int limit, json_t **out, struct err *err);
 /* The most urgent open case of a desk that nobody has or `who` has, waits for the office and is not theirs to be judged; one that nobody has
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
- * Two who ask at once get different cases. Waits; worker routes. */
+ * ERR_CONFLICT: recorded as away. Two who ask at once get different cases. Waits; worker routes. */
 int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
 
 /* ---- messages ------------------------------------------------------------------------------------- */
@@ -359,6 +370,68 @@ int cases_undelivered_note(struct cases *c, const struct actor *who, const char 
  * words). Tells nothing personal. */
 int cases_message_check(struct cases *c, const char *typed, json_t **out, struct err *err);
 
+/* ---- absence ---------------------------------------------------------------------------------------- */
+/* From the first day to the last (local days), a deputy of the same organisation acts with the roles of who is away, in cases of that
+ * organisation, and in their place (the event says "for"). The deputy is never the second pair of eyes on what they decided or prepared so, nor
+ * where the absent one could not be. To whom is away nothing is assigned. It ends by itself; a leaf of the ledger (kind "desk") tells of it. */
+struct absence {
+  const char *organisation, *username; /* username NULL: oneself; another by supervisors and managers alone */
+  const char *deputy, *key;
+  int32_t from, until;                 /* not before today; at most 370 days */
+  /* out */
+  char id[33];
+  const char *field, *detail;          /* what is wrong, and its word key; or NULL */
+};
+/* ERR_FORBIDDEN, ERR_INVALID (unknown people, days, an absence that overlaps, a deputy who is away or whoever is a deputy then). Waits. */
+int cases_absence(struct cases *c, const struct actor *who, struct absence *a, struct err *err);
+int cases_absence_end(struct cases *c, const struct actor *who, const char *id, struct err *err); /* now; ERR_NOT_FOUND, ERR_FORBIDDEN */
+/* Now and to come: [{"id","username","deputy","from","until","recorded_by","now","may_end"}]. ERR_FORBIDDEN. */
+int cases_absences(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+
+/* ---- letters ------------------------------------------------------------------------------------------ */
+/* A letter of a case, step by step; each step is a leaf of the ledger (kind "letter") and n of the steps is the revision.
+ *   draft   data {"subject","body","attachments"?,"to"?}, or a template of the service and nothing: "to" is "citizen" or an organisation's code
+ *   edit    the same; whatever was initialled before is void
+ *   hand    data {"paraph":["role:supervisor","somebody",…]?,"sign":"role:manager"?}: who shall initial, in any order, and then sign. A template's
+ *           roles come first; without one a supervisor's or manager's signature is free to choose
+ *   paraph  initials of whoever is asked; return (data {"comment"}) gives it back to be edited
+ *   sign    not by whoever drafted or edited it. The organisation's register gives the next number of the Jalali year, without gaps
+ *   send    to the citizen (who sees it from now on, and is told) or to the organisation (whose desk sees it)
+ *   drop    before it is signed, by its drafter or those in charge
+ * Deputies initial and sign in the place of who is away, under the same rules. */
+struct letter_step {
+  char tracking[TRACKING_SIZE];
+  const char *letter;                /* id; NULL for draft */
+  const char *step, *template;       /* template of draft: a letter of the service; NULL: free text */
+  json_t *data;                      /* borrowed; may be NULL */
+  int64_t expected_revision;         /* of every step but draft */
+  const char *key;                   /* of draft: makes it once. Another step repeated by the same person with the same revision is done already */
+  struct actor actor;
+  enum lang lang;
+  /* out */
+  char id[33], number[128];
+  int64_t revision;
+  bool repeated;
+  json_t *errors;                    /* new reference or NULL, with ERR_INVALID */
+  const char *detail;                /* word key of a sentence, or NULL */
+};
+/* ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_CONFLICT (moved on, or not in this status), ERR_INVALID. Waits; worker routes. */
+int cases_letter(struct cases *c, struct letter_step *s, struct err *err);
+/* Of a case, oldest first: [{"id","title","subject","status","status_title","number","date","recipient","revision"…}]; its citizen sees those sent to
+ * them. ERR_NOT_FOUND. */
+int cases_letters(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, struct err *err);
+/* One of them, with "body", "attachments", for its desk also "steps", "turns" and "may" (steps that the caller can take now). An organisation that it
+ * was sent to reads it too (tracking NULL). *right as in cases_events. ERR_NOT_FOUND. */
+int cases_letter_get(struct cases *c, const struct actor *who, const char *tracking, const char *id, enum lang l, json_t **out, const char **right,
+                     struct err *err);
+/* {"waiting":[letters with "kind" "paraph" or "sign"],"received":[letters sent to this organisation]}. ERR_FORBIDDEN. */
+int cases_letter_queue(struct cases *c, const struct actor *who, const char *organisation, enum lang l, json_t **out, struct err *err);
+/* paper.c: sheets as PDF; *pdf is malloc'ed. address: absolute address of the case's page, for its QR code. A look has to be recorded before. */
+int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address, enum lang l, void **pdf, size_t *n, struct err *err);
+/* The whole case for the archive or a court, out of a view of cases_get: answers, documents, history, letters, proof; remarks where asked for. */
+int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *view, bool remarks, const char *address, enum lang l, void **pdf, size_t *n,
+                     struct err *err);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
@@ -372,6 +445,31 @@ int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, b
 /* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */
 int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
+
+/* ---- services that organisations define themselves --------------------------------------------- */
+/* One file of a service (YAML, 256 KiB; its workflow inside it, or one of the pack; lists of the pack) beside the pack that is served. */
+struct proposal_check {
+  struct pack *pack;                 /* compiled with it, or NULL: mistakes */
+  const struct service *service;     /* in that pack */
+  char code[48];
+  int version;
+  json_t *mistakes;                  /* [{"file","line","message","ours"}] */
+};
+/* Compile; only the organisation's own codes, a higher version, a day to come, no registry of others. Free *out when 0 is answered. Some
+ * seconds and the memory of a pack, one at a time (ERR_UNAVAILABLE): worker routes. */
+int cases_proposal_check(struct cases *c, const char *organisation, const char *text, size_t n, struct proposal_check *out, struct err *err);
+void proposal_check_free(struct proposal_check *out);
+/* By a manager: checked and kept for approval. ERR_INVALID: check->mistakes say why (free *check in any case). An act. */
+int cases_propose(struct cases *c, const struct actor *who, const char *organisation, const char *text, struct proposal_check *check, char id[33],
+                  const char **detail, struct err *err);
+/* Approve it (another manager of the organisation, and an operator: three people in all), or withdraw it before both have. Acts. */
+int cases_proposal_act(struct cases *c, const struct actor *who, const char *id, bool approves, const char **detail, struct err *err);
+/* [{"id","organisation","service","version","at","who","approver","operator","state"}] newest first; waiting, approved (served from the next start on),
+ * served, withdrawn. One, with "text". ERR_NOT_FOUND for others. */
+int cases_proposals(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+int cases_proposal(struct cases *c, const struct actor *who, const char *id, json_t **out, struct err *err);
+/* Before cases_open: [{"file","text"}] of the approved ones, to be compiled with the folder. */
+int cases_proposals_approved(struct store *s, json_t **out, struct err *err);
 
 /* ---- services on and off ------------------------------------------------------------------------ */
 /* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
@@ -401,6 +499,16 @@ int cases_document_put(struct cases *c, const struct actor *who, const void *p, 
  * when an answer that the inquiry shows names it, and for its sender while no case names it. A look of somebody of an office is recorded first.
  * Waits; worker routes. ERR_NOT_FOUND. */
 int cases_document_get(struct cases *c, const struct actor *who, const char *id, struct case_file *out, struct err *err);
+
+/* ---- unusual looking ---------------------------------------------------------------------------------- */
+/* Measure today so far, and the day three days ago (what was looked at then and not worked on since), against what people of the same role do:
+ * median and MAD over 28 days, with least counts. The jobs do it every ten minutes. Waits. */
+int cases_looks_review(struct cases *c, int32_t today, struct err *err);
+/* What stood out, newest first, for those who answer for the person (never themselves) and auditors:
+ * [{"id","kind","who","role","organisation","day","count","usual","limit","at","acknowledged_at","acknowledged_by","note"}]; empty for others. */
+int cases_looks(struct cases *c, const struct actor *who, bool open, json_t **out, struct err *err);
+/* That it was looked into, with what was found (3 to 1000 bytes): an act of the ledger. *out: the report. ERR_NOT_FOUND, ERR_CONFLICT when it was before. */
+int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char *id, const char *note, json_t **out, struct err *err);
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */

@@ -10,6 +10,7 @@
 struct list {
   struct cases *c;
   const struct case_query *q;
+  const struct actor *who;    /* of kept searches alone */
   const char *person;         /* key of a citizen, a telephone or a member of staff */
   const char *assignee;       /* "": nobody; NULL: any */
   enum lang lang;
@@ -279,7 +280,7 @@ static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struc
 }
 
 static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
-  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
+  static const char *const names[] = {"open", "mine", "unit", "free", "stopped", "appealed", "late", "soon"};
   struct list *k = arg;
   struct days d;
   json_t *kinds = json_array();
@@ -327,6 +328,161 @@ int cases_desk_counts(struct cases *c, const struct actor *who, const char *orga
   const struct case_query q = {.organisation = organisation, .overdue = 0, .soon = soon};
   struct list k = {.c = c, .q = &q, .person = who->username, .arena = arena_new(16 * 1024), .items = json_object()};
   int rc = store_read(c->store, tally_work, &k, err);
+  if (rc == 0) *out = json_incref(k.items);
+  json_decref(k.items);
+  arena_free(k.arena);
+  return rc;
+}
+
+/* ---- searches that are kept ---- */
+
+bool cases_queue(const char *view, const struct actor *who, struct case_query *q) {
+  static const char *const names[] = {"open", "mine", "unit", "free", "soon", "late", "waiting", "appeals", "closed"};
+  size_t i = 0;
+  while (i < BASE_COUNT(names) && !base_same(names[i], view)) i++;
+  if (i == BASE_COUNT(names)) return false;
+  q->overdue = -1;
+  q->open = q->q && q->q[0] ? -1 : strcmp(view, "closed") != 0;
+  if (q->open < 0) return true;
+  if (strcmp(view, "mine") == 0) q->assignee = who->username;
+  else if (strcmp(view, "free") == 0) q->assignee = "none";
+  else if (strcmp(view, "unit") == 0) {
+    for (unsigned r = 0; r < who->role_count; r++)
+      if (base_same(who->roles[r].organisation, q->organisation) && who->roles[r].unit[0]) q->unit = who->roles[r].unit;
+  } else if (strcmp(view, "soon") == 0) q->soon = CASES_SOON;
+  else if (strcmp(view, "late") == 0) q->overdue = 1;
+  else if (strcmp(view, "waiting") == 0) q->stopped = 1;
+  else if (strcmp(view, "appeals") == 0) q->appealed = 1;
+  return true;
+}
+
+enum { MOST_SEARCHES = 20 };
+
+struct keeping {
+  const struct actor *who;
+  struct desk_search *s;
+  const char *owner;
+};
+
+static int keep_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct keeping *k = arg;
+  const struct desk_search *s = k->s;
+  int64_t n = 0;
+  if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM desk_search WHERE organisation=?1 AND username=?2 AND id<>?3", "ttt", s->organisation, k->owner, s->id)) return -1;
+  if (n >= MOST_SEARCHES) return err_set(err, ERR_LIMIT, "twenty searches are kept already");
+  json_t *q = json_object();
+  const struct { const char *name, *value; } parts[] = {{"q", s->q}, {"service", s->service}, {"state", s->state}, {"view", s->view}};
+  for (size_t i = 0; i < BASE_COUNT(parts); i++)
+    if (parts[i].value && parts[i].value[0]) json_put(q, parts[i].name, parts[i].value);
+  char *text = json_canonical(q);
+  json_decref(q);
+  int rc = store_exec(tx, err, "INSERT INTO desk_search (organisation,username,id,name,query,recorded_by,at) VALUES (?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO NOTHING", "ttttt" "ti",
+                      s->organisation, k->owner, s->id, s->name, text, k->who->username, clock_now());
+  free(text);
+  return rc < 0 ? -1 : 0;
+}
+
+static bool in_charge(const struct actor *who, const char *organisation) {
+  return actor_has_role(who, organisation, STAFF_SUPERVISOR) || actor_has_role(who, organisation, STAFF_MANAGER);
+}
+
+int cases_search_keep(struct cases *c, const struct actor *who, struct desk_search *s, struct err *err) {
+  struct case_query q = {.q = s->q};
+  unsigned char hash[32];
+  const char *const parts[] = {s->service, s->state, s->q};
+  if (who->kind != ACTOR_STAFF || !actor_in(who, s->organisation)) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  if (s->shared && !in_charge(who, s->organisation)) return err_set(err, ERR_FORBIDDEN, "the desk's searches are kept by those in charge");
+  if (!s->name || !s->name[0] || utf8_length(s->name) > 60) return err_set(err, ERR_INVALID, "a name has 1 to 60 characters");
+  if (!cases_queue(s->view, who, &q)) return err_set(err, ERR_INVALID, "no such queue");
+  for (size_t i = 0; i < BASE_COUNT(parts); i++)
+    if (parts[i] && strlen(parts[i]) > 200) return err_set(err, ERR_INVALID, "a part of the search is too long");
+  if (!s->key || !s->key[0] || strlen(s->key) > 200) return err_set(err, ERR_MALFORMED, "an Idempotency-Key has 1 to 200 characters");
+  char *whole = base_printf("search\n%s\n%s\n%s", who->username, s->organisation, s->key);
+  sha256(whole, strlen(whole), hash);
+  free(whole);
+  hex_encode(hash, 16, s->id);
+  struct keeping k = {.who = who, .s = s, .owner = s->shared ? "" : who->username};
+  return store_write(c->store, STORE_FRONT, keep_work, &k, err);
+}
+
+struct dropping {
+  const struct actor *who;
+  const char *organisation, *id;
+};
+
+static int drop_search_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct dropping *k = arg;
+  int n = store_exec(tx, err, "DELETE FROM desk_search WHERE organisation=?1 AND username=?2 AND id=?3", "ttt", k->organisation, k->who->username, k->id);
+  if (n == 0 && in_charge(k->who, k->organisation)) n = store_exec(tx, err, "DELETE FROM desk_search WHERE organisation=?1 AND username='' AND id=?2", "tt", k->organisation, k->id);
+  return n < 0 ? -1 : n ? 0 : err_set(err, ERR_NOT_FOUND, "no such search of yours");
+}
+
+int cases_search_drop(struct cases *c, const struct actor *who, const char *organisation, const char *id, struct err *err) {
+  if (who->kind != ACTOR_STAFF || !actor_in(who, organisation)) return err_set(err, ERR_NOT_FOUND, "no such search");
+  struct dropping k = {.who = who, .organisation = organisation, .id = id};
+  return store_write(c->store, STORE_FRONT, drop_search_work, &k, err);
+}
+
+/* Is a row of the most urgent ones in this search? left: working days to the deadline by its own calendar. */
+static bool in_search(const struct case_query *q, const struct store_rows *r) {
+  int64_t stopped = store_int(r, 3), left = store_int(r, 5);
+  if (q->service && strcmp(store_text(r, 0), q->service) != 0) return false;
+  if (q->state && strcmp(store_text(r, 1), q->state) != 0) return false;
+  if (q->assignee && strcmp(store_text(r, 2), strcmp(q->assignee, "none") == 0 ? "" : q->assignee) != 0) return false;
+  if (q->overdue == 1 && left >= 0) return false;
+  if (q->soon && (stopped >= 0 || left < 0 || left > q->soon)) return false;
+  return (!q->stopped || stopped >= 0) && (!q->appealed || store_int(r, 4) > 0);
+}
+
+/* All searches in one look at the most urgent cases. */
+static int count_searches(struct list *k, struct store_tx *tx, const struct actor *who, struct err *err) {
+  struct case_query queries[2 * MOST_SEARCHES];
+  int64_t counts[2 * MOST_SEARCHES] = {0};
+  size_t n = json_array_size(k->items);
+  struct days d;
+  int rc = 0;
+  for (size_t i = 0; i < n; i++) {
+    const json_t *one = json_array_get(k->items, i);
+    queries[i] = (struct case_query){.service = json_str(one, "service"), .state = json_str(one, "state"), .q = json_str(one, "q"), .organisation = k->q->organisation};
+    if (!cases_queue(json_str(one, "view"), who, &queries[i]) || queries[i].unit) queries[i].open = 0;
+  }
+  if (!n || read_days(k, tx, &d, err)) return n ? -1 : 0;
+  struct store_rows *r = store_select(tx, err, "SELECT service,state,assignee,stopped_ord,appealed,legal_ord-(" CLOCK ") " URGENT, "tiititi", k->q->organisation,
+                                      (int64_t)CASES_COUNTED, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1]);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1)
+    for (size_t i = 0; i < n; i++) counts[i] += queries[i].open == 1 && in_search(&queries[i], r);
+  store_done(r);
+  for (size_t i = 0; rc == 0 && i < n; i++)
+    json_object_set_new(json_array_get(k->items, i), "count", queries[i].open == 1 ? json_integer(counts[i]) : json_null());
+  return rc;
+}
+
+static int searches_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct list *k = arg;
+  const struct actor *who = k->who;
+  json_array_clear(k->items);
+  struct store_rows *r = store_select(tx, err, "SELECT id,name,query,username FROM desk_search WHERE organisation=?1 AND username IN ('',?2) ORDER BY username,name,id LIMIT 40",
+                                      "tt", k->q->organisation, who->username);
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    json_t *o = json_loads(store_text(r, 2), 0, NULL);
+    if (!o) continue;
+    json_put(o, "id", store_text(r, 0));
+    json_put(o, "name", store_text(r, 1));
+    json_object_set_new(o, "shared", json_boolean(store_text(r, 3)[0] == 0));
+    json_array_append_new(k->items, o);
+  }
+  store_done(r);
+  return rc < 0 ? -1 : count_searches(k, tx, who, err);
+}
+
+int cases_searches(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err) {
+  if (who->kind != ACTOR_STAFF || !actor_in(who, organisation)) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
+  const struct case_query q = {.organisation = organisation, .overdue = 0, .soon = CASES_SOON};
+  struct list k = {.c = c, .q = &q, .who = who, .arena = arena_new(16 * 1024), .items = json_array()};
+  int rc = store_read(c->store, searches_work, &k, err);
   if (rc == 0) *out = json_incref(k.items);
   json_decref(k.items);
   arena_free(k.arena);

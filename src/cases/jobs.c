@@ -90,6 +90,8 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
                 row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "DELETE FROM case_undelivered WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
     return -1;
@@ -107,7 +109,12 @@ static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, str
 }
 
 static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, int role, struct err *err) {
-  json_t *p = json_object();
+  json_t *p = json_object(), *deputies = NULL;
+  if (case_deputies(tx, row->holder, role >= 0 ? role : ROLE_SUPERVISOR, &deputies, err)) {
+    json_decref(p);
+    return -1;
+  }
+  if (deputies) json_object_set_new(p, "deputies", deputies);
   json_put(p, "told", role >= 0 ? role_text((enum role)role) : "supervisor");
   json_put(p, "who", "system");
   char *payload = json_canonical(p);
@@ -287,9 +294,12 @@ static int waiting_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, arg, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_access_new LIMIT 1) AS few", "");
 }
 
-/* Drafts are forgotten after thirty days, calls without a case after two years. */
+/* Drafts are forgotten after thirty days, those of people at a counter after one, consents after ninety, calls without a case after two years. */
 static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
-  if (store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000)) return -1;
+  if (store_put(tx, err, "DELETE FROM draft WHERE at<?1", "i", clock_now() - INT64_C(30) * 86400000) ||
+      store_put(tx, err, "DELETE FROM draft WHERE owner>='k:' AND owner<'k;' AND at<?1", "i", clock_now() - INT64_C(86400000)) ||
+      store_put(tx, err, "DELETE FROM case_consent WHERE made_at<?1", "i", clock_now() - INT64_C(90) * 86400000))
+    return -1;
   return store_put(tx, err, "UPDATE desk_log SET salt=NULL,payload=NULL WHERE what='call' AND at<?1 AND payload IS NOT NULL", "i",
                    clock_now() - INT64_C(730) * 86400000);
 }
@@ -312,6 +322,10 @@ int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
     if (rc) return -1;
   }
   int64_t minute = clock_now() / 60000;
+  if (minute / 10 != c->looks_round && c->o.identity) {
+    c->looks_round = minute / 10;
+    if (cases_looks_review(c, cases_today(), err)) return -1;
+  }
   if (minute != c->drafts_minute) {
     c->drafts_minute = minute;
     return store_write(c->store, STORE_JOBS, drafts_work, NULL, err) || store_write(c->store, STORE_JOBS, case_expire_documents, NULL, err) ? -1 : 0;

@@ -39,6 +39,20 @@ static void fill(struct buf *b, const char *text, const char *stop, const struct
   }
 }
 
+void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count) {
+  while (*text) {
+    const char *end;
+    if (text[0] == '{' && text[1] == '{' && (end = strstr(text, "}}"))) {
+      const char *name = text + 2 + strspn(text + 2, " ");
+      for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(pairs[i][0]);
+        if (strncmp(name, pairs[i][0], n) == 0 && (name[n] == '}' || name[n] == ' ')) buf_adds(b, pairs[i][1]);
+      }
+      text = end + 2;
+    } else buf_addc(b, *text++);
+  }
+}
+
 static const char *filled(struct arena *a, const char *text, const struct values *v) {
   struct buf b;
   buf_init(&b, TEXT_MOST);

@@ -30,6 +30,7 @@ struct cases {
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
+  int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
   struct stops *stops;       /* stops.c; NULL for a reader */
@@ -42,6 +43,13 @@ struct cases {
 struct case_first {
   const char *state, *role, *organisation, *header, *payload;
   unsigned char salt[TRUST_SALT], leaf[TRUST_HASH];
+};
+
+/* For whom the one who asks stands in now, with their roles in one organisation; and whether they have done so in this case before. */
+struct standing {
+  struct actor *absent;
+  unsigned count;
+  bool stood_in;
 };
 
 /* The row of `cases`, whole. Strings live in the arena given to case_load. */
@@ -67,6 +75,7 @@ struct case_row {
   const struct service *def; /* what it began under; NULL when no pack that can be read has it */
   struct pack *pack;         /* where that stands: its fields show places and organisations of this pack */
   int state_index;           /* -1 for inquiry states */
+  const struct standing *standing; /* of the actor given to case_standing; else NULL */
   bool filed_here, granted;     /* case_at_counter: by the reader's office, within 30 days; its citizen lets the reader see it now */
 };
 
@@ -129,7 +138,9 @@ int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
 /* Compile the old packs that open and recent cases need, so that nobody waits for them. */
 int case_definitions_warm(struct cases *c, struct err *err);
 
-/* packs.c */
+/* packs.c: the files of a recorded pack into a folder; that folder away */
+int case_pack_write(struct store_tx *tx, const char *hash, const char *folder, struct err *err);
+void case_folder_drop(const char *folder);
 /* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
 struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
 
@@ -153,6 +164,17 @@ bool case_is_applicant(const struct actor *who, const struct case_row *row);
 unsigned case_roles_of(const struct actor *who, const struct case_row *row); /* bits 1<<enum role towards this case */
 bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why);
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act);
+/* Whose place this person takes in doing it, by row->standing; NULL: they do it as themselves. */
+const struct actor *case_in_place_of(const struct actor *who, const struct case_row *row, const struct action *act);
+
+/* absence.c */
+int case_standing(struct store_tx *tx, struct arena *a, const struct actor *who, struct case_row *row, struct err *err); /* fills row->standing */
+/* The same at a desk, of no case in particular. */
+int case_stands_for(struct store_tx *tx, struct arena *a, const struct actor *who, const char *organisation, struct standing *out, struct err *err);
+struct away { char deputy[64]; int32_t until; };
+int case_absent(struct store_tx *tx, const char *username, const char *organisation, struct away *out, struct err *err); /* 1 away today, 0, -1 */
+/* *out: deputies of those who have this role there and are away, new reference, or NULL for none. */
+int case_deputies(struct store_tx *tx, const char *organisation, int role, json_t **out, struct err *err);
 
 /* submit.c */
 #define CASE_TERMS 32 /* most search words of a case */
@@ -167,6 +189,8 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
                 struct err *err);
 /* Keys of the messages about what happened to a case at a time lie between these two: TIME/TRACKING/… */
 void case_message_keys(int64_t at, const char *tracking, char from[64], char to[64]);
+/* {{name}} in a text by pairs; unknown names become nothing. */
+void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count);
 
 /* mandates.c */
 /* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */

@@ -178,6 +178,7 @@ enum { CANDIDATES = 20 };
 
 struct candidates {
   const char *organisation, *username, *after;
+  bool away;
   int count;
   struct {
     char tracking[TRACKING_SIZE];
@@ -189,7 +190,12 @@ struct candidates {
 static int candidates_work(struct store_tx *tx, void *arg, struct err *err) {
   struct candidates *k = arg;
   int64_t ord = INT64_MIN, at = INT64_MIN;
+  struct away away;
+  int absent = case_absent(tx, k->username, k->organisation, &away, err);
   k->count = 0;
+  if (absent < 0) return -1;
+  k->away = absent;
+  if (absent) return 0;
   struct store_rows *r = store_select(tx, err, "SELECT legal_ord,submitted_at FROM cases WHERE tracking=?1 AND holder=?2", "tt", k->after, k->organisation);
   if (!r) return -1;
   int rc = store_next(r, err);
@@ -232,6 +238,7 @@ int cases_next(struct cases *c, const struct actor *who, const char *organisatio
   for (int round = 0; round < 10; round++) {
     struct candidates k = {.organisation = organisation, .username = who->username, .after = last};
     if (store_read(c->store, candidates_work, &k, err)) return -1;
+    if (k.away) return err_set(err, ERR_CONFLICT, "you are recorded as away");
     for (int i = 0; i < k.count; i++) {
       snprintf(tracking, TRACKING_SIZE, "%s", k.items[i].tracking);
       if (k.items[i].mine) return 0;

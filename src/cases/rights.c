@@ -54,13 +54,18 @@ enum case_right case_right_of(const struct actor *who, const struct case_row *ro
 
 static bool decides(const struct action *act) { return act->kind == ACT_APPROVE || act->kind == ACT_REJECT; }
 
-/* The names in `decider` stand in order, with a bar at each appeal: "a b|c". */
+/* The names in `decider` stand in order, with a bar at each appeal: "a b|c"; "d=a" is d in the place of a, and counts as both. */
+static bool names(const char *token, const char *username) {
+  size_t n = strlen(username), whole = strcspn(token, " |"), first = strcspn(token, "= |");
+  if (first == n && strncmp(token, username, n) == 0) return true;
+  return first < whole && whole - first - 1 == n && strncmp(token + first + 1, username, n) == 0;
+}
+
 static bool decided_before_appeal(const struct case_row *row, const char *username) {
   const char *bar = strrchr(row->decider, '|');
   if (!bar) bar = row->decider + strlen(row->decider); /* appealed before bars were kept */
-  size_t n = strlen(username);
   for (const char *s = row->decider; s < bar; s += strcspn(s, " |") + 1)
-    if (strncmp(s, username, n) == 0 && strchr(" |", s[n])) return true;
+    if (names(s, username)) return true;
   return false;
 }
 
@@ -68,28 +73,52 @@ static bool decided_last(const struct case_row *row, const char *username) {
   const char *last = row->decider;
   for (const char *s = last; *s; s++)
     if ((*s == ' ' || *s == '|') && s[1]) last = s + 1;
-  return strncmp(last, username, strlen(username)) == 0 && strchr("|", last[strlen(username)]);
+  return last[0] && names(last, username);
+}
+
+/* Nobody decides a case of their own, nor an appeal against their own decision, nor what they decided before as the second pair of eyes. */
+static bool barred(const char *username, const struct case_row *row, const struct action *act) {
+  if (!(decides(act) || act->four_eyes)) return false;
+  if (strcmp(username, row->submitter) == 0) return true;
+  if (row->appealed && decided_before_appeal(row, username)) return true;
+  return act->four_eyes && decided_last(row, username);
+}
+
+/* What an absent member of staff may do as such: not as who filed a case. */
+static bool may_as(const struct actor *absent, const struct case_row *row, const struct action *act) {
+  unsigned bits = case_roles_of(absent, row) & ~(1u << ROLE_APPLICANT | 1u << ROLE_AGENT);
+  return (act->roles & bits) && !barred(absent->username, row, act);
+}
+
+const struct actor *case_in_place_of(const struct actor *who, const struct case_row *row, const struct action *act) {
+  const struct standing *s = row->standing;
+  bool own = act->roles & case_roles_of(who, row), hands_on = act->kind == ACT_ASSIGN || act->kind == ACT_REFER || act->kind == ACT_TRANSFER;
+  for (unsigned i = 0; s && i < s->count; i++) {
+    /* With a role of one's own, only the work on a case that is theirs is done in their place. */
+    if (own && (hands_on || strcmp(row->assignee, s->absent[i].username) != 0)) continue;
+    if (may_as(&s->absent[i], row, act)) return &s->absent[i];
+  }
+  return NULL;
 }
 
 bool case_may(const struct actor *who, const struct case_row *row, const struct action *act, const json_t *data, enum err_code *why) {
-  unsigned bits = case_roles_of(who, row);
   *why = ERR_FORBIDDEN;
-  if (!(act->roles & bits)) return false;
+  if (!(act->roles & case_roles_of(who, row)) && !case_in_place_of(who, row, act)) return false;
   if (act->when && !cond_holds(act->when, data)) {
     *why = ERR_CONFLICT;
     return false;
   }
-  if (who->kind != ACTOR_STAFF || !(decides(act) || act->four_eyes)) return true;
-  /* Nobody decides a case of their own, nor an appeal against their own decision. */
-  if (strcmp(who->username, row->submitter) == 0) return false;
-  if (row->appealed && decided_before_appeal(row, who->username)) return false;
-  if (act->four_eyes && decided_last(row, who->username)) return false;
-  return true;
+  if (who->kind != ACTOR_STAFF) return true;
+  /* Nor is a deputy ever the second pair of eyes on what they prepared for somebody else. */
+  if (act->four_eyes && row->standing && row->standing->stood_in) return false;
+  return !barred(who->username, row, act);
 }
 
 const char *case_acting_role(const struct actor *who, const struct case_row *row, const struct action *act) {
   if (who->kind == ACTOR_SYSTEM) return role_text(ROLE_SYSTEM);
+  const struct actor *absent = case_in_place_of(who, row, act);
   unsigned bits = case_roles_of(who, row) & act->roles;
+  if (!bits && absent) bits = case_roles_of(absent, row) & act->roles;
   for (unsigned r = 0; r < 16; r++)
     if (bits & 1u << r) return role_text((enum role)r);
   return "none";

@@ -89,7 +89,9 @@ void case_etag(struct cases *c, const struct case_row *row, enum lang l, const c
 
 struct load {
   struct cases *c;
-  const struct actor *who;
+  const struct actor *who;    /* whose view it will be; NULL: nobody's in particular. Needed with want_documents */
+  struct away away;           /* of its assignee */
+  bool assignee_away;
   const char *tracking;
   struct arena *arena;
   struct case_row row;
@@ -173,6 +175,13 @@ static bool sees_internal(enum case_right right) { return right == CASE_STAFF ||
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct load *k = arg;
   if (case_load(k->c, tx, k->arena, k->tracking, &k->row, err) || case_at_counter(tx, k->who, &k->row, err)) return -1;
+  k->assignee_away = false;
+  if (k->who && k->who->kind == ACTOR_STAFF) {
+    if (case_standing(tx, k->arena, k->who, &k->row, err)) return -1;
+    int away = k->row.assignee[0] ? case_absent(tx, k->row.assignee, k->row.holder, &k->away, err) : 0;
+    if (away < 0) return -1;
+    k->assignee_away = away;
+  }
   if (load_children(k, tx, err)) return -1;
   if (k->want_events && case_complaints(k->c, tx, k->arena, &k->row, k->lang, &k->complaints, &k->about, err)) return -1;
   json_decref(k->remarks); /* of an attempt before */
@@ -264,7 +273,7 @@ static json_t *texts_of_fields(const struct field *const *fields, size_t count, 
   return list;
 }
 
-static json_t *action_json(const struct action *act, enum lang l) {
+static json_t *action_json(const struct actor *who, const struct case_row *row, const struct action *act, enum lang l) {
   json_t *o = json_object(), *reasons = json_array();
   json_put(o, "name", act->name);
   json_put(o, "title", text_in(&act->title, l));
@@ -278,6 +287,8 @@ static json_t *action_json(const struct action *act, enum lang l) {
   json_object_set_new(o, "reasons", reasons);
   const struct field *documents = case_adds(act) ? cases_attached(act) : NULL;
   json_object_set_new(o, "fields", documents ? texts_of_fields(&documents, 1, l) : texts_of_fields((const struct field *const *)act->fields, act->field_count, l));
+  const struct actor *absent = case_in_place_of(who, row, act);
+  if (absent) json_put(o, "in_place_of", absent->username);
   return o;
 }
 
@@ -308,9 +319,9 @@ static json_t *actions_json(struct cases *c, const struct actor *who, const stru
   }
   const struct state *s = &row->def->states[row->state_index];
   for (size_t i = 0; i < s->action_count; i++)
-    if (case_may(who, row, &s->actions[i], data, &why) && !too_late(c, who, row, &s->actions[i])) json_array_append_new(list, action_json(&s->actions[i], l));
+    if (case_may(who, row, &s->actions[i], data, &why) && !too_late(c, who, row, &s->actions[i])) json_array_append_new(list, action_json(who, row, &s->actions[i], l));
   const struct action *add = cases_action(row->def, row->state_index, "add_documents");
-  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(add, l));
+  if (case_adds(add) && row->result == RESULT_OPEN && row->data && case_may(who, row, add, data, &why)) json_array_append_new(list, action_json(who, row, add, l));
   return list;
 }
 
@@ -388,6 +399,12 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
   json_put(o, "owner", row->owner);
   json_put(o, "provider", row->provider);
   json_put(o, "assignee", row->assignee[0] ? row->assignee : NULL);
+  if (k->assignee_away) {
+    json_t *away = json_object();
+    put_day(away, "until", k->away.until);
+    json_put(away, "deputy", k->away.deputy);
+    json_object_set_new(o, "assignee_away", away);
+  }
   json_put(o, "letter_no", row->letter_no[0] ? row->letter_no : NULL);
   json_put(o, "letter_date", row->letter_date[0] ? row->letter_date : NULL);
   json_object_set_new(o, "appealed", json_boolean(row->appealed));
@@ -461,6 +478,8 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
       if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "filed")) json_object_set(e, "filed", json_object_get(p, "filed"));
       if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "for")) json_object_set(e, "for", json_object_get(p, "for"));
+      if ((right == CASE_STAFF || right == CASE_AUDITOR) && json_object_get(p, "deputies")) json_object_set(e, "deputies", json_object_get(p, "deputies"));
     }
     json_object_del(e, "payload");
   }
@@ -486,7 +505,8 @@ int cases_get(struct cases *c, const struct actor *who, const char *tracking, en
     }
   }
   /* The whole view tells days, places in the ledger and remarks, which change without the case. */
-  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks));
+  snprintf(extra, sizeof extra, "-full-%lld-%lld-%zu-%d%u", (long long)cases_today(), (long long)k.unplaced, json_array_size(k.remarks), k.assignee_away,
+           k.row.standing ? k.row.standing->count : 0);
   case_etag(c, &k.row, l, right == CASE_PUBLIC ? "" : extra, etag);
   json_put(o, "etag", etag);
   *out = o;

@@ -130,6 +130,8 @@ struct inquiry {
   struct cond *when;
 };
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
+/* A letter of a service's cases: names {{field}} (as shown), {{tracking}} {{service}} {{state}} {{date}} {{submitted}} {{organisation}}; no sections. */
+struct letter { const char *name; struct text title, subject, body; bool to_citizen; unsigned paraph; enum role sign; }; /* paraph: bits of roles */
 struct notice { const char *on; struct text text, mail; const char *latn; bool attorney; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}}
                                                          {{state}} {{reason}} {{due}}; mail: what a letter says instead, "" none; latn: for telephones without Persian, "" none;
                                                          attorney: to the one who is given the mandate */
@@ -183,6 +185,7 @@ struct service {
     struct { const char *registry, *attribute; } alive[4]; size_t alive_count; /* what of the principal must not be recorded as false */
   } mandate;
   struct notice *notices; size_t notice_count;
+  struct letter *letters; size_t letter_count;
   struct retention *retentions; size_t retention_count;
   struct faq *faqs; size_t faq_count;
   bool rating; bool one_open_per_person;
@@ -209,6 +212,7 @@ const char *pack_name(const struct pack *p, enum lang l);
 const char *pack_code(const struct pack *p);
 const char *pack_instance(const struct pack *p);      /* exchange instance */
 const char *pack_ussd_code(const struct pack *p);     /* "*4015#" */
+const struct letter *service_letter(const struct service *s, const char *name); /* NULL */
 const json_t *pack_settings(const struct pack *p);    /* map `settings` of pack.yaml */
 const struct directory *pack_directory(const struct pack *p);
 size_t pack_services(const struct pack *p);

@@ -120,6 +120,9 @@ void compile_services(struct compiler *c);                    /* service.c */
 void compile_workflow(struct compiler *c, const struct yaml_node *service, json_t *definition); /* workflow.c */
 void check_workflow(struct compiler *c, const struct yaml_node *states);                        /* flow.c */
 void compile_extras(struct compiler *c, const struct yaml_node *root); /* extras.c: fees, inquiries, outputs, notices, retention, faq */
+void compile_letters(struct compiler *c, const struct yaml_node *root); /* letters.c */
+/* Mustache of a pack, told where it is wrong: fixed names (NULL-ended), the fields too, sections or plain names alone. extras.c */
+void check_letter_text(struct compiler *c, unsigned line, const char *key, const struct text *t, const char *const *fixed);
 void check_asking_twice(struct compiler *c);
 void compile_examples(struct compiler *c, const struct yaml_node *root);
 json_t *schema_build(const struct pack *p, const struct service *s, int32_t today); /* schema.c: new reference */

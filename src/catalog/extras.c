@@ -78,6 +78,18 @@ static void check_templates(struct compiler *c, unsigned line, const char *key, 
   check_template(c, line, key, t->en, names);
 }
 
+void check_letter_text(struct compiler *c, unsigned line, const char *key, const struct text *t, const char *const *fixed) {
+  const struct template_names names = {fixed, true};
+  const char *const both[] = {t->fa, t->en};
+  check_templates(c, line, key, t, &names);
+  for (size_t i = 0; i < BASE_COUNT(both); i++)
+    for (const char *at = both[i]; (at = strstr(at, "{{")) != NULL; at += 2)
+      if (strchr("#^/&{!", at[2])) {
+        fail(c, line, "'%s' of a letter takes plain {{names}} alone, no sections", key);
+        return;
+      }
+}
+
 static bool has_link(const char *text) {
   static const char *const ends[] = {".ir", ".com", ".org", ".net", ".gov", ".io", ".me", ".link"};
   if (strstr(text, "://") || strstr(text, "www.")) return true;
@@ -410,6 +422,7 @@ void compile_extras(struct compiler *c, const struct yaml_node *root) {
     if (record) read_record(c, record);
     if (yaml_get(outputs, "mandate")) read_mandate(c, yaml_get(outputs, "mandate"));
   }
+  compile_letters(c, root);
   read_notices(c, root);
   read_retention(c, root);
   read_faq(c, root);

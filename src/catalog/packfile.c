@@ -231,6 +231,10 @@ void compile_settings(struct compiler *c) {
     compile_survey(c, root);
     settings = yaml_get(root, "settings");
     if (settings && settings->kind != YAML_NODE_MAP) fail(c, settings->line, "'settings' must be a map");
+    const struct yaml_node *letter = settings ? yaml_get(settings, "letter_number") : NULL;
+    const char *format = letter ? scalar(c, letter, "letter_number") : NULL;
+    if (format && (!strstr(format, "{{year}}") || !strstr(format, "{{number}}") || strlen(format) > 60))
+      fail(c, letter->line, "'letter_number' has {{year}} and {{number}} in it (and {{organisation}} where wanted), 60 bytes at most");
     c->p->settings = keep_json(c, settings && settings->kind == YAML_NODE_MAP ? yaml_to_json(settings) : json_object());
   }
   yaml_doc_free(doc);

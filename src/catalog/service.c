@@ -298,7 +298,7 @@ static void read_deadlines(struct compiler *c, const struct yaml_node *root) {
 
 #define SERVICE_KEYS "service version valid_from ussd latn owner provider handled channels applicant identity statement faq eligibility pages " \
   "applicant_field beneficiary_field about_field mobile_field one_open_per_person rating deadlines suspension extension appeal reopen fee inquiries workflow " \
-  "outputs notices retention examples"
+  "outputs letters notices retention examples"
 
 static void read_head(struct compiler *c, const struct yaml_node *root, const char *base) {
   struct service *s = c->s;

@@ -149,6 +149,8 @@ int identity_staff(struct identity *i, const char *organisation, json_t **out, s
 
 /* Inside work of the main store: 1 when this person handles cases of the organisation (officer, supervisor or manager), 0 when not. */
 int identity_handles(struct store_tx *tx, const char *username, const char *organisation, struct err *err);
+/* Inside work of the main store: fill out as this member of staff with the roles that they have in one organisation, and none elsewhere. 0, -1. */
+int identity_member_in(struct store_tx *tx, const char *username, const char *organisation, struct actor *out, struct err *err);
 
 /* Inside work of the main store: 1 when the organisation has this unit and it is in use, 0 when not. */
 int identity_unit_there(struct store_tx *tx, const char *organisation, const char *unit, struct err *err);

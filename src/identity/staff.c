@@ -270,6 +270,21 @@ int identity_handles(struct store_tx *tx, const char *username, const char *orga
   return found > 0;
 }
 
+int identity_member_in(struct store_tx *tx, const char *username, const char *organisation, struct actor *out, struct err *err) {
+  int rc;
+  *out = (struct actor){.kind = ACTOR_STAFF};
+  snprintf(out->username, sizeof out->username, "%s", username);
+  snprintf(out->person, sizeof out->person, "s:%s", out->username);
+  struct store_rows *r = store_select(tx, err, "SELECT role FROM staff_role WHERE username=?1 AND organisation=?2 ORDER BY role", "tt", username, organisation);
+  if (r == NULL) return -1;
+  while (out->role_count < ROLES_MOST && (rc = store_next(r, err)) == 1) {
+    snprintf(out->roles[out->role_count].organisation, sizeof out->roles[0].organisation, "%s", organisation);
+    out->roles[out->role_count++].role = (int)store_int(r, 0);
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
 /* A minute after the fifth wrong one, then twice as long each time, an hour at most; forgotten after a quiet day. */
 static int fail_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct sign_in *s = arg;

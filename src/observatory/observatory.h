@@ -90,7 +90,7 @@ int64_t sums_get(const json_t *sums, const char *name);   /* 0 when there is non
  * (q->organisation NULL), and what is reckoned from so few is null. */
 #define TABLE_TABLE(X) X(TABLE_SERVICES, "services") X(TABLE_ORGANISATIONS, "organisations") X(TABLE_PLACES, "places") X(TABLE_OFFICERS, "officers") \
   X(TABLE_STATES, "states") X(TABLE_REASONS, "reasons") X(TABLE_CHANNELS, "channels") X(TABLE_AGES, "ages") X(TABLE_TREND, "trend") X(TABLE_ASKED, "asked") \
-  X(TABLE_RATINGS, "ratings") X(TABLE_FAIRNESS, "fairness") X(TABLE_COSTS, "costs")
+  X(TABLE_RATINGS, "ratings") X(TABLE_SURVEY, "survey") X(TABLE_FAIRNESS, "fairness") X(TABLE_COSTS, "costs")
 enum table_name {
 #define X(name, text) name,
   TABLE_TABLE(X)
@@ -136,5 +136,10 @@ void wilson(int64_t x, int64_t n, double *low, double *high); /* 95 % */
  * "to" (days, Gregorian),"strata","tested","named","outcomes":{"refused"|"asked"|"slow":{"rate","dispersion","few","units":[{"unit","n","x","expected","rate",
  * "low","high","others","shrunk","p","q","verdict":"few"|"alike"|"differs"}]}}}. "slow": took longer than the middle of like cases. New reference. */
 int observatory_fairness(struct observatory *o, const struct observe_query *q, json_t **out, struct err *err);
+
+/* ---- the page for the council ------------------------------------------------------------------------------ */
+/* One page as PDF for an organisation, or the province (NULL): what came, what is late, the five latest services, the best improvement, obstacles,
+ * appeals; beside the period before it. malloc'ed. ERR_NOT_FOUND: no such organisation. */
+int observatory_report(struct observatory *o, const char *organisation, struct period period, enum lang l, void **pdf, size_t *n, struct err *err);
 
 #endif

@@ -436,7 +436,7 @@ static int fairness(struct making *m, struct err *err) {
 }
 
 int observatory_table(struct observatory *o, enum table_name t, const struct observe_query *q, enum lang l, json_t **out, struct err *err) {
-  static int (*const makers[])(struct making *m, struct err *err) = {services, organisations, places, officers, states, reasons, channels, ages, trend, asked, ratings, fairness, observatory_costs_table};
+  static int (*const makers[])(struct making *m, struct err *err) = {services, organisations, places, officers, states, reasons, channels, ages, trend, asked, ratings, observatory_survey_table, fairness, observatory_costs_table};
   struct making m = {.o = o, .q = q, .l = l, .a = arena_new(4 * 1024 * 1024), .hide = !q->organisation, .columns = json_array(), .rows = json_array()};
   char from[16], to[16], key[64];
   int rc = makers[t](&m, err);

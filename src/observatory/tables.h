@@ -21,6 +21,7 @@ void cell_share(const struct making *m, json_t *row, int64_t part, int64_t of);
 void cell_days(const struct making *m, json_t *row, const json_t *sums, const char *prefix, double q);
 const char *service_name(const struct making *m, const char *code);
 const char *office_name(const struct making *m, const char *code);
+int observatory_survey_table(struct making *m, struct err *err); /* survey.c */
 int observatory_costs_table(struct making *m, struct err *err); /* costs.c */
 
 #endif

@@ -97,6 +97,30 @@ async function desk(name, where) {
     const kept = (await see(other.tracking, boss)).remarks.find((x) => x.kind === 'incoming');
     same([kept.number, kept.from, kept.date], ['12/345', 'بخشداری مرکزی', '2026-04-09']);
   });
+  await test(`${name}: searches are kept under a name, one's own and the desk's, with their counts`, async () => {
+    const list = async (token) => (await call(b, 'GET', `${A}/desk/searches?organisation=${holder}`, { token })).json.items;
+    const keep = (token, key, body) => call(b, 'POST', `${A}/desk/searches`, { token, key, body: { organisation: holder, ...body } });
+    same((await keep(one, 's1', { name: 'مال من', view: 'mine', service: 'village-residence' })).status, 201);
+    same((await keep(one, 's1', { name: 'مال من', view: 'mine', service: 'village-residence' })).status, 201);
+    same((await keep(one, 's2', { name: 'برای همه', view: 'free', shared: true })).status, 403, 'for the desk by those in charge');
+    const kept = (await keep(boss, 's2', { name: 'بی‌کارشناس‌ها', view: 'free', service: 'village-residence', shared: true })).json;
+    for (const [body, field] of [[{ view: 'nope', name: 'x' }, 'view'], [{ view: 'open' }, 'name'], [{ name: 'x', view: 'open', shared: 'yes' }, 'shared'], [{ name: 'x', y: 1 }, 'y']]) same((await keep(one, 's9', body)).json.errors[0].field, field);
+    same((await list(one)).map((x) => [x.name, x.shared]), [['بی‌کارشناس‌ها', true], ['مال من', false]]);
+    same((await list(two)).map((x) => x.name), ['بی‌کارشناس‌ها'], "another's own is not shown");
+    for (const [token, user] of [[one, `${holder}.officer`], [two, `${holder}.officer2`]])
+      for (const x of await list(token)) {
+        const q = x.view === 'mine' ? `assignee=${user}` : 'assignee=none';
+        same(x.count, (await call(b, 'GET', `${A}/desk/cases?organisation=${holder}&open=true&limit=200&service=village-residence&${q}`, { token })).json.items.length, `${x.name} of ${user}`);
+      }
+    same((await call(b, 'GET', `${A}/desk/searches?organisation=${holder}`, { token: await staff(b, 'takapo.officer') })).status, 403);
+    const drop = (token, id) => call(b, 'DELETE', `${A}/desk/searches/${id}?organisation=${holder}`, { token });
+    same((await drop(one, kept.id)).status, 404);
+    same((await drop(boss, kept.id)).status, 204);
+    for (let i = 0; i < 19; i++) same((await keep(one, `m${i}`, { name: `صف ${i}` })).status, 201);
+    same((await keep(one, 'm20', { name: 'یکی بیش' })).status, 413);
+    for (const x of await list(one)) same((await drop(one, x.id)).status, 204);
+    same(await list(one), []);
+  });
   await test(`${name}: what everybody sees is kept, yet a change shows at once`, async () => {
     const t = cases[3].tracking;
     for (let i = 0; i < 3; i++) await see(t);

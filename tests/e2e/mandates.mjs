@@ -114,10 +114,14 @@ async function mandates(name, where) {
     same(on.status, 201, on.text);
     same((await act(on.json.tracking, 'accept', ali)).status, 200);
     same((await get('/me', ali, COMPANY)).json.acting_as, COMPANY);
-    const support = await file('takapo-support', { ...await example('takapo-support'), ...((await example('takapo-support')).national_id ? { national_id: ALI } : {}) }, ali, COMPANY);
-    good([201, 422].includes(support.status), support.text);
+    const form = (await get('/services/takapo-register')).json.form_schema.examples.find((e) => e.legal_id === COMPANY);
+    same((await file('takapo-register', { ...form, national_id: MARYAM }, ali, COMPANY)).json.errors?.[0].code, 'principal', 'in a third name');
+    const firm = await file('takapo-register', { ...form, national_id: ALI }, ali, COMPANY);
+    same(firm.status, 201, firm.text);
+    same((await get(`/cases/${firm.json.tracking}`, zahra, COMPANY)).json.right, 'mandate', 'the company has it');
     same((await act(on.json.tracking, 'revoke', zahra, {}, COMPANY)).json?.state, 'ended', 'the manager takes it back for the company');
     same((await get('/me', ali, COMPANY)).status, 403);
+    same((await get(`/cases/${firm.json.tracking}`, zahra, COMPANY)).json.right, 'mandate', 'and keeps it');
   });
   await test(`${name}: a mother acts for her child by the register; a guardian after an officer`, async () => {
     const data = { child_id: CHILD, child_name: 'پارسا', relation: 'mother', until: day(3000) };

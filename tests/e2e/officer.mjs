@@ -13,7 +13,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || 
 const example = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0], cases = [];
 for (let i = 0; i < 6; i++) cases.push((await call(b, 'POST', `${A}/services/village-residence/cases`, { key: `o${i}`, body: { data: { ...example, mobile: '09150000051' } } })).json.tracking);
 const holder = (await call(b, 'GET', `${A}/cases/${cases[0]}`)).json.holder.code, here = `${b}/desk?organisation=${holder}`;
-const accounts = (await call(b, 'GET', '/demo/accounts')).json, boss = await staff(b, `${holder}.supervisor`);
+const accounts = (await call(b, 'GET', '/demo/accounts')).json, boss_token = await staff(b, `${holder}.supervisor`), boss = boss_token;
 
 async function as(role, { lang = 'fa', width = 1280, script = true } = {}) {
   const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', javaScriptEnabled: script, viewport: { width, height: 900 }, serviceWorkers: 'block' });
@@ -128,7 +128,93 @@ await test('a call with one key: found by what is said, noted on the case', asyn
   await page.context().close();
   await help.context().close();
 });
+await test('a letter on the pages: drafted, handed on, initialled, signed, sent; its citizen reads it; the folder', async () => {
+  const officer = await as('officer'), boss = await as('supervisor'), head = await as('manager'), t = cases[5];
+  await officer.goto(`${b}/cases/${t}`);
+  await gone(officer, () => officer.keyboard.press('l'));
+  await sound(officer, 'a new letter');
+  await gone(officer, () => officer.locator('button[name=template][value=answer]').click());
+  const where = officer.url().replace(/\?.*/, '');
+  good(/\/letters\/[0-9a-f]{32}$/.test(where), officer.url());
+  await sound(officer, 'a draft');
+  await officer.fill('#attachments', 'یک برگ');
+  await gone(officer, () => officer.locator('form[action$="/edit"] button').click());
+  await gone(officer, () => officer.locator('form[action$="/hand"] button').click());
+  same(await officer.locator('button[data-key="1"]').count(), 0, 'who wrote it does not sign it');
+  await boss.goto(`${b}/desk`);
+  same(await boss.locator('a[href^="/desk/letters"] + .count').innerText(), '۱', 'one waits, and the desk says so');
+  await gone(boss, () => boss.locator('a[href^="/desk/letters"]').click());
+  await sound(boss, 'letters that wait');
+  await gone(boss, () => boss.locator('main .rows a').first().click());
+  await gone(boss, () => boss.locator('form[action$="/return"] button').click());
+  same(await boss.locator('#faults').count(), 1, 'why it is returned has to be said');
+  await sound(boss, 'a return without a reason');
+  await boss.goto(where);
+  await gone(boss, () => boss.keyboard.press('1'));
+  await head.goto(where);
+  await sound(head, 'to be signed');
+  await gone(head, () => head.keyboard.press('1'));
+  good((await main(head)).includes('۰۰۰۰۰۱'), 'it has its number');
+  await officer.goto(where);
+  await gone(officer, () => officer.keyboard.press('1'));
+  await sound(officer, 'sent');
+  const one = (await call(b, 'GET', `${A}/cases/${t}/letters`, { token: boss_token })).json.items[0];
+  same([one.status, one.recipient], ['sent', 'citizen']);
+  for (const path of [`${where}/pdf`, `${b}/cases/${t}/folder`, `${b}/cases/${t}/folder?remarks=1`]) {
+    const r = await officer.context().request.get(path);
+    same([r.status(), (await r.body()).subarray(0, 5).toString()], [200, '%PDF-'], path);
+  }
+  for (const page of [officer, boss, head]) await page.context().close();
+});
+await test('absence on the pages: recorded by those in charge, seen on the desk and the case, ended', async () => {
+  const boss = await as('supervisor'), one = await as('officer'), two = await as('officer2'), t = cases[4];
+  const v = (await call(b, 'GET', `${A}/cases/${t}`, { token: boss_token })).json;
+  await call(b, 'POST', `${A}/cases/${t}/actions/assign`, { token: boss_token, body: { expected_version: v.version, data: { assignee: `${holder}.officer` } } });
+  await boss.goto(`${b}/desk/absence?organisation=${holder}`);
+  await sound(boss, 'absence, nobody away');
+  await gone(boss, () => boss.locator('main form[action="/desk/absence"] button').click());
+  same(await boss.locator('#faults').count(), 1, 'a deputy is needed');
+  await sound(boss, 'absence without a deputy');
+  await boss.selectOption('#username', `${holder}.officer`);
+  await boss.selectOption('#deputy', `${holder}.officer2`);
+  await boss.fill('#until', await boss.locator('#from').inputValue());
+  await gone(boss, () => boss.locator('main form[action="/desk/absence"] button').click());
+  await sound(boss, 'absence, one away');
+  await one.goto(`${b}/desk`);
+  good((await main(one)).includes(`${holder}.officer2`), 'who is away is told so');
+  await two.goto(`${b}/desk`);
+  const tab = two.locator('.tabs a', { hasText: `${holder}.officer` });
+  await gone(two, () => tab.click());
+  same(await two.locator('tbody tr').count(), 1, "the queue in the other's place");
+  await sound(two, "the queue in somebody's place");
+  await gone(two, () => two.locator('tbody a').first().click());
+  good((await main(two)).includes('به‌جای'), 'said on the case');
+  await sound(two, 'a case of somebody away');
+  await gone(boss, () => boss.locator('form[action$="/end"] button').click());
+  same(await boss.locator('form[action$="/end"]').count(), 0);
+  for (const page of [boss, one, two]) await page.context().close();
+});
+await test('a search is kept under a name and stands among the queues', async () => {
+  const page = await as('supervisor');
+  await page.goto(`${here}&view=open&service=village-residence`);
+  await page.locator('.keep summary').click();
+  await sound(page, 'keeping a search');
+  await page.fill('#keep-name', 'سکونت‌ها');
+  await gone(page, () => page.locator('button[name=shared]').click());
+  const tab = page.locator('.tabs a[aria-current]');
+  good((await tab.innerText()).includes('سکونت‌ها'), await tab.innerText());
+  same(Number((await tab.locator('.count').innerText()).replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d))), await page.locator('tbody tr').count(), 'its count');
+  await sound(page, 'a kept search');
+  const other = await as('officer');
+  await other.goto(here);
+  good((await other.locator('.tabs').innerText()).includes('سکونت‌ها'), 'for the whole desk');
+  await gone(page, () => page.locator('form[action$="/drop"] button').click());
+  good(!(await page.locator('.tabs').innerText()).includes('سکونت‌ها'), 'gone');
+  await page.context().close();
+  await other.context().close();
+});
 await test('shortcuts, focus that is seen, and every page on three widths in two languages', async () => {
+  const letter_path = `/cases/${cases[5]}/letters/${(await call(b, 'GET', `${A}/cases/${cases[5]}/letters`, { token: boss_token })).json.items[0].id}`;
   for (const [lang, width] of [['fa', 360], ['fa', 768], ['fa', 1440], ['en', 360], ['en', 1440]]) {
     const page = await as('supervisor', { lang, width });
     await page.goto(here);
@@ -148,7 +234,7 @@ await test('shortcuts, focus that is seen, and every page on three widths in two
     await sound(page, `group ${lang} ${width}`);
     await gone(page, () => page.locator('button[name=action]').first().click());
     await sound(page, `group form ${lang} ${width}`);
-    for (const [name, where] of [['call', '/desk/call'], ['call found', `/desk/call?organisation=${holder}&q=${encodeURIComponent('رضایی')}`], ['call none', '/desk/call?q=xyz'], ['case', `/cases/${cases[0]}?stream=1`]]) {
+    for (const [name, where] of [['call', '/desk/call'], ['call found', `/desk/call?organisation=${holder}&q=${encodeURIComponent('رضایی')}`], ['call none', '/desk/call?q=xyz'], ['case', `/cases/${cases[0]}?stream=1`], ['absence', `/desk/absence?organisation=${holder}`], ['letters', '/desk/letters'], ['letter', letter_path], ['new letter', `/cases/${cases[0]}/letters/new`]]) {
       await page.goto(b + where);
       await sound(page, `${name} ${lang} ${width}`);
     }

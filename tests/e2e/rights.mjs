@@ -32,6 +32,12 @@ for (const role of ['agent', 'helpdesk', 'operator', 'auditor']) cast[role] = { 
 const insiders = new Set(['owner', 'officer', 'supervisor', 'manager', 'auditor', 'helpdesk', 'operator']);
 const outsiders = Object.keys(cast).filter((x) => x !== 'nobody' && !insiders.has(x));
 
+// A letter, an absence and a kept search of A's desk.
+const made = async (role, path, body) => { const r = await call(b, 'POST', `/api/v1${path}`, { token: cast[role].token, key: path, body }); same(r.status, 201, r.text); return r.json.id; };
+const letter = await made('officer', `/cases/${theirs}/letters`, { template: 'answer' });
+const day = (n) => new Date(Date.now() + n * 86400e3).toISOString().slice(0, 10);
+const absence = await made('manager', '/desk/absences', { organisation: holder, username: `${holder}.officer2`, deputy: `${holder}.supervisor`, from: day(200), until: day(201) });
+const search = await made('manager', '/desk/searches', { organisation: holder, name: 'rights', shared: true });
 // At the counter of A's office: somebody who came there, and a telephone that was bound there.
 const clerk = await staff(b, `${holder}.agent`);
 const came = await call(b, 'POST', '/counter', { token: clerk, body: 'national_id=0499370899&mobile=09151234567', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
@@ -60,6 +66,7 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
+  { name: 'id', path: /\/looks\//, here: '0'.repeat(32) },
   { name: 'id', path: /\/telephones\//, here: telephone, none: other(telephone), owned: true },
   { name: 'visit', path: /^\/counter\//, here: visit, none: other(visit), owned: true },
   { name: 'code', path: /^((\/api\/v1|\/managers|\/admin)?\/services|\/counter)\//, here: 'village-residence' },
@@ -72,8 +79,13 @@ const examples = [
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/(services|counter)\//, here: '1' },
   { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
+  { name: 'id', path: /^\/admin\/definitions\//, here: '0'.repeat(32) },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
+  { name: 'letter', path: /\/letters\//, here: letter, none: other(letter), owned: true },
+  { name: 'step', path: /\/letters\//, here: 'sign' },
+  { name: 'absence', path: /^(\/api\/v1)?\/desk\/absences?\//, here: absence, none: other(absence), owned: true },
+  { name: 'search', path: /^(\/api\/v1)?\/desk\/searches\//, here: search, none: other(search), owned: true },
   { name: 'path', path: /^\/(assets|ledger\/tile)\//, here: 'x' },
 ];
 const names = (row) => [...row.path.matchAll(/\{(\w+)(?:\.\.\.)?\}/g)].map((m) => m[1]);

@@ -50,8 +50,10 @@ static inline int kit_record(void *ctx, struct store_tx *tx, const char *registr
 
 static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
 #define X(table) store_exec(tx, err, "DELETE FROM " table, "") < 0 ||
-  if (X("case_consent") X("case_counter") X("bound_telephone") false) return -1;
-  return X("cases") X("case_remark") X("case_desk_calendar") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
+  if (X("look_day") X("look_report") false) return -1;
+  if (X("mandate") X("case_rating") X("case_about") X("staff_person") X("case_consent") X("case_counter") X("bound_telephone") false) return -1;
+  return X("cases") X("case_remark") X("case_desk_calendar") X("desk_log") X("desk_absence") X("case_standin") X("case_desk_meeting") X("desk_search") X("case_letter") X("case_letter_step") X("case_letter_turn")
+         X("letter_register") X("letter_number") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
          X("case_access") X("case_access_new") X("case_access_batch") X("calendar_change") X("calendar_log") X("document") X("document_chunk")
          X("draft") X("case_meta") X("notify_message") X("staff") X("staff_role") X("store_lock") X("ledger_log") X("ledger_pending")
          X("ledger_leaf") X("ledger_tile") X("ledger_state") X("observatory_sum") X("observatory_open") X("observatory_state") X("ledger_head") X("ledger_stamp") X("ledger_cosignature") false ? -1 : 0;

@@ -235,6 +235,8 @@ static void an_english_page_begins_at_the_left(void **state) {
 
 static int words(void **state) {
   struct err err;
+  setenv("FONTCONFIG_FILE", "/nonexistent", 1); /* nothing of the machine's fonts is needed */
+  setenv("FONTCONFIG_PATH", "/nonexistent", 1);
   memory = arena_new(64 << 20);
   return language_init(&err);
 }

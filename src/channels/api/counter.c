@@ -280,7 +280,32 @@ static void delete_telephone(struct http_req *r) {
   http_reply(r, 204, NULL, NULL, 0);
 }
 
+/* ---- unusual looking ---- */
+
+static void get_looks(struct http_req *r) {
+  const char *open = http_query(r, "open");
+  json_t *items = NULL;
+  struct err err;
+  if (open && strcmp(open, "true") != 0 && strcmp(open, "false") != 0) return api_fault(r, "open", "choice", "api.type");
+  int rc = cases_looks(api_of(r)->cases, api_actor(r), base_same(open, "true"), &items, &err);
+  json_t *o = rc ? NULL : json_pack("{s:o,s:n}", "items", items, "next");
+  api_list(r, rc, &o, &err);
+}
+
+static void post_acknowledgement(struct http_req *r) {
+  static const char *const members[] = {"note"};
+  json_t *body = http_json(r), *out = NULL;
+  const char *note;
+  struct err err;
+  if (!body || only(r, body, members, 1) || text(r, body, "note", "note", 1000, &note)) return;
+  note = note ? text_repair(http_arena(r), note) : NULL;
+  if (!note || strlen(note) < 3) return api_fault(r, "note", "required", "api.looks_note");
+  api_list(r, cases_looks_acknowledge(api_of(r)->cases, api_actor(r), http_param(r, "id"), note, &out, &err), &out, &err);
+}
+
 const struct http_route api_counter_rows[] = {
+  {"GET", "/api/v1/desk/looks", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_looks, "Unusual looking at personal data by staff: counts, never data."},
+  {"POST", "/api/v1/desk/looks/{id}/acknowledgement", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_acknowledgement, "Say that a report was looked into."},
   {"POST", "/api/v1/counter/consents", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 256 * 1024, post_consent, "Ask a person's consent by a code to their telephone."},
   {"POST", "/api/v1/counter/slips", HTTP_WORKER, PERMIT_AGENT, HTTP_BEARER, 256 * 1024, post_slip, "The number of a slip to be signed."},
   {"POST", "/api/v1/counter/looks", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_look, "With its citizen's code: see a case for half an hour."},

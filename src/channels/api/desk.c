@@ -138,9 +138,91 @@ static void post_next(struct http_req *r) {
   if (!org) org = who->role_count ? who->roles[0].organisation : "";
   if (cases_next(api_of(r)->cases, who, org, typed ? after : NULL, http_lang(r), tracking, &err)) {
     if (err.code == ERR_NOT_FOUND) return http_reply(r, 204, NULL, NULL, 0);
-    return api_error(r, &err, NULL, NULL);
+    return api_error(r, &err, err.code == ERR_CONFLICT ? "absence.yourself" : NULL, NULL);
   }
   http_reply_json(r, 200, json_pack("{s:s}", "tracking", tracking));
+}
+
+/* ---- absence ---- */
+
+static void get_absences(struct http_req *r) {
+  const struct actor *who = api_actor(r);
+  const char *organisation = http_query(r, "organisation");
+  json_t *items = NULL;
+  struct err err;
+  if (!organisation) organisation = who->role_count ? who->roles[0].organisation : "";
+  if (cases_absences(api_of(r)->cases, who, organisation, &items, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, json_pack("{s:o}", "items", items));
+}
+
+static void post_absence(struct http_req *r) {
+  static const char *const members[] = {"organisation", "username", "deputy", "from", "until"};
+  const char *key = key_of(r);
+  json_t *body = key ? http_json(r) : NULL;
+  struct err err;
+  if (!body || check_members(r, body, members, 5, NULL, 0)) return;
+  const char *from = json_str(body, "from"), *until = json_str(body, "until");
+  struct absence a = {.organisation = json_str(body, "organisation"), .username = json_str(body, "username"), .deputy = json_str(body, "deputy"), .key = key,
+                      .from = from ? date_parse(from) : INT32_MIN, .until = until ? date_parse(until) : INT32_MIN};
+  if (!a.organisation) a.organisation = api_actor(r)->role_count ? api_actor(r)->roles[0].organisation : "";
+  if (cases_absence(api_of(r)->cases, api_actor(r), &a, &err)) {
+    if (err.code == ERR_INVALID && a.field) refuse_member(r, a.field, "refused", a.detail);
+    else api_error(r, &err, a.detail, NULL);
+    return;
+  }
+  http_reply_json(r, 201, json_pack("{s:s,s:s,s:s}", "id", a.id, "username", a.username, "deputy", a.deputy));
+}
+
+static void delete_absence(struct http_req *r) {
+  struct err err;
+  if (cases_absence_end(api_of(r)->cases, api_actor(r), http_param(r, "absence"), &err)) return api_error(r, &err, NULL, NULL);
+  http_reply(r, 204, NULL, NULL, 0);
+}
+
+/* ---- kept searches ---- */
+
+static const char *organisation_asked(struct http_req *r, const char *given) {
+  return given ? given : api_actor(r)->role_count ? api_actor(r)->roles[0].organisation : "";
+}
+
+static void get_searches(struct http_req *r) {
+  json_t *items = NULL;
+  struct err err;
+  if (cases_searches(api_of(r)->cases, api_actor(r), organisation_asked(r, http_query(r, "organisation")), &items, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, json_pack("{s:o}", "items", items));
+}
+
+static void post_search(struct http_req *r) {
+  static const char *const members[] = {"organisation", "name", "view", "service", "state", "q"}, *const other[] = {"shared"};
+  const char *key = key_of(r), *wrong = NULL;
+  json_t *body = key ? http_json(r) : NULL;
+  struct err err;
+  if (!body || check_members(r, body, members, 6, other, 1)) return;
+  const json_t *shared = json_object_get(body, "shared");
+  if (shared && !json_is_boolean(shared)) {
+    refuse_member(r, "shared", "type", "api.type");
+    return;
+  }
+  struct desk_search s = {.organisation = organisation_asked(r, json_str(body, "organisation")), .name = text_member(r, body, "name", 240, &wrong),
+                          .view = json_str(body, "view") ? json_str(body, "view") : "open", .service = json_str(body, "service"), .state = json_str(body, "state"),
+                          .q = text_member(r, body, "q", 200, &wrong), .shared = json_is_true(shared), .key = key};
+  if (wrong || !s.name) {
+    refuse_member(r, wrong ? wrong : "name", wrong ? "too_long" : "required", "api.search");
+    return;
+  }
+  if (cases_search_keep(api_of(r)->cases, api_actor(r), &s, &err)) {
+    if (err.code == ERR_INVALID) refuse_member(r, "view", "choice", "api.search");
+    else api_error(r, &err, err.code == ERR_LIMIT ? "api.searches_full" : NULL, NULL);
+    return;
+  }
+  http_reply_json(r, 201, json_pack("{s:s,s:s,s:b}", "id", s.id, "name", s.name, "shared", s.shared));
+}
+
+static void delete_search(struct http_req *r) {
+  struct err err;
+  const char *organisation = organisation_asked(r, http_query(r, "organisation"));
+  if (cases_search_drop(api_of(r)->cases, api_actor(r), organisation, http_param(r, "search"), &err)) return api_error(r, &err, NULL, NULL);
+  http_reply(r, 204, NULL, NULL, 0);
 }
 
 /* ---- one action on many ---- */
@@ -219,6 +301,12 @@ static void post_actions(struct http_req *r) {
 
 const struct http_route api_desk_rows[] = {
   {"GET", "/api/v1/desk/calls", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_calls, "Calls without a case that a desk has noted, newest first."},
+  {"GET", "/api/v1/desk/absences", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_absences, "Who is away at a desk, and who stands in."},
+  {"POST", "/api/v1/desk/absences", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_absence, "Record an absence with its deputy."},
+  {"DELETE", "/api/v1/desk/absences/{absence}", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 0, delete_absence, "End an absence now."},
+  {"GET", "/api/v1/desk/searches", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_searches, "Searches that are kept at a desk, with counts."},
+  {"POST", "/api/v1/desk/searches", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_search, "Keep a search under a name."},
+  {"DELETE", "/api/v1/desk/searches/{search}", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 0, delete_search, "Let a kept search go."},
   {"POST", "/api/v1/desk/calls", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_call, "Note a call, on a case or without one."},
   {"POST", "/api/v1/cases/{tracking}/remarks", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_remark, "A remark for colleagues, which the citizen does not see."},
   {"POST", "/api/v1/desk/next", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 4096, post_next, "Take the most urgent case of the desk."},

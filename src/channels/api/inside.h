@@ -33,5 +33,10 @@ extern const struct http_route api_transfer_rows[];
 extern const size_t api_transfer_count;
 extern const struct http_route api_certificate_rows[];
 extern const size_t api_certificate_count;
+extern const struct http_route api_letter_rows[];
+extern const size_t api_letter_count;
+
+extern const struct http_route api_statistics_rows[];
+extern const size_t api_statistics_count;
 
 #endif

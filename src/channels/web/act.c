@@ -83,6 +83,10 @@ static const char *value_of(struct http_req *r, const char *name) {
 /* The officer came here by "next case", and goes on with it afterwards. */
 static bool in_stream(struct http_req *r) { return http_query(r, "stream") != NULL || value_of(r, "stream") != NULL; }
 
+const char *in_place(struct http_req *r, const char *absent) {
+  return absent ? word_fill(http_arena(r), http_lang(r), "web.in_place", "who", absent, NULL) : NULL;
+}
+
 /* Units of the office that holds the case. */
 static json_t *units_json(const struct acting *k) {
   json_t *units = NULL, *list = json_array(), *one;
@@ -188,6 +192,7 @@ static void show_action(const struct acting *k, const char *detail, const json_t
   bool stream = in_stream(r);
   put(page, "back", arena_printf(http_arena(r), "/cases/%s%s", k->tracking, stream ? "?stream=1" : ""));
   put_flag(page, "stream", stream);
+  put(page, "in_place", in_place(r, json_str(k->shown, "in_place_of")));
   put(page, "key", key ? key : fresh_key(r));
   put(page, "version", version ? version : arena_printf(http_arena(r), "%lld", (long long)json_int(k->view, "version", 0)));
   put(page, "comment", value_of(r, "comment"));

@@ -33,8 +33,9 @@ void next_case(struct http_req *r, const char *organisation, const char *after) 
   struct err err;
   if (cases_next(web_of(r)->cases, web_actor(r), organisation, after, http_lang(r), tracking, &err) == 0)
     return http_redirect(r, 303, arena_printf(http_arena(r), "/cases/%s?stream=1", tracking));
-  if (err.code != ERR_NOT_FOUND) return web_error(r, &err);
-  http_redirect(r, 303, arena_printf(http_arena(r), "%s&nothing=1", desk_href(r, organisation, NULL)));
+  if (err.code != ERR_NOT_FOUND && err.code != ERR_CONFLICT) return web_error(r, &err);
+  if (err.code == ERR_NOT_FOUND) http_redirect(r, 303, arena_printf(http_arena(r), "%s&nothing=1", desk_href(r, organisation, NULL)));
+  else http_redirect(r, 303, desk_href(r, organisation, NULL)); /* recorded as away: the desk tells so */
 }
 
 static void remark(struct http_req *r, const char *code, const json_t *documents) {

@@ -202,6 +202,9 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
     put(o, "who", key ? NULL : by_name);
+    put(o, "in_place", in_place(r, json_str(one, "for")));
+    const char *deputy = json_string_value(json_array_get(json_object_get(one, "deputies"), 0));
+    put(o, "told", deputy ? word_fill(http_arena(r), http_lang(r), "web.deputy_told", "who", deputy, NULL) : NULL);
     const char *attorney = json_str(json_object_get(one, "mandate"), "attorney");
     put(o, "mandate", attorney ? word_fill(http_arena(r), http_lang(r), "web.by_mandate", "id", local(r, attorney), NULL) : NULL);
     put(o, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
@@ -269,6 +272,7 @@ static void put_actions(struct http_req *r, json_t *page, const json_t *view, bo
     for (size_t k = 0; k < BASE_COUNT(careful); k++) warn = warn || base_same(name, careful[k]);
     put(o, "href", arena_printf(http_arena(r), "/cases/%s/actions/%s%s", json_str(view, "tracking"), name, http_query(r, "stream") ? "?stream=1" : ""));
     put(o, "name", json_str(one, "title"));
+    put(o, "in_place", in_place(r, json_str(one, "in_place_of")));
     put(o, "digit", office && i < 9 ? arena_printf(http_arena(r), "%zu", i + 1) : NULL);
     put_flag(o, "warn", warn);
     json_array_append_new(list, o);
@@ -349,6 +353,9 @@ static void show_case(struct http_req *r, json_t *view) {
   put_flag(page, "is_public", !right);
   put(page, "question", json_str(view, "inquiry_title"));
   put(page, "assignee", json_str(view, "assignee"));
+  const json_t *away = json_object_get(view, "assignee_away");
+  put(page, "assignee_away", away ? word_fill(http_arena(r), http_lang(r), "web.assignee_away", "until", show_iso_day(r, json_str(away, "until")), "deputy",
+                                              json_str(away, "deputy"), NULL) : NULL);
   put(page, "letter_no", json_str(view, "letter_no"));
   put(page, "applicant", local(r, json_str(json_object_get(view, "applicant"), "national_id")));
   put_answers(r, page, view, s);
@@ -356,6 +363,9 @@ static void show_case(struct http_req *r, json_t *view) {
   put_children(r, page, view);
   put_remarks(r, page, view);
   put_messages(r, page, tracking, right);
+  if (right) put_letters(r, page, tracking, base_same(right, "staff"));
+  else put_list(page, "letters", json_array());
+  put(page, "folder", base_same(right, "staff") || base_same(right, "auditor") ? arena_printf(http_arena(r), "/cases/%s/folder", tracking) : NULL);
   int64_t fresh = json_int(view, "new_documents", 0);
   put(page, "new_documents", fresh ? word_fill(http_arena(r), http_lang(r), "web.new_documents", "n", number_format(http_arena(r), http_lang(r), fresh), NULL) : NULL);
   struct told told = {.who = who, .pack = p, .service = s, .documents = json_object_get(view, "documents"), .office = office};

@@ -27,8 +27,6 @@ static const char *filled(struct http_req *r, const char *name) {
   return v && v[0] ? v : NULL;
 }
 
-enum { SOON = 3 }; /* working days */
-
 static json_t *item_json(struct http_req *r, const json_t *one) {
   json_t *o = json_object(), *left = json_object_get(one, "days_left");
   bool late = json_flag(one, "overdue", false), open = base_same(json_str(one, "result"), "open");
@@ -44,7 +42,7 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
   put(o, "assignee", json_str(one, "assignee"));
   put_flag(o, "stopped", stopped);
   put_flag(o, "late", late);
-  put_flag(o, "soon", left && !late && !stopped && json_integer_value(left) <= SOON);
+  put_flag(o, "soon", left && !late && !stopped && json_integer_value(left) <= CASES_SOON);
   put(o, "left", left ? show_left(r, json_integer_value(left)) : NULL);
   return o;
 }
@@ -53,12 +51,15 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
 
 struct choice_of_desk {
   const char *organisation, *view, *service, *state, *q;
+  const char *absent;          /* with the view "deputy": in whose place */
+  json_t *absences, *searches; /* of this desk; may be NULL */
 };
 
 static const struct view { const char *name, *counted; } views[] = {
   {"open", "open"}, {"mine", "mine"}, {"unit", NULL}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
 
 static const char *view_of(const char *name) {
+  if (base_same(name, "deputy")) return "deputy";
   for (size_t i = 0; i < BASE_COUNT(views); i++)
     if (base_same(name, views[i].name)) return views[i].name;
   return views[0].name;
@@ -66,11 +67,86 @@ static const char *view_of(const char *name) {
 
 /* The address of the same desk with another view, or of the page after a mark. */
 static const char *desk_address(struct http_req *r, const struct choice_of_desk *k, const char *view, const char *after) {
-  const struct { const char *name, *value; } parts[] = {{"view", view}, {"service", k->service}, {"state", k->state}, {"q", after ? k->q : NULL}, {"after", after}};
+  const struct { const char *name, *value; } parts[] = {{"view", view}, {"absent", strcmp(view, "deputy") == 0 ? k->absent : NULL}, {"service", k->service}, {"state", k->state}, {"q", after ? k->q : NULL}, {"after", after}};
   const char *to = arena_printf(http_arena(r), "/desk?organisation=%s", url_quote(r, k->organisation));
   for (size_t i = 0; i < BASE_COUNT(parts) && to; i++)
     if (parts[i].value) to = arena_printf(http_arena(r), "%s&%s=%s", to, parts[i].name, url_quote(r, parts[i].value));
   return to;
+}
+
+/* One queue more for each colleague in whose place one stands. */
+static void put_places(struct http_req *r, const struct choice_of_desk *k, json_t *list) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(k->absences, i, one) {
+    if (!json_flag(one, "now", false) || !base_same(json_str(one, "deputy"), web_actor(r)->username)) continue;
+    json_t *o = json_object(), *found = NULL;
+    struct choice_of_desk there = *k;
+    struct case_query q = {.organisation = k->organisation, .assignee = json_str(one, "username"), .overdue = -1, .open = 1, .limit = 100};
+    struct err err;
+    there.absent = json_str(one, "username");
+    if (cases_desk(web_of(r)->cases, web_actor(r), &q, http_lang(r), &found, &err)) found = NULL;
+    const char *n = number_format(http_arena(r), http_lang(r), (int64_t)json_array_size(json_object_get(found, "items")));
+    put(o, "href", desk_address(r, &there, "deputy", NULL));
+    put(o, "name", in_place(r, there.absent));
+    put(o, "count", json_str(found, "next") ? arena_printf(http_arena(r), "%s+", n) : n);
+    put_flag(o, "here", !k->q && strcmp(k->view, "deputy") == 0 && base_same(k->absent, there.absent));
+    put_flag(o, "alarm", false);
+    json_array_append_new(list, o);
+    json_decref(found);
+  }
+}
+
+/* Is this what is shown now? */
+static bool shown_now(const struct choice_of_desk *k, const json_t *search) {
+  return base_same(k->view, json_str(search, "view")) && base_same(k->service, json_str(search, "service")) && base_same(k->state, json_str(search, "state")) &&
+         base_same(k->q, json_str(search, "q"));
+}
+
+static const char *search_href(struct http_req *r, const struct choice_of_desk *k, const json_t *search) {
+  const struct choice_of_desk there = {.organisation = k->organisation, .service = json_str(search, "service"), .state = json_str(search, "state")};
+  const char *to = desk_address(r, &there, json_str(search, "view"), NULL), *q = json_str(search, "q");
+  return q ? arena_printf(http_arena(r), "%s&q=%s", to, url_quote(r, q)) : to;
+}
+
+/* One queue more for each search that is kept. */
+static void put_searches(struct http_req *r, const struct choice_of_desk *k, json_t *list) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(k->searches, i, one) {
+    json_t *o = json_object(), *count = json_object_get(one, "count");
+    put(o, "href", search_href(r, k, one));
+    put(o, "name", json_str(one, "name"));
+    put(o, "count", json_is_integer(count) ? number_format(http_arena(r), http_lang(r), json_integer_value(count)) : NULL);
+    put_flag(o, "here", shown_now(k, one));
+    put_flag(o, "alarm", false);
+    json_array_append_new(list, o);
+  }
+}
+
+/* What is shown can be kept under a name, or is kept and can be let go. */
+static void put_keeping(struct http_req *r, json_t *page, const struct choice_of_desk *k) {
+  const struct actor *who = web_actor(r);
+  const json_t *one, *kept = NULL;
+  size_t i;
+  bool leads = actor_has_role(who, k->organisation, STAFF_SUPERVISOR) || actor_has_role(who, k->organisation, STAFF_MANAGER), shared = false;
+  json_array_foreach(k->searches, i, one) if (!kept && shown_now(k, one)) kept = one;
+  shared = json_flag(kept, "shared", false);
+  put_flag(page, "can_keep", k->searches && !kept && strcmp(k->view, "deputy") != 0 && (k->service || k->state || k->q));
+  put_flag(page, "can_share", leads);
+  put(page, "kept", kept && (!shared || leads) ? json_str(kept, "id") : NULL);
+  put(page, "kept_name", json_str(kept, "name"));
+  put_flag(page, "keep_refused", http_query(r, "unkept") != NULL);
+}
+
+/* The sentence for somebody who is recorded as away today; NULL: they are not. */
+static const char *away_text(struct http_req *r, const json_t *absences) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(absences, i, one)
+    if (json_flag(one, "now", false) && base_same(json_str(one, "username"), web_actor(r)->username))
+      return word_fill(http_arena(r), http_lang(r), "web.you_are_away", "until", show_iso_day(r, json_str(one, "until")), "deputy", json_str(one, "deputy"), NULL);
+  return NULL;
 }
 
 /* Where the officer belongs in an organisation, or NULL. */
@@ -83,7 +159,10 @@ static const char *unit_of(struct http_req *r, const char *organisation) {
 
 static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, const json_t *counts) {
   json_t *list = json_array();
-  bool more = json_int(counts, "open", 0) >= CASES_COUNTED;
+  bool more = json_int(counts, "open", 0) >= CASES_COUNTED, kept = false;
+  const json_t *one;
+  size_t at;
+  json_array_foreach(k->searches, at, one) kept = kept || shown_now(k, one);
   for (size_t i = 0; i < BASE_COUNT(views); i++) {
     if (strcmp(views[i].name, "unit") == 0 && !unit_of(r, k->organisation)) continue;
     json_t *o = json_object();
@@ -91,10 +170,12 @@ static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, co
     put(o, "href", desk_address(r, k, views[i].name, NULL));
     put(o, "name", say(r, arena_printf(http_arena(r), "desk_%s", views[i].name)));
     put(o, "count", n && more ? arena_printf(http_arena(r), "%s+", n) : n);
-    put_flag(o, "here", !k->q && strcmp(k->view, views[i].name) == 0);
+    put_flag(o, "here", !kept && !k->q && strcmp(k->view, views[i].name) == 0);
     put_flag(o, "alarm", strcmp(views[i].name, "late") == 0 && json_int(counts, "late", 0) > 0);
     json_array_append_new(list, o);
   }
+  put_places(r, k, list);
+  put_searches(r, k, list);
   return list;
 }
 
@@ -147,6 +228,21 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   put_list(page, "colleagues", hands_out ? colleagues_json(r, k->organisation) : json_array());
 }
 
+/* How many letters wait for this person's initials or signature. */
+static void put_waiting(struct http_req *r, json_t *page, const char *organisation) {
+  json_t *out = NULL;
+  struct err err;
+  size_t n = 0, received = 0;
+  if (actor_in(web_actor(r), organisation) && cases_letter_queue(web_of(r)->cases, web_actor(r), organisation, http_lang(r), &out, &err) == 0) {
+    n = json_array_size(json_object_get(out, "waiting"));
+    received = json_array_size(json_object_get(out, "received"));
+  }
+  put(page, "letters_href", arena_printf(http_arena(r), "/desk/letters?organisation=%s", url_quote(r, organisation)));
+  put(page, "letters_waiting", n ? number_format(http_arena(r), http_lang(r), (int64_t)n) : NULL);
+  put_flag(page, "letters_received", received > 0);
+  json_decref(out);
+}
+
 static void show_desk(struct http_req *r, const struct choice_of_desk *k, const json_t *counts, const json_t *found) {
   json_t *list = json_array(), *desks = desks_json(r, k->organisation), *one, *page = page_new(web_of(r), r, say(r, "desk"), true);
   const char *next = json_str(found, "next");
@@ -154,6 +250,8 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   json_array_foreach(json_object_get(found, "items"), i, one) json_array_append_new(list, item_json(r, one));
   put(page, "q", k->q);
   put(page, "view", k->view);
+  put(page, "absent", strcmp(k->view, "deputy") == 0 ? k->absent : NULL);
+  put(page, "away", away_text(r, k->absences));
   put(page, "organisation", k->organisation);
   put_flag(page, "many_desks", json_array_size(desks) > 1);
   put(page, "next_href", next ? desk_address(r, k, k->view, next) : NULL);
@@ -163,33 +261,65 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "items", list);
   put_acts(r, page, k);
   put_undelivered(r, page, k->organisation);
+  const struct actor *who = web_actor(r);
+  put_flag(page, "leads_any", actor_has_role(who, NULL, STAFF_SUPERVISOR) || actor_has_role(who, NULL, STAFF_MANAGER) || actor_has_role(who, NULL, STAFF_AUDITOR));
+  put_waiting(r, page, k->organisation);
+  put_keeping(r, page, k);
   page_reply(web_of(r), r, 200, "desk", page);
 }
 
 static void get_desk(struct http_req *r) {
   const struct actor *who = web_actor(r);
   struct choice_of_desk k = {.organisation = filled(r, "organisation"), .view = view_of(filled(r, "view")), .service = filled(r, "service"),
-                             .state = filled(r, "state"), .q = filled(r, "q")};
+                             .state = filled(r, "state"), .q = filled(r, "q"), .absent = filled(r, "absent")};
   if (!k.organisation) k.organisation = who->role_count ? who->roles[0].organisation : "";
   struct case_query q = {.organisation = k.organisation, .q = k.q, .service = k.service, .state = k.state, .after = filled(r, "after"), .overdue = -1, .open = 1, .limit = 50};
-  if (k.q) q.open = -1; /* looks through all queues */
-  else if (strcmp(k.view, "mine") == 0) q.assignee = who->username;
-  else if (strcmp(k.view, "unit") == 0) q.unit = unit_of(r, k.organisation);
-  else if (strcmp(k.view, "free") == 0) q.assignee = "none";
-  else if (strcmp(k.view, "soon") == 0) q.soon = SOON;
-  else if (strcmp(k.view, "late") == 0) q.overdue = 1;
-  else if (strcmp(k.view, "waiting") == 0) q.stopped = 1;
-  else if (strcmp(k.view, "appeals") == 0) q.appealed = 1;
-  else if (strcmp(k.view, "closed") == 0) q.open = 0;
+  if (!cases_queue(k.view, who, &q)) q.assignee = k.absent ? k.absent : ""; /* of a colleague who is away */
   json_t *found = NULL, *counts = NULL;
   struct err err;
-  if (cases_desk(web_of(r)->cases, who, &q, http_lang(r), &found, &err) || cases_desk_counts(web_of(r)->cases, who, k.organisation, SOON, &counts, &err)) web_error(r, &err);
+  if (actor_in(who, k.organisation) && cases_searches(web_of(r)->cases, who, k.organisation, &k.searches, &err)) k.searches = NULL;
+  if (actor_in(who, k.organisation) && cases_absences(web_of(r)->cases, who, k.organisation, &k.absences, &err)) k.absences = NULL;
+  if (cases_desk(web_of(r)->cases, who, &q, http_lang(r), &found, &err) || cases_desk_counts(web_of(r)->cases, who, k.organisation, CASES_SOON, &counts, &err)) web_error(r, &err);
   else show_desk(r, &k, counts, found);
   json_decref(found);
   json_decref(counts);
+  json_decref(k.absences);
+  json_decref(k.searches);
+}
+
+static const char *form_value(struct http_req *r, const char *name) {
+  const char *v = http_form_value(r, name);
+  v = v && v[0] && utf8_valid(v, strlen(v)) ? text_repair(http_arena(r), v) : NULL;
+  return v && v[0] ? v : NULL;
+}
+
+static void post_search(struct http_req *r) {
+  struct desk_search s = {.organisation = form_value(r, "organisation"), .name = form_value(r, "name"), .view = view_of(form_value(r, "view")),
+                          .service = form_value(r, "service"), .state = form_value(r, "state"), .q = form_value(r, "q"), .key = form_value(r, "key"),
+                          .shared = form_value(r, "shared") != NULL};
+  struct choice_of_desk k = {.view = s.view, .service = s.service, .state = s.state};
+  struct err err;
+  if (!s.organisation) s.organisation = web_actor(r)->role_count ? web_actor(r)->roles[0].organisation : "";
+  k.organisation = s.organisation;
+  const char *back = desk_address(r, &k, k.view, NULL);
+  if (s.q) back = arena_printf(http_arena(r), "%s&q=%s", back, url_quote(r, s.q));
+  int rc = cases_search_keep(web_of(r)->cases, web_actor(r), &s, &err);
+  if (rc == 0) http_redirect(r, 303, back);
+  else if (err.code == ERR_INVALID || err.code == ERR_LIMIT) http_redirect(r, 303, arena_printf(http_arena(r), "%s&unkept=1", back));
+  else web_error(r, &err);
+}
+
+static void post_search_drop(struct http_req *r) {
+  const char *organisation = form_value(r, "organisation");
+  struct err err;
+  if (!organisation) organisation = web_actor(r)->role_count ? web_actor(r)->roles[0].organisation : "";
+  if (cases_search_drop(web_of(r)->cases, web_actor(r), organisation, http_param(r, "search"), &err)) return web_error(r, &err);
+  http_redirect(r, 303, arena_printf(http_arena(r), "/desk?organisation=%s", url_quote(r, organisation)));
 }
 
 const struct http_route web_desk_rows[] = {
+  {"POST", "/desk/searches", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_search, "Keep a search under a name."},
+  {"POST", "/desk/searches/{search}/drop", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, FORM_BODY, post_search_drop, "Let a kept search go."},
   {"GET", "/desk", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_desk, "Staff: the cases of their organisation, in queues."},
 };
 const size_t web_desk_count = BASE_COUNT(web_desk_rows);

@@ -48,6 +48,11 @@ const struct state *item_state(struct http_req *r, const json_t *item);
 
 /* Who works on cases of an organisation, oneself chosen: [{"value","label","chosen"}] */
 json_t *colleagues_json(struct http_req *r, const char *organisation);
+/* letters.c: items of cases_letters or cases_letter_queue for a list; and the page's part about a case's letters. */
+json_t *letters_json(struct http_req *r, const json_t *letters, bool received);
+void put_letters(struct http_req *r, json_t *page, const char *tracking, bool handles);
+const char *in_place(struct http_req *r, const char *absent); /* "in the place of X"; NULL for NULL */
+const char *member_name(const json_t *staff, const char *username); /* by a list of identity_staff; else the username */
 /* Replies: to the most urgent case of a desk, behind `after` (or NULL), or back to the desk that has none. Worker routes. */
 void next_case(struct http_req *r, const char *organisation, const char *after);
 const char *fresh_key(struct http_req *r);                       /* for a hidden box: sent twice, done once */
@@ -105,6 +110,8 @@ bool web_figures(const struct actor *who);                       /* there are so
 /* ---- the counter ---- */
 extern const struct http_route web_counter_rows[];
 extern const size_t web_counter_count;
+extern const struct http_route web_looks_rows[];
+extern const size_t web_looks_count;
 
 /* ---- search ---- */
 void search_build(struct web_context *c);
@@ -120,6 +127,8 @@ extern const struct http_route web_manager_rows[];
 extern const size_t web_manager_count;
 extern const struct http_route web_certificate_rows[];
 extern const size_t web_certificate_count;
+extern const struct http_route web_absence_rows[], web_letter_rows[];
+extern const size_t web_absence_count, web_letter_count;
 /* The pages of administration, and a member of staff's own account. */
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 extern const struct http_route web_transfer_rows[];

@@ -339,7 +339,7 @@ static void get_managers(struct http_req *r) {
   json_t *page = figures_page(r, &v, "/managers", "/managers", say(r, "managers"));
   if (!put_tiles(r, page, &v)) return;
   if (add_table(r, &v, page, TABLE_TREND, NULL, 64) && add_table(r, &v, page, TABLE_SERVICES, "/managers/services/", 100) && add_table(r, &v, page, TABLE_AGES, NULL, 20) &&
-      add_table(r, &v, page, TABLE_REASONS, NULL, 20) && add_table(r, &v, page, TABLE_CHANNELS, NULL, 20) && add_table(r, &v, page, TABLE_PLACES, NULL, 60))
+      add_table(r, &v, page, TABLE_REASONS, NULL, 20) && add_table(r, &v, page, TABLE_CHANNELS, NULL, 20) && add_table(r, &v, page, TABLE_SURVEY, NULL, 30) && add_table(r, &v, page, TABLE_PLACES, NULL, 60))
     finish(r, page);
 }
 
@@ -367,7 +367,7 @@ static void get_service(struct http_req *r) {
   crumb(page, v.q.organisation ? address(r, &up, "/managers", NULL, NULL) : "/managers/province", say(r, "managers"));
   if (!put_tiles(r, page, &v)) return;
   if (add_table(r, &v, page, TABLE_TREND, NULL, 64) && add_table(r, &v, page, TABLE_STATES, NULL, 60) && add_table(r, &v, page, TABLE_AGES, NULL, 20) &&
-      add_table(r, &v, page, TABLE_REASONS, NULL, 40) && add_table(r, &v, page, TABLE_CHANNELS, NULL, 20) && add_table(r, &v, page, TABLE_RATINGS, NULL, 10) &&
+      add_table(r, &v, page, TABLE_REASONS, NULL, 40) && add_table(r, &v, page, TABLE_CHANNELS, NULL, 20) && add_table(r, &v, page, TABLE_RATINGS, NULL, 10) && add_table(r, &v, page, TABLE_SURVEY, NULL, 30) &&
       add_table(r, &v, page, TABLE_PLACES, NULL, 60))
     finish(r, page);
 }
@@ -550,6 +550,17 @@ static void get_table(struct http_req *r) {
   http_reply_take(r, 200, sheet ? "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" : "text/csv; charset=utf-8", data, n);
 }
 
+static void get_report(struct http_req *r) {
+  struct view v;
+  struct err err;
+  void *pdf = NULL;
+  size_t n = 0;
+  if (!view_take(r, &v, http_query(r, "organisation") || own_organisation(web_actor(r)) ? OBSERVE_OFFICE : OBSERVE_PROVINCE)) return;
+  if (observatory_report(figures_of(r), v.q.organisation, v.q.period, http_lang(r), &pdf, &n, &err)) return web_error(r, &err);
+  http_reply_header(r, "Content-Disposition", "inline; filename=\"report.pdf\"");
+  http_reply_take(r, 200, "application/pdf", pdf, n);
+}
+
 const struct http_route web_manager_rows[] = {
   {"GET", "/managers", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_managers, "Managers: the figures of their organisation."},
   {"GET", "/managers/province", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_province, "Operator and auditor: the figures of the province."},
@@ -557,6 +568,7 @@ const struct http_route web_manager_rows[] = {
   {"GET", "/managers/officers", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_officers, "Managers: the work of each officer; officers: their own."},
   {"GET", "/managers/fairness", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_fairness, "Whether like cases are decided alike."},
   {"GET", "/managers/costs", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_costs, "What visits and delay cost people, with the assumptions."},
+  {"GET", "/managers/report.pdf", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_report, "The page for the council's Saturday."},
   {"GET", "/managers/tables/{file}", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_table, "One table as CSV or XLSX."},
 };
 const size_t web_manager_count = BASE_COUNT(web_manager_rows);

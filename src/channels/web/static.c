@@ -28,7 +28,7 @@ static void get_favicon(struct http_req *r) { send_asset(r, "assets/icon.svg"); 
 static void get_worker(struct http_req *r) { send_asset(r, "assets/sw.js"); }
 
 static void get_robots(struct http_req *r) {
-  static const char text[] = "User-agent: *\nDisallow: /cases/\nDisallow: /desk\nDisallow: /mine\nDisallow: /signin\nDisallow: /staff\nDisallow: /documents/\n"
+  static const char text[] = "User-agent: *\nDisallow: /cases/\nDisallow: /desk\nDisallow: /mine\nDisallow: /signin\nDisallow: /staff\nDisallow: /documents/\nDisallow: /verify/\n"
                              "Disallow: /api/\nDisallow: /demo/\nAllow: /\n";
   http_reply_header(r, "Cache-Control", "public, max-age=86400");
   http_reply(r, 200, "text/plain; charset=utf-8", text, sizeof text - 1);

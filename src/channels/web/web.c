@@ -251,11 +251,12 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
     {web_registry_rows, web_registry_count}, {web_message_rows, web_message_count}, {web_call_rows, web_call_count}};
   if (http_server_routes(s, web_manager_rows, web_manager_count, ctx, err)) return -1;
   if (http_server_routes(s, web_certificate_rows, web_certificate_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_absence_rows, web_absence_count, ctx, err) || http_server_routes(s, web_letter_rows, web_letter_count, ctx, err)) return -1;
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
   if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
-  if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err) || http_server_routes(s, web_looks_rows, web_looks_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);
   return web_check_papers(ctx, err);
