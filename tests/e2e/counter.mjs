@@ -227,7 +227,7 @@ async function pages(where) {
         else if (kind === 'select') await box.selectOption(await box.locator(`option[value="${v}"]`).count() ? String(v) : { index: 1 });
         else await box.fill(String(v));
       }
-      await press('main form[method=post] button[type=submit]');
+      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().click()]); // the other stays on the page
     }
     good(p.url().endsWith('/check'), p.url() + await p.locator('main').innerText());
     const at = `${visit}/${S}`;
