@@ -15,3 +15,21 @@ CREATE TABLE case_unit (
   PRIMARY KEY (tracking)
 ) WITHOUT ROWID;
 CREATE INDEX case_unit_unit ON case_unit (organisation, unit, tracking);
+-- Definitions of services that organisations propose themselves. slot: service/version while it stands, its id once withdrawn: one of each.
+-- Served from the next start on, when somebody else of the organisation and an operator have approved it.
+CREATE TABLE proposal (
+  id @id NOT NULL,
+  organisation @id NOT NULL,
+  service TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  slot TEXT NOT NULL,
+  definition TEXT NOT NULL,
+  at @time NOT NULL,
+  who TEXT NOT NULL,
+  approver TEXT NOT NULL,
+  operator TEXT NOT NULL,
+  ended TEXT NOT NULL,
+  PRIMARY KEY (id)
+) @wide;
+CREATE UNIQUE INDEX proposal_slot ON proposal (slot);
+CREATE INDEX proposal_organisation ON proposal (organisation, at, id);

@@ -233,7 +233,7 @@ static int open_rest(struct platform *p, struct err *err) {
 int platform_keep_pack(struct platform *p, struct err *err) {
   struct told t = {.folder = p->set.pack};
   struct pack_report report = {.line = tell, .ctx = &t};
-  return cases_keep_pack(p->cases, p->set.pack, p->set.demo, &report, err);
+  return cases_keep_pack(p->cases, p->served ? p->served : p->set.pack, p->set.demo, &report, err);
 }
 
 static char *node_name(const struct settings *s) {
@@ -260,6 +260,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
   p->client = http_client_new();
   if (open_stores(p, parts, &err)) return failed("the store", &err);
   if (!(parts & PLATFORM_BARE) && open_trust(p, parts, &err)) return failed("the ledger", &err);
+  if ((parts & PLATFORM_ALL) == PLATFORM_ALL && overlay_open(p, &err)) return failed("the approved definitions", &err);
   if ((parts & PLATFORM_ALL) == PLATFORM_ALL && open_rest(p, &err)) return failed("the engine", &err);
   return 0;
 }
@@ -278,6 +279,7 @@ void platform_close(struct platform *p) {
   clamd_close(p->clamd);
   template_free(p->templates);
   pack_unref(p->pack);
+  overlay_drop(p->served);
   free(p->keys);
   free(p->node);
   free(p->origin);

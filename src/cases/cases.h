@@ -67,6 +67,14 @@ int cases_pack_export(struct cases *c, const char *hash, const char *folder, cha
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
 
+/* What a case had become elsewhere, before it came here. */
+struct case_imported {
+  const char *number;               /* by which it was known */
+  int state;                        /* index in its service */
+  int64_t closed_at;                /* 0: it is open */
+  const char *comment, *letter_no, *letter_date; /* "" when there is none */
+};
+
 /* ---- the counter: an agent files for a person who cannot ------------------------------------------ */
 enum case_consent { CONSENT_NONE, CONSENT_CODE, CONSENT_SLIP, CONSENT_KEPT };
 const char *consent_text(enum case_consent k);
@@ -134,6 +142,7 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  const struct case_imported *imported; /* NULL but for cases_import */
   const struct case_counter *counter; /* an agent's submission demands it, but for services of staff; else NULL */
   bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
@@ -314,6 +323,24 @@ void cases_export_end(void *export);
 /* The newest 50 runs of an organisation, for those who may export: [{"at","who","service","since","until","masked"}] */
 int cases_exports(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 
+/* ---- cases in, from before (import.c) ----------------------------------------------------------------- */
+struct case_import {
+  /* in */
+  const struct service *service;
+  bool dry;                                                              /* judge alone */
+  enum lang lang;                                                        /* of messages */
+  void (*line)(void *ctx, unsigned line, const char *message);          /* each mistake, at its line of the file */
+  void (*progress)(void *ctx, size_t done, size_t all); void *ctx;      /* may be NULL */
+  /* out */
+  size_t rows, made, same, wrong;
+};
+/* CSV with a header row: number (by which the case was known: it is filed once), submitted_at, state, closed_at (for final states alone), comment,
+ * letter_no, letter_date, and the fields of the service (documents are not taken; declarations need not be there). The whole file is judged
+ * first: with one mistake nothing is written (ERR_INVALID). Then the cases are filed, hundreds in flight; run again, it goes on where it stopped.
+ * Nobody is told, no effect follows; the event "import" says in the ledger what was brought and when, and the clock of what is open begins
+ * then. Waits. */
+int cases_import(struct cases *c, const char *data, size_t n, struct case_import *k, struct err *err);
+
 /* ---- the desk's own ------------------------------------------------------------------------------ */
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
  * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
@@ -415,6 +442,31 @@ int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, b
 int cases_calendar_month(struct cases *c, const char *calendar, int year, int month, json_t **out, struct err *err);
 int32_t cases_today(void);                                                                  /* local day of clock_now() */
 
+/* ---- services that organisations define themselves --------------------------------------------- */
+/* One file of a service (YAML, 256 KiB; its workflow inside it, or one of the pack; lists of the pack) beside the pack that is served. */
+struct proposal_check {
+  struct pack *pack;                 /* compiled with it, or NULL: mistakes */
+  const struct service *service;     /* in that pack */
+  char code[48];
+  int version;
+  json_t *mistakes;                  /* [{"file","line","message","ours"}] */
+};
+/* Compile; only the organisation's own codes, a higher version, a day to come, no registry of others. Free *out when 0 is answered. Some
+ * seconds and the memory of a pack, one at a time (ERR_UNAVAILABLE): worker routes. */
+int cases_proposal_check(struct cases *c, const char *organisation, const char *text, size_t n, struct proposal_check *out, struct err *err);
+void proposal_check_free(struct proposal_check *out);
+/* By a manager: checked and kept for approval. ERR_INVALID: check->mistakes say why (free *check in any case). An act. */
+int cases_propose(struct cases *c, const struct actor *who, const char *organisation, const char *text, struct proposal_check *check, char id[33],
+                  const char **detail, struct err *err);
+/* Approve it (another manager of the organisation, and an operator: three people in all), or withdraw it before both have. Acts. */
+int cases_proposal_act(struct cases *c, const struct actor *who, const char *id, bool approves, const char **detail, struct err *err);
+/* [{"id","organisation","service","version","at","who","approver","operator","state"}] newest first; waiting, approved (served from the next start on),
+ * served, withdrawn. One, with "text". ERR_NOT_FOUND for others. */
+int cases_proposals(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
+int cases_proposal(struct cases *c, const struct actor *who, const char *id, json_t **out, struct err *err);
+/* Before cases_open: [{"file","text"}] of the approved ones, to be compiled with the folder. */
+int cases_proposals_approved(struct store *s, json_t **out, struct err *err);
+
 /* ---- services on and off ------------------------------------------------------------------------ */
 /* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */
 struct service_switch {
@@ -457,6 +509,11 @@ int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);
+/* What is to be erased when the day `until` begins, by the definitions: [{"service","service_version","service_title","result","years","cases",
+ * "oldest"}], oldest: the day that the first of them was closed. */
+int cases_retention(struct cases *c, int32_t until, enum lang l, json_t **out, struct err *err);
+/* Erase some hundreds of those that are due today; *done 0: there are no more. Each is erased whole or not at all, whoever else is at it. */
+int cases_retain(struct cases *c, int64_t *done, struct err *err);
 /* For ledger verify: recompute the digest of an event from its row; see struct trust_verify.leaf. */
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]);
 /* The rows of cases against their events; one line a fault. -1 with ERR_CONFLICT when there was any. */

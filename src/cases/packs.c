@@ -242,7 +242,7 @@ static int read_file(struct store_tx *tx, const char *sha, const char *path, int
   return rc;
 }
 
-static int write_folder(struct store_tx *tx, const char *hash, const char *folder, struct err *err) {
+int case_pack_write(struct store_tx *tx, const char *hash, const char *folder, struct err *err) {
   struct store_rows *r = store_select(tx, err, "SELECT path,sha256,size FROM pack_file WHERE pack=?1 ORDER BY path", "t", hash);
   if (!r) return -1;
   int rc;
@@ -264,6 +264,8 @@ static int drop_one(const char *path, const struct stat *st, int flag, struct FT
   return 0;
 }
 
+void case_folder_drop(const char *folder) { nftw(folder, drop_one, 16, FTW_DEPTH | FTW_PHYS); }
+
 static void tell_log(void *ctx, const char *file, unsigned line, const char *message, bool warning) {
   if (!warning) log_write(LOG_ERROR, "packs", "recorded pack %.12s: %s:%u: %s", (const char *)ctx, file, line, message);
 }
@@ -278,7 +280,7 @@ struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *e
     err_set(err, ERR_UNAVAILABLE, "no folder for temporary files: %s", strerror(errno));
     goto out;
   }
-  if (store_value(tx, &first_at, clock_now(), err, "SELECT first_at FROM pack WHERE hash=?1", "t", hash) || write_folder(tx, hash, folder, err)) goto drop;
+  if (store_value(tx, &first_at, clock_now(), err, "SELECT first_at FROM pack WHERE hash=?1", "t", hash) || case_pack_write(tx, hash, folder, err)) goto drop;
   p = pack_compile_on(folder, day_of(first_at), &report);
   if (!p) err_set(err, ERR_INVALID, "this version of chapar does not take it any more (see above)");
   else if (strcmp(pack_hash(p), hash) != 0) {
@@ -287,7 +289,7 @@ struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *e
     p = NULL;
   }
 drop:
-  nftw(folder, drop_one, 16, FTW_DEPTH | FTW_PHYS);
+  case_folder_drop(folder);
 out:
   free(folder);
   free(name);
@@ -318,7 +320,7 @@ static int find_hash(struct export *k, struct store_tx *tx, struct err *err) {
 static int export_work(struct store_tx *tx, void *arg, struct err *err) {
   struct export *k = arg;
   if (find_hash(k, tx, err)) return -1;
-  return write_folder(tx, k->hash, k->folder, err);
+  return case_pack_write(tx, k->hash, k->folder, err);
 }
 
 static bool folder_free(const char *folder) {

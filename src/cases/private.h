@@ -138,7 +138,9 @@ int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
 /* Compile the old packs that open and recent cases need, so that nobody waits for them. */
 int case_definitions_warm(struct cases *c, struct err *err);
 
-/* packs.c */
+/* packs.c: the files of a recorded pack into a folder; that folder away */
+int case_pack_write(struct store_tx *tx, const char *hash, const char *folder, struct err *err);
+void case_folder_drop(const char *folder);
 /* Compile a recorded pack. NULL with err when it is damaged or this program no longer takes it. */
 struct pack *case_pack_load(struct store_tx *tx, const char *hash, struct err *err);
 
@@ -225,6 +227,9 @@ void case_mask(const struct service *def, json_t *data); /* what is personal, in
 /* export.c: exports of cases in which this person's are, newest first, that come after the mark (at, id) of a page: items of a list of looks, appended
  * with members "_at" and "_id" for whoever sorts them. */
 int case_exports_of(struct cases *c, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
+
+/* import.c: the second event of a case of before: what it had become */
+int case_import_step(struct cases *c, struct store_tx *tx, const struct case_row *filed, const struct case_imported *was, struct err *err);
 
 /* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);

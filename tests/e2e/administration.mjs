@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, root } from './kit.mjs';
 
 const A = '/api/v1';
 const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
@@ -35,6 +35,7 @@ async function administration(name, where) {
   const post = (token, path, body) => call(b, 'POST', A + path, { token, body }), get = (token, path) => call(b, 'GET', A + path, { token });
   const change = (token, who, body) => post(token, `/staff/${who}/changes`, body);
   const enter = (username, pass) => call(b, 'POST', `${A}/sessions`, { body: { username, password: pass } });
+  let proposed = '';
   const fresh = { username: 'n.ahmadi', name: 'نرگس احمدی', organisation: 'takapo', role: 'officer' };
 
   await test(`${name}: a manager adds somebody, whose first password is good for a new one only`, async () => {
@@ -250,9 +251,40 @@ async function administration(name, where) {
     await o.enter('operator', password);
     good((await o.see('/admin/standard')).text.includes('Takapo Secretariat'), 'all of them');
   });
+  await test(`${name}: an organisation defines a service: mistakes with their lines, three people, served from the next start on`, async () => {
+    const text = readFileSync(join(root, 'packs/khorasan-razavi/services/takapo-support.yaml'), 'utf8'), day = new Date(Date.now() + 86400000 * 3).toISOString().slice(0, 10);
+    const next = text.replace(/^version: \d+/m, 'version: 2').replace(/^valid_from: .*/m, `valid_from: ${day}`);
+    const v = visitor(b), o = visitor(b), head = await staff(b, 'takapo.manager');
+    await v.enter('takapo.manager', password);
+    await o.enter('operator', password);
+    const propose = (t, organisation = 'takapo') => v.send('/admin/definitions', '/admin/definitions', { organisation, text: t });
+    const broken = await propose(next.replace(/^applicant: .*/m, 'aplicant: citizen'));
+    good(broken.status === 422 && broken.text.includes('did you mean') && /href="#L\d+"|#L\d+/.test(broken.text), broken.text.slice(0, 300));
+    for (const [what, t] of [['the same version', text], ["another's", next.replace(/^owner: .*/m, 'owner: mporg')], ['already begun', next.replace(/^valid_from: .*/m, 'valid_from: 2026-01-01')],
+      ['out of the folder', next.replace(/^service: .*/m, 'service: ../../x')], ['no YAML', '{'], ['nothing', '']]) same((await propose(t)).status, 422, what);
+    same((await propose(next, 'mporg')).status, 404);
+    const made = await propose(next);
+    same(made.status, 303, made.text.slice(0, 2000));
+    const page = await v.see(made.to);
+    good(page.text.includes('Apply for Takapo support') && page.text.includes('inert'), 'preview');
+    same((await propose(next)).status, 409, 'twice');
+    const approve = (who) => who.send(made.to, made.to, { act: 'approve' });
+    same((await approve(v)).status, 409, 'not who wrote it');
+    const other = (await post(head, '/staff', { ...fresh, username: 't.second', role: 'manager' })).json, w = visitor(b), x = visitor(b);
+    await w.enter('t.second', other.password);
+    same((await w.send('/account/password', '/account/password', { old: other.password, new: 'second of two', again: 'second of two' })).status, 303);
+    await x.enter('sabt-ahval.manager', password);
+    same((await x.see(made.to)).status, 404, "another's");
+    same((await approve(w)).status, 303);
+    same((await approve(w)).status, 409, 'not twice');
+    same((await approve(o)).status, 303);
+    good((await o.see(made.to)).text.includes('next start'), 'approved');
+    same((await v.send(made.to, made.to, { act: 'withdraw' })).status, 409, 'both have approved it');
+    proposed = made.to;
+  });
   await test(`${name}: every act is told, filtered, exported, and a leaf of the ledger`, async () => {
     const acts = (await get(operator, '/acts?limit=200')).json.items;
-    for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close', 'service_off', 'service_on', 'calendar_close', 'calendar_open'])
+    for (const kind of ['staff_add', 'staff_remove_role', 'staff_disable', 'staff_reset', 'staff_leave', 'sessions_end', 'own_password', 'own_totp', 'unit_put', 'unit_close', 'service_off', 'service_on', 'definition_upload', 'definition_approve', 'calendar_close', 'calendar_open'])
       good(acts.some((x) => x.kind === kind), kind);
     const one = acts.find((x) => x.kind === 'staff_add' && x.subject === 'a.karimi');
     same([one.who, one.organisation, one.detail], ['takapo.manager', 'takapo', { role: 'officer' }]);
@@ -270,10 +302,17 @@ async function administration(name, where) {
     same((await get(operator, '/acts?kind=acts_export')).json.items.map((x) => x.who), ['auditor']);
   });
   await s.stop();
+  await test(`${name}: after a start the definition is served beside the pack`, async () => {
+    const again = await serve(where), o = visitor(again.base);
+    await o.enter('operator', password);
+    good((await o.see(proposed)).text.includes('Served'), 'served');
+    same((await call(again.base, 'GET', `${A}/services/takapo-support`)).json.version, 1, 'until its day has come');
+    await again.stop();
+  });
   await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
 }
 
-const EXTRA = ['/admin/standard', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
+const EXTRA = ['/admin/standard', '/admin/definitions', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
 // The pages as people see them: nothing for axe to find, nothing that scrolls sideways, at two widths and in both languages.
 async function pages() {
   const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');

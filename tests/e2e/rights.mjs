@@ -79,6 +79,7 @@ const examples = [
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/(services|counter)\//, here: '1' },
   { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
+  { name: 'id', path: /^\/admin\/definitions\//, here: '0'.repeat(32) },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'letter', path: /\/letters\//, here: letter, none: other(letter), owned: true },

@@ -85,6 +85,7 @@ json_t *admin_page(struct http_req *r, const char *title, const char *organisati
   if (acts) tab(r, tabs, "/admin/staff", "admin_staff", organisation);
   if (acts) tab(r, tabs, "/admin/units", "admin_units", organisation);
   if (acts) tab(r, tabs, "/admin/services", "admin_services", organisation);
+  if (acts) tab(r, tabs, "/admin/definitions", "admin_definitions", organisation);
   if (acts) tab(r, tabs, "/admin/calendars", "admin_calendars", NULL);
   tab(r, tabs, "/admin/standard", "admin_standard", organisation);
   tab(r, tabs, "/admin/acts", "admin_acts", organisation);
@@ -347,7 +348,8 @@ const size_t web_admin_count = BASE_COUNT(web_admin_rows);
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
   const struct { const struct http_route *rows; size_t n; } tables[] = {
     {web_admin_rows, web_admin_count}, {web_account_rows, web_account_count}, {web_acts_rows, web_acts_count}, {web_closure_rows, web_closure_count},
-    {web_switch_rows, web_switch_count}, {web_standard_rows, web_standard_count}};
+    {web_switch_rows, web_switch_count}, {web_standard_rows, web_standard_count},
+    {web_proposal_rows, web_proposal_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

@@ -1,0 +1,131 @@
+/* The pack that is served: the folder, and beside it the definitions that organisations have written and two have approved. */
+#include "app/app.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int drop_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+  remove(path);
+  return 0;
+}
+
+void overlay_drop(char *folder) {
+  if (folder) nftw(folder, drop_one, 16, FTW_DEPTH | FTW_PHYS);
+  free(folder);
+}
+
+/* A link for everything in a folder but the names that are left out. */
+static int link_all(const char *from, const char *to, const char *but, struct err *err) {
+  DIR *dir = opendir(from);
+  int rc = dir ? 0 : err_set(err, ERR_NOT_FOUND, "%s cannot be read", from);
+  for (struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
+    if (e->d_name[0] == '.' || base_same(e->d_name, but)) continue;
+    char *a = base_printf("%s/%s", from, e->d_name), *b = base_printf("%s/%s", to, e->d_name);
+    if (symlink(a, b)) rc = err_set(err, ERR_UNAVAILABLE, "%s cannot be linked", a);
+    free(a);
+    free(b);
+  }
+  if (dir) closedir(dir);
+  return rc;
+}
+
+static int begin(const char *pack, char **folder, struct err *err) {
+  const char *tmp = getenv("TMPDIR");
+  char *real = realpath(pack, NULL), *made = base_printf("%s/chapar-served-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+  int rc = real && mkdtemp(made) ? 0 : err_set(err, ERR_UNAVAILABLE, "no folder for temporary files");
+  if (rc == 0) {
+    char *from = base_printf("%s/services", real), *to = base_printf("%s/services", made);
+    rc = link_all(real, made, "services", err);
+    if (rc == 0) rc = dir_make(to, 0700, err);
+    if (rc == 0) rc = link_all(from, to, NULL, err);
+    free(from);
+    free(to);
+    if (rc) {
+      overlay_drop(made);
+      made = NULL;
+    }
+  } else {
+    free(made);
+    made = NULL;
+  }
+  free(real);
+  *folder = made;
+  return rc;
+}
+
+static void hear(void *ctx, const char *file, unsigned line, const char *message, bool warning) {
+  if (!warning) log_write(LOG_ERROR, "packs", "with the approved definitions: %s:%u: %s", file, line, message);
+}
+
+/* 1 added, 0 the folder has a file of that name. */
+static int add(const char *folder, const json_t *one, struct err *err) {
+  char *path = base_printf("%s/%s", folder, json_str(one, "file"));
+  struct stat st;
+  int rc = lstat(path, &st) == 0 ? 0 : file_write(path, json_str(one, "text"), strlen(json_str(one, "text")), 0600, err) ? -1 : 1;
+  free(path);
+  return rc;
+}
+
+static void take_away(const char *folder, const json_t *one) {
+  char *path = base_printf("%s/%s", folder, json_str(one, "file"));
+  unlink(path);
+  free(path);
+}
+
+/* All of them; where that does not compile any more (the folder has changed since), each that does. */
+static struct pack *compile(const char *folder, const json_t *list, struct err *err) {
+  struct pack_report loud = {.line = hear}, silent = {0};
+  struct pack *p = NULL;
+  json_t *one, *ours = json_array();
+  size_t i, added = 0;
+  int rc = 0;
+  json_array_foreach(list, i, one) {
+    rc = add(folder, one, err);
+    if (rc < 0) break;
+    if (rc == 1) json_array_append(ours, one);
+  }
+  if (rc >= 0 && json_array_size(ours)) p = pack_compile(folder, &loud);
+  if (rc >= 0 && !p) {
+    json_array_foreach(ours, i, one) take_away(folder, one);
+    json_array_foreach(ours, i, one) {
+      if (add(folder, one, err) < 0) break;
+      struct pack *with = pack_compile(folder, &silent);
+      if (!with) {
+        log_write(LOG_ERROR, "packs", "the approved definition %s is left out: it does not compile with this folder", json_str(one, "file"));
+        take_away(folder, one);
+        continue;
+      }
+      pack_unref(p);
+      p = with;
+      added++;
+    }
+  } else {
+    added = json_array_size(ours);
+  }
+  if (p) log_write(LOG_INFO, "packs", "served with %zu approved definitions of organisations", added);
+  json_decref(ours);
+  return p;
+}
+
+int overlay_open(struct platform *p, struct err *err) {
+  json_t *list = NULL;
+  if (cases_proposals_approved(p->main, &list, err)) return -1;
+  int rc = json_array_size(list) ? begin(p->set.pack, &p->served, err) : 0;
+  if (rc == 0 && p->served) {
+    struct pack *with = compile(p->served, list, err);
+    if (with) {
+      pack_unref(p->pack);
+      p->pack = with;
+    } else {
+      overlay_drop(p->served);
+      p->served = NULL;
+    }
+  }
+  json_decref(list);
+  return rc;
+}
