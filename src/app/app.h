@@ -133,6 +133,7 @@ int records_export(const struct settings *set, const char *code, const char *for
 /* transfer.c: cases out and in; an exit code. Words are those of the command line, NULL where there are none. */
 struct transfer_words { const char *organisation, *service, *from, *to, *after, *lang; bool jsonl, dry; };
 int transfer_export(const struct settings *set, const struct transfer_words *w);
+int transfer_import(const struct settings *set, const struct transfer_words *w, const char *file);
 /* The first millisecond of the day that a flag names; dflt without text. -1 after a message. */
 int app_day(const char *flag, const char *text, int64_t dflt, int64_t *at);
 int demo_accounts(struct platform *p, json_t **out);       /* make them when missing */
@@ -147,8 +148,10 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
-  X("import", command_import, "registry CODE FILE --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry from CSV: all judged first, then all or nothing by batch") \
+  X("import", command_import, "registry CODE FILE | cases FILE --service S; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, or cases of before, from CSV: all judged first, then written; run again, it goes on where it stopped") \
   X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
+  X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
+  X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

@@ -174,11 +174,15 @@ int command_import(int argc, char **argv) {
   struct words_left left;
   struct platform p = {0};
   struct err err;
-  const char *dry = NULL, *lang = NULL;
-  struct own_flag own[] = {{"--dry-run!", &dry}, {"--lang", &lang}, {NULL, NULL}};
+  const char *dry = NULL, *lang = NULL, *service = NULL;
+  struct own_flag own[] = {{"--dry-run!", &dry}, {"--lang", &lang}, {"--service", &service}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
-  if (left.count != 3 || strcmp(left.items[0], "registry") != 0) return app_usage("import", "say what to import: registry CODE FILE");
+  if (left.count == 2 && strcmp(left.items[0], "cases") == 0) {
+    const struct transfer_words w = {.service = service, .lang = lang, .dry = dry != NULL};
+    return service ? transfer_import(&s, &w, left.items[1]) : app_usage("import", "say which service: --service S");
+  }
+  if (left.count != 3 || strcmp(left.items[0], "registry") != 0 || service) return app_usage("import", "say what to import: registry CODE FILE, or cases FILE --service S");
   const char *file = left.items[2];
   const struct registry *r = opened(&p, &s, left.items[1], &rc);
   size_t n = 0;

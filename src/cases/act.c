@@ -467,11 +467,12 @@ static int perform(struct act_job *j, struct step *s, struct err *err) {
   int touches = may && decides && s->a->actor.kind == ACTOR_STAFF ? case_complaint_touches(s->tx, row, answers, s->a->actor.username, err) : 0;
   int own = may && touches == 0 && decides && s->a->actor.kind == ACTOR_STAFF ? case_concerns(s->tx, row, s->a->actor.username, err) : 0;
   json_decref(answers);
+  /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. Who comes second is told so first: in the state that
+   * the other made the same person may not do it any more. */
+  if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (!may) return err_set(err, why, "not allowed");
   if (own) return own < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.own_case", "nobody decides a case of their own", err);
   if (touches) return touches < 0 ? -1 : refuse(s, ERR_FORBIDDEN, "case.complained_of", "whoever handled a case does not decide a complaint about it", err);
-  /* Who only adds something decides nothing: whatever has happened meanwhile, it is added. */
-  if (s->a->expected_version >= 0 && s->a->expected_version != row->version && !case_adds(s->act)) return err_set(err, ERR_CONFLICT, "the case has moved on");
   if (check_reason(s, err)) return -1;
   if (take_attached(s, err)) return -1;
   if (s->act->kind == ACT_ASSIGN) s->assignee = fixed(s, "assignee");

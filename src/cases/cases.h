@@ -67,6 +67,14 @@ int cases_pack_export(struct cases *c, const char *hash, const char *folder, cha
 enum intake { INTAKE_WEB, INTAKE_APP, INTAKE_API, INTAKE_USSD, INTAKE_SMS, INTAKE_COUNTER, INTAKE_PAPER };
 const char *intake_text(enum intake i);
 
+/* What a case had become elsewhere, before it came here. */
+struct case_imported {
+  const char *number;               /* by which it was known */
+  int state;                        /* index in its service */
+  int64_t closed_at;                /* 0: it is open */
+  const char *comment, *letter_no, *letter_date; /* "" when there is none */
+};
+
 /* ---- the counter: an agent files for a person who cannot ------------------------------------------ */
 enum case_consent { CONSENT_NONE, CONSENT_CODE, CONSENT_SLIP, CONSENT_KEPT };
 const char *consent_text(enum case_consent k);
@@ -134,6 +142,7 @@ struct case_submission {
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
+  const struct case_imported *imported; /* NULL but for cases_import */
   const struct case_counter *counter; /* an agent's submission demands it, but for services of staff; else NULL */
   bool promised;                    /* sign the receipt's promise beforehand, beside the writer's work; false after a repetition */
   /* out */
@@ -314,6 +323,24 @@ void cases_export_end(void *export);
 /* The newest 50 runs of an organisation, for those who may export: [{"at","who","service","since","until","masked"}] */
 int cases_exports(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 
+/* ---- cases in, from before (import.c) ----------------------------------------------------------------- */
+struct case_import {
+  /* in */
+  const struct service *service;
+  bool dry;                                                              /* judge alone */
+  enum lang lang;                                                        /* of messages */
+  void (*line)(void *ctx, unsigned line, const char *message);          /* each mistake, at its line of the file */
+  void (*progress)(void *ctx, size_t done, size_t all); void *ctx;      /* may be NULL */
+  /* out */
+  size_t rows, made, same, wrong;
+};
+/* CSV with a header row: number (by which the case was known: it is filed once), submitted_at, state, closed_at (for final states alone), comment,
+ * letter_no, letter_date, and the fields of the service (documents are not taken; declarations need not be there). The whole file is judged
+ * first: with one mistake nothing is written (ERR_INVALID). Then the cases are filed, hundreds in flight; run again, it goes on where it stopped.
+ * Nobody is told, no effect follows; the event "import" says in the ledger what was brought and when, and the clock of what is open begins
+ * then. Waits. */
+int cases_import(struct cases *c, const char *data, size_t n, struct case_import *k, struct err *err);
+
 /* ---- the desk's own ------------------------------------------------------------------------------ */
 /* A remark for colleagues (1–4000 bytes; key 1–200 characters makes it once only): never shown to the citizen, a leaf of the ledger, erased
  * with the case. For those who handle the case; ERR_NOT_FOUND for others. Waits; worker routes. */
@@ -482,6 +509,11 @@ int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);
+/* What is to be erased when the day `until` begins, by the definitions: [{"service","service_version","service_title","result","years","cases",
+ * "oldest"}], oldest: the day that the first of them was closed. */
+int cases_retention(struct cases *c, int32_t until, enum lang l, json_t **out, struct err *err);
+/* Erase some hundreds of those that are due today; *done 0: there are no more. Each is erased whole or not at all, whoever else is at it. */
+int cases_retain(struct cases *c, int64_t *done, struct err *err);
 /* For ledger verify: recompute the digest of an event from its row; see struct trust_verify.leaf. */
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]);
 /* The rows of cases against their events; one line a fault. -1 with ERR_CONFLICT when there was any. */

@@ -12,6 +12,7 @@ struct due {
   struct cases *c;
   const char *calendar;
   int64_t before;
+  bool closed;               /* only what is to be erased */
   char tracking[ROUND][TRACKING_SIZE];
   int count;
 };
@@ -19,8 +20,8 @@ struct due {
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tii",
-                                      k->calendar, k->before, (int64_t)ROUND);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 AND (?4=0 OR result<>0) ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiii",
+                                      k->calendar, k->before, (int64_t)ROUND, (int64_t)k->closed);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
@@ -229,11 +230,11 @@ static int64_t run_these(struct due *k) {
   return r.done;
 }
 
-static int run_due(struct cases *c, int64_t *done, struct err *err) {
+static int run_due(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct due *k = base_alloc(sizeof *k);
   int rc = 0;
   for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
-    *k = (struct due){.c = c, .calendar = c->calendars[i].code};
+    *k = (struct due){.c = c, .calendar = c->calendars[i].code, .closed = closed};
     k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
     rc = store_read(c->store, due_list, k, err);
     if (rc || !k->count) continue;
@@ -242,6 +243,11 @@ static int run_due(struct cases *c, int64_t *done, struct err *err) {
   }
   free(k);
   return rc;
+}
+
+int cases_retain(struct cases *c, int64_t *done, struct err *err) {
+  *done = 0;
+  return run_due(c, true, done, err);
 }
 
 /* ---- looks at personal data: one leaf a batch ---- */
@@ -312,7 +318,7 @@ int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   if (store_read(c->store, news_work, c, err)) return -1;
   int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
-  if (case_outbox_run(c, done, err) || run_due(c, done, err)) return -1;
+  if (case_outbox_run(c, done, err) || run_due(c, false, done, err)) return -1;
   if (store_read(c->store, waiting_work, &waiting, err)) return -1;
   if (waiting) {
     struct looks *k = base_alloc(sizeof *k);

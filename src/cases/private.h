@@ -228,6 +228,9 @@ void case_mask(const struct service *def, json_t *data); /* what is personal, in
  * with members "_at" and "_id" for whoever sorts them. */
 int case_exports_of(struct cases *c, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
 
+/* import.c: the second event of a case of before: what it had become */
+int case_import_step(struct cases *c, struct store_tx *tx, const struct case_row *filed, const struct case_imported *was, struct err *err);
+
 /* remarks.c: [{"at","organisation","who","text","kind"?…}], oldest first; NULL after an error */
 json_t *case_remarks(struct store_tx *tx, const char *tracking, struct err *err);
 

@@ -274,13 +274,13 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
       continue;
     }
     if (s->errors) return err_set(err, ERR_INVALID, "an answer differs from what is known");
-    if (!s->parent && case_stopped(j->c, row->service)) return err_set(err, ERR_CONFLICT, "service %s takes no new requests now", row->service);
-    if (!s->parent && case_pin(j->c, tx, s->service, row->submitted_at, err)) return -1;
+    if (!s->parent && !s->imported && case_stopped(j->c, row->service)) return err_set(err, ERR_CONFLICT, "service %s takes no new requests now", row->service);
+    if (!s->parent && case_pin(j->c, tx, s->service, s->imported ? store_time(tx) : row->submitted_at, err)) return -1;
     if (reserve(j, tx, err) ||
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
-        case_notice(j->c, tx, row, "submit", 1, NULL, err) ||
+        (s->imported ? case_import_step(j->c, tx, row, s->imported, err) : case_notice(j->c, tx, row, "submit", 1, NULL, err)) ||
         (s->counter && case_counter_filed(j->c, tx, &(struct counter_filing){s->counter, &s->actor, row, j->person, j->mobile}, err)))
       return -1;
     if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
@@ -384,6 +384,7 @@ static int who_files(struct submit_job *j, struct err *err) {
   row->submitter = "";
   row->submitted_by = "self";
   row->assurance = who->kind == ACTOR_CITIZEN ? who->assurance : ASSURANCE_NONE;
+  if (s->imported) row->submitted_by = "import";
   if (s->parent) {
     row->submitted_by = "system";
     return 0;
@@ -452,6 +453,14 @@ static int prepare_clock(struct submit_job *j, int64_t at, struct err *err) {
   return 0;
 }
 
+/* It is found by its number of before too. */
+static size_t imported_terms(struct submit_job *j) {
+  const char *words[4];
+  size_t n = j->term_count, more = text_terms(j->arena, j->s->imported->number, words, 4);
+  for (size_t i = 0; i < more && n < CASE_TERMS; i++) j->terms[n++] = words[i];
+  return distinct(j->terms, n);
+}
+
 static int prepare(struct submit_job *j, struct err *err) {
   struct case_submission *s = j->s;
   struct case_row *row = &j->row;
@@ -484,6 +493,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   due_put(due, "legal", case_due_day(j->c, row, row->legal_ord));
   json_object_set(p, "data", s->data);
   json_object_set_new(p, "due", due);
+  if (s->imported) json_put(p, "imported", s->imported->number);
   json_put(p, "intake", intake_text(s->intake));
   json_t *sources;
   struct actor as = s->actor;
@@ -505,7 +515,9 @@ static int prepare(struct submit_job *j, struct err *err) {
                                  .at = at, .payload = arena_strdup(j->arena, payload)};
   free(payload);
   if (!s->parent) j->term_count = case_terms(j->c->pack, s->service, s->data, row->mobile, j->arena, j->terms, CASE_TERMS);
-  if (s->service->one_open_per_person && !s->parent && row->applicant[0])
+  if (s->imported) j->term_count = imported_terms(j);
+  bool open = !s->imported || s->service->states[s->imported->state].result == RESULT_OPEN;
+  if (s->service->one_open_per_person && !s->parent && open && row->applicant[0])
     snprintf(j->reservation, sizeof j->reservation, "open:%s:%s", s->service->code, row->applicant);
   if (seal(j, 0, err)) return -1;
   if (arena_overflowed(j->arena)) return err_set(err, ERR_LIMIT, "the request is too large");

@@ -65,7 +65,7 @@ struct adding {
 
 static void add_span(const struct adding *k, enum sum_span span, const char *organisation, const char *unit, const char *name, int64_t n) {
   char key[400];
-  int32_t start = span == SUM_MONTH || span == SUM_STAFF_MONTH ? month_start(k->day) : k->day;
+  int32_t start = span % 2 == 0 ? month_start(k->day) : k->day;
   snprintf(key, sizeof key, "%d\t%d\t%s\t%s\t%s\t%s", span, start, organisation, unit, k->f->service, k->f->place);
   json_t *counts = json_object_get(k->sums, key);
   if (!counts) {
@@ -78,6 +78,8 @@ static void add_span(const struct adding *k, enum sum_span span, const char *org
 static void add_to(const struct adding *k, const char *organisation, const char *name, int64_t n) {
   add_span(k, SUM_DAY, organisation, "", name, n);
   add_span(k, SUM_MONTH, organisation, "", name, n);
+  add_span(k, SUM_PROVINCE_DAY, "", "", name, n);
+  add_span(k, SUM_PROVINCE_MONTH, "", "", name, n);
 }
 
 static void add(const struct adding *k, const char *name, int64_t n) { add_to(k, k->s->holder_before, name, n); }

@@ -14,7 +14,7 @@ struct observatory {
 };
 
 /* Spans of observatory_sum. */
-enum sum_span { SUM_DAY = 1, SUM_MONTH = 2, SUM_STAFF_DAY = 3, SUM_STAFF_MONTH = 4 };
+enum sum_span { SUM_DAY = 1, SUM_MONTH = 2, SUM_STAFF_DAY = 3, SUM_STAFF_MONTH = 4, SUM_PROVINCE_DAY = 5, SUM_PROVINCE_MONTH = 6 };
 
 /* contribute.c: what one event of a case adds. sums: object of objects, by "span\tstart\torganisation\tunit\tservice\tplace". */
 void observatory_contribute(const struct case_facts *f, size_t step, json_t *sums);

@@ -63,14 +63,21 @@ static int take(struct reading *k, struct store_rows *r, struct err *err) {
 
 #define ROWS "SELECT start,organisation,unit,service,place,counts FROM observatory_sum "
 
+/* All organisations together have sums of their own, unless it matters which one it was. */
+static int64_t span_of(const struct reading *k, bool month) {
+  if (k->staff) return month ? SUM_STAFF_MONTH : SUM_STAFF_DAY;
+  if (k->q->organisation || k->by == GROUP_ORGANISATION || k->by == GROUP_EACH) return month ? SUM_MONTH : SUM_DAY;
+  return month ? SUM_PROVINCE_MONTH : SUM_PROVINCE_DAY;
+}
+
 static int one_month(struct reading *k, struct store_tx *tx, int32_t start, struct err *err) {
-  int64_t span = k->staff ? SUM_STAFF_MONTH : SUM_MONTH;
+  int64_t span = span_of(k, true);
   if (!k->q->organisation) return take(k, store_select(tx, err, ROWS "WHERE span=?1 AND start=?2", "ii", span, (int64_t)start), err);
   return take(k, store_select(tx, err, ROWS "WHERE span=?1 AND start=?2 AND organisation=?3", "iit", span, (int64_t)start, k->q->organisation), err);
 }
 
 static int some_days(struct reading *k, struct store_tx *tx, int32_t from, int32_t to, struct err *err) {
-  int64_t span = k->staff ? SUM_STAFF_DAY : SUM_DAY;
+  int64_t span = span_of(k, false);
   if (!k->q->organisation)
     return take(k, store_select(tx, err, ROWS "WHERE span=?1 AND start>=?2 AND start<=?3", "iii", span, (int64_t)from, (int64_t)to), err);
   for (int32_t day = from; day <= to; day++)

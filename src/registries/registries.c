@@ -286,15 +286,100 @@ int registries_outcome(struct registries *g, struct store_tx *tx, const char *re
 
 /* ---- erasing ---- */
 
-static int erase_work(struct store_tx *tx, void *arg, struct err *err) {
-  const char *ref = arg;
-  int n = store_exec(tx, err, "UPDATE registry_record SET attributes=NULL,key='',identity='' WHERE ref=?1", "t", ref);
-  if (n < 0) return -1;
-  if (n == 0) return err_set(err, ERR_NOT_FOUND, "no such record");
-  if (store_put(tx, err, "UPDATE registry_change SET salt=NULL,payload=NULL WHERE ref=?1", "t", ref)) return -1;
-  return store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1", "t", ref);
+struct erasing {
+  const char *ref, *who, *why;
+};
+
+static int erase_change(struct store_tx *tx, const struct erasing *k, const char *registry, int64_t version, struct err *err) {
+  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
+  int64_t now = store_time(tx);
+  char at[32];
+  clock_rfc3339_ms(now, at);
+  char *header = base_printf("{\"at\":\"%s\",\"change\":\"erase\",\"kind\":\"record\",\"record\":\"%s\",\"registry\":\"%s\",\"version\":%lld}", at, k->ref, registry,
+                             (long long)version);
+  json_t *p = json_object();
+  json_put(p, "reason", k->why);
+  json_put(p, "who", k->who);
+  char *payload = json_canonical(p);
+  json_decref(p);
+  random_bytes(salt, sizeof salt);
+  trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
+  int rc = store_put(tx, err,
+    "INSERT INTO registry_change (ref,version,at,change,source,tracking,event,header,salt,payload,leaf_hash) VALUES (?1,?2,?3,'erase','erasure','','',?4,?5,?6,?7)",
+    "tiitbtb", k->ref, version, now, header, (const void *)salt, (size_t)TRUST_SALT, payload, (const void *)leaf, (size_t)TRUST_HASH);
+  if (rc == 0) rc = trust_append(tx, leaf, header, digest, err);
+  free(header);
+  free(payload);
+  return rc;
 }
 
-int registries_erase(struct registries *g, const char *ref, struct err *err) {
-  return store_write(g->store, STORE_FRONT, erase_work, (void *)(uintptr_t)ref, err);
+static int erase_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct erasing *k = arg;
+  char registry[80] = "";
+  int64_t version = 0;
+  bool there = false;
+  struct store_rows *r = store_select(tx, err, "SELECT registry,version,attributes FROM registry_record WHERE ref=?1", "t", k->ref);
+  if (!r) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    snprintf(registry, sizeof registry, "%s", store_text(r, 0));
+    version = store_int(r, 1);
+    there = !store_null(r, 2);
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such record");
+  if (!there) return err_set(err, ERR_CONFLICT, "this record has been erased");
+  int n = store_exec(tx, err, "UPDATE registry_record SET attributes=NULL,key='',identity='',valid=0,version=?3,at=?4 WHERE ref=?1 AND version=?2", "tiii", k->ref,
+                     version, version + 1, store_time(tx));
+  if (n < 0) return -1;
+  if (n == 0) return err_set(err, ERR_CONFLICT, "the record has moved on");
+  if (store_put(tx, err, "UPDATE registry_change SET salt=NULL,payload=NULL WHERE ref=?1 AND change<>'erase'", "t", k->ref) ||
+      store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1", "t", k->ref))
+    return -1;
+  return erase_change(tx, k, registry, version + 1, err);
+}
+
+int registries_erase(struct registries *g, const char *ref, const char *who, const char *why, struct err *err) {
+  if (!why || !why[0] || strlen(why) > 1000) return err_set(err, ERR_INVALID, "say why a record is erased, in 1 to 1000 bytes");
+  struct erasing k = {ref, who, why};
+  return store_write(g->store, STORE_FRONT, erase_work, &k, err);
+}
+
+struct refs {
+  const char *registry, *key;
+  json_t *out;
+};
+
+static int refs_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct refs *k = arg;
+  json_array_clear(k->out);
+  struct store_rows *r = store_select(tx, err, "SELECT ref FROM registry_record WHERE registry=?1 AND key=?2 ORDER BY ref LIMIT 50", "tt", k->registry, k->key);
+  int rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1) json_array_append_new(k->out, json_string(store_text(r, 0)));
+  store_done(r);
+  return rc;
+}
+
+int registries_refs(struct registries *g, const struct registry *r, const char *key, json_t **out, struct err *err) {
+  const struct registry_attribute *a = r->key ? registry_attribute(r, r->key) : NULL;
+  const char *code = NULL, *message = NULL;
+  if (!a) return err_set(err, ERR_NOT_FOUND, "registry %s has no key", r->code);
+  struct arena *arena = arena_new(64 * 1024);
+  json_t *in = json_string(key), *value = NULL, *one = json_object();
+  char text[1024] = "";
+  int rc = field_check(g->pack, a->field, in, one, day_of(clock_now()), LANG_EN, arena, &value, &code, &message);
+  if (rc == 0) {
+    json_object_set(one, r->key, value);
+    record_key(one, r->key, text);
+  } else err_set(err, ERR_INVALID, "%s: %s", r->key, message ? message : "not a key");
+  struct refs k = {r->code, text, json_array()};
+  if (rc == 0) rc = store_read(g->store, refs_work, &k, err);
+  if (rc) json_decref(k.out);
+  else *out = k.out;
+  json_decref(in);
+  json_decref(value);
+  json_decref(one);
+  arena_free(arena);
+  return rc ? -1 : 0;
 }

@@ -58,8 +58,11 @@ int registries_put_many(struct registries *g, struct record_change *list, size_t
 /* For cases_options.record: judge and put. What can never be a record is logged and passed over, so that the outbox does not stand still. */
 int registries_outcome(struct registries *g, struct store_tx *tx, const char *registry, const char *event, const json_t *attributes,
                        const char *tracking, struct err *err);
-/* Erase salts and payloads of all versions and the attributes: headers and digests stay, so the ledger verifies. ERR_NOT_FOUND. */
-int registries_erase(struct registries *g, const char *ref, struct err *err);
+/* Erase salts and payloads of all versions and the attributes: headers and digests stay, so the ledger verifies. The erasure is a change of its
+ * own, with who and why (1 to 1000 bytes, nothing personal), and stays. ERR_NOT_FOUND; ERR_CONFLICT when it has been erased. */
+int registries_erase(struct registries *g, const char *ref, const char *who, const char *why, struct err *err);
+/* refs of the records of a key (repaired as its type), as strings. For whoever erases. */
+int registries_refs(struct registries *g, const struct registry *r, const char *key, json_t **out, struct err *err);
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 enum record_right { RECORD_NOTHING, RECORD_MASKED, RECORD_ALL };

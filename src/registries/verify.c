@@ -55,7 +55,7 @@ static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
   struct verify *k = arg;
   struct store_rows *r = store_select(tx, err,
     "SELECT r.ref,r.registry,r.version,r.valid,r.attributes,(SELECT COUNT(*) FROM registry_change c WHERE c.ref=r.ref),"
-    "(SELECT payload FROM registry_change c WHERE c.ref=r.ref AND c.version=r.version) "
+    "(SELECT CASE WHEN change='erase' THEN NULL ELSE payload END FROM registry_change c WHERE c.ref=r.ref AND c.version=r.version) "
     "FROM registry_record r WHERE r.ref>?1 ORDER BY r.ref LIMIT 500", "t", k->after);
   if (!r) return -1;
   int rc;

@@ -102,6 +102,7 @@ async function pages(s) {
     await cleanly(page, 'mandates-offered-360-fa');
     await page.goto(`${b}/cases/${m}/actions/accept`);
     await cleanly(page, 'mandate-accept-360-fa');
+    same(await page.locator('main input[type=file]').count(), 0, 'an acceptance asks for no papers');
     await page.click('main form[method=post] button[type=submit]');
     await page.goto(`${b}/mine/mandates`);
     const old = await page.inputValue('form[action="/acting"] [name=form_token]');
@@ -133,7 +134,9 @@ async function pages(s) {
       await cleanly(page, `case-${name}-1440-fa`);
       await small.goto(`${b}/cases/${t}?lang=en`);
       await cleanly(small, `case-${name}-360-en`);
-      return page.locator('main').innerText();
+      const words = await page.locator('main').innerText();
+      good(!/\b(true|false|null)\b/.test(words), 'no word of a machine among those for people');
+      return words;
     };
     good((await see('submitted')).includes('اکنون کاری لازم نیست'), 'nothing is needed');
     if ((await get(`/cases/${t}`, officer)).json.actions.some((a) => a.name === 'assign')) await act(t, 'assign', officer);

@@ -114,7 +114,86 @@ async function transfer(name, where) {
   });
 }
 
+// Old cases from a file, killed again and again; then what is over is erased, and every proof stays.
+async function before(name, where) {
+  const s = await serve(where), b = s.base, example = (await call(b, 'GET', `${A}/services/${S}`)).json.form_schema.examples[0];
+  const holder = await (async () => { const r = await call(b, 'POST', `${A}/services/${S}/cases`, { token: await citizen(b), key: 'first', body: { data: example } }); return (await call(b, 'GET', `${A}/cases/${r.json.tracking}`)).json.holder.code; })();
+  const messages = async () => (await call(b, 'GET', '/demo/outbox')).json.length, told = await messages();
+  const file = join(folder(), 'old.csv'), fields = Object.keys(example).filter((k) => !['accuracy', 'since'].includes(k)), cell = (x) => (/[",\n]/.test(x) ? `"${String(x).replaceAll('"', '""')}"` : x);
+  const row = (n, more = {}) => { const r = { number: `D-${1000 + n}`, submitted_at: '1404/03/02', state: n % 3 ? 'approved' : n % 2 ? 'rejected' : 'submitted', comment: 'از دفتر اندیکاتور', letter_no: `${n}/الف`, ...more }; r.closed_at ??= r.state === 'submitted' ? '' : '1404/04/10'; return [r.number, r.submitted_at, r.state, r.closed_at, r.comment, r.letter_no, ...fields.map((f) => cell(example[f]))].join(','); };
+  const write = (rows) => writeFileSync(file, `\ufeff${['number', 'submitted_at', 'state', 'closed_at', 'comment', 'letter_no', ...fields].join(',')}\r\n${rows.join('\r\n')}\r\n`);
+  const bring = (...more) => runs('import', 'cases', file, '--service', S, '--pack', pack, ...where, ...more), count = 150, rows = Array.from({ length: count }, (_, n) => row(n));
+  const all = async () => Number(/chapar_cases\{state="all"\} (\d+)/.exec((await call(b, 'GET', '/metrics')).text)[1]);
+  const find = async (q) => (await call(b, 'GET', `${A}/desk/cases?organisation=${holder}&q=${encodeURIComponent(q)}`, { token: await staff(b, `${holder}.manager`) })).json.items;
+
+  await test(`${name}: every mistake of a file is told with its line, and nothing is written`, async () => {
+    write([row(1), row(2, { submitted_at: 'دیروز' }), row(3, { state: 'nowhere' }), row(1), row(5, { state: 'approved', closed_at: '' }), row(6, { state: 'submitted', closed_at: '1404/05/01' }), row(7, { closed_at: '1403/01/01' }), row(8).replace(example.national_id, '0499370898')]);
+    const r = await bring('--lang', 'fa');
+    same(r.status, 1, r.err);
+    same([...r.err.matchAll(/old\.csv:(\d+): /g)].map((m) => Number(m[1])), [3, 4, 5, 6, 7, 8, 9], r.err);
+    good(/[آ-ی]/.test(r.err) && r.out.includes('7 mistakes'), r.out);
+    write([row(1).replace('D-1001', 'D-1')].map((x) => x));
+    good((await bring('--dry-run')).out.startsWith('dry run, nothing was written: 1 cases'), 'a dry run');
+    same((await find('D-1')).length, 0);
+  });
+  await test(`${name}: killed at any point and run again, each case is there once`, async () => {
+    write(rows);
+    const rounds = Number(process.env.ROUNDS || 3);
+    for (let i = 0; i < rounds; i++) {
+      const child = spawn(chapar, ['import', 'cases', file, '--service', S, '--pack', pack, ...where], { stdio: 'ignore' });
+      await sleep(150 + Math.random() * 600);
+      child.kill('SIGKILL');
+      await new Promise((done) => child.exitCode !== null || child.signalCode !== null ? done() : child.on('exit', done));
+    }
+    const r = await bring(), m = /(\d+) cases: (\d+) new, (\d+) as they were, 0 mistakes/.exec(r.out);
+    good(r.status === 0 && m && Number(m[2]) + Number(m[3]) === count, `${r.out} ${r.err}`);
+    good(/: 0 new, 150 as they were/.test((await bring()).out), 'and again');
+    write([row(4, { comment: 'دیگر' })]);
+    const other = await bring();
+    good(other.status === 1 && /imported before with other contents/.test(other.err), other.err);
+    same(await messages(), told, 'nobody was told');
+  });
+  await test(`${name}: what was brought says so: paper, its number, its state, its day, an event of its own`, async () => {
+    const [open] = await find('D-1000'), [closed] = await find('D-1001');
+    good(open && closed && open.state === 'submitted' && closed.state === 'approved', JSON.stringify([open, closed]));
+    good(open.submitted_at.startsWith('2025-05-23') && open.overdue === false, `its clock begins now: ${JSON.stringify(open)}`);
+    const v = (await call(b, 'GET', `${A}/cases/${closed.tracking}`, { token: await staff(b, `${holder}.manager`) })).json;
+    same([v.intake, v.submitted_by, v.letter_no, v.events.map((e) => e.action)], ['paper', 'import', '1/الف', ['submit', 'import']]);
+    good(v.events[1].comment === 'از دفتر اندیکاتور' && v.events[1].at > '2026', JSON.stringify(v.events[1]));
+  });
+  await s.stop();
+  await test(`${name}: what is over by the definition is listed, then erased once, and every proof verifies`, async () => {
+    write(Array.from({ length: 90 }, (_, n) => row(n, { number: `O-${n}`, state: n % 2 ? 'approved' : 'rejected', submitted_at: '1389/03/02', closed_at: '1389/04/10' })));
+    same((await bring()).status, 0);
+    const list = run('retention', '--dry-run', '--pack', pack, ...where), due = list.split('\n').filter((x) => x.startsWith(S)).reduce((n, x) => n + Number(x.split(',')[4]), 0);
+    good(due === 90 && list.includes(`dry run: ${due} cases`), list);
+    same((await runs('retention', '--until', '2040-01-01', '--pack', pack, ...where)).status, 2, 'nothing before its time');
+    const child = spawn(chapar, ['retention', '--pack', pack, ...where], { stdio: 'ignore' });
+    await sleep(120 + Math.random() * 300);
+    child.kill('SIGKILL');
+    await new Promise((done) => child.exitCode !== null || child.signalCode !== null ? done() : child.on('exit', done));
+    const out = run('retention', '--pack', pack, ...where);
+    good(Number(/(\d+) cases erased/.exec(out)[1]) <= due, out);
+    good(run('retention', '--dry-run', '--pack', pack, ...where).includes('dry run: 0 cases'), 'nothing is left');
+    good(/the ledger verifies/.test(run('ledger', 'verify', '--pack', pack, ...where)), 'verified');
+    const rest = (await runs('export', 'cases', '--pack', pack, ...where, '--organisation', holder, '--format', 'jsonl')).out.trim().split('\n').map((x) => JSON.parse(x));
+    same(rest.filter((x) => x.data === null).length, due, 'their answers are gone, they are not');
+  });
+  await test(`${name}: a record is erased by its office's order, with the reason in the ledger`, async () => {
+    const erase = (...more) => runs('erase', 'record', 'persons', '0499370899', '--pack', pack, ...where, ...more);
+    same((await erase()).status, 2, 'not without a reason');
+    const done = await erase('--why', 'court order 12');
+    good(done.status === 0 && done.out.includes('erased'), done.err);
+    same((await erase('--why', 'again')).status, 1);
+    good(/the ledger verifies/.test(run('ledger', 'verify', '--pack', pack, ...where)), 'verified');
+  });
+}
+
+await before('sqlite', ['--data', folder()]);
 await transfer('sqlite', ['--data', folder()]);
 const pg = postgres();
-if (pg) await transfer('postgres', ['--store', pg.url, '--keys', folder()]);
+if (pg) {
+  await transfer('postgres', ['--store', pg.url, '--keys', folder()]);
+  await before('postgres', ['--store', pg.fresh(), '--keys', folder()]);
+}
 end();

@@ -151,8 +151,10 @@ static void headers_say_nothing_personal_and_changes_are_noticed(void **state) {
   refused(registries_verify(reader, count_fault, NULL, err), ERR_CONFLICT);
   assert_int_equal(faults, 1);
   /* Erased: nothing left to find, and nothing wrong. */
-  must(registries_erase(k->g, a.ref, err));
-  refused(registries_erase(k->g, "00", err), ERR_NOT_FOUND);
+  must(registries_erase(k->g, a.ref, "keeper", "a court has ordered it", err));
+  refused(registries_erase(k->g, a.ref, "keeper", "again", err), ERR_CONFLICT);
+  refused(registries_erase(k->g, a.ref, "keeper", "", err), ERR_INVALID);
+  refused(registries_erase(k->g, "00", "keeper", "why", err), ERR_NOT_FOUND);
   assert_int_equal(registries_leaf_digest(reader, header, digest), 1);
   must(registries_verify(reader, count_fault, NULL, err));
   struct actor auditor = kit_staff("ostandari", STAFF_AUDITOR), me = kit_citizen(k, ID, ASSURANCE_SIM_MATCHED);

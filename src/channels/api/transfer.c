@@ -34,7 +34,19 @@ static void get_export(struct http_req *r) {
   http_reply_stream(r, 200, q.format == CASE_CSV ? "text/csv; charset=utf-8; header=present" : "application/jsonl", cases_export_more, e, cases_export_end);
 }
 
+static void get_retention(struct http_req *r) {
+  const char *text = http_query(r, "until");
+  int32_t until = text && text[0] ? date_parse(text) : cases_today();
+  struct err err;
+  json_t *items = NULL;
+  if (until == INT32_MIN) return api_fault(r, "until", "date", "transfer.bad_day");
+  int rc = cases_retention(api_of(r)->cases, until, http_lang(r), &items, &err);
+  json_t *o = rc ? NULL : json_pack("{s:o,s:n}", "items", items, "next");
+  api_list(r, rc, &o, &err);
+}
+
 const struct http_route api_transfer_rows[] = {
   {"GET", "/api/v1/desk/export", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_export, "Every case of an organisation as CSV or JSON lines; the persons see it."},
+  {"GET", "/api/v1/retention", HTTP_WORKER, PERMIT_OPERATOR, HTTP_SAFE, 0, get_retention, "What is to be erased by the definitions, by service."},
 };
 const size_t api_transfer_count = BASE_COUNT(api_transfer_rows);

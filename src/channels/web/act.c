@@ -47,10 +47,10 @@ static int acting_open(struct acting *k, struct http_req *r) {
   if (state >= 0 && !json_str(k->view, "inquiry")) k->action = cases_action(k->service, state, k->name);
   k->sent = json_object();
   k->files = json_object();
-  bool office = k->right && strcmp(k->right, "citizen") != 0, asks = false;
+  bool office = k->right && !own_right(k->right), asks = false;
   for (size_t n = 0; k->action && n < k->action->field_count; n++) asks = asks || k->action->fields[n]->type == FIELD_DOCUMENT;
   /* The office sends papers with anything; an applicant where the form has no question for them. */
-  if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW) k->attached = cases_attached(k->action);
+  if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW && !k->service->mandate.present) k->attached = cases_attached(k->action);
   return 0;
 }
 

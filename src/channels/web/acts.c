@@ -7,7 +7,7 @@
 static const char *const kinds[] = {
   "staff_add", "staff_add_role", "staff_remove_role", "staff_unit", "staff_disable", "staff_enable", "staff_leave", "staff_reset", "staff_totp_off",
   "staff_end_sessions", "sessions_end", "own_password", "own_totp", "own_totp_off", "unit_put", "unit_close", "calendar_close", "calendar_open",
-  "service_off", "service_on", "definition_upload", "definition_approve", "definition_withdraw", "definition_serve", "pack_served", "acts_export"};
+  "service_off", "service_on", "definition_upload", "definition_approve", "definition_withdraw", "acts_export"};
 
 enum { EXPORT_MOST = 10000, EXPORT_PAGE = 500 };
 

@@ -201,7 +201,7 @@ static json_t *history_json(struct http_req *r, const struct told *t, const char
     put(o, "reason", reason_text(r, t->service, action ? action : "", json_str(one, "reason")));
     const char *by_name = json_str(one, "who");
     bool key = by_name && (base_starts(by_name, "c:") || base_starts(by_name, "p:")); /* keys of citizens say nothing to anybody */
-    put(o, "who", key ? NULL : by_name);
+    put(o, "who", key ? NULL : base_same(by_name, "system") ? say(r, "told_system") : by_name);
     put(o, "in_place", in_place(r, json_str(one, "for")));
     const char *deputy = json_string_value(json_array_get(json_object_get(one, "deputies"), 0));
     put(o, "told", deputy ? word_fill(http_arena(r), http_lang(r), "web.deputy_told", "who", deputy, NULL) : NULL);

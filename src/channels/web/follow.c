@@ -60,7 +60,7 @@ static bool reported(const json_t *view) {
 void put_told(struct http_req *r, json_t *event, const char *action, const char *organisation) {
   char key[64];
   snprintf(key, sizeof key, "web.told_%.40s", action);
-  put_flag(event, "told", word_known(key));
+  put_flag(event, "plainly", word_known(key));
   if (!word_known(key)) return;
   put(event, "title", word_fill(http_arena(r), http_lang(r), key, "who", organisation ? organisation : say(r, "told_system"), NULL));
   put(event, "state", NULL);

@@ -32,6 +32,14 @@ static void get_services(struct http_req *r) {
   page_reply(web_of(r), r, 200, "admin_services", page);
 }
 
+/* A day as people type it: Jalali in Persian. */
+static const char *typed_day(struct http_req *r, const char *iso) {
+  char text[16];
+  if (!iso || http_lang(r) != LANG_FA) return iso;
+  date_jalali(date_parse(iso), text);
+  return local(r, text);
+}
+
 static void show_service(struct http_req *r, const struct service *s, const struct service_switch *w, int status) {
   json_t *page = admin_page(r, text_in(&s->title, http_lang(r)), NULL), *stop = cases_stop(web_of(r)->cases, s->code);
   crumb(page, "/admin/services", say(r, "admin_services"));
@@ -41,7 +49,7 @@ static void show_service(struct http_req *r, const struct service *s, const stru
   put(page, "stopped", cases_stopped(web_of(r)->cases, s->code, http_lang(r), http_arena(r)));
   put(page, "reason_fa", w ? w->reason_fa : json_str(json_object_get(stop, "reason"), "fa"));
   put(page, "reason_en", w ? w->reason_en : json_str(json_object_get(stop, "reason"), "en"));
-  put(page, "until", w ? admin_value(r, "until") : json_str(stop, "until"));
+  put(page, "until", w ? admin_value(r, "until") : typed_day(r, json_str(stop, "until")));
   static const char *const fields[] = {"reason_fa", "reason_en", "until"};
   for (size_t i = 0; i < BASE_COUNT(fields); i++) {
     bool wrong = w && w->detail && base_same(w->field, fields[i]);

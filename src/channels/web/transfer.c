@@ -113,8 +113,43 @@ static void post_export(struct http_req *r) {
   http_reply_stream(r, 200, q.format == CASE_CSV ? "text/csv; charset=utf-8; header=present" : "application/jsonl", cases_export_more, e, cases_export_end);
 }
 
+/* Today, in a month and in a year: what the definitions erase until then. */
+static void get_retention(struct http_req *r) {
+  static const struct { const char *word; int days; } spans[] = {{"retention_today", 0}, {"retention_month", 30}, {"retention_year", 365}};
+  json_t *list = json_array(), *one;
+  struct err err;
+  for (size_t i = 0; i < BASE_COUNT(spans); i++) {
+    json_t *found = NULL, *rows = json_array(), *span = json_object();
+    size_t k;
+    if (cases_retention(web_of(r)->cases, cases_today() + spans[i].days, http_lang(r), &found, &err)) {
+      json_decref(rows);
+      json_decref(span);
+      json_decref(list);
+      return web_error(r, &err);
+    }
+    json_array_foreach(found, k, one) {
+      json_t *o = json_object();
+      put(o, "service", json_str(one, "service_title"));
+      put(o, "result", say(r, arena_printf(http_arena(r), "retention_%s", json_str(one, "result"))));
+      put_number(r, o, "years", json_int(one, "years", 0));
+      put_number(r, o, "cases", json_int(one, "cases", 0));
+      put(o, "oldest", show_iso_day(r, json_str(one, "oldest")));
+      json_array_append_new(rows, o);
+    }
+    json_decref(found);
+    put(span, "name", say(r, spans[i].word));
+    put_list(span, "rows", rows);
+    json_array_append_new(list, span);
+  }
+  json_t *page = page_new(web_of(r), r, say(r, "retention"), false);
+  crumb(page, "/desk", say(r, "desk"));
+  put_list(page, "spans", list);
+  page_reply(web_of(r), r, 200, "retention", page);
+}
+
 const struct http_route web_transfer_rows[] = {
   {"GET", "/desk/export", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_export, "Manager: take the organisation's cases out; what was taken out."},
   {"POST", "/desk/export", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, 4096, post_export, "Manager: the cases as a file; the persons see it."},
+  {"GET", "/desk/retention", HTTP_WORKER, PERMIT_OPERATOR, HTTP_SAFE, 0, get_retention, "Operator: what is to be erased, and when."},
 };
 const size_t web_transfer_count = BASE_COUNT(web_transfer_rows);

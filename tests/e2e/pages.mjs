@@ -1,0 +1,159 @@
+// Every page for everybody: addresses are those of `chapar routes` and of the links on the pages, so that a new page is looked at from its first day.
+// On each: axe finds nothing, nothing scrolls sideways, language and direction are right, no key stands where a word should, it is light, and the
+// keyboard reaches everything and shows where it is. One language and width for each page and a part of the rest, another one each day; all of them
+// with ALL=1 (`./test --long`). CHROMIUM names the browser, ONLY=/path a part of the pages.
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { serve, call, staff, citizen, test, same, good, end, folder, run } from './kit.mjs';
+
+const require = createRequire(import.meta.url);
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const all = Boolean(process.env.ALL), only = process.env.ONLY, day = Math.floor(Date.now() / 86400000), LANES = 3, MOST_OF_A_ROW = all ? 6 : 2;
+const widths = [360, 768, 1440], langs = ['fa', 'en'];
+const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x)).filter((r) => r.method === 'GET');
+const shape = rows.map((r) => [r.path, new RegExp(`^${r.path.replace(/\{\w+\.\.\.\}/g, '.+').replace(/\{\w+\}/g, '[^/]+')}$`)]).sort((a, b) => a[0].split('{').length - b[0].split('{').length);
+const rowOf = (path) => shape.find(([, re]) => re.test(path))?.[0];
+
+// What there is to see: cases in several states, one decided, one that waits for its citizen, one that another desk was asked about.
+const s = await serve(['--data', folder()], { env: { CHAPAR_LOG_LEVEL: 'error' } }), b = s.base, A = '/api/v1';
+const me = await citizen(b), sample = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0];
+const file = async (key) => (await call(b, 'POST', `${A}/services/village-residence/cases`, { token: me, key, body: { data: sample } })).json.tracking;
+const cases = [];
+for (let i = 0; i < 4; i++) cases.push(await file(`p${i}`));
+const holder = (await call(b, 'GET', `${A}/cases/${cases[0]}`)).json.holder.code, token = {};
+for (const role of ['officer', 'manager']) token[role] = await staff(b, `${holder}.${role}`);
+for (const role of ['agent', 'operator', 'auditor']) token[role] = await staff(b, role);
+token.citizen = me;
+const act = async (tracking, action, more = {}, as = 'officer') => { const v = (await call(b, 'GET', `${A}/cases/${tracking}`, { token: token[as] })).json; return call(b, 'POST', `${A}/cases/${tracking}/actions/${action}`, { token: token[as], key: `${action}${tracking}`, body: { expected_version: v.version, comment: 'متن', ...more } }); };
+await act(cases[0], 'assign');
+same((await act(cases[1], 'approve', { data: { validity_months: 6 } })).status < 500, true);
+await act(cases[2], 'request_info');
+await act(cases[3], 'reject', { reason: ((await call(b, 'GET', `${A}/cases/${cases[3]}`, { token: token.officer })).json.actions || []).find((x) => x.name === 'reject')?.reasons?.[0]?.code });
+await call(b, 'POST', `${A}/cases/${cases[0]}/remarks`, { token: token.officer, key: 'r', body: { text: 'یادداشت' } });
+
+const roles = { nobody: null, citizen: token.citizen, officer: token.officer, manager: token.manager, agent: token.agent, operator: token.operator, auditor: token.auditor };
+const page = (path) => !/^\/(api|assets|ledger\/(key|tile|checkpoint)|health|metrics|catalog\.jsonld|demo|favicon|sw\.js|manifest|robots|ussd)/.test(path);
+const seeds = [...rows.filter((r) => !r.path.includes('{') && page(r.path)).map((r) => r.path), ...cases.flatMap((c) => [`/cases/${c}`, `/cases/${c}/receipt`]), '/services/village-residence', '/services/village-residence/form/1', '/services/village-residence/form/2', '/services/village-residence/check', '/services/village-residence/not-eligible', `/cases/${cases[0]}/actions/approve`, `/cases/${cases[0]}/actions/assign`, `/cases/${cases[1]}/certificate`, '/desk/registries/persons', '/desk?view=closed', '/desk?q=zzzz', '/no-such-page'];
+
+// ---- finding them: a plain client follows the links of each role ----
+
+const visitor = {}; // the cookie of an unfinished form
+async function look(role, path, lang) {
+  const r = await fetch(b + path, { redirect: 'manual', headers: { Accept: 'text/html', 'Accept-Language': lang, Cookie: `lang=${lang}${roles[role] ? `; session=${roles[role]}` : ''}${visitor[role] ? `; visitor=${visitor[role]}` : ''}` } });
+  const made = /(?:^|, )visitor=([^;]+)/.exec(r.headers.get('set-cookie') || '');
+  if (made) visitor[role] = made[1];
+  return { status: r.status, type: r.headers.get('content-type') || '', text: await r.text(), to: r.headers.get('location') };
+}
+const plain = (x) => x.replace(/&#x([0-9A-F]+);/gi, (_, n) => String.fromCharCode(parseInt(n, 16))).replaceAll('&amp;', '&');
+const bare = (html) => (/<main[^]*<\/main>/.exec(html)?.[0] || html).replace(/<input[^>]*type="hidden"[^>]*>/g, '').replace(/[0-9۰-۹a-f-]{8,}/g, '#');
+const found = new Map(); // role and row -> addresses
+const seen = new Set(), todo = [], visits = [];
+async function crawl(role) {
+  const queue = seeds.map((x) => x), known = new Set(queue), kept = {};
+  while (queue.length) {
+    const path = queue.shift(), row = rowOf(path.split('?')[0]) || 'nothing';
+    if (path !== '/no-such-page' && row === 'nothing') { todo.push(`${role} is led to ${path}, where nothing is`); continue; }
+    if ((kept[row] = (kept[row] || 0) + 1) > MOST_OF_A_ROW + (row === '/cases/{tracking}' ? 3 : 0)) continue;
+    const r = await look(role, path, 'fa');
+    if (r.status >= 500) todo.push(`${path} for ${role}: ${r.status}`);
+    if (r.to) { const to = r.to.replace(/^http:\/\/[^/]+/, ''); if (to.startsWith('/') && page(to) && !known.has(to)) { known.add(to); queue.push(to); } }
+    if (!r.type.includes('text/html')) continue;
+    for (const [, href] of r.text.matchAll(/href="([^"]*)"/g)) {
+      const to = plain(href).split('#')[0].replace(/[?&]lang=(fa|en)/, '');
+      if (to.startsWith('/') && page(to) && !known.has(to)) { known.add(to); queue.push(to); }
+    }
+    const what = r.status >= 400 ? r.status : `${row} ${bare(r.text)}`;
+    if (seen.has(what) || (only && !path.startsWith(only))) continue; // another role's page, to the letter
+    seen.add(what);
+    visits.push({ role, path, row, first: !found.has(row) });
+    found.set(row, path);
+  }
+}
+
+// ---- looking at them ----
+
+const KEY = /(?:^|[\s>(«"])((?:web|api|case|cases|catalog|error|registries|record|notify|ussd|identity|admin|transfer|counter|stats|mandate|certificate|document|desk|answer)\.[a-z][a-z0-9_.]{2,})/;
+async function check(tab, v, width, lang) {
+  const where = `${v.path} for ${v.role}, ${width} px, ${lang}`, bad = [];
+  await tab.setViewportSize({ width, height: 800 });
+  await tab.context().clearCookies();
+  await tab.context().addCookies([{ name: 'lang', value: lang, url: b }, ...(roles[v.role] ? [{ name: 'session', value: roles[v.role], url: b }] : []), ...(visitor[v.role] ? [{ name: 'visitor', value: visitor[v.role], url: b }] : [])]);
+  await tab.goto(b + v.path, { waitUntil: 'load' });
+  const page = await tab.evaluate(() => ({ lang: document.documentElement.lang, dir: document.documentElement.dir, wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText, title: document.title, h1: document.querySelectorAll('h1').length }));
+  if (page.lang !== lang || page.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`lang ${page.lang}, dir ${page.dir}`);
+  if (page.wide > 1) bad.push(`scrolls sideways by ${page.wide}`);
+  const key = KEY.exec(page.text) || KEY.exec(` ${page.title}`);
+  if (key) bad.push(`shows the key ${key[1]}`);
+  if (!page.title || page.h1 !== 1) bad.push(`title "${page.title}", ${page.h1} first headings`);
+  await tab.evaluate(axe);
+  const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
+  for (const x of found.violations) bad.push(`axe ${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`);
+  if (v.first) bad.push(...await keyboard(tab));
+  return bad.map((x) => `${where}: ${x}`);
+}
+
+// Tab from the beginning to the end: everything that can be acted on is met, and each shows that it is.
+async function keyboard(tab) {
+  const wanted = await tab.evaluate(() => {
+    document.activeElement?.blur?.();
+    window.scrollTo(0, 0);
+    const shown = (e) => e.checkVisibility({ checkOpacity: false, checkVisibilityCSS: true }) && !e.disabled && !e.closest('[inert]');
+    const list = [...document.querySelectorAll('a[href],button,input:not([type=hidden]),select,textarea,summary,[tabindex="0"]')].filter(shown), groups = new Set();
+    const each = list.filter((e) => { if (e.type !== 'radio') return true; const g = `${e.form?.action}|${e.name}`; return !groups.has(g) && groups.add(g); });
+    each.forEach((e, i) => e.setAttribute('data-tab', i));
+    return each.map((e) => `${e.tagName.toLowerCase()} ${(e.innerText || e.name || e.href || '').slice(0, 40)}`);
+  });
+  const met = new Set(), bad = [];
+  let rounds = 0; // a page may begin in its midst
+  for (let i = 0; i < wanted.length * 3 + 10 && met.size < wanted.length; i++) {
+    await tab.keyboard.press('Tab');
+    const at = await tab.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const mark = (x) => { const c = getComputedStyle(x); return (c.outlineStyle !== 'none' && parseFloat(c.outlineWidth) > 0) || c.boxShadow !== 'none'; };
+      const group = e.type === 'radio' ? [...document.querySelectorAll(`input[type=radio][name="${e.name}"][data-tab]`)][0] : e;
+      const label = e.labels?.[0]; // a box that is drawn by its label
+      return { n: group?.getAttribute('data-tab') ?? null, shown: mark(e) || (label && (mark(label) || getComputedStyle(label, '::before').boxShadow !== 'none' || getComputedStyle(label, '::before').outlineStyle !== 'none')) || Boolean(e.nextElementSibling && mark(e.nextElementSibling)), what: `${e.tagName.toLowerCase()} ${(e.innerText || e.name || '').slice(0, 40)}` };
+    });
+    if (!at) { if (met.size && ++rounds > 1) break; continue; }
+    if (at.n !== null && !met.has(at.n)) { met.add(at.n); if (!at.shown) bad.push(`the focus on "${at.what}" is not seen`); }
+  }
+  wanted.forEach((x, i) => { if (!met.has(String(i))) bad.push(`Tab does not reach "${x}"`); });
+  return bad.slice(0, 5);
+}
+
+await test('the pages of every role are found by their rows and links, and none fails', async () => {
+  for (const role of Object.keys(roles)) await crawl(role);
+  good(!todo.length, todo.slice(0, 20).join('\n'));
+  if (only) return;
+  good(visits.length > 40, `only ${visits.length} pages`);
+  const missed = rows.filter((r) => page(r.path) && !found.has(r.path) && !r.path.endsWith('/file') && !/\{(id|username)\}/.test(r.path)).map((r) => r.path);
+  console.log(`  ${visits.length} pages of ${found.size} rows${missed.length ? `; not met: ${missed.join(' ')}` : ''}`);
+});
+await test('what a first visit takes from the net is below 50 KB, and no page is heavier', async () => {
+  const home = (await look('nobody', '/', 'fa')).text, size = (x) => gzipSync(x).length;
+  const parts = [...home.matchAll(/<(?:link[^>]*rel="(?:stylesheet|preload)"|script)[^>]*?(?:href|src)="([^"]+)"/g)].map((m) => plain(m[1]));
+  const assets = (await Promise.all([...new Set(parts)].filter((x) => !/woff/.test(x)).map(async (x) => size(Buffer.from(await (await fetch(b + x)).arrayBuffer()))))).reduce((a, x) => a + x, 0);
+  for (const v of visits) { const n = size((await look(v.role, v.path, 'fa')).text) + assets; good(n < 50 * 1024, `${v.path} for ${v.role}: ${n} bytes with style and script`); }
+});
+await test('each page in a browser', async () => {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] }), faults = [];
+  const jobs = visits.flatMap((v, i) => {
+    const combos = widths.flatMap((w) => langs.map((l) => [w, l]));
+    return (all ? combos : [combos[(i + day) % combos.length], ...((i + day) % 4 ? [] : [combos[(i + day + 3) % combos.length]])]).map(([w, l], n) => ({ v: { ...v, first: v.first && n === 0 }, w, l }));
+  });
+  await Promise.all(Array.from({ length: LANES }, async () => {
+    const context = await browser.newContext(), tab = await context.newPage();
+    tab.on('dialog', (d) => d.dismiss());
+    for (let j; (j = jobs.pop());) {
+      try { faults.push(...await check(tab, j.v, j.w, j.l)); } catch (e) { faults.push(`${j.v.path} for ${j.v.role}: ${String(e).split('\n')[0]}`); }
+    }
+    await context.close();
+  }));
+  await browser.close();
+  good(!faults.length, `${faults.length} faults:\n${faults.slice(0, 60).join('\n')}`);
+});
+await s.stop();
+end();
