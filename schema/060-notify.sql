@@ -1,4 +1,5 @@
--- Messages to people. state: queued, sending, sent, shown (no gateway is set), failed, unclear. urgent: a one-time code, whose body is
+-- Messages to people. state: queued, sending, sent, shown (no gateway is set), failed, unclear; by reports of carriers delivered,
+-- undeliverable. subject: of mail. urgent: a one-time code, whose body is
 -- wiped once it has left.
 CREATE TABLE notify_message (
   key @id NOT NULL,
@@ -6,6 +7,7 @@ CREATE TABLE notify_message (
   channel TEXT NOT NULL,
   lang TEXT NOT NULL,
   body TEXT NOT NULL,
+  subject TEXT NOT NULL,
   urgent BIGINT NOT NULL,
   created_at @time NOT NULL,
   next_at @time NOT NULL,
@@ -19,6 +21,6 @@ CREATE TABLE notify_message (
 
 CREATE INDEX notify_message_due ON notify_message (channel, urgent, next_at) WHERE state = 'queued';
 CREATE INDEX notify_message_sending ON notify_message (changed_at) WHERE state = 'sending';
-CREATE INDEX notify_message_trouble ON notify_message (changed_at) WHERE state IN ('failed', 'unclear');
+CREATE INDEX notify_message_trouble ON notify_message (changed_at) WHERE state IN ('failed', 'unclear', 'undeliverable');
 
 CREATE INDEX notify_message_created ON notify_message (created_at);

@@ -44,6 +44,7 @@
   X(kannel_username, "", "user of Kannel's sendsms")                                                                         \
   X(kannel_password, "", "its password")                                                                                     \
   X(sms_sender, "", "the `from` of text messages; empty: the gateway's own")                                               \
+  X(kannel_report_url, "", "where Kannel reports deliveries, such as http://127.0.0.1:8080/notify/kannel; empty: no reports are asked for") \
   X(smtp_url, "", "mail relay, such as smtp://127.0.0.1:25")                                                                 \
   X(mail_from, "", "sender of mail")                                                                                         \
   X(clamd, "", "clamd, which looks at every document before it is kept: unix:/run/clamav/clamd.ctl or host:port")            \

@@ -169,8 +169,34 @@ static int send_code(void *ctx, const char *mobile, const char *text, struct err
   return notify_send_now(p->notify, mobile, text, err);
 }
 
-static int put_notice(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
+static int put_notice(void *ctx, struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
+  return notify_put_mail(tx, key, to, l, subject, text, err);
+}
+
+static int put_text(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
   return notify_put(tx, key, mobile, l, text, err);
+}
+
+static int messages_between(void *ctx, struct store_tx *tx, const char *from, const char *to, json_t *list, struct err *err) { return notify_between(tx, from, to, list, err); }
+
+static int messages_like(void *ctx, struct store_tx *tx, const char *text, json_t *list, struct err *err) { return notify_like(tx, text, list, err); }
+
+/* Cases are opened after the gateways, before anything is sent. */
+static int message_lost(void *ctx, struct store_tx *tx, const char *key, const char *channel, const char *state, struct err *err) {
+  struct platform *p = ctx;
+  return p->cases ? cases_message_lost(p->cases, tx, key, channel, state, err) : 0;
+}
+
+static int message_arrived(void *ctx, struct store_tx *tx, const char *key, struct err *err) {
+  struct platform *p = ctx;
+  return p->cases ? cases_message_arrived(p->cases, tx, key, err) : 0;
+}
+
+/* What Kannel calls later carries the gateways' own secret. */
+static char *report_url(const struct settings *s) {
+  if (!s->kannel_report_url[0]) return NULL;
+  return s->ussd_secret[0] ? base_printf("%s%csecret=%s", s->kannel_report_url, strchr(s->kannel_report_url, '?') ? '&' : '?', s->ussd_secret)
+                           : base_strdup(s->kannel_report_url);
 }
 
 /* 22-7, or never (which notify is told by two equal hours) */
@@ -206,9 +232,12 @@ static int scan_document(void *ctx, const void *p, size_t n, char found[80], str
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
-                             .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from)};
-  if (quiet_hours(s->quiet_hours, &n, err)) return -1;
-  if (notify_open(p->main, p->client, &n, &p->notify, err)) return -1;
+                             .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from), .lost = message_lost, .arrived = message_arrived, .fate_ctx = p};
+  char *report = report_url(s);
+  n.report_url = report;
+  int opened = quiet_hours(s->quiet_hours, &n, err) || notify_open(p->main, p->client, &n, &p->notify, err);
+  free(report);
+  if (opened) return -1;
   struct identity_options i = {.secret = p->secret, .otp_seconds = settings_number(s->otp_seconds, 0), .session_seconds = settings_number(s->session_seconds, 0),
                                .secure_cookie = base_starts(s->base_url, "https:"), .limit_factor = s->demo ? 50 : 1, .send = send_code, .send_ctx = p,
                                .telephone = whose_telephone, .telephone_ctx = p};
@@ -218,13 +247,13 @@ static int open_rest(struct platform *p, struct err *err) {
   int workers = settings_number(s->workers, 0);
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
-  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .record = put_outcome, .record_ctx = p->registries,
+  struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
                             .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
   char *address = paper_address(s);
-  struct certificates_options t = {.secret = p->secret, .node = p->node, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_notice};
+  struct certificates_options t = {.secret = p->secret, .node = p->node, .base_url = address, .cases = p->cases, .fill = paper_fill, .notify = put_text};
   int rc = certificates_open(p->main, p->trust, &t, &p->certificates, err);
   free(address);
   return rc ? rc : observatory_open(p->main, p->cases, p->identity, p->node, &p->observatory, err);

@@ -189,6 +189,19 @@ static void get_metrics(struct http_req *r) {
   http_reply_take(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&b), n);
 }
 
+/* The carrier's report on a text message, passed on by Kannel. */
+static void get_report(struct http_req *r) {
+  struct platform *p = http_ctx(r);
+  struct err err;
+  int64_t state = 0;
+  const char *typed = http_query(r, "state");
+  if (!ussd_gateway_allowed(r, p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, p->set.ussd_allow)) return http_problem_code(r, ERR_FORBIDDEN, NULL);
+  if (!typed || parse_i64(typed, &state) || state < 0 || state > 255) return http_problem_code(r, ERR_MALFORMED, NULL);
+  if (notify_report(p->notify, http_query(r, "key"), (int)state, &err)) return http_problem(r, &err, NULL, NULL);
+  http_reply(r, 200, "text/plain; charset=utf-8", "", 0);
+}
+
+static const struct http_route report_rows[] = {{"GET", "/notify/kannel", HTTP_WORKER, PERMIT_ALL, HTTP_MACHINE, 0, get_report, "Kannel's report on the delivery of a text message."}};
 static const struct http_route health_rows[] = {{"GET", "/health", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_health, "200, or 503 with the causes."}};
 static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus."}};
 
@@ -232,6 +245,7 @@ struct serving {
 
 static int add_rows(struct serving *s, struct err *err) {
   if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
+      http_server_routes(s->server, report_rows, 1, &s->p, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
     return -1;
   return ussd_routes(s->server, &s->ussd, err);

@@ -79,7 +79,8 @@ struct arrival {
   struct sim *sim;
   struct case_submission s;
   json_t *data;
-  char key[64], caller[64];
+  char key[64], caller[64], number[16];
+  struct case_counter counter;
   bool rural;
   struct chance chance;
 };
@@ -121,6 +122,19 @@ static const struct service *draw_service(struct sim *s, struct chance *c) {
   return pack_service(s->p.pack, 0);
 }
 
+/* At a counter the agent files it, and the person has signed a slip; where nobody is asked for, it stays a request of its own. */
+static void at_counter(struct sim *s, struct arrival *a) {
+  const struct service *def = a->s.service;
+  const char *id = def->applicant_field ? json_str(a->data, def->applicant_field) : NULL;
+  struct actor agent = {.kind = ACTOR_STAFF, .username = "agent", .person = "s:agent", .role_count = 1, .roles = {{"ostandari", STAFF_AGENT}}};
+  struct case_asking asking = {.service = def, .data = a->data, .national_id = id, .mobile = def->mobile_field ? json_str(a->data, def->mobile_field) : NULL};
+  struct err err;
+  if (!id || !def->counter || def->staff_only || cases_slip(s->p.cases, &agent, &asking, a->number, &err)) return;
+  a->counter = (struct case_counter){.consent = CONSENT_KEPT, .number = a->number};
+  a->s.counter = &a->counter;
+  a->s.actor = agent;
+}
+
 static void file_one(struct sim *s, const struct service *def, json_t *data, enum intake way, enum lang l, int64_t at, int64_t number, struct chance chance) {
   struct arrival *a = base_alloc(sizeof *a);
   a->sim = s;
@@ -132,6 +146,7 @@ static void file_one(struct sim *s, const struct service *def, json_t *data, enu
   a->s = (struct case_submission){.service = def, .data = data, .key = a->key, .caller = a->caller, .at = at, .lang = l, .intake = way, .actor = {.kind = ACTOR_SYSTEM}};
   begin_one(s);
   struct err err;
+  if (way == INTAKE_COUNTER) at_counter(s, a);
   if (cases_submit(s->p.cases, &a->s, arrived, a, &err)) arrived(a, -1, &err);
 }
 
@@ -264,6 +279,7 @@ static void act_one(struct sim *s, struct pending *p, int64_t at) {
     clerk(&d->a.actor, holder, p->clerk, lowest_role(act));
     if (p->steps > 1 && act->four_eyes) clerk(&d->a.actor, holder, "supervisor", ROLE_SUPERVISOR);
     if (act->kind == ACT_PROVIDE_INFO) d->a.actor = (struct actor){.kind = ACTOR_SYSTEM};
+    else if (cases_look(s->p.cases, &d->a.actor, p->tracking, "staff", NULL, NULL, &err)) s->failed++; /* who acts has looked */
     if (act->kind == ACT_PROVIDE_INFO && !(act->roles & 1u << ROLE_SYSTEM)) p->steps += 3; /* the citizen's answer: by rule of the clock instead */
     else {
       begin_one(s);
@@ -279,6 +295,16 @@ static void act_one(struct sim *s, struct pending *p, int64_t at) {
     p->due_at = at + (int64_t)((days < 12 ? days : 12) * (double)DAY_MS) + 1800000;
   } else p->due_at = at + 2 * DAY_MS;
   json_decref(view);
+}
+
+/* The planted snooper: one evening, forty people's cases, and nothing done with them. */
+static void snoop(struct sim *s, int32_t day) {
+  struct actor who;
+  struct err err;
+  clerk(&who, "takapo", "officer2", ROLE_OFFICER);
+  clock_set(day_start(day) + 23 * 3600000);
+  for (size_t i = 0; i < s->open_count && i < 40; i++)
+    if (cases_look(s->p.cases, &who, s->open[i].tracking, "staff", NULL, NULL, &err)) s->failed++;
 }
 
 static void sweep(struct sim *s) {
@@ -389,6 +415,7 @@ static int simulate(struct sim *s, int days, int64_t seed) {
   }
   for (int32_t day = today - days; day < today; day++) {
     one_day(s, day, &number);
+    if (day == today - 3) snoop(s, day);
     app_progress("simulating", day - (today - days) + 1, days, "days");
   }
   app_progress_end();

@@ -162,6 +162,7 @@ static int move_desk(struct step *s, const char *to, struct err *err) {
         "INSERT INTO case_term (organisation,term,ord,tracking) SELECT ?1,term,ord,tracking FROM case_term "
         "WHERE organisation=?2 AND tracking=?3 ON CONFLICT DO NOTHING", "ttt", to, s->row.holder, s->row.tracking))
     return -1;
+  if (store_put(s->tx, err, "UPDATE case_undelivered SET organisation=?1 WHERE tracking=?2 AND noted_at=0", "tt", to, s->row.tracking)) return -1;
   s->row.holder = to;
   s->row.assignee = "";
   return case_desk_calendar(s->c, s->tx, to, s->row.calendar, err);
@@ -353,7 +354,7 @@ static int commit_step(struct step *s, struct err *err) {
     if (err->code == ERR_CONFLICT) s->a->detail = "case.one_open";
     goto out;
   }
-  rc = case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, err);
+  rc = case_notice(s->c, s->tx, &s->row, s->act->name, s->row.version, s->a->reason, s->a->comment, err);
 out:
   free(payload);
   return rc;

@@ -22,8 +22,13 @@ struct cases_options {
   const unsigned char *secret;      /* 32 bytes: tracking codes */
   const char *node;                 /* name of this process, for leases */
   struct identity *identity;        /* keys of persons, names of staff */
-  /* Ports wired by app. notify: queue a message inside the transaction (text is ready; channel "sms"); key makes it once only. */
-  int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err);
+  /* Ports wired by app. notify: queue a message inside the transaction (text is ready); key makes it once only. to: a mobile, or a mail
+   * address, then with a subject. */
+  int (*notify)(void *ctx, struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err);
+  /* messages: append those whose keys lie between two: {"key","channel","to"(masked),"text","state","at","error"}. sent: the newest few that end
+   * with the same words as a text of people: {"key","at"}. Either may be NULL: nothing is known. */
+  int (*messages)(void *ctx, struct store_tx *tx, const char *from, const char *to, json_t *list, struct err *err);
+  int (*sent)(void *ctx, struct store_tx *tx, const char *text, json_t *list, struct err *err);
   void *notify_ctx;
   int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err);
   void *record_ctx;
@@ -139,6 +144,8 @@ struct case_submission {
   const char *caller;               /* who repeats: session person, "ussd:<msisdn>", "anonymous:<address class>"… */
   enum intake intake;
   enum lang lang;
+  bool latin;                       /* tell them in Persian with Latin letters */
+  const char *mail;                 /* where they want to be told as well (a canonical address), or NULL: by an answer that is one */
   int64_t at;                       /* 0: now (simulate gives others) */
   const char *parent, *inquiry;     /* child case of an inquiry, else NULL */
   const char *owner;                /* organisation, for child cases; else NULL: the service's */
@@ -162,6 +169,8 @@ int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done,
 /* For answers that are not valid (any more): was this key used with this body? Fills what comes out as cases_submit does for a repetition.
  * In: service, key, body, caller. ERR_NOT_FOUND: the key is free; ERR_KEY_REUSED: with another body. done as there. */
 int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err);
+/* What was typed as a mail address, canonical (arena-owned); NULL when it is none. */
+const char *cases_mail_address(struct cases *c, const char *typed, struct arena *a);
 /* The contract's answer: {"tracking","state","version","submitted_at","due","receipt"} new reference. */
 json_t *cases_submitted(struct cases *c, const struct case_submission *s);
 
@@ -365,6 +374,28 @@ int cases_desk_calls(struct cases *c, const struct actor *who, const char *organ
  * is assigned to them where its state allows. after: a tracking code, to go on behind it; NULL: from the first. ERR_NOT_FOUND: none left.
  * ERR_CONFLICT: recorded as away. Two who ask at once get different cases. Waits; worker routes. */
 int cases_next(struct cases *c, const struct actor *who, const char *organisation, const char *after, enum lang l, char tracking[TRACKING_SIZE], struct err *err);
+
+/* ---- messages ------------------------------------------------------------------------------------- */
+/* A gateway tells, inside its own transaction, that a message did not arrive for certain (state: failed, unclear, undeliverable), or did after
+ * all. Keys of messages that are of no case are passed over. */
+int cases_message_lost(struct cases *c, struct store_tx *tx, const char *key, const char *channel, const char *state, struct err *err);
+int cases_message_arrived(struct cases *c, struct store_tx *tx, const char *key, struct err *err);
+/* What was sent about a case, newest event first, as long as messages are kept: {"items":[{"at","channel","to"(masked),"text","state",
+ * "state_title","action","title","undelivered","noted"?{"at","by","how"},"error"?}]}. For its citizen, its staff, auditors; *right as of
+ * cases_events. ERR_NOT_FOUND. */
+int cases_messages(struct cases *c, const struct actor *who, const char *tracking, enum lang l, json_t **out, const char **right, struct err *err);
+/* Messages of a desk's cases that did not arrive and that nobody has seen to, newest first: {"items":[{"tracking","service","service_title",
+ * "case_state_title","assignee","at","channel","state","state_title"}],"next"}. ERR_FORBIDDEN. */
+int cases_undelivered(struct cases *c, const struct actor *who, const char *organisation, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+int64_t cases_undelivered_count(struct cases *c, const struct actor *who, const char *organisation); /* 1000: or more */
+/* Somebody who handles the case has called the person (called) or seen that it did not arrive: what waited is settled, and a note says so.
+ * text may be NULL. ERR_NOT_FOUND, ERR_CONFLICT when nothing waited. Waits. */
+int cases_undelivered_note(struct cases *c, const struct actor *who, const char *tracking, bool called, const char *text, enum lang l, struct err *err);
+/* Is a message ours? typed: its tracking code, its text, or how it ends. {"verdict","at"?,"tracking"?,"messages"?[{"at","channel","action"}],
+ * "tracking_end"?}: link (never ours), sent (this very text, at), other (we wrote about this case, but not this), case (when we wrote about it),
+ * none (nothing about it), like (a message that ends so was sent, newest at; tracking_end when it was one alone), unknown, more (too few
+ * words). Tells nothing personal. */
+int cases_message_check(struct cases *c, const char *typed, json_t **out, struct err *err);
 
 /* ---- absence ---------------------------------------------------------------------------------------- */
 /* From the first day to the last (local days), a deputy of the same organisation acts with the roles of who is away, in cases of that

@@ -39,7 +39,7 @@ static int say_to(struct cases *c, struct store_tx *tx, const struct counter_fil
   snprintf(key, sizeof key, "%013lld/%s/%s/%s", (long long)f->row->changed_at, f->row->tracking, what, mobile);
   const char *office = counter_clip(a, counter_place(c, f->who, l), OFFICE_SHOWN), *service = counter_clip(a, text_in(&f->row->def->title, l), SERVICE_SHOWN);
   const char *text = office && service ? word_fill(a, l, word_key, "tracking", code, "service", service, "office", office, "mobile", masked, NULL) : NULL;
-  int rc = text ? c->o.notify(c->o.notify_ctx, tx, key, mobile, l, text, err) : err_set(err, ERR_LIMIT, "a notice is too long");
+  int rc = text ? c->o.notify(c->o.notify_ctx, tx, key, mobile, l, NULL, text, err) : err_set(err, ERR_LIMIT, "a notice is too long");
   arena_free(a);
   return rc;
 }

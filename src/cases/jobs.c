@@ -90,6 +90,7 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
   if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
                 row->tracking) ||
       store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "DELETE FROM case_undelivered WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
@@ -123,7 +124,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   row->escalated++;
   case_next_check(c, row);
   int rc = case_append(c, tx, row, &e, NULL, err);
-  if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, err);
+  if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, NULL, err);
   free(payload);
   return rc;
 }

@@ -385,7 +385,7 @@ static int step_send(struct work *k, struct err *err) {
   identifier_group(IDENT_TRACKING, row->tracking, code);
   snprintf(key, sizeof key, "%013lld/%s/letter/%s", (long long)k->at, row->tracking, k->letter.id);
   const char *text = word_fill(k->arena, l, "letter.notice", "number", digits_local(k->arena, l, k->letter.number), "tracking", digits_local(k->arena, l, code), NULL);
-  return text ? k->c->o.notify(k->c->o.notify_ctx, k->tx, key, row->mobile, l, text, err) : err_set(err, ERR_LIMIT, "the request is too large");
+  return text ? k->c->o.notify(k->c->o.notify_ctx, k->tx, key, row->mobile, l, NULL, text, err) : err_set(err, ERR_LIMIT, "the request is too large");
 }
 
 static int step_drop(struct work *k, struct err *err) {

@@ -181,9 +181,16 @@ int case_deputies(struct store_tx *tx, const char *organisation, int role, json_
 void case_tracking(const struct cases *c, const unsigned char key_hash[32], unsigned counter, char out[TRACKING_SIZE]);
 int case_index(struct store_tx *tx, const struct case_row *row, const char *const *terms, size_t count, struct err *err);
 size_t case_terms(const struct pack *p, const struct service *s, const json_t *data, const char *mobile, struct arena *a, const char **terms, size_t most);
+
+/* notice.c: tell the case's person what has happened: an SMS of two parts at most, and a letter where an address is known. The reason is the
+ * list's (reason_code) or, without one, the comment. */
+#define CASE_LATIN 2 /* of row.lang, beside enum lang: Persian in Latin letters */
+int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
+                struct err *err);
+/* Keys of the messages about what happened to a case at a time lie between these two: TIME/TRACKING/… */
+void case_message_keys(int64_t at, const char *tracking, char from[64], char to[64]);
 /* {{name}} in a text by pairs; unknown names become nothing. */
 void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count);
-int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err);
 
 /* mandates.c */
 /* Name in an event's payload the mandate under which somebody acts; nothing where they act for themselves. */
@@ -222,6 +229,7 @@ const char *case_organisation_name(const struct cases *c, const struct pack *the
 const char *case_state_title(const struct case_row *row, enum lang l);
 void case_etag(struct cases *c, const struct case_row *row, enum lang l, const char *extra, char out[80]);
 
+int case_note_put(struct store_tx *tx, const struct actor *who, const struct case_row *row, const struct desk_note *n, const char *id, struct err *err);
 void case_mask(const struct service *def, json_t *data); /* what is personal, in place: in the form, and to a question of the office */
 
 /* export.c: exports of cases in which this person's are, newest first, that come after the mark (at, id) of a page: items of a list of looks, appended

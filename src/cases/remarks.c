@@ -39,30 +39,34 @@ static bool may_note(const struct remark *k, const struct case_row *row) {
   return right == CASE_STAFF || (k->n->kind == NOTE_CALL && (right == CASE_HELPDESK || right == CASE_INQUIRED));
 }
 
-static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct remark *k = arg;
+/* Written once by its id. */
+int case_note_put(struct store_tx *tx, const struct actor *who, const struct case_row *row, const struct desk_note *n, const char *id, struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
-  struct case_row row;
-  struct arena *a = arena_new(1024 * 1024);
+  struct remark k = {.who = who, .n = n};
   int64_t now = clock_now();
-  char at[32], *header = NULL, *payload = NULL;
-  int rc = case_load(k->c, tx, a, k->n->tracking, &row, err);
-  if (rc == 0 && !may_note(k, &row)) rc = err_set(err, ERR_NOT_FOUND, "no such case");
-  if (rc) goto out;
-  payload = payload_of(k);
+  char at[32], *payload = payload_of(&k);
   clock_rfc3339_ms(now, at);
   random_bytes(salt, sizeof salt);
-  header = base_printf("{\"at\":\"%s\",\"case\":\"%s\",\"id\":\"%s\",\"kind\":\"remark\"}", at, row.tracking, k->id);
+  char *header = base_printf("{\"at\":\"%s\",\"case\":\"%s\",\"id\":\"%s\",\"kind\":\"remark\"}", at, row->tracking, id);
   trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
-  rc = store_exec(tx, err, "INSERT INTO case_remark (tracking,id,at,organisation,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttitbt",
-                  row.tracking, k->id, now, case_desk_of(k->who, &row), (const void *)salt, (size_t)TRUST_SALT, payload);
+  int rc = store_exec(tx, err, "INSERT INTO case_remark (tracking,id,at,organisation,salt,payload) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO NOTHING", "ttitbt",
+                      row->tracking, id, now, case_desk_of(who, row), (const void *)salt, (size_t)TRUST_SALT, payload);
   if (rc > 0) /* 0: the same key has said it already */
-    rc = trust_append(tx, leaf, header, digest, err) || case_bind_internal(tx, k->n->documents, k->who, row.tracking, err) ? -1 : 0;
-out:
+    rc = trust_append(tx, leaf, header, digest, err) || case_bind_internal(tx, n->documents, who, row->tracking, err) ? -1 : 0;
   free(header);
   free(payload);
-  arena_free(a);
   return rc < 0 ? -1 : 0;
+}
+
+static int remark_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct remark *k = arg;
+  struct case_row row;
+  struct arena *a = arena_new(1024 * 1024);
+  int rc = case_load(k->c, tx, a, k->n->tracking, &row, err);
+  if (rc == 0 && !may_note(k, &row)) rc = err_set(err, ERR_NOT_FOUND, "no such case");
+  if (rc == 0) rc = case_note_put(tx, k->who, &row, k->n, k->id, err);
+  arena_free(a);
+  return rc;
 }
 
 int case_desk_log(struct store_tx *tx, const char *id, const char *organisation, const char *what, int64_t at, const char *payload, struct err *err) {

@@ -140,68 +140,6 @@ int case_index(struct store_tx *tx, const struct case_row *row, const char *cons
   return put_persons(tx, row, persons, distinct(persons, BASE_COUNT(persons)), err);
 }
 
-/* ---- notices of the definition: {{tracking}} {{service}} {{state}} {{reason}} {{due}} ---- */
-
-void case_fill(struct buf *b, const char *text, const char *const (*pairs)[2], size_t count) {
-  while (*text) {
-    const char *end;
-    if (text[0] == '{' && text[1] == '{' && (end = strstr(text, "}}"))) {
-      const char *name = text + 2 + strspn(text + 2, " ");
-      for (size_t i = 0; i < count; i++) {
-        size_t n = strlen(pairs[i][0]);
-        if (strncmp(name, pairs[i][0], n) == 0 && (name[n] == '}' || name[n] == ' ')) buf_adds(b, pairs[i][1]);
-      }
-      text = end + 2;
-    } else buf_addc(b, *text++);
-  }
-}
-
-static const char *reason_text(const struct case_row *row, const char *code, enum lang l) {
-  if (!code || !row->def) return "";
-  for (size_t i = 0; i < row->def->state_count; i++)
-    for (size_t j = 0; j < row->def->states[i].action_count; j++) {
-      const struct action *act = &row->def->states[i].actions[j];
-      for (size_t k = 0; k < act->reason_count; k++)
-        if (strcmp(act->reasons[k].code, code) == 0) return text_in(&act->reasons[k].text, l);
-    }
-  return "";
-}
-
-static const char *attorney_mobile(const struct case_row *row, struct arena *a) {
-  json_t *data = row->data && row->def->mandate.attorney_mobile ? json_loads(row->data, 0, NULL) : NULL;
-  const char *mobile = data ? arena_strdup(a, json_str(data, row->def->mandate.attorney_mobile)) : NULL;
-  json_decref(data);
-  return mobile;
-}
-
-int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, struct err *err) {
-  if (!c->o.notify || !row->def || case_is_inquiry(row)) return 0;
-  enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
-  int rc = 0;
-  for (size_t i = 0; i < row->def->notice_count && rc == 0; i++) {
-    if (strcmp(row->def->notices[i].on, on) != 0) continue;
-    struct arena *a = arena_new(64 * 1024);
-    const char *mobile = row->def->notices[i].attorney ? attorney_mobile(row, a) : row->mobile;
-    if (!mobile || !mobile[0]) {
-      arena_free(a);
-      continue;
-    }
-    char code[48], key[64];
-    int32_t due = case_due_day(c, row, row->legal_ord);
-    identifier_group(IDENT_TRACKING, row->tracking, code);
-    snprintf(key, sizeof key, "%013lld/%s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i); /* in order of time */
-    const char *pairs[][2] = {{"tracking", code}, {"service", text_in(&row->def->title, l)}, {"state", case_state_title(row, l)},
-                              {"reason", reason_text(row, reason_code, l)}, {"due", due == INT32_MIN ? "" : date_short(a, l, due)}};
-    struct buf b;
-    buf_init(&b, 4096);
-    case_fill(&b, text_in(&row->def->notices[i].text, l), (const char *const(*)[2])pairs, BASE_COUNT(pairs));
-    rc = c->o.notify(c->o.notify_ctx, tx, key, mobile, l, buf_str(&b), err);
-    buf_free(&b);
-    arena_free(a);
-  }
-  return rc;
-}
-
 /* ---- the transaction ---- */
 
 static int repeated(struct submit_job *j, struct store_tx *tx, struct err *err) {
@@ -280,7 +218,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         (!s->parent && case_bind_documents(tx, s->service->fields, s->service->field_count, s->data, &s->actor, row->tracking, err)) ||
         trust_append(tx, row->first.leaf, row->first.header, j->digest, err) || case_index(tx, row, j->terms, j->term_count, err) ||
         case_desk_calendar(j->c, tx, row->holder, row->calendar, err) ||
-        (s->imported ? case_import_step(j->c, tx, row, s->imported, err) : case_notice(j->c, tx, row, "submit", 1, NULL, err)) ||
+        (s->imported ? case_import_step(j->c, tx, row, s->imported, err) : case_notice(j->c, tx, row, "submit", 1, NULL, NULL, err)) ||
         (s->counter && case_counter_filed(j->c, tx, &(struct counter_filing){s->counter, &s->actor, row, j->person, j->mobile}, err)))
       return -1;
     if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
@@ -476,7 +414,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   row->inquiry = s->inquiry ? s->inquiry : "";
   row->assignee = row->decider = row->letter_no = row->letter_date = row->prior_state = "";
   row->intake = s->intake;
-  row->lang = s->lang;
+  row->lang = s->latin ? CASE_LATIN : s->lang;
   if (who_files(j, err) || prepare_clock(j, at, err)) return -1;
   if (s->actor.acting_as[0] && !case_covers(&s->actor, s->service, s->service->code, row->owner)) {
     s->detail = "case.outside_mandate";
@@ -495,6 +433,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   json_object_set_new(p, "due", due);
   if (s->imported) json_put(p, "imported", s->imported->number);
   json_put(p, "intake", intake_text(s->intake));
+  if (s->mail && s->mail[0]) json_put(p, "mail", s->mail);
   json_t *sources;
   struct actor as = s->actor;
   if (s->counter && cases_counter_knows(j->c, &s->actor, &(struct case_asking){.service = s->service, .national_id = j->person, .mobile = j->mobile}, &as, err) < 0) {

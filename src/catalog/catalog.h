@@ -113,6 +113,7 @@ struct action {
 struct state {
   const char *name;
   struct text title, plain;                           /* plain: what happens now, for the citizen */
+  const char *latn;                                   /* title in Latin script, "" when none */
   enum result result;                                 /* RESULT_OPEN unless final */
   int norm, legal;                                    /* working days in this state; -1 when none */
   bool citizen;                                       /* waits for the citizen: the case's clock is suspended */
@@ -131,7 +132,9 @@ struct inquiry {
 struct fee_row { struct cond *when; int64_t rial; struct text label; };
 /* A letter of a service's cases: names {{field}} (as shown), {{tracking}} {{service}} {{state}} {{date}} {{submitted}} {{organisation}}; no sections. */
 struct letter { const char *name; struct text title, subject, body; bool to_citizen; unsigned paraph; enum role sign; }; /* paraph: bits of roles */
-struct notice { const char *on; struct text text; bool attorney; };  /* attorney: to the one who is given the mandate; on: "submit", action name or "due"; Mustache: {{tracking}} {{service}} {{state}} {{reason}} {{due}} */
+struct notice { const char *on; struct text text, mail; const char *latn; bool attorney; };  /* on: "submit", action name or "due"; Mustache: {{tracking}} {{service}}
+                                                         {{state}} {{reason}} {{due}}; mail: what a letter says instead, "" none; latn: for telephones without Persian, "" none;
+                                                         attorney: to the one who is given the mandate */
 struct retention { enum result result; int years; bool erase; };
 struct faq { struct text q, a; };
 struct eligibility { struct field field; struct cond *exit_when; struct text exit; };

@@ -325,6 +325,19 @@ static bool happens(const struct service *s, const char *event, struct nearest *
   return false;
 }
 
+/* What a letter and a telephone without Persian are told instead. */
+static void read_other_ways(struct compiler *c, const struct yaml_node *i, struct notice *n, const struct template_names *names) {
+  const struct yaml_node *mail = yaml_get(i, "mail"), *latn = yaml_get(i, "latn");
+  if (mail) {
+    n->mail = text_node(c, mail, "mail", 2000);
+    check_templates(c, mail->line, "mail", &n->mail, names);
+  }
+  if (!latn) return;
+  n->latn = scalar_of(c, i, "latn", "");
+  check_template(c, latn->line, "latn", n->latn, names);
+  if (!text_gsm7(n->latn, NULL) || strlen(n->latn) > 240) fail(c, latn->line, "'latn' has at most 240 letters of the GSM alphabet");
+}
+
 static void read_notices(struct compiler *c, const struct yaml_node *root) {
   static const char *const fixed[] = {"tracking", "service", "state", "reason", "due", NULL};
   static const struct template_names names = {fixed, false};
@@ -334,10 +347,12 @@ static void read_notices(struct compiler *c, const struct yaml_node *root) {
   s->notices = keep_alloc(c, list->count * sizeof *s->notices);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
     static const char *const receivers[] = {"applicant", "attorney", NULL};
-    if (!keys(c, i, "notice", "on to text")) continue;
+    if (!keys(c, i, "notice", "on to text mail latn")) continue;
     struct notice *n = &s->notices[s->notice_count++];
     n->attorney = word_of(c, i, "to", receivers, 0) == 1;
     if (n->attorney && !s->mandate.attorney_mobile) fail(c, i->line, "a notice to the attorney needs the mandate's attorney_mobile");
+    n->mail = (struct text){"", ""};
+    n->latn = "";
     const struct yaml_node *on = want(c, i, "notice", "on"), *text = want(c, i, "notice", "text");
     n->on = on ? scalar_of(c, i, "on", "") : "";
     struct nearest near = {.wanted = n->on};
@@ -346,7 +361,9 @@ static void read_notices(struct compiler *c, const struct yaml_node *root) {
     if (!text) continue;
     n->text = text_node(c, text, "text", 320);
     check_templates(c, text->line, "text", &n->text, &names);
-    if (has_link(n->text.fa) || has_link(n->text.en)) fail(c, text->line, "a notice must not have a link: people are warned against links in messages");
+    read_other_ways(c, i, n, &names);
+    if (has_link(n->text.fa) || has_link(n->text.en) || has_link(n->mail.fa) || has_link(n->mail.en) || has_link(n->latn))
+      fail(c, text->line, "a notice must not have a link: people are warned against links in messages");
   }
 }
 

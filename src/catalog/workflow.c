@@ -140,12 +140,13 @@ static void silence_of(struct compiler *c, const struct yaml_node *map, struct s
 }
 
 static void read_state(struct compiler *c, const struct yaml_node *n, struct state *s) {
-  s->name = "";
+  s->name = s->latn = "";
   s->norm = s->legal = s->escalate_role = s->silence_action = -1;
-  if (!keys(c, n, "state", "state title plain norm legal citizen escalate silence actions final")) return;
+  if (!keys(c, n, "state", "state title plain latn norm legal citizen escalate silence actions final")) return;
   s->name = name_of(c, n, "state", "state", '_');
   s->title = text_of(c, n, "state", "title", 80, true);
   s->plain = text_of(c, n, "state", "plain", 400, true);
+  s->latn = latn_of(c, n);
   s->norm = (int)int_of(c, n, "norm", -1, 0, 1000);
   s->legal = (int)int_of(c, n, "legal", -1, 0, 1000);
   s->citizen = bool_of(c, n, "citizen", false);

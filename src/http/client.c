@@ -76,7 +76,11 @@ static int fail(struct err *err, CURL *h, CURLcode code, const struct buf *got, 
     return err_set(err, ERR_LIMIT, "the answer is larger than %zu bytes", got->cap);
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return err_set(err, ERR_INVALID, "the address cannot be called");
   bool mail = !got, unsent = began == 0;
-  enum err_code what = mail && answered >= 400 ? ERR_INVALID : unsent ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
+  if (mail && answered != 354) unsent = true; /* the server has not asked for the letter itself yet, or has said what it thinks of it */
+  /* At the door it speaks of us, not of this letter: that passes. */
+  if (mail && ((code == CURLE_WEIRD_SERVER_REPLY && began == 0) || code == CURLE_REMOTE_ACCESS_DENIED || code == CURLE_LOGIN_DENIED || code == CURLE_USE_SSL_FAILED))
+    return err_set(err, ERR_UNAVAILABLE, "%s", *said ? said : curl_easy_strerror(code));
+  enum err_code what = mail && answered >= 500 ? ERR_INVALID : mail && answered >= 400 ? ERR_RATE : unsent ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
   return err_set(err, what, "%s", *said ? said : curl_easy_strerror(code));
 }
 
@@ -283,6 +287,10 @@ int http_client_mail(struct http_client *c, const char *url, const char *from, c
   curl_easy_setopt(h, CURLOPT_READFUNCTION, give_bytes);
   curl_easy_setopt(h, CURLOPT_READDATA, &reading);
   curl_easy_setopt(h, CURLOPT_USE_SSL, (long)CURLUSESSL_TRY);
+  if (strncasecmp(url, "smtps:", 6)) { /* TLS as an offer: a relay's own certificate is better than none (RFC 7435) */
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
   CURLcode code = curl_easy_perform(h);
   int rc = code ? fail(err, h, code, NULL, said) : 0;
   give_back(c, h);

@@ -152,7 +152,8 @@ struct http_answer { int status; char *body; size_t size; char *media_type; };
 int http_client_call(struct http_client *c, const struct http_call *call, struct http_answer *out, struct err *err);
 void http_answer_free(struct http_answer *a);
 /* Mail through SMTP (libcurl): url "smtp://host:port". text is the body in UTF-8. Errors as above; ERR_INVALID also when the server
- * refused the letter (4xx or 5xx). */
+ * refused the letter for good (5xx); ERR_RATE: refused it for now (4xx); ERR_UNAVAILABLE: also when the connection ended before the letter
+ * itself was sent. TLS where the server offers it; its certificate is checked with smtps:// only. */
 int http_client_mail(struct http_client *c, const char *url, const char *from, const char *to, const char *subject, const char *text,
                      struct err *err);
 

@@ -1,6 +1,8 @@
 /* GSM 03.38 (3GPP TS 23.038, 6.2.1): the default alphabet and its extension table. */
 #include "language/internal.h"
 
+#include <string.h>
+
 /* By place in the default alphabet; 0x1B is the escape to the extension table. */
 static const uint16_t alphabet[128] = {
   '@', 0xA3, '$', 0xA5, 0xE8, 0xE9, 0xF9, 0xEC, 0xF2, 0xC7, '\n', 0xD8, 0xF8, '\r', 0xC5, 0xE5,
@@ -36,4 +38,31 @@ bool text_gsm7(const char *s, size_t *septets) {
   }
   if (septets) *septets = n;
   return true;
+}
+
+size_t text_utf16(const char *s) {
+  size_t n = 0;
+  const char *end = s + strlen(s);
+  for (int cp; (cp = utf8_next(&s, end)) >= 0;) n += cp > 0xffff ? 2 : 1;
+  return n;
+}
+
+bool text_fits_sms(const char *s, unsigned parts) {
+  size_t septets, plain = parts > 1 ? 153 : 160, wide = parts > 1 ? 67 : 70;
+  return text_gsm7(s, &septets) ? septets <= parts * plain : text_utf16(s) <= parts * wide;
+}
+
+const char *text_tail(struct arena *a, const char *s, unsigned count) {
+  char *fold = text_fold(a, s);
+  size_t n = fold ? strlen(fold) : 0;
+  while (n && (fold[n - 1] == ' ' || fold[n - 1] == '\n')) fold[--n] = 0;
+  for (size_t i = 0; i < n; i++)
+    if (fold[i] == '\n') fold[i] = ' ';
+  for (char *at = fold ? fold + n : NULL; at && n && count;) {
+    while (at > fold && at[-1] != ' ') at--;
+    if (--count == 0) return at;
+    while (at > fold && at[-1] == ' ') at--;
+    if (at == fold) break;
+  }
+  return NULL;
 }

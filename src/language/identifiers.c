@@ -113,6 +113,19 @@ int identifier_parse(enum identifier kind, const char *typed, char out[32]) {
   return rc;
 }
 
+int identifier_find_tracking(struct arena *a, const char *text, char out[32]) {
+  const char *ascii = digits_ascii(a, text);
+  for (const char *s = ascii; s && *s; s++) {
+    char run[64];
+    size_t n = strspn(s, "0123456789 -"), m = n < 63 ? n : 63;
+    memcpy(run, s, m);
+    run[m] = 0;
+    if (n >= 16 && identifier_parse(IDENT_TRACKING, run, out) == 0) return 0;
+    if (n) s += n - 1;
+  }
+  return -1;
+}
+
 void identifier_mask(enum identifier kind, const char *value, char out[32]) {
   size_t n = value ? strnlen(value, 31) : 0, keep = kind == IDENT_SHEBA ? 4 : 3;
   if (n) memcpy(out, value, n);

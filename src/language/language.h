@@ -40,6 +40,11 @@ bool text_has_bidi_control(const char *s);            /* any of U+202A–E, U+20
 /* GSM 03.38: can every character be sent in the 7-bit alphabet? *septets (may be NULL) gets the length (extension
  * characters count 2), or 0 when the answer is no. */
 bool text_gsm7(const char *s, size_t *septets);
+size_t text_utf16(const char *s);                    /* length in UTF-16 units: what a message or a screen with Persian counts */
+/* Does it fit in so many text messages (one: 160 of the 7-bit alphabet, else 70; more: 153, else 67 each)? */
+bool text_fits_sms(const char *s, unsigned parts);
+/* The last `count` words as text_fold gives them, with one space between; NULL when there are fewer. By these a message is known again. */
+const char *text_tail(struct arena *a, const char *s, unsigned count);
 
 /* ---- identifiers: repaired (digits, spaces, dashes, direction marks), judged --------- */
 #define IDENTIFIER_TABLE(X)                                               \
@@ -61,6 +66,8 @@ int identifier_parse(enum identifier kind, const char *typed, char out[32]);
 void identifier_mask(enum identifier kind, const char *value, char out[32]);
 char luhn_digit(const char *digits, size_t n);        /* check digit for n ASCII digits */
 /* For showing, in groups: tracking and sheba in fours. ASCII digits. out ≥ 48. */
+/* A tracking code anywhere in a text, in groups or not, in whatever digits; -1 when there is none. */
+int identifier_find_tracking(struct arena *a, const char *text, char out[32]);
 void identifier_group(enum identifier kind, const char *value, char out[48]);
 
 /* ---- calendars --------------------------------------------------------------------- */

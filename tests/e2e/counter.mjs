@@ -1,5 +1,7 @@
 // The counter: agents file for people who cannot, by their consent; what the office sees afterwards; telephones bound; unusual looking. Both engines.
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run } from './kit.mjs';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence';
 const ID = '0499370899', MOBILE = '09151110001', OTHER = '0060495219';
@@ -174,7 +176,112 @@ async function counter(name, where) {
   good(run('ledger', 'verify', ...where).includes('verifies'), 'the ledger holds');
 }
 
-await counter('sqlite', ['--data', folder()]);
-const pg = postgres();
-if (pg) await counter('postgres', ['--store', pg.fresh()]);
+// The pages as an agent uses them, in two languages and two widths, without scripts but for the judge of accessibility.
+async function pages(where) {
+  const require = createRequire(import.meta.url), { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const s = await serve(where), b = s.base, browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const c = await browser.newContext(), p = await c.newPage(), accounts = (await call(b, 'GET', '/demo/accounts')).json;
+  const definition = (await call(b, 'GET', `${A}/services/${S}`)).json, example = definition.form_schema.examples[0];
+  const look = async (what) => {
+    for (const lang of ['fa', 'en'])
+      for (const width of [360, 1440]) {
+        await c.addCookies([{ name: 'lang', value: lang, url: b }]);
+        await p.setViewportSize({ width, height: 900 });
+        await p.goto(b + what);
+        await p.evaluate(axe);
+        const found = await p.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+        same(found.violations.map((v) => `${v.id} ${v.nodes[0].target}`), [], `${what} ${lang} ${width}`);
+        good(await p.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth) <= 1, `${what} ${lang} ${width} scrolls sideways`);
+      }
+  };
+  const enter = async (username) => {
+    await c.clearCookies();
+    await p.goto(`${b}/staff`);
+    await p.fill('#username', username);
+    await p.fill('#password', accounts.find((a) => a.username === username).password);
+    await p.click('main button[type=submit]');
+  };
+  const press = (where) => Promise.all([p.waitForNavigation(), p.locator(where).last().click()]);
+  await test('pages: an agent files for a person, from the counter to the receipt', async () => {
+    await enter('agent');
+    good(p.url().endsWith('/counter'), p.url());
+    await look('/counter');
+    await p.fill('#national_id', ID);
+    await p.fill('#mobile', '09151110077');
+    await p.selectOption('#seen', 'identity_card');
+    await press('form[action="/counter"][method=post] button');
+    same(await p.locator('#digits-error').count(), 1, 'a document needs its digits');
+    await p.fill('#digits', '4821');
+    await press('form[action="/counter"][method=post] button');
+    const visit = new URL(p.url()).pathname;
+    await look(visit);
+    await c.addCookies([{ name: 'lang', value: 'fa', url: b }]);
+    await p.goto(`${b}${visit}/${S}/apply`);
+    for (let i = 0; i < 12 && !p.url().endsWith('/check'); i++) {
+      if (p.url().endsWith('/eligibility')) for (const q of definition.eligibility || []) await p.check(`main [name="${q.field}"][value="${String(q.exit_when?.is !== true)}"]`, { force: true });
+      else for (const [k, v] of Object.entries(example)) {
+        const box = p.locator(`main form[method=post] [name="${k}"]`).first();
+        if (k === 'national_id' || k === 'mobile' || !await box.count()) continue; // the person's own are there
+        const kind = await box.evaluate((e) => (e.tagName === 'INPUT' ? e.type : e.tagName.toLowerCase()));
+        if (kind === 'radio' || kind === 'checkbox') for (const one of Array.isArray(v) ? v : [String(v)]) await p.locator(`main [name="${k}"][value="${one}"]`).check({ force: true });
+        else if (kind === 'select') await box.selectOption(await box.locator(`option[value="${v}"]`).count() ? String(v) : { index: 1 });
+        else await box.fill(String(v));
+      }
+      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().click()]); // the other stays on the page
+    }
+    good(p.url().endsWith('/check'), p.url() + await p.locator('main').innerText());
+    const at = `${visit}/${S}`;
+    await look(`${at}/consent`);
+    await press(`form[action$="/slip"] button`);
+    await look(`${at}/slip`);
+    await p.goto(`${b}${at}/consent`);
+    await press(`form[action$="/code"] button`);
+    await p.fill('#code', '000000');
+    await press('form:has(#code) button');
+    same(await p.locator('#code-error').count(), 1, 'a wrong code is told');
+    const sent = (await call(b, 'GET', '/demo/outbox')).json.find((m) => m.to === '09151110077');
+    await p.fill('#code', /(?<![0-9])[0-9]{6}(?![0-9])/.exec(digits(sent.text))[0]);
+    await p.locator('[name=bind]').check({ force: true });
+    await press('form:has(#code) button');
+    good(/\/cases\/\d{16}\/receipt$/.test(p.url()), p.url() + await p.locator('main').innerText());
+    const receipt = new URL(p.url()).pathname;
+    good((await p.locator('main').innerText()).includes('agent'), 'by whom');
+    await look(receipt);
+    await look(`${receipt}?paper=roll`);
+    await look(receipt.replace('/receipt', ''));
+    await look(`/look?case=${receipt.match(/\d{16}/)[0]}`);
+  });
+  await test('pages: those who answer for agents see counts and the planted snooper; nobody else stands out', async () => {
+    await enter('auditor');
+    await look('/desk/counter?organisation=ostandari');
+    good((await p.locator('table').innerText()).includes('agent'), 'counted');
+    await look('/desk/looks?all=1');
+    const token = await staff(b, 'auditor'), found = (await call(b, 'GET', `${A}/desk/looks`, { token })).json.items;
+    good(found.some((x) => x.who === 'takapo.officer2' && x.kind === 'night' && x.count >= 5), JSON.stringify(found));
+    same(found.filter((x) => x.who !== 'takapo.officer2').map((x) => [x.who, x.kind]), [], 'normal ones do not');
+    const csv = await call(b, 'GET', '/desk/looks.csv', { token });
+    same([csv.status, csv.text.split('\r\n').length], [200, found.length + 2]);
+    const boss = await staff(b, 'takapo.supervisor'), mine = (await call(b, 'GET', `${A}/desk/looks?open=true`, { token: boss })).json.items;
+    same(mine.length, found.length, 'the supervisor of that desk');
+    same((await call(b, 'GET', `${A}/desk/looks`, { token: await staff(b, 'takapo.officer2') })).json.items, [], 'not the one it is about');
+    same((await call(b, 'POST', `${A}/desk/looks/${mine[0].id}/acknowledgement`, { token: boss, body: { note: 'x' } })).status, 422);
+    const done = await call(b, 'POST', `${A}/desk/looks/${mine[0].id}/acknowledgement`, { token: boss, body: { note: 'asked and warned' } });
+    same([done.status, done.json.acknowledged_by], [200, 'takapo.supervisor'], done.text);
+    same((await call(b, 'POST', `${A}/desk/looks/${mine[0].id}/acknowledgement`, { token: boss, body: { note: 'once more' } })).status, 409);
+  });
+  await browser.close();
+  await s.stop();
+}
+
+const part = process.argv[2]; // "pages", "api", or both
+if (part !== 'api') {
+  const past = folder();
+  run('simulate', '--pack', pack, '--data', past, '--days', '6', '--seed', '7');
+  await pages(['--data', past]);
+}
+if (part !== 'pages') {
+  await counter('sqlite', ['--data', folder()]);
+  const pg = postgres();
+  if (pg) await counter('postgres', ['--store', pg.fresh()]);
+}
 end();

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createRequire } from 'node:module';
-import { serve, call, test, same, good, end, folder, sleep, root } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, sleep, root } from './kit.mjs';
 
 const smpp = createRequire(join(root, 'tests', 'package.json'))('smpp');
 if (!existsSync('/usr/sbin/bearerbox')) { console.log('Kannel is not installed'); process.exit(0); }
@@ -36,7 +36,13 @@ const centre = smpp.createServer({}, (session) => {
       session.send(pdu.response({ system_id: 'centre' }));
     } else if (pdu.command === 'submit_sm') {
       got.push(pdu);
-      session.send(pdu.response({ message_id: String(got.length) }));
+      const id = String(got.length);
+      session.send(pdu.response({ message_id: id }));
+      if (pdu.registered_delivery & 3 && pdu.service_type !== 'USSD') { // the telephone of 0099 is off for good
+        const stat = pdu.destination_addr.endsWith('0099') ? 'UNDELIV' : 'DELIVRD';
+        setTimeout(() => session.send(new smpp.PDU('deliver_sm', { esm_class: 4, source_addr_ton: 1, source_addr_npi: 1, source_addr: pdu.destination_addr, destination_addr: pdu.source_addr,
+          short_message: { message: `id:${id} sub:001 dlvrd:001 submit date:2611261000 done date:2611261001 stat:${stat} err:000 text:` } })), 200);
+      }
     } else if (pdu.command === 'enquire_link') session.send(pdu.response());
     else if (pdu.command === 'unbind') { session.send(pdu.response()); session.close(); }
   });
@@ -66,7 +72,7 @@ await until('smsbox listens', () => fetch(`http://127.0.0.1:${sendPort}/cgi-bin/
 await until('smsbox is connected', () => fetch(`http://127.0.0.1:${adminPort}/status.txt?password=kennwort`).then((r) => r.text()).then((t) => /smsbox/.test(t), () => false));
 
 const settings = ['--ussd-secret', 'geheim', '--kannel-url', `http://127.0.0.1:${sendPort}/cgi-bin/sendsms`, '--kannel-username', 'chapar', '--kannel-password', 'kennwort',
-  '--sms-sender', '30004015', '--quiet-hours', 'never', '--ussd-session-seconds', '3'];
+  '--sms-sender', '30004015', '--quiet-hours', 'never', '--kannel-report-url', `http://127.0.0.1:${chaparPort}/notify/kannel`, '--ussd-session-seconds', '3'];
 const where = ['--data', folder()];
 let s = await serve(where, { port: chaparPort, args: settings });
 const b = s.base;
@@ -222,6 +228,19 @@ await test('a one-time code and a long notice arrive whole', async () => {
   same(r.status, 202, await r.text());
   same(await until('all parts', () => joined(sms('09151110010'))[0]), long);
   good(sms('09151110010').length > 3, 'in parts');
+});
+await test('what the carrier reports comes back: delivered, or not, and then on the desk', async () => {
+  const counted = async (what) => Number(new RegExp(`chapar_notify_${what}_total (\\d+)`).exec((await call(b, 'GET', '/metrics')).text)[1]);
+  await until('reports of what was sent', async () => (await counted('delivered')) > 0);
+  const r = await call(b, 'POST', '/api/v1/services/village-residence/cases', { key: 'off', body: { data: { ...example, mobile: '09151110099' } } });
+  same(r.status, 201, r.text);
+  await until('a report that it could not be delivered', async () => (await counted('undeliverable')) > 0);
+  const holder = (await call(b, 'GET', `/api/v1/cases/${r.json.tracking}`)).json.holder.code, officer = await staff(b, `${holder}.officer`);
+  const lost = (await call(b, 'GET', `/api/v1/desk/undelivered?organisation=${holder}`, { token: officer })).json.items;
+  same(lost.map((x) => [x.tracking, x.state]), [[r.json.tracking, 'undeliverable']]);
+  same((await call(b, 'GET', '/notify/kannel?key=61&state=1')).status, 403, 'without the secret');
+  same((await call(b, 'GET', '/notify/kannel?key=zz&state=1&secret=geheim')).status, 400, 'no key');
+  same((await call(b, 'GET', '/notify/kannel?key=61&state=1&secret=geheim')).status, 200, 'of no message: nothing happens');
 });
 await test('nobody else may call', async () => {
   const query = 'msisdn=%2B989151110001&to=4015&text=%2A4015%23&smsc=ussd&op=%01&its=%2A%00';

@@ -81,10 +81,33 @@ static void many_rows(void **state)
   buf_free(&b);
 }
 
+static void cells_written_are_no_formulas(void **state)
+{
+  static const char *const texts[][2] = {
+    {"plain", "plain"}, {"a,b", "\"a,b\""}, {"say \"x\"", "\"say \"\"x\"\"\""}, {"=1+1", "'=1+1"}, {"-5", "'-5"}, {"@x", "'@x"}, {"+98", "'+98"},
+    {"\tx", "\"'\tx\""}, {"=a,b", "\"'=a,b\""}, {"", ""}, {"two\nlines", "\"two\nlines\""}};
+  for (size_t i = 0; i < BASE_COUNT(texts); i++) {
+    struct buf b = {0};
+    csv_put(&b, texts[i][0]);
+    assert_string_equal(buf_str(&b), texts[i][1]);
+    buf_clear(&b);
+    buf_adds(&b, "head,other\n");
+    csv_put(&b, texts[i][0]);
+    buf_adds(&b, ",x\n");
+    struct csv *c = read_text(buf_str(&b));
+    assert_string_equal(csv_plain(csv_cell(c, 0, 0)), texts[i][0]);
+    csv_free(c);
+    buf_free(&b);
+  }
+  assert_string_equal(csv_plain("'0904"), "0904");
+  assert_string_equal(csv_plain("'quoted'"), "'quoted'");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(cells_and_lines), cmocka_unit_test(header_alone), cmocka_unit_test(refusals_name_their_line), cmocka_unit_test(many_rows),
+    cmocka_unit_test(cells_written_are_no_formulas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

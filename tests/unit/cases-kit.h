@@ -27,9 +27,14 @@ static inline void kit_hear(void *ctx, const char *file, unsigned line, const ch
   print_message("%s:%u: %s\n", file, line, message);
 }
 
-static inline int kit_notify(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
-  return notify_put(tx, key, mobile, l, text, err);
+static inline int kit_notify(void *ctx, struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
+  return notify_put_mail(tx, key, to, l, subject, text, err);
 }
+
+static inline int kit_messages(void *ctx, struct store_tx *tx, const char *from, const char *to, json_t *list, struct err *err) {
+  return notify_between(tx, from, to, list, err);
+}
+static inline int kit_sent(void *ctx, struct store_tx *tx, const char *text, json_t *list, struct err *err) { return notify_like(tx, text, list, err); }
 
 /* Each time it is applied leaves a mark. */
 static inline int kit_record(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking,
@@ -105,7 +110,7 @@ static inline void kit_later(int64_t ms) { clock_set(clock_now() + ms); }
 
 static inline struct cases *kit_node(struct kit *k, const char *name) {
   struct cases *c;
-  struct cases_options o = {.secret = kit_secret, .node = name, .identity = k->identity, .notify = kit_notify, .record = kit_record};
+  struct cases_options o = {.secret = kit_secret, .node = name, .identity = k->identity, .notify = kit_notify, .messages = kit_messages, .sent = kit_sent, .record = kit_record};
   must(cases_open(k->store, k->trust, k->pack, &o, &c, err));
   return c;
 }

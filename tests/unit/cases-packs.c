@@ -110,7 +110,7 @@ static void hear(void *ctx, const char *file, unsigned line, const char *message
   else k->faults++;
 }
 
-static int note(void *ctx, struct store_tx *tx, const char *key, const char *mobile, enum lang l, const char *text, struct err *err) {
+static int note(void *ctx, struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
   struct kit *k = ctx;
   buf_addf(&k->noted, "%s\n", text);
   return 0;

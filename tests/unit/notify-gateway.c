@@ -319,7 +319,7 @@ static void many_workers_send_each_once(void **state) {
 
 /* ---- e-mail ------------------------------------------------------------------------------------- */
 
-struct mailbox { int fd, port; char got[4096]; bool refuse; };
+struct mailbox { int fd, port; char got[4096]; const char *greeting, *rcpt; };
 
 /* Enough of RFC 5321 for one letter. */
 static void *serve_mail(void *arg) {
@@ -329,14 +329,14 @@ static void *serve_mail(void *arg) {
   char line[1024];
   bool data = false;
   setvbuf(f, NULL, _IONBF, 0);
-  fputs(m->refuse ? "554 no\r\n" : "220 test\r\n", f);
+  fputs(m->greeting ? m->greeting : "220 test\r\n", f);
   while (fgets(line, sizeof line, f) != NULL) {
     size_t n = strlen(m->got);
     snprintf(m->got + n, sizeof m->got - n, "%s", line);
     bool end = data && strcmp(line, ".\r\n") == 0;
     if (data && !end) continue;
     data = strncmp(line, "DATA", 4) == 0;
-    fputs(m->refuse ? "554 no\r\n" : data ? "354 go on\r\n" : "250 ok\r\n", f);
+    fputs(m->rcpt && strncmp(line, "RCPT", 4) == 0 ? m->rcpt : m->greeting ? m->greeting : data ? "354 go on\r\n" : "250 ok\r\n", f);
     if (end) break; /* a client may keep its connection */
   }
   fclose(f);
@@ -373,9 +373,55 @@ static void e_mail_leaves_by_smtp(void **state) {
   assert_int_equal(calls, 0);
 }
 
+static int lost_count;
+static int count_lost(void *ctx, struct store_tx *tx, const char *key, const char *channel, const char *state, struct err *e) {
+  lost_count += strcmp(key, "a") == 0 && strcmp(channel, "email") == 0 && strcmp(state, "failed") == 0;
+  return 0;
+}
+
+static void mail_refused_for_good_has_failed(void **state) {
+  struct kit *k = *state;
+  struct mailbox no = {.rcpt = "550 nobody here\r\n"};
+  lost_count = 0;
+  k->options.lost = count_lost;
+  put(k, "a", "for you @ home");
+  mail(k, &no);
+  k->options.lost = NULL;
+  assert_int_equal(figures(k).failed, 1);
+  assert_int_equal(lost_count, 1);
+  assert_int_equal(k->notify->gateways[CHANNEL_EMAIL].pause_ms, 0); /* one letter's fault, not the server's */
+}
+
+static void a_server_that_turns_us_away_is_left_alone(void **state) {
+  struct kit *k = *state;
+  struct mailbox no = {.greeting = "554 not you\r\n"};
+  put(k, "a", "for you @ home");
+  mail(k, &no);
+  assert_int_equal(figures(k).retried, 1);
+  assert_true(k->notify->gateways[CHANNEL_EMAIL].pause_ms > 0);
+}
+
+static void a_report_of_the_carrier_counts_once(void **state) {
+  struct kit *k = *state;
+  put(k, "a", "for you");
+  assert_int_equal(jobs(k), 1);
+  must(notify_report(k->notify, "61", 8, err)); /* on its way */
+  assert_int_equal(figures(k).delivered, 0);
+  must(notify_report(k->notify, "61", 2, err));
+  must(notify_report(k->notify, "61", 2, err));
+  assert_int_equal(figures(k).undeliverable, 1);
+  must(notify_report(k->notify, "61", 1, err)); /* it did after all */
+  must(notify_report(k->notify, "61", 2, err)); /* too late to say otherwise */
+  assert_int_equal(figures(k).delivered, 1);
+  assert_int_equal(figures(k).undeliverable, 1);
+  must(notify_report(k->notify, "62", 1, err)); /* no such message */
+  static const char *const bad[] = {NULL, "", "6", "6x", "00"};
+  for (size_t i = 0; i < BASE_COUNT(bad); i++) refused(notify_report(k->notify, bad[i], 1, err), ERR_MALFORMED);
+}
+
 static void refused_mail_is_tried_again(void **state) {
   struct kit *k = *state;
-  struct mailbox no = {.refuse = true}, yes = {0};
+  struct mailbox no = {.rcpt = "450 later\r\n"}, yes = {0};
   put(k, "a", "for you @ home");
   mail(k, &no);
   assert_int_equal(figures(k).retried, 1);
@@ -392,6 +438,7 @@ int main(void) {
     TEST(what_is_not_there_is_tried_again), TEST(trouble_pauses_for_longer_each_time), TEST(nights_are_quiet_but_for_codes),
     TEST(codes_go_first), TEST(what_is_too_old_is_not_sent), TEST(what_was_left_in_between_is_unclear),
     TEST(many_workers_send_each_once), TEST(e_mail_leaves_by_smtp), TEST(refused_mail_is_tried_again),
+    TEST(mail_refused_for_good_has_failed), TEST(a_server_that_turns_us_away_is_left_alone), TEST(a_report_of_the_carrier_counts_once),
   };
   static char where[600];
   if (kit_start(NULL) != 0) return 1;

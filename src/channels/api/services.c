@@ -204,9 +204,11 @@ static void post_case(struct http_req *r) {
   struct case_counter counter = {0};
   json_t *member;
   json_object_foreach(body, name, member) {
-    if (strcmp(name, "data") == 0 || (agent && counter_member(name))) continue;
+    if (strcmp(name, "data") == 0 || strcmp(name, "mail") == 0 || (agent && counter_member(name))) continue;
     return api_fault(r, name, "unknown", "api.unknown_member");
   }
+  const char *wrong = NULL, *typed = api_text(body, "mail", &wrong), *mail = typed ? cases_mail_address(c->cases, typed, http_arena(r)) : NULL;
+  if (wrong || (typed && !mail)) return api_fault(r, "mail", wrong ? "type" : "pattern", wrong ? "api.type" : "api.mail");
   if (!json_is_object(given))
     return api_fault(r, "data", given ? "type" : "required", given ? "api.type" : "api.required");
   if (agent && api_counter_read(r, body, &counter)) return;
@@ -226,7 +228,7 @@ static void post_case(struct http_req *r) {
   k->faults = faulty ? errors : NULL;
   k->s = (struct case_submission){.service = s, .data = data, .body = text, .key = arena_strdup(http_arena(r), key), .actor = *who,
     .caller = who->kind == ACTOR_NOBODY ? "anonymous" : who->kind == ACTOR_STAFF ? arena_strdup(http_arena(r), who->username) : arena_strdup(http_arena(r), who->pair),
-    .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .promised = true};
+    .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .mail = mail, .promised = true};
   k->counter = counter;
   if (agent) k->s.counter = &k->counter;
   http_set_data(r, k);

@@ -30,12 +30,28 @@ static void excerpt(const struct http_answer *a, char out[64]) {
   out[n] = '\0';
 }
 
-/* Nothing left for certain: try again. Otherwise nobody knows: never again. True when the gateway itself is in trouble. */
+/* Nothing left for certain: try again, unless it was refused for good. Otherwise nobody knows: never again. True when the gateway itself is in
+ * trouble. */
 static bool no_answer(struct message *m, const struct err *why) {
-  bool refused = why->code == ERR_INVALID, unreached = why->code == ERR_UNAVAILABLE;
-  m->fate = refused || unreached ? FATE_AGAIN : FATE_UNCLEAR;
-  snprintf(m->error, sizeof m->error, "%s: %.120s", refused ? "refused" : unreached ? "not reached" : "no answer", why->message);
-  return !refused;
+  bool refused = why->code == ERR_INVALID, later = why->code == ERR_RATE, unreached = why->code == ERR_UNAVAILABLE;
+  m->fate = refused && m->channel == CHANNEL_EMAIL ? FATE_REFUSED : refused || later || unreached ? FATE_AGAIN : FATE_UNCLEAR;
+  snprintf(m->error, sizeof m->error, "%s: %.120s", refused ? "refused" : later ? "refused for now" : unreached ? "not reached" : "no answer", why->message);
+  return !refused && !later;
+}
+
+/* Where the carrier's report goes: the key in hex, for Kannel reads a % as the beginning of something to fill in. */
+static void add_report(struct buf *url, const struct notify_options *o, const struct message *m) {
+  struct buf to;
+  char hex[2 * KEY_MOST + 1];
+  if (o->report_url == NULL || m->urgent) return;
+  buf_init(&to, 2048);
+  buf_adds(&to, o->report_url);
+  hex_encode(m->key, strlen(m->key), hex);
+  add_parameter(&to, "key", hex);
+  buf_adds(&to, "&state=%d");
+  add_parameter(url, "dlr-mask", "19"); /* delivered, undeliverable, refused by the centre */
+  add_parameter(url, "dlr-url", buf_str(&to));
+  buf_free(&to);
 }
 
 static bool send_sms(struct notify *n, struct message *m) {
@@ -54,6 +70,7 @@ static bool send_sms(struct notify *n, struct message *m) {
   add_parameter(&url, "coding", text_gsm7(m->text, NULL) ? "0" : "2");
   add_parameter(&url, "charset", "UTF-8");
   add_parameter(&url, "text", m->text);
+  add_report(&url, o, m);
   struct http_call call = {.method = "GET", .url = buf_str(&url), .timeout_ms = o->timeout_ms, .most = 65536};
   bool trouble = false;
   if (http_client_call(n->client, &call, &answer, &why) != 0) {
@@ -74,7 +91,7 @@ static bool send_sms(struct notify *n, struct message *m) {
 
 static bool send_mail(struct notify *n, struct message *m) {
   struct err why = {0};
-  if (http_client_mail(n->client, n->options.smtp_url, n->options.mail_from, m->to, word(m->lang, "notify.subject"), m->text, &why) != 0)
+  if (http_client_mail(n->client, n->options.smtp_url, n->options.mail_from, m->to, m->subject[0] ? m->subject : word(m->lang, "notify.subject"), m->text, &why) != 0)
     return no_answer(m, &why);
   m->fate = FATE_SENT;
   return false;

@@ -8,7 +8,7 @@
 
 enum {
   KEY_MOST = 200, TO_MOST = 200,
-  GSM_MOST = 306, UCS2_MOST = 134, MAIL_MOST = 4000, /* two SMS; bytes of an e-mail */
+  SMS_PARTS = 2, MAIL_MOST = 16000, SUBJECT_MOST = 400, /* bytes of an e-mail */
   CLAIM_MOST = 16,                /* sent one by one, so that a code waits little */
   SHOW_MOST = 200,
   TRIES_MOST = 8, RETRY_FIRST_MS = 15 * 1000, RETRY_URGENT_MS = 2 * 1000,
@@ -43,13 +43,14 @@ struct notify {
 #undef X
 };
 
-enum fate { FATE_RELEASED, FATE_SENT, FATE_AGAIN, FATE_UNCLEAR };
+enum fate { FATE_RELEASED, FATE_SENT, FATE_AGAIN, FATE_REFUSED, FATE_UNCLEAR };
 struct message {
   char key[KEY_MOST + 1], to[TO_MOST + 1];
   enum channel channel;
   enum lang lang;
-  char *text;
+  char *text, *subject;
   bool urgent;
+  int64_t created_at;
   int64_t tries;                  /* this one included */
   enum fate fate;
   char error[160];
@@ -57,6 +58,9 @@ struct message {
 
 /* gateway.c: call the message's gateway; fills fate and error. True when the gateway itself is to be left alone for a while. */
 bool gateway_send(struct notify *n, struct message *m);
+/* history.c: remember how a message that left ends */
+int message_keep_tail(struct store_tx *tx, const char *key, const char *text, int64_t at, struct err *err);
+void recipient_mask(const char *to, char out[TO_MOST + 8]);
 /* message.c: canonical recipient, its channel, and whether the text may go there. */
 int message_check(const char *to, const char *text, char canonical[TO_MOST + 1], enum channel *channel, struct err *err);
 

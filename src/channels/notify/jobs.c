@@ -15,6 +15,7 @@ static void batch_clear(struct batch *b) {
   for (int k = 0; k < b->count; k++) {
     OPENSSL_cleanse(b->items[k].text, strlen(b->items[k].text));
     free(b->items[k].text);
+    free(b->items[k].subject);
   }
   b->count = 0;
 }
@@ -55,7 +56,7 @@ static void gateway_report(struct notify *n, enum channel c, bool trouble) {
 static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool urgent, struct err *err) {
   int64_t now = store_time(tx), most = CLAIM_MOST - b->count;
   struct store_rows *r = store_select(tx, err,
-    "SELECT key, recipient, lang, body, tries FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
+    "SELECT key, recipient, lang, body, tries, subject, created_at FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
     " AND expires_at > ?3 ORDER BY next_at LIMIT ?4 @claim", "tiii", channel_texts[c], (int64_t)urgent, now, most);
   if (r == NULL) return -1;
   int rc = 0, first = b->count;
@@ -66,6 +67,8 @@ static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool
     m->lang = base_same(store_text(r, 2), "en") ? LANG_EN : LANG_FA;
     m->text = base_strdup(store_text(r, 3));
     m->tries = store_int(r, 4) + 1;
+    m->subject = base_strdup(store_text(r, 5));
+    m->created_at = store_int(r, 6);
     m->channel = c;
     m->urgent = urgent;
     m->fate = FATE_RELEASED;
@@ -103,7 +106,11 @@ static int64_t next_try(const struct message *m, int64_t now) {
   return now + ((int64_t)(m->urgent ? RETRY_URGENT_MS : RETRY_FIRST_MS) << (m->tries - 1));
 }
 
-static int settle_one(struct store_tx *tx, const struct message *m, struct err *err) {
+static int lost(const struct notify *n, struct store_tx *tx, const char *key, const char *channel, const char *state, struct err *err) {
+  return n->options.lost != NULL ? n->options.lost(n->options.fate_ctx, tx, key, channel, state, err) : 0;
+}
+
+static int settle_one(struct store_tx *tx, const struct notify *n, const struct message *m, struct err *err) {
   int64_t now = store_time(tx);
   if (m->fate == FATE_RELEASED)
     return store_put(tx, err, "UPDATE notify_message SET state = 'queued', tries = tries - 1, changed_at = ?2 WHERE key = ?1 AND state = 'sending'",
@@ -113,15 +120,19 @@ static int settle_one(struct store_tx *tx, const struct message *m, struct err *
       "UPDATE notify_message SET state = 'queued', next_at = ?2, error = ?3, changed_at = ?4 WHERE key = ?1 AND state = 'sending'", "titi",
       m->key, next_try(m, now), m->error, now);
   const char *state = m->fate == FATE_SENT ? "sent" : m->fate == FATE_UNCLEAR ? "unclear" : "failed";
-  return store_put(tx, err,
+  int changed = store_exec(tx, err,
     "UPDATE notify_message SET state = ?2, body = ?3, error = ?4, changed_at = ?5 WHERE key = ?1 AND state = 'sending'", "tttti",
     m->key, state, m->urgent ? "" : m->text, m->error, now);
+  if (changed < 0) return -1;
+  /* It may have left in either case; a report of the carrier that was quicker stays. */
+  if (m->fate != FATE_AGAIN && m->fate != FATE_REFUSED && !m->urgent && message_keep_tail(tx, m->key, m->text, m->created_at, err) != 0) return -1;
+  return changed > 0 && m->fate != FATE_SENT ? lost(n, tx, m->key, channel_texts[m->channel], state, err) : 0;
 }
 
 static int settle_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct batch *b = arg;
   for (int k = 0; k < b->count; k++)
-    if (settle_one(tx, &b->items[k], err) != 0) return -1;
+    if (settle_one(tx, b->notify, &b->items[k], err) != 0) return -1;
   return 0;
 }
 
@@ -131,7 +142,7 @@ static void count_fates(struct notify *n, const struct batch *b) {
     if (m->fate == FATE_SENT) n->sent++;
     if (m->fate == FATE_UNCLEAR) n->unclear++;
     if (m->fate == FATE_AGAIN && m->tries < TRIES_MOST) n->retried++;
-    if (m->fate == FATE_AGAIN && m->tries >= TRIES_MOST) n->failed++;
+    if (m->fate == FATE_REFUSED || (m->fate == FATE_AGAIN && m->tries >= TRIES_MOST)) n->failed++;
   }
 }
 
@@ -141,35 +152,69 @@ struct show { const char *channel; int64_t shown; };
 
 static int show_work(struct store_tx *tx, void *arg, struct err *err) {
   struct show *s = arg;
-  int changed = store_exec(tx, err,
-    "UPDATE notify_message SET state = 'shown', changed_at = ?2 WHERE key IN (SELECT key FROM notify_message WHERE state = 'queued' AND"
-    " channel = ?1 AND next_at <= ?2 LIMIT ?3)", "tii", s->channel, store_time(tx), (int64_t)SHOW_MOST);
-  s->shown = changed;
-  return changed < 0 ? -1 : 0;
+  struct { char key[KEY_MOST + 1]; char *text; int64_t at; } *list = base_alloc(SHOW_MOST * sizeof *list);
+  int rc, count = 0;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT key, body, created_at, urgent FROM notify_message WHERE state = 'queued' AND channel = ?1 AND next_at <= ?2 ORDER BY next_at LIMIT ?3", "tii", s->channel,
+    store_time(tx), (int64_t)SHOW_MOST);
+  for (rc = r == NULL ? -1 : 0; r != NULL && (rc = store_next(r, err)) == 1; count++) {
+    snprintf(list[count].key, sizeof list[count].key, "%s", store_text(r, 0));
+    list[count].text = store_int(r, 3) ? NULL : base_strdup(store_text(r, 1));
+    list[count].at = store_int(r, 2);
+  }
+  store_done(r);
+  s->shown = 0;
+  for (int k = 0; k < count; k++) {
+    int changed = rc != 0 ? 0 : store_exec(tx, err, "UPDATE notify_message SET state = 'shown', changed_at = ?2 WHERE key = ?1 AND state = 'queued'", "ti", list[k].key, store_time(tx));
+    if (changed < 0 || (changed > 0 && list[k].text != NULL && message_keep_tail(tx, list[k].key, list[k].text, list[k].at, err) != 0)) rc = -1;
+    s->shown += changed > 0;
+    free(list[k].text);
+  }
+  free(list);
+  return rc;
 }
 
 /* ---- what is too old ------------------------------------------------------------------------------ */
 
 struct tidy { const struct notify *notify; int64_t keep_ms, expired, stuck; };
 
+struct stale { char key[KEY_MOST + 1], channel[16]; };
+
+/* Those that a query names become `state`, one by one, so that whoever must know is told. How many; -1 after an error. */
+static int end_those(struct store_tx *tx, struct tidy *t, struct store_rows *r, const char *state, const char *error, struct err *err) {
+  struct stale *list = base_alloc(TIDY_ROWS * sizeof *list);
+  int count = 0, rc = r == NULL ? -1 : 0;
+  while (r != NULL && count < TIDY_ROWS && (rc = store_next(r, err)) == 1) {
+    snprintf(list[count].key, sizeof list[0].key, "%s", store_text(r, 0));
+    snprintf(list[count++].channel, sizeof list[0].channel, "%s", store_text(r, 1));
+  }
+  if (count == TIDY_ROWS) rc = 0;
+  store_done(r);
+  for (int k = 0; rc == 0 && k < count; k++) {
+    rc = store_put(tx, err, "UPDATE notify_message SET state = ?2, changed_at = ?3, body = CASE WHEN urgent = 1 THEN '' ELSE body END, error = CASE WHEN error = '' OR"
+                   " ?2 = 'unclear' THEN ?4 ELSE error END WHERE key = ?1", "ttit", list[k].key, state, store_time(tx), error);
+    if (rc == 0) rc = lost(t->notify, tx, list[k].key, list[k].channel, state, err);
+  }
+  free(list);
+  return rc == 0 ? count : -1;
+}
+
 static int tidy_work(struct store_tx *tx, void *arg, struct err *err) {
   struct tidy *t = arg;
   int64_t now = store_time(tx), most = TIDY_ROWS;
-  int expired = 0;
-  for (int c = 0; c < CHANNELS && expired >= 0; c++) {
+  t->expired = t->stuck = 0;
+  for (int c = 0; c < CHANNELS; c++) {
     if (!t->notify->gateways[c].set) continue; /* what is only shown does not age */
-    int changed = store_exec(tx, err,
-      "UPDATE notify_message SET state = 'failed', changed_at = ?1, body = CASE WHEN urgent = 1 THEN '' ELSE body END, error = CASE WHEN"
-      " error = '' THEN 'too old to be sent' ELSE error END WHERE state = 'queued' AND channel = ?2 AND expires_at <= ?1", "it", now,
-      channel_texts[c]);
-    expired = changed < 0 ? -1 : expired + changed;
+    int n = end_those(tx, t, store_select(tx, err, "SELECT key, channel FROM notify_message WHERE state = 'queued' AND channel = ?1 AND expires_at <= ?2 LIMIT ?3", "tii",
+                                          channel_texts[c], now, most), "failed", "too old to be sent", err);
+    if (n < 0) return -1;
+    t->expired += n;
   }
-  int stuck = expired < 0 ? -1 : store_exec(tx, err,
-    "UPDATE notify_message SET state = 'unclear', changed_at = ?1, body = CASE WHEN urgent = 1 THEN '' ELSE body END,"
-    " error = 'the process ended while it was sent' WHERE state = 'sending' AND changed_at <= ?2", "ii", now, now - STUCK_MS);
-  t->expired = expired;
-  t->stuck = stuck;
-  if (expired < 0 || stuck < 0) return -1;
+  int n = end_those(tx, t, store_select(tx, err, "SELECT key, channel FROM notify_message WHERE state = 'sending' AND changed_at <= ?1 LIMIT ?2", "ii", now - STUCK_MS, most),
+                    "unclear", "the process ended while it was sent", err);
+  if (n < 0) return -1;
+  t->stuck = n;
+  if (store_exec(tx, err, "DELETE FROM notify_tail WHERE at <= ?1", "i", now - t->keep_ms) < 0) return -1;
   return store_exec(tx, err,
     "DELETE FROM notify_message WHERE key IN (SELECT key FROM notify_message WHERE created_at <= ?1 AND state NOT IN ('queued', 'sending')"
     " ORDER BY created_at LIMIT ?2)", "ii", now - t->keep_ms, most) < 0 ? -1 : 0;

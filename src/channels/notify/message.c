@@ -14,23 +14,15 @@ static bool address_shaped(const char *s) {
   return s[-1] != '.' && s[-1] != '@';
 }
 
-static size_t utf16_units(const char *s) {
-  const char *end = s + strlen(s);
-  size_t units = 0;
-  for (int cp; (cp = utf8_next(&s, end)) >= 0;) units += cp > 0xFFFF ? 2 : 1;
-  return units;
-}
-
 static int text_check(const char *text, enum channel channel, struct err *err) {
-  size_t n = text == NULL ? 0 : strlen(text), septets = 0;
+  size_t n = text == NULL ? 0 : strlen(text);
   if (n == 0 || !utf8_valid(text, n)) return err_set(err, ERR_INVALID, "text: empty, or not UTF-8");
   for (const char *s = text; *s != '\0'; s++)
     if ((unsigned char)*s < ' ' && *s != '\n') return err_set(err, ERR_INVALID, "text: holds a control character");
   if (strcasestr(text, "http://") != NULL || strcasestr(text, "https://") != NULL || strcasestr(text, "www.") != NULL)
     return err_set(err, ERR_INVALID, "text: no message carries a link");
   if (channel == CHANNEL_EMAIL) return n <= MAIL_MOST ? 0 : err_set(err, ERR_INVALID, "text: longer than %d bytes", MAIL_MOST);
-  bool fits = text_gsm7(text, &septets) ? septets <= GSM_MOST : utf16_units(text) <= UCS2_MOST;
-  return fits ? 0 : err_set(err, ERR_INVALID, "text: longer than two SMS (%d of the 7-bit alphabet, else %d characters)", GSM_MOST, UCS2_MOST);
+  return text_fits_sms(text, SMS_PARTS) ? 0 : err_set(err, ERR_INVALID, "text: longer than two SMS (306 of the 7-bit alphabet, else 134 characters)");
 }
 
 int message_check(const char *to, const char *text, char canonical[TO_MOST + 1], enum channel *channel, struct err *err) {

@@ -31,6 +31,7 @@ int notify_open(struct store *s, struct http_client *client, const struct notify
   n->options.sender = kept(o->sender);
   n->options.smtp_url = kept(o->smtp_url);
   n->options.mail_from = kept(o->mail_from);
+  n->options.report_url = kept(o->report_url);
   if (o->quiet_from == 0 && o->quiet_to == 0) n->options.quiet_from = 22, n->options.quiet_to = 7;
   if (o->timeout_ms <= 0) n->options.timeout_ms = CALL_MS;
   if (o->timeout_ms > CALL_MOST_MS) n->options.timeout_ms = CALL_MOST_MS;
@@ -51,7 +52,7 @@ void notify_close(struct notify *n) {
   pthread_cond_destroy(&n->settled);
   pthread_mutex_destroy(&n->lock);
   const char *const strings[] = {n->options.kannel_url, n->options.kannel_user, n->options.kannel_password, n->options.sender,
-    n->options.smtp_url, n->options.mail_from};
+    n->options.smtp_url, n->options.mail_from, n->options.report_url};
   for (size_t k = 0; k < BASE_COUNT(strings); k++) free((void *)(uintptr_t)strings[k]);
   free(n);
 }
@@ -59,30 +60,37 @@ void notify_close(struct notify *n) {
 /* ---- putting in ---------------------------------------------------------------------------- */
 
 #define INSERT_MESSAGE                                                                                                                    \
-  "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error)" \
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '')"
+  "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error, subject)" \
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '', ?9)"
 
-static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *text, bool urgent,
+static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *subject, const char *text, bool urgent,
                   int64_t at, struct err *err) {
   int64_t until = at + (urgent ? URGENT_LIFE_MS : LIFE_MS);
   if (!store_looks(tx))
-    return store_put(tx, err, INSERT_MESSAGE, "tttttiii", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, until);
-  return store_put(tx, err, INSERT_MESSAGE " ON CONFLICT (key) DO NOTHING", "tttttiii", key, to, channel_texts[channel], lang_code(l), text,
-                   (int64_t)urgent, at, until);
+    return store_put(tx, err, INSERT_MESSAGE, "tttttiiit", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, until,
+                     subject);
+  return store_put(tx, err, INSERT_MESSAGE " ON CONFLICT (key) DO NOTHING", "tttttiiit", key, to, channel_texts[channel], lang_code(l), text,
+                   (int64_t)urgent, at, until, subject);
 }
 
-int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err) {
+int notify_put_mail(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
   char canonical[TO_MOST + 1];
   enum channel channel;
   size_t n = key == NULL ? 0 : strlen(key);
   if (n == 0 || n > KEY_MOST) return err_set(err, ERR_INVALID, "key: 1 to %d characters", KEY_MOST);
   if (message_check(to, text, canonical, &channel, err) != 0) return -1;
-  return insert(tx, key, canonical, channel, l, text, false, store_time(tx), err);
+  if (channel != CHANNEL_EMAIL || subject == NULL) subject = "";
+  if (strlen(subject) > SUBJECT_MOST || strchr(subject, '\n') != NULL) return err_set(err, ERR_INVALID, "subject: one line of at most %d bytes", SUBJECT_MOST);
+  return insert(tx, key, canonical, channel, l, subject, text, false, store_time(tx), err);
+}
+
+int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err) {
+  return notify_put_mail(tx, key, to, l, NULL, text, err);
 }
 
 static int urgent_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct pending *p = arg;
-  return insert(tx, p->key, p->to, CHANNEL_SMS, LANG_FA, p->text, true, p->at, err);
+  return insert(tx, p->key, p->to, CHANNEL_SMS, LANG_FA, "", p->text, true, p->at, err);
 }
 
 static void pending_free(struct pending *p) {
@@ -185,7 +193,7 @@ int notify_outbox(struct notify *n, int limit, json_t **out, struct err *err) {
   return rc;
 }
 
-static void mask(const char *to, char out[TO_MOST + 8]) {
+void recipient_mask(const char *to, char out[TO_MOST + 8]) {
   const char *at = strchr(to, '@');
   char masked[32];
   if (at != NULL) {
@@ -200,14 +208,14 @@ static int failures_work(struct store_tx *tx, void *arg, struct err *err) {
   struct listing *l = arg;
   json_array_clear(l->list);
   struct store_rows *r = store_select(tx, err,
-    "SELECT key, recipient, channel, state, tries, error, created_at, changed_at FROM notify_message WHERE state IN ('failed', 'unclear')"
+    "SELECT key, recipient, channel, state, tries, error, created_at, changed_at FROM notify_message WHERE state IN ('failed', 'unclear', 'undeliverable')"
     " ORDER BY changed_at DESC LIMIT ?1", "i", l->limit);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
     char to[TO_MOST + 8], created[32], at[32];
     json_t *row = json_object();
-    mask(store_text(r, 1), to);
+    recipient_mask(store_text(r, 1), to);
     clock_rfc3339(store_int(r, 6), created);
     clock_rfc3339(store_int(r, 7), at);
     json_put(row, "key", store_text(r, 0));
@@ -241,8 +249,8 @@ static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t oldest;
   if (store_value(tx, &f->waiting, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state = 'queued'", "") != 0 ||
       store_value(tx, &oldest, 0, err, "SELECT MIN(created_at) FROM notify_message WHERE state = 'queued'", "") != 0 ||
-      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'failed'", "") != 0 ||
-      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear') AND state = 'unclear'", "") != 0) return -1;
+      store_value(tx, &f->failed_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear', 'undeliverable') AND state = 'failed'", "") != 0 ||
+      store_value(tx, &f->unclear_kept, 0, err, "SELECT COUNT(*) FROM notify_message WHERE state IN ('failed', 'unclear', 'undeliverable') AND state = 'unclear'", "") != 0) return -1;
   f->oldest_ms = oldest == 0 ? 0 : clock_now() - oldest;
   return 0;
 }
@@ -264,5 +272,7 @@ void notify_metrics(struct notify *n, struct buf *out) {
 #undef X
   if (rc != 0) return;
   buf_addf(out, "# TYPE chapar_notify_waiting gauge\nchapar_notify_waiting %lld\n", (long long)f.waiting);
+  buf_addf(out, "# TYPE chapar_notify_undelivered gauge\nchapar_notify_undelivered{state=\"failed\"} %lld\nchapar_notify_undelivered{state=\"unclear\"} %lld\n",
+           (long long)f.failed_kept, (long long)f.unclear_kept);
   buf_addf(out, "# TYPE chapar_notify_oldest_seconds gauge\nchapar_notify_oldest_seconds %lld\n", (long long)(f.oldest_ms / 1000));
 }

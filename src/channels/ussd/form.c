@@ -232,7 +232,7 @@ static void submit(struct turn *t, const struct service *s) {
     json_decref(errors);
     return;
   }
-  struct case_submission sub = {.service = s, .data = data, .key = json_str(t->state, "key"), .caller = arena_printf(t->a, "ussd:%s", t->mobile), .intake = INTAKE_USSD, .lang = l};
+  struct case_submission sub = {.service = s, .data = data, .key = json_str(t->state, "key"), .caller = arena_printf(t->a, "ussd:%s", t->mobile), .intake = INTAKE_USSD, .lang = l, .latin = t->tongue == TONGUE_LATN};
   snprintf(sub.actor.mobile, sizeof sub.actor.mobile, "%s", t->mobile);
   if (cases_submit(t->c->cases, &sub, NULL, NULL, &err)) {
     log_write(LOG_WARN, "ussd", "not filed: %s", err.message);

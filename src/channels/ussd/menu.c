@@ -134,12 +134,22 @@ void menu_show(struct turn *t) {
   else if (strcmp(place, "services") == 0) show_services(t);
   else if (strcmp(place, "language") == 0) show_language(t);
   else if (strcmp(place, "track") == 0) show_prompt(t, "track_ask");
+  else if (strcmp(place, "real") == 0) show_prompt(t, "real_ask");
   else if (strcmp(place, "resume") == 0) show_resume(t);
   else if (strcmp(place, "form") == 0) form_show(t);
   else show_text(t);
 }
 
 /* ---- facts of a case, for a screen or a message ---- */
+
+/* Titles of a case's service and state in the caller's language: in Latin letters where the pack has them. */
+static void case_names(struct turn *t, const json_t *view, const char **service, const char **state) {
+  const struct pack *p;
+  const struct service *s = t->tongue == TONGUE_LATN ? cases_definition(t->c->cases, view, &p) : NULL;
+  int i = s && json_str(view, "state") ? service_state(s, json_str(view, "state")) : -1;
+  *service = s && s->latn && s->latn[0] ? s->latn : json_str(view, "service_title");
+  *state = i >= 0 && s->states[i].latn[0] ? s->states[i].latn : json_str(view, "state_title");
+}
 
 static const char *case_text(struct turn *t, const char *code) {
   char *body = NULL, etag[80], group[48];
@@ -153,7 +163,9 @@ static const char *case_text(struct turn *t, const char *code) {
   int32_t day = legal && base_same(json_str(v, "result"), "open") ? date_parse(legal) : INT32_MIN;
   identifier_group(IDENT_TRACKING, code, group);
   const char *until = day == INT32_MIN ? "" : arena_printf(t->a, "\n%s %s", menu_word(t, "until"), date_short(t->a, l, day));
-  const char *text = arena_printf(t->a, "%s\n%s: %s\n%s%s", group, json_str(v, "service_title"), json_str(v, "state_title"), json_str(json_object_get(v, "holder"), "name"), until);
+  const char *service, *state;
+  case_names(t, v, &service, &state);
+  const char *text = arena_printf(t->a, "%s\n%s: %s\n%s%s", group, service, state, json_str(json_object_get(v, "holder"), "name"), until);
   json_decref(v);
   return text ? text : "";
 }
@@ -169,7 +181,9 @@ static void show_mine(struct turn *t) {
     json_array_foreach(json_object_get(list, "items"), i, one) {
       char group[48];
       identifier_group(IDENT_TRACKING, json_str(one, "tracking"), group);
-      buf_addf(&b, "%s%s: %s\n%s", b.len ? "\n" : "", json_str(one, "service_title"), json_str(one, "state_title"), group);
+      const char *service, *state;
+      case_names(t, one, &service, &state);
+      buf_addf(&b, "%s%s: %s\n%s", b.len ? "\n" : "", service, state, group);
     }
   menu_finish(t, b.len ? arena_strdup(t->a, buf_str(&b)) : menu_word(t, "none"));
   buf_free(&b);
@@ -237,7 +251,7 @@ static void take_root(struct turn *t, const char *d) {
     else go_services(t, NULL, NULL);
   } else if (strcmp(d, "2") == 0) menu_go(t, "track");
   else if (strcmp(d, "3") == 0) show_mine(t);
-  else if (strcmp(d, "4") == 0) menu_finish(t, menu_word(t, "real_text"));
+  else if (strcmp(d, "4") == 0) menu_go(t, "real");
   else if (strcmp(d, "5") == 0) menu_go(t, "language");
   else {
     t->fault = d[0] && strcmp(d, "0") != 0 ? menu_word(t, "choose") : NULL;
@@ -261,6 +275,25 @@ static void take_track(struct turn *t, const char *input) {
     t->fault = menu_word(t, "wrong");
     menu_show(t);
   }
+}
+
+/* Is a message that the caller got ours? By its code, or by how it ends. */
+static void take_real(struct turn *t, const char *input) {
+  json_t *answer = NULL;
+  struct err err;
+  int64_t at = 0;
+  if (cases_message_check(t->c->cases, input, &answer, &err)) {
+    log_write(LOG_WARN, "ussd", "%s", err.message);
+    menu_finish(t, menu_word(t, "later"));
+    return;
+  }
+  const char *key = arena_printf(t->a, "real_%s", json_str(answer, "verdict")), *when = json_str(answer, "at"), *text = menu_word(t, key ? key : "later");
+  if (when && clock_parse(when, &at) == 0) {
+    const char *day = date_short(t->a, t->tongue == TONGUE_EN ? LANG_EN : LANG_FA, day_of(at));
+    text = arena_printf(t->a, "%s\n%s", text, t->tongue == TONGUE_LATN ? digits_ascii(t->a, day) : day);
+  }
+  json_decref(answer);
+  menu_finish(t, text ? text : "");
 }
 
 /* Where 99 turns the page. */
@@ -287,6 +320,7 @@ static void take(struct turn *t, const char *input) {
   else if (strcmp(d, "0") == 0) menu_go(t, "root");
   else if (strcmp(place, "language") == 0) take_language(t, d);
   else if (strcmp(place, "track") == 0) take_track(t, input);
+  else if (strcmp(place, "real") == 0) take_real(t, input);
   else if (strcmp(place, "resume") == 0) {
     if (strcmp(d, "1") == 0) menu_go(t, "form");
     else if (strcmp(d, "2") == 0) menu_go(t, "root");
@@ -326,14 +360,5 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
 const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a) {
   struct turn t = {.c = c, .carrier = ussd_carrier_of(&c->carriers, NULL), .a = a, .mobile = "", .session = "", .tongue = tongue_of(state)};
   char code[32];
-  const char *ascii = digits_ascii(a, text);
-  for (const char *s = ascii; s && *s; s++) { /* a code anywhere in the message, in groups or not */
-    char run[64];
-    size_t n = strspn(s, "0123456789 -"), m = n < 63 ? n : 63;
-    memcpy(run, s, m);
-    run[m] = 0;
-    if (n >= 16 && identifier_parse(IDENT_TRACKING, run, code) == 0) return case_text(&t, code);
-    if (n) s += n - 1;
-  }
-  return menu_word(&t, "sms_help");
+  return identifier_find_tracking(a, text, code) == 0 ? case_text(&t, code) : menu_word(&t, "sms_help");
 }

@@ -23,14 +23,6 @@ const char *digits_of(const struct turn *t, const char *s) {
   return d ? d : s;
 }
 
-/* UTF-16 units: what a USSD string counts */
-static size_t units(const char *s) {
-  size_t n = 0;
-  const char *end = s + strlen(s);
-  for (int cp; (cp = utf8_next(&s, end)) >= 0;) n += cp > 0xffff ? 2 : 1;
-  return n;
-}
-
 size_t screen_limit(const struct turn *t, const char *text) {
   size_t septets;
   if (text_gsm7(text, &septets)) return (size_t)t->carrier->gsm;
@@ -40,7 +32,7 @@ size_t screen_limit(const struct turn *t, const char *text) {
 bool screen_fits(const struct turn *t, const char *text) {
   size_t septets;
   size_t limit = screen_limit(t, text);
-  return text_gsm7(text, &septets) ? septets <= limit : units(text) <= limit;
+  return text_gsm7(text, &septets) ? septets <= limit : text_utf16(text) <= limit;
 }
 
 const char *screen_cut(struct turn *t, const char *text) {

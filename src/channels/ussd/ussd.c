@@ -36,12 +36,16 @@ static int forget_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_put(tx, err, "DELETE FROM ussd_session WHERE mobile IN (SELECT mobile FROM ussd_session WHERE at<?1 LIMIT 20)", "i", clock_now() - FORGET_MS);
 }
 
-static bool allowed(struct http_req *r) {
-  const struct ussd_context *c = http_ctx(r);
+bool ussd_gateway_allowed(struct http_req *r, const char *secret, const char *allow) {
   const char *given = http_query(r, "secret");
   if (!given) given = http_header(r, "X-Secret");
-  if (c->secret && (!given || strlen(given) != strlen(c->secret) || !trust_same(given, c->secret, strlen(c->secret)))) return false;
-  return heard_allowed(c->allow, http_peer(r));
+  if (secret && (!given || strlen(given) != strlen(secret) || !trust_same(given, secret, strlen(secret)))) return false;
+  return heard_allowed(allow, http_peer(r));
+}
+
+static bool allowed(struct http_req *r) {
+  const struct ussd_context *c = http_ctx(r);
+  return ussd_gateway_allowed(r, c->secret, c->allow);
 }
 
 /* ---- one exchange with a telephone ---- */

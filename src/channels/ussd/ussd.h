@@ -45,4 +45,8 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
  * dialogue (its language), or NULL. */
 const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a);
 
+/* May this request of a gateway be answered: its address is listed (an empty list: everybody) and it knows the secret (?secret= or X-Secret;
+ * NULL: none is asked). */
+bool ussd_gateway_allowed(struct http_req *r, const char *secret, const char *allow);
+
 #endif

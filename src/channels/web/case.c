@@ -362,6 +362,7 @@ static void show_case(struct http_req *r, json_t *view) {
   put_actions(r, page, view, office);
   put_children(r, page, view);
   put_remarks(r, page, view);
+  put_messages(r, page, tracking, right);
   if (right) put_letters(r, page, tracking, base_same(right, "staff"));
   else put_list(page, "letters", json_array());
   put(page, "folder", base_same(right, "staff") || base_same(right, "auditor") ? arena_printf(http_arena(r), "/cases/%s/folder", tracking) : NULL);

@@ -607,6 +607,11 @@ void form_check(struct form *f, json_t *errors, const char *message, int status)
   put(page, "fee_label", row ? text_in(&row->label, l) : NULL);
   put(page, "owner", o ? organisation_name(o, l) : NULL);
   put(page, "legal", f->s->legal > 0 ? number_format(a, l, f->s->legal) : NULL);
+  bool asked = false; /* an answer is an address already */
+  for (i = 0; i < f->s->field_count; i++) asked = asked || (f->s->fields[i]->type == FIELD_EMAIL && json_object_get(f->data, f->s->fields[i]->name));
+  const char *typed = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, "mail") : NULL;
+  put_flag(page, "offers_mail", !asked && !f->visit.id);
+  put(page, "mail", typed && utf8_valid(typed, strlen(typed)) ? typed : NULL);
   put(page, "action", form_link(f, f->visit.id ? "consent" : "submit"));
   put_flag(page, "ready", !json_array_size(errors) && owner >= 0);
   put_list(page, "pages", form_answers(f));
@@ -662,9 +667,11 @@ void form_filed(struct form *f, const char *tracking) {
 static void submit(struct form *f, json_t *data) {
   struct http_req *r = f->r;
   struct err err;
+  const char *typed = http_form_value(r, "mail"), *mail = typed && typed[0] ? cases_mail_address(web_of(r)->cases, typed, http_arena(r)) : NULL;
+  if (typed && typed[0] && !mail) return form_check(f, NULL, word(http_lang(r), "api.mail"), 422);
   char *body = json_canonical(data);
   struct case_submission k = {.service = f->s, .data = data, .key = json_str(f->draft, "key"), .body = body, .actor = *web_actor(r), .caller = caller_of(r),
-                              .intake = INTAKE_WEB, .lang = http_lang(r)};
+                              .intake = INTAKE_WEB, .lang = http_lang(r), .mail = mail};
   if (web_actor(r)->kind == ACTOR_STAFF && !f->s->staff_only) k.intake = INTAKE_COUNTER;
   int rc = cases_submit(web_of(r)->cases, &k, NULL, NULL, &err);
   free(body);
