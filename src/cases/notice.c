@@ -130,9 +130,12 @@ static const char *latin_text(struct arena *a, const struct notice *n, const str
   return short_text(a, text, *v, "..");
 }
 
-/* Where the citizen asked for it, else the first answer that is an address. */
+/* Where the citizen asked for it, else the first answer that is an address. Most requests have neither, and are not parsed for it. */
 static const char *mail_of(struct arena *a, const struct case_row *row) {
-  json_t *first = row->first.payload ? json_loads(row->first.payload, 0, NULL) : NULL, *data = row->data ? json_loads(row->data, 0, NULL) : NULL;
+  bool asked = row->first.payload && strstr(row->first.payload, "\"mail\":"), answered = false;
+  for (size_t i = 0; !answered && i < row->def->field_count; i++) answered = row->def->fields[i]->type == FIELD_EMAIL;
+  if (!asked && !answered) return NULL;
+  json_t *first = asked ? json_loads(row->first.payload, 0, NULL) : NULL, *data = answered && row->data ? json_loads(row->data, 0, NULL) : NULL;
   const char *to = json_str(first, "mail");
   for (size_t i = 0; !to && i < row->def->field_count; i++)
     if (row->def->fields[i]->type == FIELD_EMAIL) to = json_str(data, row->def->fields[i]->name);
@@ -186,10 +189,11 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     identifier_group(IDENT_TRACKING, row->tracking, code);
     snprintf(base, sizeof base, "%013lld/%.16s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i);
     const char *to = n->attorney ? NULL : mail_of(a, row), *mobile = n->attorney ? attorney_mobile(row, a) : row->mobile;
-    struct values v = values_of(c, a, row, code, reason_code, comment, l, false), latin = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
+    bool latin = row->lang == CASE_LATIN && !n->attorney;
+    struct values v = values_of(c, a, row, code, reason_code, comment, l, false), w = v;
+    if (latin) w = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
     if (mobile && mobile[0]) {
-      const char *mark = l == LANG_FA ? "…" : "...";
-      const char *text = row->lang == CASE_LATIN && !n->attorney ? latin_text(a, n, &latin) : short_text(a, text_in(&n->text, l), v, mark);
+      const char *text = latin ? latin_text(a, n, &w) : short_text(a, text_in(&n->text, l), v, l == LANG_FA ? "…" : "...");
       rc = c->o.notify(c->o.notify_ctx, tx, base, mobile, l, NULL, text, err);
     }
     if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s/mail", base), to, n, &v, l, err);
