@@ -280,7 +280,7 @@ static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struc
 }
 
 static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
-  static const char *const names[] = {"open", "mine", "unit", "free", "stopped", "appealed", "late", "soon"};
+  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
   struct list *k = arg;
   struct days d;
   json_t *kinds = json_array();

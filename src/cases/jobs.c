@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define LEASE_MS 10000
-#define ROUND 256 /* deadlines taken at once, together in few commits */
+#define ROUND 256   /* deadlines taken at once, together in few commits */
+#define TURN_MS 1000 /* how long one turn of the jobs goes on with them, so that the others have theirs */
 
 /* ---- clocks that have run out ---- */
 
@@ -231,16 +232,21 @@ static int64_t run_these(struct due *k) {
   return r.done;
 }
 
+/* As long as there are more, for a turn: the store itself keeps them from holding up those who wait. */
 static int run_due(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct due *k = base_alloc(sizeof *k);
+  int64_t until = clock_mono() + TURN_MS;
   int rc = 0;
   for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
     *k = (struct due){.c = c, .calendar = c->calendars[i].code, .closed = closed};
     k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
-    rc = store_read(c->store, due_list, k, err);
-    if (rc || !k->count) continue;
-    int64_t n = run_these(k);
-    if (done) *done += n;
+    int64_t n = 1;
+    do {
+      rc = store_read(c->store, due_list, k, err);
+      if (rc || !k->count) break;
+      n = run_these(k);
+      if (done) *done += n;
+    } while (k->count == ROUND && n > 0 && clock_mono() < until);
   }
   free(k);
   return rc;

@@ -66,19 +66,34 @@ static int events_of(struct store_tx *tx, const char *tracking, struct happened 
   return rc;
 }
 
-/* Those about each event, the newest event first; each says which by "action" and "seq". */
+/* The event that a message tells of: the key names it by its number, or (a slip of a counter) only by its time. */
+static const struct happened *told_by(const json_t *message, const struct happened *list, int count, const struct happened *otherwise) {
+  const char *key = json_str(message, "key"), *at = key ? strchr(key, '/') : NULL;
+  const char *seq = at ? strchr(at + 1, '/') : NULL;
+  char number[24];
+  int64_t n = 0;
+  if (!seq) return otherwise;
+  snprintf(number, sizeof number, "%.*s", (int)strcspn(seq + 1, "/"), seq + 1);
+  for (int i = 0; parse_i64(number, &n) == 0 && i < count; i++)
+    if (list[i].seq == n) return &list[i];
+  return otherwise;
+}
+
+/* Those about each event, the newest moment first; each says which by "action" and "seq". */
 static int gather(struct cases *c, struct store_tx *tx, const char *tracking, json_t *items, struct err *err) {
   struct happened *list = base_alloc(EVENTS_MOST * sizeof *list);
   int count = 0, rc = c->o.messages ? events_of(tx, tracking, list, &count, err) : 0;
   for (int i = 0; rc == 0 && i < count; i++) {
     char from[64], to[64];
     size_t n = json_array_size(items);
-    if (i > 0 && list[i].at == list[i - 1].at) continue; /* of one moment: told already */
+    if (i > 0 && list[i].at == list[i - 1].at) continue; /* of one moment: read already */
     case_message_keys(list[i].at, tracking, from, to);
     rc = c->o.messages(c->o.notify_ctx, tx, from, to, items, err);
     for (; rc == 0 && n < json_array_size(items); n++) {
-      json_put(json_array_get(items, n), "action", list[i].action);
-      json_object_set_new(json_array_get(items, n), "seq", json_integer(list[i].seq));
+      json_t *one = json_array_get(items, n);
+      const struct happened *h = told_by(one, list, count, &list[i]);
+      json_put(one, "action", h->action);
+      json_object_set_new(one, "seq", json_integer(h->seq));
     }
   }
   free(list);
