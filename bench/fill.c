@@ -106,7 +106,7 @@ static void weigh(struct fill *s) {
   for (size_t i = 0; i < pack_services(s->p.pack) && i < BASE_COUNT(s->weight); i++) {
     const struct service *def = pack_service(s->p.pack, i);
     double days = !def->volume_per || strcmp(def->volume_per, "year") == 0 ? 365 : strcmp(def->volume_per, "month") == 0 ? 30 : 1;
-    s->weights += s->weight[i] = def->handled_external ? 0 : (double)def->volume / days;
+    s->weights += s->weight[i] = def->handled_external || def->mandate.present || def->about_field ? 0 : (double)def->volume / days;
   }
 }
 
