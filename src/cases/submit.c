@@ -463,13 +463,18 @@ static int prepare(struct submit_job *j, struct err *err) {
   return 0;
 }
 
-int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
+static struct submit_job *job_new(struct cases *c, struct case_submission *s, store_done_fn done, void *arg) {
   struct submit_job *j = base_alloc(sizeof *j);
   j->c = c;
   j->s = s;
   j->arena = arena_new(2 * 1024 * 1024);
   j->done = done;
   j->arg = arg;
+  return j;
+}
+
+int cases_submit(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
+  struct submit_job *j = job_new(c, s, done, arg);
   int rc = prepare(j, err);
   if (rc == 0) {
     if (done) {
@@ -500,12 +505,7 @@ static int before_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 int cases_submitted_before(struct cases *c, struct case_submission *s, store_done_fn done, void *arg, struct err *err) {
-  struct submit_job *j = base_alloc(sizeof *j);
-  j->c = c;
-  j->s = s;
-  j->arena = arena_new(2 * 1024 * 1024);
-  j->done = done;
-  j->arg = arg;
+  struct submit_job *j = job_new(c, s, done, arg);
   key_hash_of(s, j->row.key_hash);
   sha256(s->body, strlen(s->body), j->row.body_hash);
   int rc = done ? store_submit(c->store, STORE_FRONT, before_work, j, submit_done, err) : store_write(c->store, STORE_FRONT, before_work, j, err);

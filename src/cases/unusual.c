@@ -183,12 +183,10 @@ static int report(struct store_tx *tx, const char *kind, const struct person *p,
     (int64_t)day, count, usual, most, store_time(tx));
 }
 
-static int refused(struct review *k, struct store_tx *tx, struct err *err) {
+/* A report for each row (username, count) of r, at most 64: read to the end first, for the reports write. */
+static int tell_each(struct review *k, struct store_tx *tx, struct store_rows *r, const char *kind, int usual, int limit, struct err *err) {
   struct { char who[64]; int64_t n; } found[64];
   int count = 0, rc = -1;
-  struct store_rows *r = store_select(tx, err,
-    "SELECT agent,CAST(SUM(tries-CASE WHEN given_at>0 THEN 1 ELSE 0 END) AS BIGINT) FROM case_consent WHERE made_at>=?1 AND made_at<?2 AND kind='code' GROUP BY agent "
-    "HAVING SUM(tries-CASE WHEN given_at>0 THEN 1 ELSE 0 END)>=?3 LIMIT 64", "iii", day_start(k->day), day_start(k->day + 1), (int64_t)LEAST_REFUSED);
   while (r && (rc = store_next(r, err)) == 1 && count < 64) {
     snprintf(found[count].who, sizeof found[0].who, "%s", store_text(r, 0));
     found[count++].n = store_int(r, 1);
@@ -196,29 +194,25 @@ static int refused(struct review *k, struct store_tx *tx, struct err *err) {
   store_done(r);
   for (int i = 0; rc == 0 && i < count; i++) {
     struct person *p = person_of(k, found[i].who);
-    if (p) rc = report(tx, "refused", p, k->day, found[i].n, 0, LEAST_REFUSED - 1, err);
+    if (p) rc = report(tx, kind, p, k->day, found[i].n, usual, limit, err);
   }
   return rc;
 }
 
+static int refused(struct review *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT agent,CAST(SUM(tries-CASE WHEN given_at>0 THEN 1 ELSE 0 END) AS BIGINT) FROM case_consent WHERE made_at>=?1 AND made_at<?2 AND kind='code' GROUP BY agent "
+    "HAVING SUM(tries-CASE WHEN given_at>0 THEN 1 ELSE 0 END)>=?3 LIMIT 64", "iii", day_start(k->day), day_start(k->day + 1), (int64_t)LEAST_REFUSED);
+  return tell_each(k, tx, r, "refused", 0, LEAST_REFUSED - 1, err);
+}
+
 /* One telephone that consents for many: the agent's own, perhaps. */
 static int same_telephone(struct review *k, struct store_tx *tx, struct err *err) {
-  struct { char who[64]; int64_t n; } found[64];
-  int count = 0, rc = -1;
   struct store_rows *r = store_select(tx, err,
     "SELECT case_consent.agent,COUNT(DISTINCT cases.applicant) FROM case_consent JOIN cases ON cases.tracking=case_consent.tracking WHERE case_consent.made_at>=?1 "
     "AND case_consent.made_at<?2 AND case_consent.purpose='file' AND case_consent.mobile<>'' GROUP BY case_consent.agent,case_consent.mobile "
     "HAVING COUNT(DISTINCT cases.applicant)>=?3 LIMIT 64", "iii", day_start(k->day - PEER_DAYS), day_start(k->day + 1), (int64_t)SAME_TELEPHONE);
-  while (r && (rc = store_next(r, err)) == 1 && count < 64) {
-    snprintf(found[count].who, sizeof found[0].who, "%s", store_text(r, 0));
-    found[count++].n = store_int(r, 1);
-  }
-  store_done(r);
-  for (int i = 0; rc == 0 && i < count; i++) {
-    struct person *p = person_of(k, found[i].who);
-    if (p) rc = report(tx, "telephone", p, k->day, found[i].n, 1, SAME_TELEPHONE - 1, err);
-  }
-  return rc;
+  return tell_each(k, tx, r, "telephone", 1, SAME_TELEPHONE - 1, err);
 }
 
 /* The long part only reads, so that nobody's submission waits for it. */
