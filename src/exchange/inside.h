@@ -48,6 +48,31 @@ int signature_read(const struct message *m, struct signed_by *out, struct err *e
  * against the content, the signature. ERR_CONFLICT: the content differs from its digest; ERR_FORBIDDEN: signature false; ERR_MALFORMED. */
 int signature_check(const struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
 
+/* ---- what stands in a gateway's folder (join.c) ---------------------------------------------------------------------------- */
+struct gateway_card { char server[4 * EXCHANGE_PART + 4]; char address[300]; };   /* gateway.json, made by exchange_init */
+int gateway_card_read(const char *folder, struct gateway_card *out, struct err *err);   /* ERR_NOT_FOUND: no gateway here */
+
+/* ---- keys (keys.c; the helper itself: helper.c) ------------------------------------------------------------------------------ */
+/* The private keys of FOLDER/keys are read by a helper process alone (our own binary, sandboxed); it is begun anew when it dies and what was asked
+ * is asked again. Before a gateway's keys are in use, and while they roll over, an answer below is always one pair that belongs together. */
+struct keys;
+int keys_open(const char *folder, struct keys **out, struct err *err);
+void keys_close(struct keys *k);
+/* Signing key in use: take both at once for each message. The signer stays good until keys_close. keyid: hex of SHA-256 of its SubjectPublicKeyInfo. */
+void keys_signer(struct keys *k, struct exchange_signer *out, char keyid[65]);
+/* Certificate in use (PEM, malloc'ed) and how its key signs, for http_server_tls and http_peer_new. NULL: none yet. */
+char *keys_certificate(struct keys *k, struct http_key *out);
+
+/* ---- what exchange.c calls of the directory, publishing and witnesses: after store, ledger and keys are there ------------------- */
+int members_open(struct exchange *x, struct err *err);        /* sets x->members; reads FOLDER/directory */
+void members_close(struct exchange *x);
+void members_jobs(struct exchange *x);                         /* pull when due, in the background; keys that roll over; witnesses */
+int publish_open(struct exchange *x, struct err *err);        /* sets x->publisher when the folder holds the operator's key */
+void publish_close(struct exchange *x);
+int directory_routes(struct http_server *s, struct exchange *x, struct err *err); /* /exchange/… of the gateways' listener: exchange_peer_routes calls it */
+/* The TLS certificate of the gateways' listener changes with the keys: kept here so that a roll-over renews it. exchange_peer_routes calls it with its server. */
+void members_listener(struct exchange *x, struct http_server *s);
+
 /* ---- the directory as a snapshot (members.c) ---------------------------------------------------------------------------- */
 struct members;                               /* immutable, counted */
 struct members *members_hold(struct exchange *x);              /* never NULL: an empty one before joining */
@@ -58,8 +83,12 @@ int64_t members_version(const struct members *m);
 bool members_known(const struct members *m, const struct exchange_id *id, int parts);   /* a member (3) or subsystem (4) of it */
 bool members_group(const struct members *m, const char *group, const struct exchange_id *subsystem);
 /* Gateways that answer for a subsystem, in the order to try (load shared by rotation `turn`, those that failed lately last). */
-struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; };
+struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; struct told *told; };
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
+/* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
+void gateway_told(const struct gateway *g, bool reached, const char *why);
+/* [{"server","address","state":"reached"|"failed"|"unknown","at","last_error"}] of the gateways that were called since the start. */
+json_t *members_peers(struct exchange *x);
 const struct gateway *members_by_certificate(const struct members *m, const unsigned char sha256[32]); /* NULL */
 bool members_serves(const struct members *m, const struct gateway *g, const struct exchange_id *subsystem); /* does this gateway stand for it? */
 /* A signing key valid at `at` and not revoked. -1 ERR_NOT_FOUND (unknown), ERR_FORBIDDEN (revoked or out of its time). public_key: inside m. */
@@ -106,9 +135,7 @@ struct exchange {
   struct exchange_id self;                    /* three parts */
   struct store *store;
   struct trust *ledger;
-  struct keys *keys;                          /* the helper process (keys.c) */
-  struct exchange_signer signer;
-  char keyid[65];                             /* of the signing key in use: hex of SHA-256 of its SubjectPublicKeyInfo */
+  struct keys *keys;                          /* the helper process (keys.c): keys_signer gives what a message is signed with */
   struct members_keeper *members;             /* members.c */
   struct services *services;                  /* services.c: with rights beside */
   struct access *access;
@@ -116,7 +143,6 @@ struct exchange {
   struct monitor *monitor;
   struct async *async;
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
-  struct witness *witness;
   int64_t began;
 };
 
