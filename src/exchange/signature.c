@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -99,11 +100,14 @@ const char *signature_field(const struct message *m, const char *name) {
     all += strlen(m->headers[i].value) + 2;
   }
   if (count < 2) return first;
-  char *out = arena_alloc(m->arena, all + 1), *p = out;
+  char *out = arena_alloc(m->arena, all + 1);
+  const char *between = "";
+  size_t at = 0;
   for (size_t i = 0; out != NULL && i < m->header_count; i++) {
     if (strcasecmp(m->headers[i].name, name) != 0) continue;
-    if (p != out) p = stpcpy(p, ", ");
-    p = stpcpy(p, m->headers[i].value);
+    int put = snprintf(out + at, all + 1 - at, "%s%s", between, m->headers[i].value);
+    at += put > 0 ? (size_t)put : 0;
+    between = ", ";
   }
   return out;
 }
