@@ -113,6 +113,7 @@ static void push_to(struct round *b, struct members *m, struct gateway *g) {
 static void push(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
+  publish_look(x);
   if (publish_due(x) && exchange_publish(x, &err)) complain(b, "the directory could not be made", &err);
   struct members *m = members_hold(x);
   if (members_version(m) > b->pushed) {
@@ -177,6 +178,7 @@ static void roll(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
   int rc = 0;
+  if (keys_waiting(x->keys) && keys_reload(x->keys, &err)) return complain(b, "the new keys could not be read", &err);
   if (!keys_public(x->keys, SLOT_SIGN_NEXT, NULL, NULL, NULL)) {
     if (keys_public(x->keys, SLOT_SIGN_OLD, NULL, NULL, NULL)) {
       if (!b->switched) b->switched = clock_mono();

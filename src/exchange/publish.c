@@ -1,4 +1,5 @@
 /* The operator makes the directory: rows of the store → canonical JSON, versioned, signed by the operator's key in the helper. */
+#include "exchange/background.h"
 #include "exchange/publish.h"
 #include "exchange/snapshot.h"
 
@@ -8,6 +9,17 @@
 #include <unistd.h>
 
 bool publish_due(struct exchange *x) { return x->publisher && x->publisher->dirty; }
+
+static int acted_work(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, 0, err, "SELECT MAX(at) FROM exchange_act", ""); }
+
+/* A command on the same folder (chapar gateway approve …) is another process: what it did is seen in the store. */
+void publish_look(struct exchange *x) {
+  int64_t at = 0;
+  struct err err;
+  if (!x->publisher || store_read(x->store, acted_work, &at, &err) || at == x->publisher->acted) return;
+  x->publisher->acted = at;
+  x->publisher->dirty = true;
+}
 
 int act_put(struct store_tx *tx, const char *actor, const char *act, const char *subject, json_t *detail, struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH], mark[12];
@@ -259,6 +271,7 @@ int publish_open(struct exchange *x, struct err *err) {
 
 void publish_close(struct exchange *x) {
   if (!x->publisher) return;
+  if (x->members) background_end(x);     /* which publishes */
   pthread_mutex_destroy(&x->publisher->lock);
   free(x->publisher);
   x->publisher = NULL;
