@@ -57,6 +57,7 @@ struct exchange_options {
   int timeout_ms;                  /* of a call to a peer or an information system; 0: 60000 */
   int64_t most_body;               /* bytes; 0: 4 GiB */
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
+  const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
 /* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
@@ -89,6 +90,7 @@ struct exchange_answer {
   int status; char message_id[200], error[100]; /* error: X-Road code without style, "" when the provider itself answered */
   char *media_type; struct http_content content;
 };
+/* 0: out tells; with out->error a gateway refused, and err->message says why in English. -1: the call cannot be made as it is (ERR_INVALID). */
 int exchange_call(struct exchange *x, const struct exchange_call *c, struct exchange_answer *out, struct err *err);
 void exchange_answer_free(struct exchange_answer *a);
 
