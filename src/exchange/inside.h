@@ -152,6 +152,7 @@ struct exchange {
   struct async *async;
   struct sides *sides;                        /* side.h: threads, turns */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
+  struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;
 };
 
