@@ -125,7 +125,7 @@ static int judge_callback(struct exchange *x, const struct exchange_id *client, 
   return good ? 0 : fault_set(fault, P "invalid_request", "Chapar-Async-Callback names a service of the client's own subsystem at this gateway, with an address: %.100s is none", text);
 }
 
-static int read_message(struct exchange *x, struct arena *a, const struct asked *q, struct message *m, struct exchange_id *client, char message_id[200], struct fault *fault) {
+static int read_message(struct exchange *x, struct arena *a, const struct call *q, struct message *m, struct exchange_id *client, char message_id[200], struct fault *fault) {
   struct members *members = members_hold(x);
   struct target t;
   struct err err;
@@ -148,7 +148,7 @@ static int read_message(struct exchange *x, struct arena *a, const struct asked 
   return message_add(m, "X-Road-Id", message_id, &err) ? fault_set(fault, P "invalid_request", "%s", err.message) : 0;
 }
 
-int async_take(struct exchange *x, struct arena *a, const struct asked *q, char message_id[200], struct fault *fault) {
+int async_take(struct exchange *x, struct arena *a, const struct call *q, char message_id[200], struct fault *fault) {
   struct message m;
   struct exchange_id client;
   struct err err;
@@ -230,13 +230,13 @@ static void fail_delivery(struct delivery *d, const struct fault *f, const char 
 
 static void send_one(struct delivery *d, struct arena *a) {
   struct message m = {0};
-  struct answered got = {.content = HTTP_NO_CONTENT};
+  struct outcome got = {.content = HTTP_NO_CONTENT};
   struct http_content content = HTTP_NO_CONTENT;
   struct fault fault;
   struct err err;
   int rc = headers_read(a, d->headers, &m, &err) || content_read(d->x, d->file, "request", &content, &err) || (d->pinned && message_add(&m, "X-Road-Security-Server", d->pinned, &err)) ? -1 : 0;
   if (rc) fault_set(&fault, P "internal_error", "%s", err.message);
-  struct asked q = {.method = d->method, .target = d->target, .headers = m.headers, .header_count = m.header_count, .content = &content, .inside = true};
+  struct call q = {.method = d->method, .target = d->target, .headers = m.headers, .header_count = m.header_count, .content = &content, .inside = true};
   if (rc == 0) rc = consume(d->x, a, &q, &got, &fault);
   if (rc == 0 && content_write(d->x, d->file, "answer", &got.content, &err)) rc = fault_set(&fault, P "logging_failed", "%s", err.message);
   if (rc) fail_delivery(d, &fault, got.server);
@@ -486,7 +486,7 @@ static void tell_failed(struct http_req *r, struct exchange *x, const struct kep
 void async_get(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   const struct http_pair *list;
-  struct asked q = {.method = "GET", .encrypted = http_encrypted(r)};
+  struct call q = {.method = "GET", .encrypted = http_encrypted(r)};
   struct exchange_id client;
   struct fault fault;
   struct err err;

@@ -15,7 +15,7 @@ struct way {
   struct exchange *x;
   struct arena *a;
   struct members *m;
-  const struct asked *q;
+  const struct call *q;
   struct fault *fault;
   struct target target;
   struct exchange_id client, forced;
@@ -42,7 +42,7 @@ static int read_client(struct arena *a, const struct http_pair *headers, size_t 
   return 0;
 }
 
-static int judge_tls(const struct subsystem *s, const struct asked *q, const char *client, struct fault *fault) {
+static int judge_tls(const struct subsystem *s, const struct call *q, const char *client, struct fault *fault) {
   if (q->inside || s->tls == TLS_PLAIN) return 0;
   if (!q->encrypted) return fault_set(fault, P "ssl_authentication_failed", "Client (%s) specifies HTTPS but client made plaintext connection", client);
   if (s->tls == TLS_HTTPS) return 0;
@@ -52,7 +52,7 @@ static int judge_tls(const struct subsystem *s, const struct asked *q, const cha
   return fault_set(fault, P "ssl_authentication_failed", "Client (%s) TLS certificate does not match any IS certificates", client);
 }
 
-int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct asked *q, struct exchange_id *client, struct fault *fault) {
+int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct call *q, struct exchange_id *client, struct fault *fault) {
   char shown[EXCHANGE_ID + 20];
   if (read_client(a, q->headers, q->header_count, client, fault)) return -1;
   struct book *b = book_hold(x);
@@ -67,6 +67,7 @@ int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const
 
 static int check_self(struct way *w) {
   enum members_state state = members_state(w->x, w->m);
+  const struct gateway *of;
   const void *key;
   size_t n;
   struct err err;
@@ -74,7 +75,7 @@ static int check_self(struct way *w) {
   if (state == MEMBERS_EXPIRED) return fault_set(w->fault, P "global_conf_outdated", "The member directory of this gateway is out of date: it could not be renewed for longer than its grace");
   keys_signer(w->x->keys, &w->signer, w->keyid);
   if (!w->keyid[0]) return fault_set(w->fault, P "ssl_authentication_failed", "Security server has no authentication certificate");
-  if (members_key(w->m, w->keyid, clock_now(), NULL, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "This gateway's own signing key is not good: %s", err.message);
+  if (members_key(w->m, w->keyid, clock_now(), &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "This gateway's own signing key is not good: %s", err.message);
   return 0;
 }
 
@@ -202,7 +203,7 @@ static int their_fault(struct way *w, const struct message *answer) {
 }
 
 /* Judge what came back, and make of it what the information system gets. */
-static int release(struct way *w, const struct gateway *g, const struct message *request, struct message *answer, struct http_content *content, struct answered *out) {
+static int release(struct way *w, const struct gateway *g, const struct message *request, struct message *answer, struct http_content *content, struct outcome *out) {
   message_clean(answer);
   if (verify(w, g, request, answer) || consistent(w, answer)) return -1;
   if (message_header(answer, "X-Road-Error")) return their_fault(w, answer);
@@ -219,7 +220,7 @@ enum attempt { ATTEMPT_DONE, ATTEMPT_FAULT, ATTEMPT_NEXT /* nothing was sent */,
 
 static int64_t mono_left(const struct way *w) { return w->deadline - clock_mono(); }
 
-static enum attempt call_peer(struct way *w, const struct gateway *g, const struct message *request, struct answered *out) {
+static enum attempt call_peer(struct way *w, const struct gateway *g, const struct message *request, struct outcome *out) {
   struct http_relay_answer got = {0};
   struct err err;
   struct message answer = {0};
@@ -248,7 +249,7 @@ static enum attempt call_peer(struct way *w, const struct gateway *g, const stru
 }
 
 /* Both sides are ours: the same functions, without a network between them. */
-static enum attempt call_inside(struct way *w, const struct gateway *g, const struct message *request, struct answered *out) {
+static enum attempt call_inside(struct way *w, const struct gateway *g, const struct message *request, struct outcome *out) {
   struct produced made = {.content = HTTP_NO_CONTENT};
   produce(w->x, w->a, w->m, request, g, &made);
   made.answer.content = made.content.size ? &made.content : NULL;
@@ -257,7 +258,7 @@ static enum attempt call_inside(struct way *w, const struct gateway *g, const st
   return rc ? ATTEMPT_FAULT : ATTEMPT_DONE;
 }
 
-static enum attempt attempt(struct way *w, const struct gateway *g, struct answered *out) {
+static enum attempt attempt(struct way *w, const struct gateway *g, struct outcome *out) {
   struct message request = w->request;
   struct err err;
   char *base = NULL;
@@ -300,7 +301,7 @@ static size_t route(struct way *w, const struct gateway **list) {
 }
 
 /* A call is repeated elsewhere when nothing was sent, or when its method may be repeated; otherwise at the same gateway, which knows the message id. */
-static int send_it(struct way *w, struct answered *out) {
+static int send_it(struct way *w, struct outcome *out) {
   const struct gateway *list[MOST_GATEWAYS];
   size_t n = route(w, list);
   if (!n) return -1;
@@ -320,7 +321,7 @@ static int send_it(struct way *w, struct answered *out) {
   return -1;
 }
 
-static int go(struct way *w, struct answered *out) {
+static int go(struct way *w, struct outcome *out) {
   struct err err;
   struct book *b;
   const struct offered *v;
@@ -336,10 +337,10 @@ static int go(struct way *w, struct answered *out) {
   return rc;
 }
 
-int consume(struct exchange *x, struct arena *a, const struct asked *q, struct answered *out, struct fault *fault) {
+int consume(struct exchange *x, struct arena *a, const struct call *q, struct outcome *out, struct fault *fault) {
   struct way w = {.x = x, .a = a, .q = q, .fault = fault, .began = now_micros()};
   int timeout = q->timeout_ms ? q->timeout_ms : x->o.timeout_ms ? x->o.timeout_ms : SIDE_TIMEOUT;
-  *out = (struct answered){.content = HTTP_NO_CONTENT};
+  *out = (struct outcome){.content = HTTP_NO_CONTENT};
   w.m = members_hold(x);
   w.deadline = clock_mono() + timeout;
   int rc = go(&w, out);
@@ -366,12 +367,12 @@ int exchange_call(struct exchange *x, const struct exchange_call *c, struct exch
   struct arena *a = arena_new(SIDE_ARENA);
   struct message m = {.arena = a};
   struct exchange_id service;
-  struct answered got;
+  struct outcome got;
   struct fault fault = {{0}, {0}, {0}};
   *out = (struct exchange_answer){.content = HTTP_NO_CONTENT};
   int rc = exchange_id_parse(c->service, 5, 5, &service, err) || call_headers(&m, c, err) ? -1 : 0;
   if (rc == 0) {
-    struct asked q = {.method = c->method, .headers = m.headers, .header_count = m.header_count, .content = c->content, .inside = true, .timeout_ms = c->timeout_ms};
+    struct call q = {.method = c->method, .headers = m.headers, .header_count = m.header_count, .content = c->content, .inside = true, .timeout_ms = c->timeout_ms};
     q.target = arena_printf(a, "/r1/%s%s", id_encoded(a, &service), c->path ? c->path : "");
     rc = consume(x, a, &q, &got, &fault);
     snprintf(out->message_id, sizeof out->message_id, "%s", got.message_id);

@@ -69,6 +69,8 @@ const char *exchange_server(const struct exchange *x);  /* "INSTANCE/CLASS/MEMBE
 
 /* Rows for information systems (/r1, /listClients, /evidence), to be mounted on the platform's server or the gateway's own plain or TLS listener. */
 int exchange_routes(struct http_server *s, struct exchange *x, struct err *err);
+/* The same on a listener of their own with TLS: the gateway's certificate, and the information system's is asked for. Calls http_server_tls. */
+int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *err);
 /* Rows for other gateways (listener with mutual TLS; --exchange-listen): /r1, /exchange/…; calls http_server_tls itself. */
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err);
 /* One round of what is due: ledger's sequencer and time-stamps, directory pull, asynchronous deliveries, witnesses, retention. Every 200 ms. */

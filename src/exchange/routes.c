@@ -1,4 +1,5 @@
 /* The rows: for information systems, and for other gateways. Whatever waits for another machine does so on the gateway's own threads. */
+#include "exchange/members.h"
 #include "exchange/side.h"
 
 #include <stdlib.h>
@@ -40,8 +41,8 @@ static bool refuse_stranger(struct http_req *r, struct exchange *x) {
 struct job {
   struct exchange *x;
   struct http_req *r;
-  struct asked q;
-  struct answered out;
+  struct call q;
+  struct outcome out;
   struct fault fault;
   int rc;
   bool later;                              /* Chapar-Async */
@@ -56,9 +57,9 @@ static const char *raw_target(struct http_req *r) {
   return arena_printf(http_arena(r), "%s%s%s", http_raw_path(r), query[0] ? "?" : "", query);
 }
 
-static bool read_asked(struct http_req *r, struct asked *q) {
+static bool read_asked(struct http_req *r, struct call *q) {
   const struct http_pair *list;
-  *q = (struct asked){.method = http_method(r), .target = raw_target(r), .content = http_content(r), .encrypted = http_encrypted(r)};
+  *q = (struct call){.method = http_method(r), .target = raw_target(r), .content = http_content(r), .encrypted = http_encrypted(r)};
   q->header_count = http_headers(r, &list);
   q->headers = list;
   q->certified = q->encrypted && http_client_certificate(r, q->certificate);
@@ -125,7 +126,7 @@ static void list_clients(struct http_req *r) {
 /* The signed messages of one exchange, to a subsystem that took part in it. */
 static void get_evidence(struct http_req *r) {
   struct exchange *x = http_ctx(r);
-  struct asked q;
+  struct call q;
   struct exchange_id client;
   struct fault fault;
   struct err err;
@@ -160,6 +161,19 @@ static const struct http_route system_rows[] = {
   {"GET", "/exchange/async/{message}", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_later, "The answer to a message that was taken to be delivered later."},
 };
 
+/* TLS with the gateway's own certificate, asking for the other side's. */
+static int show_certificate(struct http_server *s, struct exchange *x, struct err *err) {
+  struct http_key key = {0};
+  char *certificate = keys_certificate(x->keys, &key);
+  if (!certificate) return err_set(err, ERR_NOT_FOUND, "this gateway has no certificate yet");
+  struct http_tls tls = {.certificate = certificate, .key = key, .ask = true};
+  int rc = http_server_tls(s, &tls, err);
+  free(certificate);
+  return rc;
+}
+
+int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *err) { return show_certificate(s, x, err) || exchange_routes(s, x, err) ? -1 : 0; }
+
 int exchange_routes(struct http_server *s, struct exchange *x, struct err *err) { return http_server_routes(s, system_rows, BASE_COUNT(system_rows), x, err); }
 
 /* ---- for other gateways ---- */
@@ -177,17 +191,8 @@ static void answer_peer(struct http_req *r) {
 
 /* How the directory calls this gateway: what a request was signed for. */
 static const char *own_address(const struct job *j) {
-  const struct gateway *list[16];
-  struct exchange_id id;
-  struct target t;
-  struct err err;
-  if (target_read(j->request.arena, j->q.target, &t, &err)) return j->x->sides->address;
-  id = t.service;
-  id.service[0] = 0;
-  size_t n = members_gateways(j->m, &id, 0, list, BASE_COUNT(list));
-  for (size_t i = 0; i < n; i++)
-    if (strcmp(list[i]->id, j->x->server) == 0) return list[i]->address;
-  return j->x->sides->address;
+  const struct gateway *own = members_gateway(j->m, j->x->server);
+  return own ? own->address : j->x->sides->address;
 }
 
 static void ask_peer(void *arg) {
@@ -228,12 +233,7 @@ static const struct http_route peer_rows[] = {
 };
 
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err) {
-  struct http_key key = {0};
-  char *certificate = keys_certificate(x->keys, &key);
-  if (!certificate) return err_set(err, ERR_NOT_FOUND, "this gateway has no certificate yet");
-  struct http_tls tls = {.certificate = certificate, .key = key, .ask = true};
-  int rc = http_server_tls(s, &tls, err) || http_server_routes(s, peer_rows, BASE_COUNT(peer_rows), x, err) || directory_routes(s, x, err) ? -1 : 0;
-  free(certificate);
-  if (rc == 0) members_listener(x, s);
-  return rc;
+  if (show_certificate(s, x, err) || http_server_routes(s, peer_rows, BASE_COUNT(peer_rows), x, err) || directory_routes(s, x, err)) return -1;
+  members_listener(x, s);
+  return 0;
 }

@@ -1,3 +1,4 @@
+#include "exchange/publish.h"
 #include "exchange/side.h"
 
 #include <ctype.h>
@@ -371,8 +372,15 @@ int services_changed(struct store_tx *tx, struct err *err) {
   return store_exec(tx, err, "INSERT INTO exchange_change (name, version) VALUES ('book', 1) ON CONFLICT (name) DO UPDATE SET version = exchange_change.version + 1", "") < 0 ? -1 : 0;
 }
 
+/* The operator's directory tells for whose services this gateway stands. */
+static int told_again(struct exchange *x, struct err *err) {
+  int rc = services_reload(x, err);
+  if (rc == 0 && x->publisher) x->publisher->dirty = true;
+  return rc;
+}
+
 static int change(struct exchange *x, store_work work, void *arg, struct err *err) {
-  return store_write(x->store, STORE_FRONT, work, arg, err) || services_reload(x, err) ? -1 : 0;
+  return store_write(x->store, STORE_FRONT, work, arg, err) || told_again(x, err) ? -1 : 0;
 }
 
 static int put_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -423,7 +431,7 @@ int exchange_service_put(struct exchange *x, const struct exchange_service *s, s
   if (s->timeout_ms < 0 || s->timeout_ms > 3600000) return err_set(err, ERR_INVALID, "a time-out is between a millisecond and an hour");
   if (s->local) {
     put_local(x, s);
-    return services_reload(x, err);
+    return told_again(x, err);
   }
   return change(x, put_work, (void *)s, err);
 }

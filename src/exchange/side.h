@@ -51,7 +51,7 @@ char *id_encoded(struct arena *a, const struct exchange_id *id);    /* each part
 int id_decode(const char *text, int least, int most, struct exchange_id *out, struct err *err);
 
 /* ---- a message's way (consumer.c, producer.c) ---- */
-struct asked {                              /* by an information system */
+struct call {                              /* by an information system */
   const char *method, *target;             /* target: raw, "/r1/…[?query]" */
   const struct http_pair *headers; size_t header_count;
   const struct http_content *content;
@@ -59,7 +59,7 @@ struct asked {                              /* by an information system */
   bool encrypted, certified; unsigned char certificate[32];
   int timeout_ms;
 };
-struct answered {
+struct outcome {
   int status;
   struct http_pair *headers; size_t header_count;
   struct http_content content;             /* the caller's */
@@ -67,9 +67,9 @@ struct answered {
   char server[EXCHANGE_ID + 1];            /* the gateway that was tried last */
 };
 /* 0: an answer (the provider's own errors too); -1: *fault. Blocks. Memory: a. */
-int consume(struct exchange *x, struct arena *a, const struct asked *q, struct answered *out, struct fault *fault);
+int consume(struct exchange *x, struct arena *a, const struct call *q, struct outcome *out, struct fault *fault);
 /* What the checks before routing say of a caller (async.c asks as well): client registered, its TLS. */
-int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct asked *q, struct exchange_id *client, struct fault *fault);
+int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct call *q, struct exchange_id *client, struct fault *fault);
 
 struct target { struct exchange_id service; const char *path, *query; /* raw; query NULL: none */ };
 int target_read(struct arena *a, const char *raw, struct target *out, struct err *err);
@@ -110,7 +110,7 @@ int async_open(struct exchange *x, struct err *err);
 void async_close(struct exchange *x);
 void async_jobs(struct exchange *x);
 /* Take a message to be delivered later: 0 with its id, -1 with *fault. */
-int async_take(struct exchange *x, struct arena *a, const struct asked *q, char message_id[200], struct fault *fault);
+int async_take(struct exchange *x, struct arena *a, const struct call *q, char message_id[200], struct fault *fault);
 void async_get(struct http_req *r);          /* GET /exchange/async/{id} */
 void async_figures(struct exchange *x, int64_t *waiting, int64_t *oldest_s);
 
