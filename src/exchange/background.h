@@ -20,7 +20,7 @@ struct members_keeper {
   _Atomic bool wanted, stop;
   bool running;
   pthread_t thread;
-  char problem[300];                     /* why the last pull failed, "" when it did not */
+  char problem[512];                    /* why the last pull failed, "" when it did not */
 };
 void background_end(struct exchange *x);
 

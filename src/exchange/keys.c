@@ -266,6 +266,7 @@ static int ask(struct keys *k, enum helper_op op, const unsigned char key[32], c
 
 static int sign_with(struct keys *k, const unsigned char key[32], const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err) {
   struct wait w;
+  if (n != 32 && n != 48 && n != 64) return err_set(err, ERR_INVALID, "a digest of %zu bytes is not signed: SHA-256, SHA-384 or SHA-512", n); /* the helper would end */
   if (ask(k, HELPER_SIGN, key, digest, n, &w, err)) return -1;
   if (w.size > 80) return err_set(err, ERR_INTERNAL, "the key helper's signature is too long");
   memcpy(der, w.data, w.size);

@@ -97,39 +97,25 @@ static void member_of(const char *server, char out[EXCHANGE_ID + 1]) {
   snprintf(out, EXCHANGE_ID + 1, "%.*s", last ? (int)(last - server) : 0, server);
 }
 
-/* The operator's gateway stands for every member without a gateway of its own, and for the subsystems whose services it has, whoever's they are. */
-static int put_stands(struct exchange *x, json_t *doc, json_t *by_server, struct err *err) {
-  json_t *own = json_object_get(by_server, x->server), *stands = json_array(), *with = json_object(), *one, *services = NULL;
+/* The operator's gateway stands for every member that has no gateway of its own. */
+static void put_stands(struct exchange *x, json_t *doc, json_t *by_server) {
+  json_t *own = json_object_get(by_server, x->server), *stands = json_array(), *with = json_object(), *one;
   const char *server;
-  char member[EXCHANGE_ID + 1], ours[EXCHANGE_ID + 1];
+  char member[EXCHANGE_ID + 1];
   size_t i;
   json_object_foreach(by_server, server, one) {
     member_of(server, member);
     json_object_set_new(with, member, json_true());
   }
-  member_of(x->server, ours);
   json_t *members = json_object_get(doc, "members");
   json_array_foreach(members, i, one) {
     struct exchange_id id;
     const char *text = json_str(one, "id");
     if (exchange_id_parse(text, 3, 4, &id, NULL) == 0 && !id.subsystem[0] && !json_object_get(with, text)) json_array_append_new(stands, json_string(text));
   }
-  int rc = x->services ? exchange_services(x, &services, err) : 0;
-  json_t *seen = json_object();
-  json_array_foreach(services, i, one) {
-    member_of(json_str(one, "id"), member); /* service → its subsystem */
-    char owner[EXCHANGE_ID + 1];
-    member_of(member, owner);
-    if (!json_object_get(with, owner) || strcmp(owner, ours) == 0 || json_object_get(seen, member)) continue;
-    json_object_set_new(seen, member, json_true());
-    json_array_append_new(stands, json_string(member));
-  }
-  json_decref(seen);
-  json_decref(services);
   json_decref(with);
   if (own) json_object_set_new(own, "stands_for", stands);
   else json_decref(stands);
-  return rc;
 }
 
 static int put_gateways(struct store_tx *tx, struct exchange *x, json_t *doc, struct err *err) {
@@ -142,7 +128,7 @@ static int put_gateways(struct store_tx *tx, struct exchange *x, json_t *doc, st
     json_object_set_new(by_server, store_text(r, 0), json_pack("{s:s,s:s,s:s,s:[],s:[]}", "id", store_text(r, 0), "address", store_text(r, 1), "witness", store_text(r, 2), "keys", "certificates"));
   store_done(r);
   if (rc == 0) rc = put_keys(tx, by_server, store_time(tx), err);
-  if (rc == 0) rc = put_stands(x, doc, by_server, err);
+  put_stands(x, doc, by_server);
   json_object_foreach(by_server, server, one) json_array_append(list, one);
 out:
   json_object_set_new(doc, "gateways", list);
