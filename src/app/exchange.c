@@ -50,27 +50,19 @@ static char *address_of(const struct platform *p) {
   return base_printf("https://%s%s", host, port ? port : ":5500");
 }
 
-static const json_t *listed(const json_t *members, const char *id) {
-  size_t i;
-  json_t *m;
-  json_array_foreach(members, i, m)
-    if (base_same(json_str(m, "id"), id)) return m;
-  return NULL;
-}
-
 /* The organisations of the pack are the exchange's members; what has changed since the last start is put into the directory. */
 static int put_members(struct platform *p, struct err *err) {
   const struct directory *d = pack_directory(p->pack);
-  json_t *now = NULL;
-  int rc = exchange_directory(p->exchange, &now, err);
-  for (size_t i = 0; rc == 0 && i < directory_organisations(d); i++) {
+  size_t all = directory_organisations(d), n = 0, changed = 0;
+  struct exchange_member *list = base_alloc((all + 1) * sizeof *list);
+  for (size_t i = 0; i < all; i++) {
     const struct organisation *o = directory_organisation(d, (int)i);
     char *id = identity_of(p, o);
-    const json_t *there = id ? listed(json_object_get(now, "members"), id) : NULL;
-    if (id && !there) rc = exchange_member_put(p->exchange, id, o->name_fa, o->name_en, err);
-    free(id);
+    if (id) list[n++] = (struct exchange_member){.id = id, .name_fa = o->name_fa, .name_en = o->name_en};
   }
-  json_decref(now);
+  int rc = exchange_members_put(p->exchange, list, n, &changed, err);
+  for (size_t i = 0; i < n; i++) free((char *)list[i].id);
+  free(list);
   return rc ? rc : exchange_publish(p->exchange, err);
 }
 

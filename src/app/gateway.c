@@ -235,12 +235,12 @@ static int grants(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_grants(struct deed *d) { return with(d, grants); }
 
-static int revoke(struct deed *d, struct exchange *x, struct err *err) {
+static int take_back(struct deed *d, struct exchange *x, struct err *err) {
   if (exchange_revoke(x, d->left.items[0], "operator of the gateway", d->why, err)) return -1;
   printf("%s is taken back\n", d->left.items[0]);
   return 0;
 }
-static int deed_revoke(struct deed *d) { return d->why ? with(d, revoke) : gateway_usage("revoke", "say why: --why TEXT"); }
+static int deed_revoke(struct deed *d) { return d->why ? with(d, take_back) : gateway_usage("revoke", "say why: --why TEXT"); }
 
 static int renew(struct deed *d, struct exchange *x, struct err *err) {
   if (exchange_renew_keys(x, err)) return -1;

@@ -266,6 +266,7 @@ static int add_routes(struct serving *s, struct err *err) {
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
   s->api.observatory = s->web.observatory = p->observatory;
+  s->web.exchange = p->exchange;
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
   if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;

@@ -174,6 +174,9 @@ void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
 int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
+/* Many in one transaction: those that are not there yet, or named otherwise. *changed: how many. */
+struct exchange_member { const char *id, *name_fa, *name_en; };
+int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err);
 int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */

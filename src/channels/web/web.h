@@ -11,6 +11,7 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -24,6 +25,7 @@ struct web_context {
   struct registries *registries;
   struct certificates *certificates;
   struct observatory *observatory;
+  struct exchange *exchange;        /* NULL: without */
   struct trust *trust;
   const struct template_set *templates;
   const char *base_url;             /* "https://khorasan.example", no slash at the end, or "": links of QR codes are then made of Host */
