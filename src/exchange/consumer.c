@@ -267,7 +267,7 @@ static enum attempt attempt(struct way *w, const struct gateway *g, struct outco
   if (request.headers) memcpy(request.headers, w->request.headers, request.header_count * sizeof *request.headers);
   request.header_room = request.header_count + 8;
   request.target_uri = arena_printf(w->a, "%s%s", g->address, w->q->target);
-  if (!request.headers || !request.target_uri || signature_make(&request, NULL, &w->signer, w->keyid, clock_now() / 1000, &base, &err)) {
+  if (!request.headers || !request.target_uri || signature_make(&request, NULL, &w->signer, w->keyid, clock_now(), &base, &err)) {
     fault_set(w->fault, P "cannot_create_signature", "The request cannot be signed: %s", request.headers && request.target_uri ? err.message : "it is too large");
     return ATTEMPT_FAULT;
   }
@@ -327,6 +327,7 @@ static int go(struct way *w, struct outcome *out) {
   const struct offered *v;
   if (check_self(w)) return -1;
   if (target_read(w->a, w->q->target, &w->target, &err)) return fail(w, P "internal_error", &err);
+  if (path_dotted(w->target.path)) return fault_set(w->fault, P "invalid_request", "Invalid request URI: a path without \".\" and \"..\" is needed");
   if (consumer_admit(w->x, w->m, w->a, w->q, &w->client, w->fault) || build(w)) return -1;
   b = book_hold(w->x);
   v = book_service(b, &w->target.service);

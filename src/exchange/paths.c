@@ -1,6 +1,6 @@
 /* Paths as rights see them. A provider may read a path otherwise than we do (an encoded slash as a slash, "..;" as ".."), so whatever could be
  * read as a way out of where it stands is refused, and what can be read in two ways needs the right to both. */
-#include "exchange/inside.h"
+#include "exchange/side.h"
 
 #include <string.h>
 
@@ -97,6 +97,13 @@ static int remove_dots(char *path) { /* "." and ".." segments and double slashes
   }
   *out = 0;
   return 0;
+}
+
+bool path_dotted(const char *raw) {
+  const char *end = raw + strlen(raw);
+  for (const char *s = raw; *s; s++)
+    if (*s == '/' && dots(s + 1, end)) return true;
+  return false;
 }
 
 int path_normalise(const char *raw, char *out, size_t room, struct err *err) {

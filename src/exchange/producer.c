@@ -287,7 +287,7 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
   char *base = NULL;
   answer->content = t->out->content.size ? &t->out->content : NULL;
   if (name_answer(t, answer, &err)) return fail(t, P "internal_error", &err);
-  if (signature_make(answer, t->request, &t->signer, t->keyid, clock_now() / 1000, &base, &err)) return fail(t, P "cannot_create_signature", &err);
+  if (signature_make(answer, t->request, &t->signer, t->keyid, clock_now(), &base, &err)) return fail(t, P "cannot_create_signature", &err);
   if (!logged) {
     free(base);
     return 0;

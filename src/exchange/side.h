@@ -71,6 +71,7 @@ int consume(struct exchange *x, struct arena *a, const struct call *q, struct ou
 /* What the checks before routing say of a caller (async.c asks as well): client registered, its TLS. */
 int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct call *q, struct exchange_id *client, struct fault *fault);
 
+bool path_dotted(const char *raw);          /* a segment that is "." or "..", in whatever spelling: no gateway's listener takes such a path */
 struct target { struct exchange_id service; const char *path, *query; /* raw; query NULL: none */ };
 int target_read(struct arena *a, const char *raw, struct target *out, struct err *err);
 /* The gateway of who answers. request: as it arrived, target_uri as this gateway calls itself. from: by its certificate, NULL: it showed none.
