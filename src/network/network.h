@@ -245,7 +245,7 @@ int network_windows(struct network *n, const char *office, const char *organisat
 
 enum network_span { NETWORK_HOUR, NETWORK_DAY, NETWORK_MONTH, NETWORK_YEAR };  /* hour: raw probes; day: hours; month: days; year: Jalali months */
 /* The span that ends at `until` (0: now): {"from","until","points":[{"at","until","probes","sent","lost","min","p10","median","p90","max","jitter"}] (ms; null when nothing
- * answered), "states":[{"from","until","state","incident"}], "availability":{…}}. Percentiles over hours and more come from a histogram with steps of 12 %. ERR_NOT_FOUND. Waits. */
+ * answered), "states":[{"from","until","state","incident"}], "availability":{…}}. Percentiles over hours and more come from a histogram with steps of 17 %. ERR_NOT_FOUND. Waits. */
 int network_series(struct network *n, const char *code, enum network_span span, int64_t until, json_t **out, struct err *err);
 
 /* Milliseconds in each condition; [0] round the clock, [1] in service hours. own: down by its own fault; upstream: unreachable. */
