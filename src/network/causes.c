@@ -290,3 +290,17 @@ void core_time(struct core *c, int64_t now) {
     else i++;
   }
 }
+
+/* What the nodes are has changed: those no longer measured have no state and are part of nothing. */
+void core_refresh(struct core *c, int64_t at) {
+  for (int o = 0; o < c->count; o++) {
+    struct core_node *n = &c->nodes[c->order[o]];
+    if (!n->spec.measured && !n->spec.anchor) {
+      if (n->incident) leave(c, c->order[o], at, at);
+      n->hard = NETWORK_UNKNOWN;
+      n->fails = 0;
+      n->waiting = n->away = n->slow = n->flapping = false;
+    }
+    core_show(c, c->order[o], at, at);
+  }
+}
