@@ -14,6 +14,10 @@ int fault_set(struct fault *f, const char *code, const char *fmt, ...) BASE_PRIN
 int fault_status(const struct fault *f);
 /* X-Road-Error and the body, JSON or XML by Accept (http room's accept rules), in the style of the options. */
 void fault_reply(struct http_req *r, const struct exchange *x, const struct fault *f);
+bool fault_known(const char *code);                       /* is every word of it in the table? */
+void fault_code(const char *code, enum exchange_error_style style, char out[100]);
+const char *fault_body(const struct fault *f, enum exchange_error_style style, const char *accept, struct buf *out); /* its media type */
+void uuid_make(char out[37]);                             /* version 4 (ids.c) */
 
 /* ---- a message (message.c) ------------------------------------------------------------------------------------------ */
 /* Request (status 0) or answer. Headers in order; names as they were written. Borrowed pointers live as long as the request's arena. */
@@ -22,14 +26,17 @@ struct message {
   int status;
   struct http_pair *headers; size_t header_count, header_room; struct arena *arena;
   const struct http_content *content;       /* NULL or size 0: empty; its digest is still signed */
-  unsigned char digest[64];                 /* SHA-512 of the content */
+  unsigned char digest[64]; bool digested;  /* SHA-512 of the content, once message_digest was called */
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);
 void message_remove(struct message *m, const char *name);
 void message_clean(struct message *m);       /* drop what X-Road drops both ways (hop-by-hop, Host, Server, User-Agent, Content-Length, Expect …) */
-int message_digest(struct message *m, struct err *err);                            /* fills digest; any size in constant memory */
-/* X-Road-Request-Hash: base64 of SHA-512 as in the anchor. path: raw path[?query] as the provider's system sees it. */
+int message_digest(struct message *m, struct err *err);                            /* fills digest, once; any size in constant memory */
+int content_digest(const struct http_content *c, const char *method, unsigned char *out, struct err *err); /* "SHA512", "SHA256" */
+bool message_ours(const struct http_pair *h);              /* Content-Digest and our member of Signature and Signature-Input */
+/* X-Road-Request-Hash: base64 of SHA-512 over method, path (raw path[?query] of /r1) and the headers as they stand in m, without what message_ours
+ * tells; over the content's digest too when there is content. So m is cleaned, and X-Road-Request-Id and a made X-Road-Id are its last lines. */
 int message_request_hash(const struct message *m, const char *path, char out[89], struct err *err);
 
 /* ---- RFC 9421 and RFC 9530 (fields.c, signature.c) --------------------------------------------------------------------- */
@@ -39,14 +46,40 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
 #define SIGNATURE_LABEL "xr"
 #define SIGNATURE_TAG "x-road-1"
 struct signed_by { char keyid[65]; int64_t created; char nonce[44]; };
-/* Adds Content-Digest, Signature-Input, Signature. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
+/* Adds Content-Digest, Signature-Input, Signature, in place of those of ours that were there; what a system signed under another label stays. A
+ * Content-Digest that a request came with must be true: ERR_CONFLICT. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
                    char **base, struct err *err);
 /* What it claims, before any key is looked up. ERR_MALFORMED with a sentence: none, two, wrong components, missing parameter, old algorithm. */
 int signature_read(const struct message *m, struct signed_by *out, struct err *err);
 /* public: SubjectPublicKeyInfo in DER. Checks the covered components (all that the protocol wants, no x-road-* header outside), the digest
  * against the content, the signature. ERR_CONFLICT: the content differs from its digest; ERR_FORBIDDEN: signature false; ERR_MALFORMED. */
-int signature_check(const struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
+int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
+
+/* ---- what stands in a gateway's folder (join.c) ---------------------------------------------------------------------------- */
+struct gateway_card { char server[4 * EXCHANGE_PART + 4]; char address[300]; };   /* gateway.json, made by exchange_init */
+int gateway_card_read(const char *folder, struct gateway_card *out, struct err *err);   /* ERR_NOT_FOUND: no gateway here */
+
+/* ---- keys (keys.c; the helper itself: helper.c) ------------------------------------------------------------------------------ */
+/* The private keys of FOLDER/keys are read by a helper process alone (our own binary, sandboxed); it is begun anew when it dies and what was asked
+ * is asked again. Before a gateway's keys are in use, and while they roll over, an answer below is always one pair that belongs together. */
+struct keys;
+int keys_open(const char *folder, struct keys **out, struct err *err);
+void keys_close(struct keys *k);
+/* Signing key in use: take both at once for each message. The signer stays good until keys_close. keyid: hex of SHA-256 of its SubjectPublicKeyInfo. */
+void keys_signer(struct keys *k, struct exchange_signer *out, char keyid[65]);
+/* Certificate in use (PEM, malloc'ed) and how its key signs, for http_server_tls and http_peer_new. NULL: none yet. */
+char *keys_certificate(struct keys *k, struct http_key *out);
+
+/* ---- what exchange.c calls of the directory, publishing and witnesses: after store, ledger and keys are there ------------------- */
+int members_open(struct exchange *x, struct err *err);        /* sets x->members; reads FOLDER/directory */
+void members_close(struct exchange *x);
+void members_jobs(struct exchange *x);                         /* pull when due, in the background; keys that roll over; witnesses */
+int publish_open(struct exchange *x, struct err *err);        /* sets x->publisher when the folder holds the operator's key */
+void publish_close(struct exchange *x);
+int directory_routes(struct http_server *s, struct exchange *x, struct err *err); /* /exchange/… of the gateways' listener: exchange_peer_routes calls it */
+/* The TLS certificate of the gateways' listener changes with the keys: kept here so that a roll-over renews it. exchange_peer_routes calls it with its server. */
+void members_listener(struct exchange *x, struct http_server *s);
 
 /* ---- the directory as a snapshot (members.c) ---------------------------------------------------------------------------- */
 struct members;                               /* immutable, counted */
@@ -58,8 +91,12 @@ int64_t members_version(const struct members *m);
 bool members_known(const struct members *m, const struct exchange_id *id, int parts);   /* a member (3) or subsystem (4) of it */
 bool members_group(const struct members *m, const char *group, const struct exchange_id *subsystem);
 /* Gateways that answer for a subsystem, in the order to try (load shared by rotation `turn`, those that failed lately last). */
-struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; };
+struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; struct told *told; };
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
+/* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
+void gateway_told(const struct gateway *g, bool reached, const char *why);
+/* [{"server","address","state":"reached"|"failed"|"unknown","at","last_error"}] of the gateways that were called since the start. */
+json_t *members_peers(struct exchange *x);
 const struct gateway *members_by_certificate(const struct members *m, const unsigned char sha256[32]); /* NULL */
 bool members_serves(const struct members *m, const struct gateway *g, const struct exchange_id *subsystem); /* does this gateway stand for it? */
 /* A signing key valid at `at` and not revoked. -1 ERR_NOT_FOUND (unknown), ERR_FORBIDDEN (revoked or out of its time). public_key: inside m. */
@@ -106,9 +143,7 @@ struct exchange {
   struct exchange_id self;                    /* three parts */
   struct store *store;
   struct trust *ledger;
-  struct keys *keys;                          /* the helper process (keys.c) */
-  struct exchange_signer signer;
-  char keyid[65];                             /* of the signing key in use: hex of SHA-256 of its SubjectPublicKeyInfo */
+  struct keys *keys;                          /* the helper process (keys.c): keys_signer gives what a message is signed with */
   struct members_keeper *members;             /* members.c */
   struct services *services;                  /* services.c: with rights beside */
   struct access *access;
@@ -116,7 +151,6 @@ struct exchange {
   struct monitor *monitor;
   struct async *async;
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
-  struct witness *witness;
   int64_t began;
 };
 
