@@ -395,7 +395,7 @@ int network_repairs(struct network *n, int32_t from, int32_t to, int place, int 
     const struct repeat *p = &k.by[i];
     json_t *j = json_object();
     json_put(j, "office", n->nodes[p->node].o.code);
-    json_put(j, "name", office_name(&n->nodes[p->node].o, l));
+    json_put(j, "name", network_name(&n->nodes[p->node].o, l));
     json_object_set_new(j, "incidents", json_integer(p->incidents));
     json_object_set_new(j, "down_s", json_integer(p->down / 1000));
     json_object_set_new(j, "mean_s", json_integer(p->down / p->incidents / 1000));

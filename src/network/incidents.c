@@ -15,7 +15,7 @@ static json_t *incident_json(struct network *n, const struct store_rows *r, int6
   json_object_set_new(j, "id", json_integer(store_int(r, 0)));
   json_put(j, "kind", store_text(r, 1));
   json_put(j, "office", store_text(r, 2));
-  json_put(j, "name", known ? office_name(&o, l) : store_text(r, 15));
+  json_put(j, "name", known ? network_name(&o, l) : store_text(r, 15));
   json_put(j, "organisation", store_text(r, 3));
   json_put(j, "organisation_name", organisation >= 0 ? organisation_name(directory_organisation(n->d, organisation), l) : "");
   json_put(j, "place", store_text(r, 4));
@@ -159,7 +159,7 @@ static int members_work(struct store_tx *tx, void *arg, struct err *err) {
     if (++k->total > 500) continue;
     json_t *m = json_object();
     json_put(m, "office", store_text(r, 0));
-    json_put(m, "name", network_node(k->n, network_find(k->n, store_text(r, 0)), &o) == 0 ? office_name(&o, k->l) : "");
+    json_put(m, "name", network_node(k->n, network_find(k->n, store_text(r, 0)), &o) == 0 ? network_name(&o, k->l) : "");
     json_put(m, "state", network_state_text((enum network_state)store_int(r, 2)));
     json_object_set_new(m, "from", time_json(store_int(r, 1)));
     json_object_set_new(m, "until", time_json(store_int(r, 3)));
@@ -223,7 +223,7 @@ static int windows_work(struct store_tx *tx, void *arg, struct err *err) {
     json_t *w = json_object();
     json_object_set_new(w, "id", json_integer(store_int(r, 0)));
     json_put(w, "office", store_text(r, 1));
-    json_put(w, "name", known ? office_name(&o, k->l) : "");
+    json_put(w, "name", known ? network_name(&o, k->l) : "");
     json_object_set_new(w, "from", time_json(store_int(r, 2)));
     json_object_set_new(w, "to", time_json(store_int(r, 3)));
     json_put(w, "reason", store_text(r, 4));

@@ -130,7 +130,7 @@ int network_bump(struct store_tx *tx, struct err *err);         /* the revision 
 /* view.c */
 json_t *time_json(int64_t ms);                                  /* null for 0 */
 json_t *real_json(double v, int places);                        /* null for NAN */
-const char *office_name(const struct network_office *o, enum lang l);
+const char *network_name(const struct network_office *o, enum lang l);
 const char *place_name_at(const struct network *n, int place, enum lang l); /* "" when there is none */
 
 /* jobs.c */

@@ -18,7 +18,7 @@ json_t *real_json(double v, int places) {
 }
 
 static json_t *int_json(int64_t v) { return v ? json_integer(v) : json_null(); }
-const char *office_name(const struct network_office *o, enum lang l) { return l == LANG_EN ? o->name_en : o->name_fa; }
+const char *network_name(const struct network_office *o, enum lang l) { return l == LANG_EN ? o->name_en : o->name_fa; }
 
 const char *place_name_at(const struct network *n, int place, enum lang l) {
   const struct place *p = directory_place(n->d, place);
@@ -34,7 +34,7 @@ static json_t *office_json(const struct network *n, const struct network_office 
   const struct organisation *organisation = directory_organisation(n->d, o->organisation);
   json_t *j = json_object(), *up = json_array();
   json_put(j, "code", o->code);
-  json_put(j, "name", office_name(o, l));
+  json_put(j, "name", network_name(o, l));
   json_put(j, "organisation", organisation ? organisation->code : "");
   json_put(j, "organisation_name", organisation ? organisation_name(organisation, l) : "");
   json_put(j, "place", place_code(n, o->place));
@@ -188,7 +188,7 @@ static json_t *more_of(const struct network *n, const struct network_office *o, 
     const struct network_office *p = &n->nodes[o->uplinks[i]].o;
     json_t *u = json_object();
     json_put(u, "code", p->code);
-    json_put(u, "name", office_name(p, l));
+    json_put(u, "name", network_name(p, l));
     json_put(u, "state", network_state_text(n->core->nodes[o->uplinks[i]].shown));
     json_array_append_new(up, u);
   }
@@ -249,7 +249,7 @@ static json_t *branch(const struct network *n, int i, enum lang l, unsigned char
   }
   json_t *j = json_object();
   json_put(j, "code", o.code);
-  json_put(j, "name", office_name(&o, l));
+  json_put(j, "name", network_name(&o, l));
   json_put(j, "level", network_level_text(o.level));
   json_put(j, "state", network_state_text(o.state));
   json_object_set_new(j, "since", time_json(o.since));
@@ -420,7 +420,7 @@ int network_backlog(struct network *n, int place, const char *after, int limit, 
     const struct place *p = rows[at].village ? directory_place(n->d, rows[at].index) : NULL;
     const struct network_office *o = p ? NULL : &n->nodes[rows[at].index].o;
     json_array_append_new(items, p ? waiting_json(n, "village", p->code, place_name(p, l), rows[at].index, p->lat, p->lon, l)
-                                   : waiting_json(n, "office", o->code, office_name(o, l), o->place, o->lat, o->lon, l));
+                                   : waiting_json(n, "office", o->code, network_name(o, l), o->place, o->lat, o->lon, l));
   }
   pthread_rwlock_unlock(&n->plan);
   free(rows);
