@@ -549,6 +549,8 @@ int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);
+/* After it, on its thread: deadlines that are due were left for want of time; call it again at once. */
+bool cases_more(const struct cases *c);
 /* What is to be erased when the day `until` begins, by the definitions: [{"service","service_version","service_title","result","years","cases",
  * "oldest"}], oldest: the day that the first of them was closed. */
 int cases_retention(struct cases *c, int32_t until, enum lang l, json_t **out, struct err *err);

@@ -30,6 +30,7 @@ struct cases {
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
+  bool more;                 /* jobs' own: deadlines were left for want of time */
   int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
@@ -126,6 +127,8 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
  * two that act at once meet, and the one that comes too late is run again. */
 int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
                 struct err *err);
+/* The same for an event that changes nothing of the row but `escalated` and `next_ord`. */
+int case_append_next(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, struct err *err);
 
 /* definitions.c: which text a case began under */
 void case_definitions_open(struct cases *c);
