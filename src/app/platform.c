@@ -235,6 +235,13 @@ static int ask_one(void *ctx, const char *registry, const char *key, const char 
 
 static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
 
+/* Cases are opened after the exchange's data services, before anybody is asked. */
+static int look_shared(void *ctx, const struct exchange_look *k, struct err *err) {
+  const struct platform *p = ctx;
+  const struct case_shared s = {.persons = k->persons, .asker = k->asker, .client = k->client, .provider = k->provider, .service = k->service, .grant = k->grant, .issue = k->issue};
+  return p->cases ? cases_shared(p->cases, &s, err) : err_set(err, ERR_UNAVAILABLE, "looks cannot be recorded yet");
+}
+
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
   struct notify_options n = {.kannel_url = maybe(s->kannel_url), .kannel_user = maybe(s->kannel_username), .kannel_password = maybe(s->kannel_password), .sender = maybe(s->sms_sender),
@@ -250,6 +257,8 @@ static int open_rest(struct platform *p, struct err *err) {
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct registries_options g = {.secret = p->secret, .identity = p->identity};
   if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
+  struct exchange_data_options data = {.pack = p->pack, .registries = p->registries, .look = look_shared, .ctx = p};
+  if (exchange_data_open(&data, &p->data, err)) return -1;
   int workers = settings_number(s->workers, 0);
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
@@ -305,6 +314,7 @@ void platform_close(struct platform *p) {
   certificates_close(p->certificates);
   observatory_close(p->observatory);
   cases_close(p->cases);
+  exchange_data_close(p->data);
   registries_close(p->registries);
   identity_close(p->identity);
   notify_close(p->notify);

@@ -253,7 +253,7 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .data = p->data, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");

@@ -6,6 +6,7 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "identity/identity.h"
 #include "observatory/observatory.h"
@@ -19,6 +20,7 @@ struct api_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct exchange_data *data;       /* registries as data services */
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */
   bool demo;

@@ -116,8 +116,8 @@ static json_t *right_json(struct http_req *r, const json_t *one, const json_t *u
   put(o, "purpose", json_str(one, "purpose"));
   put(o, "basis", json_str(one, "basis"));
   put(o, "attributes", names_text(r, json_object_get(one, "attributes")));
-  put(o, "from", show_time_day(r, json_str(one, "from")));
-  put(o, "until", json_str(one, "until") ? show_time_day(r, json_str(one, "until")) : NULL);
+  put(o, "from", show_day_short(r, json_str(one, "from")));
+  put(o, "until", json_str(one, "until") ? show_day_short(r, json_str(one, "until")) : NULL);
   put(o, "case_href", tracking ? arena_printf(http_arena(r), "/cases/%s", tracking) : NULL);
   put(o, "case_code", tracking ? show_code(r, tracking) : NULL);
   put_flag(o, "of_pack", !tracking);
