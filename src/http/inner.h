@@ -2,7 +2,7 @@
 #ifndef CHAPAR_HTTP_INNER_H
 #define CHAPAR_HTTP_INNER_H
 
-#include "http/http.h"
+#include "http/relay.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -11,7 +11,6 @@
 enum { HTTP_MOST_HEADERS = 100, HTTP_MOST_PARAMS = 8, HTTP_MOST_SEGMENTS = 64, HTTP_MOST_QUERY = 200, HTTP_MOST_FIELDS = 200,
        HTTP_ARENA = 4 * 1024 * 1024, HTTP_BUCKETS = 13 };
 
-struct http_pair { const char *name, *value; };
 
 /* ---- rows and the router (route.c) ---- */
 enum { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHODS };

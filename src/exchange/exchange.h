@@ -1,0 +1,181 @@
+/*
+ * exchange: one organisation's gateway. Layer 4; includes base, language, store, trust, directory, identity, catalog, http, registries.
+ *
+ * A gateway stands between the information systems of its members and other gateways. Towards information systems it speaks X-Road's REST
+ * message protocol (PR-REST 1, PR-META, PR-MREST); towards gateways HTTPS with certificates on both sides, pinned by the signed member
+ * directory, every request and answer signed by RFC 9421 and logged by both sides before it is released. It keeps its own store (an SQLite
+ * file, also beside PostgreSQL: several nodes are several gateways of the same member) and in it its own ledger (room trust).
+ *
+ *   information system → consumer.c → signature.c, evidence.c → peer → producer.c → signature.c, access.c, evidence.c → information system
+ *
+ * Words: instance, member, subsystem, service, endpoint, gateway (X-Road's "security server"), directory (its "global configuration"),
+ * consumer side (the gateway of who asks), producer side (the gateway of who answers). Thread-safe but for open and close.
+ */
+#ifndef CHAPAR_EXCHANGE_H
+#define CHAPAR_EXCHANGE_H
+
+#include "base/base.h"
+#include "catalog/catalog.h"
+#include "http/http.h"
+#include "http/relay.h"
+#include "identity/identity.h"
+#include "registries/registries.h"
+#include "store/store.h"
+#include "trust/trust.h"
+
+/* ---- identifiers (ids.c) ------------------------------------------------------------------------------------ */
+/* INSTANCE/CLASS/MEMBER[/SUBSYSTEM[/SERVICE]]: each part 1–ID_PART bytes of UTF-8 without controls, '/', '\', ';', ':', '%', and not "." or "..". */
+#define EXCHANGE_PART 100
+#define EXCHANGE_ID (5 * EXCHANGE_PART + 5)
+struct exchange_id { char instance[EXCHANGE_PART + 1], class_[EXCHANGE_PART + 1], member[EXCHANGE_PART + 1], subsystem[EXCHANGE_PART + 1], service[EXCHANGE_PART + 1]; };
+/* parts: how many are wanted at least and at most (3–5). Text is not percent-encoded. ERR_INVALID. */
+int exchange_id_parse(const char *text, int least, int most, struct exchange_id *out, struct err *err);
+void exchange_id_text(const struct exchange_id *id, char out[EXCHANGE_ID + 1]);      /* as many parts as it has */
+bool exchange_id_same(const struct exchange_id *a, const struct exchange_id *b, int parts); /* the first so many parts */
+
+/* ---- the gateway ---------------------------------------------------------------------------------------------- */
+struct exchange;
+
+enum exchange_error_style { EXCHANGE_ERRORS_78, EXCHANGE_ERRORS_77 }; /* server.clientproxy.unknown_member · Server.ClientProxy.UnknownMember */
+enum exchange_key { EXCHANGE_KEY_SIGN, EXCHANGE_KEY_TLS };            /* both ECDSA P-256 */
+
+/* Signs with a private key that only the key helper holds (keys.c). digest: SHA-256 (32 bytes) for signatures, what TLS wants for TLS. */
+struct exchange_signer {
+  int (*sign)(void *ctx, enum exchange_key which, const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err);
+  void *ctx;
+};
+
+struct exchange_options {
+  const char *folder;              /* of this gateway: exchange.db, directory.json, keys/ */
+  const char *node;                /* name of this process for leases */
+  enum exchange_error_style errors;
+  bool tsa;                        /* trust_options of the gateway's ledger: */
+  const char *tsa_url, *tsa_ca_file;
+  int (*post)(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err);
+  void *post_ctx;
+  int window_s;                    /* how far `created` may lie from now, either way; 0: 300 */
+  int timeout_ms;                  /* of a call to a peer or an information system; 0: 60000 */
+  int64_t most_body;               /* bytes; 0: 4 GiB */
+  int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
+  int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
+};
+/* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
+int exchange_open(const struct exchange_options *o, struct exchange **out, struct err *err);
+void exchange_close(struct exchange *x);
+struct trust *exchange_ledger(struct exchange *x);
+struct store *exchange_store(struct exchange *x);
+const char *exchange_server(const struct exchange *x);  /* "INSTANCE/CLASS/MEMBER/SERVER" */
+
+/* Rows for information systems (/r1, /listClients, /evidence), to be mounted on the platform's server or the gateway's own plain or TLS listener. */
+int exchange_routes(struct http_server *s, struct exchange *x, struct err *err);
+/* Rows for other gateways (listener with mutual TLS; --exchange-listen): /r1, /exchange/…; calls http_server_tls itself. */
+int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err);
+/* One round of what is due: ledger's sequencer and time-stamps, directory pull, asynchronous deliveries, witnesses, retention. Every 200 ms. */
+void exchange_jobs(struct exchange *x);
+void exchange_metrics(struct exchange *x, struct buf *out);           /* Prometheus text */
+
+/* ---- calls from inside (consumer.c) ---------------------------------------------------------------------------- */
+/* As an information system of `client` (a subsystem of ours) would: checked, signed, logged, answered. Blocks. */
+struct exchange_call {
+  const char *client;              /* INSTANCE/CLASS/MEMBER/SUBSYSTEM */
+  const char *service;             /* five parts */
+  const char *method, *path;       /* path: "" or "/…[?query]", raw (percent-encoded) */
+  const char *message_id;          /* NULL: made */
+  const char *user, *issue;        /* X-Road-UserId, X-Road-Issue (the case: tracking code), may be NULL */
+  const struct http_content *content; const char *media_type; /* NULL: none */
+  int timeout_ms;
+};
+struct exchange_answer {
+  int status; char message_id[200], error[100]; /* error: X-Road code without style, "" when the provider itself answered */
+  char *media_type; struct http_content content;
+};
+int exchange_call(struct exchange *x, const struct exchange_call *c, struct exchange_answer *out, struct err *err);
+void exchange_answer_free(struct exchange_answer *a);
+
+/* ---- services of ours (services.c) ------------------------------------------------------------------------------ */
+/* A service that this process answers by itself (registries): in an exchange it stands where the information system would. Called on a worker's
+ * thread after all checks. Fill status, media type and content; -1 becomes service_failed.internal_error. */
+struct exchange_asked {
+  const struct exchange_id *client, *service;
+  const char *method, *path, *query;   /* path within the service, normalised, begins with '/' or is "" ; query raw, "" */
+  const char *message_id, *user, *issue;
+  const struct http_content *content; const char *media_type;
+  const char *purpose, *grant;         /* of the access right under which it is answered, "" when none says */
+};
+typedef int (*exchange_local)(void *ctx, const struct exchange_asked *q, struct exchange_answer *out, struct err *err);
+struct exchange_service {
+  const char *id;                  /* five parts */
+  const char *kind;                /* "REST" or "OPENAPI" */
+  const char *url;                 /* base URL of the information system, NULL when local answers */
+  const char *openapi_url;         /* where its description stands, or NULL; local: openapi */
+  exchange_local local; void *ctx;
+  char *(*openapi)(void *ctx);     /* description as JSON text, malloc'ed; NULL: none */
+  const char *title_fa, *title_en;
+  bool log_digest_only;            /* evidence keeps digests, never bodies */
+  int timeout_ms;
+  const char *ca_file; bool any_certificate; /* of an https url */
+};
+/* Add or replace. Services with a url are kept in the store, local ones are told anew at each start. ERR_INVALID. */
+int exchange_service_put(struct exchange *x, const struct exchange_service *s, struct err *err);
+int exchange_service_remove(struct exchange *x, const char *id, struct err *err);
+int exchange_service_disable(struct exchange *x, const char *id, const char *notice, struct err *err); /* notice NULL: enable again */
+/* Every endpoint pair (method, glob) of a REST service that getOpenAPI or listMethods tells. */
+int exchange_endpoint_put(struct exchange *x, const char *service, const char *method, const char *path, struct err *err);
+/* [{"id","kind","url","title":{"fa","en"},"disabled","endpoints":[{"method","path"}],"grants":n}] */
+int exchange_services(struct exchange *x, json_t **out, struct err *err);
+/* Subsystems that live behind this gateway: their clients may call from information systems. tls: "plain", "https", "mutual". certificates:
+ * SHA-256 in hex of the clients' certificates, by space (mutual). */
+int exchange_subsystem_put(struct exchange *x, const char *id, const char *tls, const char *certificates, struct err *err);
+
+/* ---- rights (access.c) -------------------------------------------------------------------------------------------- */
+struct exchange_grant {
+  const char *id;                  /* NULL: made ("g-…") */
+  const char *subject;             /* a subsystem (four parts), or "group:CODE" */
+  const char *service;             /* five parts */
+  const char *method, *path;       /* "*" and "**" for all; path glob: '*' one segment, '**' anything, '\*' a star */
+  const char *purpose, *tracking;  /* why, and the case that granted it; may be NULL */
+  int64_t from, until;             /* 0: no end */
+};
+int exchange_grant(struct exchange *x, const struct exchange_grant *g, const char *by, char id[40], struct err *err);
+int exchange_revoke(struct exchange *x, const char *grant, const char *by, const char *why, struct err *err);
+/* Newest first: [{"id","subject","service","method","path","purpose","tracking","from","until","revoked_at","used_at","uses"}] */
+int exchange_grants(struct exchange *x, const char *service, bool all, json_t **out, struct err *err);
+int exchange_group_put(struct exchange *x, const char *code, const char *const *members, size_t count, struct err *err); /* local group */
+
+/* ---- evidence (evidence.c, archive.c) ------------------------------------------------------------------------------- */
+/* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/exchange.md. For `asker`
+ * (a subsystem of ours that took part; NULL: the operator of this gateway). ERR_NOT_FOUND. */
+int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err);
+/* Offline: check a bundle with the directory's key in it or a given one. *sentence in English for the person who checks; caller frees. */
+int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
+int exchange_archive(struct exchange *x, const char *folder, int64_t before, int64_t *count, struct err *err); /* to files, then out of the store */
+
+/* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */
+/* Live figures of the last minute, hour and day for each service and side, from memory and hourly rows:
+ * {"services":[{"service","client"?,"side","rate","errors","p50_ms","p95_ms","p99_ms","bytes_in","bytes_out","last_error":{"code","at","side","check","advice"}}],
+ *  "directory":{"version","age_s","alarm"},"timestamps":{"behind","since"},"ledger":{…},"peers":[{"server","address","state","last_error"}],"async":{"waiting","oldest_s"}} */
+int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *err);
+int exchange_health(struct exchange *x, json_t *causes);  /* append {"part","message"}; 0 when all is well */
+
+/* ---- the member directory and joining (members.c, publish.c, join.c) --------------------------------------------------- */
+/* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
+struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };
+int exchange_init(const struct exchange_init *i, struct err *err);
+/* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
+int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
+/* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
+int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
+int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
+int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
+int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
+int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */
+int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err);
+int exchange_key_revoke(struct exchange *x, const char *keyid, const char *by, const char *why, struct err *err);
+int exchange_publish(struct exchange *x, struct err *err);             /* a new version, signed, pushed to the gateways it can reach */
+/* {"version","issued_at","age_s","members":[{"id","name","subsystems":[…]}],"gateways":[{"id","address","keys":[{"keyid","from","until","revoked_at"}],"certificates":[…]}],"groups":[…]} */
+int exchange_directory(struct exchange *x, json_t **out, struct err *err);
+int exchange_renew_keys(struct exchange *x, struct err *err);          /* roll-over: new keys announced, used when the directory knows them */
+/* Who has co-signed the platform's ledger (witness.c): [{"server","tree_size","at"}]. platform: the trust whose checkpoints members co-sign. */
+int exchange_witnesses(struct exchange *x, struct trust *platform, json_t **out, struct err *err);
+
+#endif

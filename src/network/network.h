@@ -1,0 +1,348 @@
+/*
+ * network: where the government network ends: offices probed, their states with causes, incidents, availability. Layer 3; includes base, language,
+ * store, trust, directory. Thread-safe unless it says otherwise.
+ *
+ * Nodes are the directory's offices and those that were added in the store (network_plan); each may have an address, an interval and checks. A prober
+ * (a thread of `chapar serve`, or `chapar probe` at a hub) sends several packets a probe. The core (core.h, without I/O) makes states of them:
+ *   up           answers, and well
+ *   degraded     answers, but loses packets or is slow (over the last 10 probes), or a check of a service of it fails
+ *   down         does not answer although a parent does: its own fault
+ *   unreachable  does not answer, and nothing above it does: a parent's fault, joined to that parent's incident
+ *   maintenance  within a window of its own, or below nothing but such windows
+ *   unknown      not measured: no address yet, or the prober itself is away
+ * A state is hard when `attempts` probes in a row agree; it then counts from the first of them. A parent is probed again before a child is judged.
+ *
+ * Two stores: `main` holds what people decide and rely on (incidents, acts, windows, added nodes; each act and each step of an incident is a leaf of the
+ * ledger), `samples` the measurements (raw, hours, days, months, spans of states). On PostgreSQL both are the same store.
+ * On several nodes a lease says who probes; the others read what it wrote, at most a second later.
+ */
+#ifndef CHAPAR_NETWORK_H
+#define CHAPAR_NETWORK_H
+
+#include "base/base.h"
+#include "directory/directory.h"
+#include "language/language.h"
+#include "store/store.h"
+#include "trust/trust.h"
+
+/* state, machine name (words network.state_NAME); worst last but for unknown */
+#define NETWORK_STATE_TABLE(X) X(NETWORK_UP, "up") X(NETWORK_DEGRADED, "degraded") X(NETWORK_DOWN, "down") X(NETWORK_UNREACHABLE, "unreachable") \
+  X(NETWORK_MAINTENANCE, "maintenance") X(NETWORK_UNKNOWN, "unknown")
+enum network_state {
+#define X(name, text) name,
+  NETWORK_STATE_TABLE(X)
+#undef X
+  NETWORK_STATES
+};
+const char *network_state_text(enum network_state s);
+int network_state_parse(const char *text);               /* -1 when there is none such */
+const char *network_level_text(enum office_level l);     /* core, hub, district, office, dehyari */
+int network_level_parse(const char *text);
+
+#define NETWORK_PACKETS_MOST 8
+#define NETWORK_CODE 65              /* 64 characters */
+#define NETWORK_NOTE_MOST 2000       /* bytes of a note or reason */
+
+struct network;
+
+/* One step of an incident that people may have to be told of. Strings live until the call returns. */
+#define NETWORK_STEP_TABLE(X) X(NETWORK_OPENED, "opened") X(NETWORK_ESCALATED, "escalated") X(NETWORK_CLOSED, "closed")
+enum network_step {
+#define X(name, text) name,
+  NETWORK_STEP_TABLE(X)
+#undef X
+};
+struct network_news {
+  int64_t incident;
+  enum network_step step;
+  int level;                         /* 0 at the opening and the closing; 1, 2, 3 at the escalations */
+  const char *kind;                  /* as of struct network_incident */
+  const char *office, *organisation; /* codes of the root and of the organisation whose building it is */
+  const char *name_fa, *name_en;     /* of the office */
+  int64_t began, ended;              /* ended 0: open */
+  int64_t offices, services, population; /* its blast radius */
+  bool acknowledged;                 /* nobody is escalated to after that: told so that a port may word it */
+};
+
+struct network_options {
+  const char *node;                  /* this process's name, for the lease and as the prober's name in the centre */
+  bool demo;                         /* every office gets an address of its own in 127.64.0.0/10, others are never probed; lines are cut on a schedule */
+  const char *source4, *source6;     /* addresses to send from, or NULL */
+  const char *anchors;               /* addresses, by comma, of which one must answer, else the prober itself is cut off; NULL: the cores do as anchors */
+  int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
+  int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
+  int attempts;                      /* probes in a row that make a state hard; 0: 3 */
+  int raw_days, hour_days, day_years; /* kept: raw 3 days, hours 400 days, days and months 10 years */
+  const int64_t *escalate_ms;        /* 3 ages of an incident that nobody acknowledged; NULL: 15 minutes, 1 hour, 4 hours */
+  int64_t hand_after_ms;             /* incidents of this age become a case by themselves (port hand); 0: only when somebody does it */
+  int service_from, service_to;      /* minutes of the day of service hours; both 0: 7:30–14:30 */
+  /* Does this organisation (index in the directory) work on this day? NULL: Saturday to Wednesday. From any thread. */
+  bool (*works)(void *ctx, int organisation, int32_t day);
+  void *works_ctx;
+  /* How many services stand behind an organisation, for the blast radius; NULL: 0. From any thread. */
+  int64_t (*services)(void *ctx, const char *organisation);
+  void *services_ctx;
+  /* Upward port: people are told (messages through the outbox; each told person by network_told_put). Inside a transaction of `main`, once for each
+   * step; may be run again. NULL: nobody. */
+  int (*tell)(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
+  void *tell_ctx;
+  /* Upward port: the fault becomes a case at the desk of the responsible organisation. Outside transactions, on the thread of network_jobs; must be idempotent by the
+   * incident's number. tracking: filled. NULL: ERR_UNSUPPORTED to those who ask. */
+  int (*hand)(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
+  void *hand_ctx;
+};
+
+/* Tables of rooms "network" (main) and "samples" (samples) must be migrated. d must outlive it. */
+int network_open(struct store *main, struct store *samples, struct trust *t, const struct directory *d, const struct network_options *o,
+                 struct network **out, struct err *err);
+/* For network_leaf_digest and network_verify alone. */
+struct network *network_reader(struct store *main);
+void network_close(struct network *n);                   /* stops first */
+/* The prober's threads, begun and ended. Begins also where packets may not be sent: then network_probing tells why, and every state is unknown. */
+int network_start(struct network *n, struct err *err);
+void network_stop(struct network *n);
+/* Rollups, retention, news, escalations, hand-overs. Call it every second from a thread of its own; a lease inside. *did: how much was done (may be NULL). */
+int network_jobs(struct network *n, int64_t *did, struct err *err);
+
+/* How the measuring itself goes. */
+struct network_probing {
+  const char *method4, *method6;     /* "raw", "ping" (unprivileged), "none" */
+  const char *trouble;               /* "" or a word key of a sentence that says what to do (network.trouble_…) */
+  bool here;                         /* this process probes (else another node holds the lease) */
+  int64_t last;                      /* when a probe last ended anywhere; 0 never */
+  int64_t sent, received, lost, late, hostile, unsent; /* packets since the start: answers too late, answers that were not ours, not sent by local errors */
+  int64_t probes, overdue_ms;        /* probes that ended; how far the schedule is behind now */
+};
+void network_probing(struct network *n, struct network_probing *out);
+
+/* ---- offices now --------------------------------------------------------------------------------------------------------------------------- */
+
+struct network_office {              /* strings live until network_close */
+  const char *code, *name_fa, *name_en, *address, *checks, *prober; /* "" when there is none */
+  int node;                          /* index of the node */
+  int directory;                     /* its index in the directory, -1: added in the store */
+  int organisation, place, county;   /* indices in the directory; -1 when there is none */
+  enum place_setting setting;        /* urban, rural */
+  enum office_level level;
+  double lat, lon;                   /* NAN when unknown: then the place's, where that is known */
+  int uplinks[4], uplink_count;      /* nodes */
+  bool synthetic;
+  enum network_state state;
+  bool soft;                         /* a change is being judged */
+  bool flapping;                     /* changes too often (Icinga's formula: begins above 30 %, ends below 25 %) */
+  double flapping_percent;
+  int64_t since;                     /* of the state; 0 unknown */
+  int64_t decided;                   /* when the state was decided; counts from `since` */
+  int64_t incident;                  /* that it is part of, 0 none */
+  int64_t probed;                    /* when it was last probed; 0 never */
+  int64_t interval_ms;
+  int sent, lost;                    /* packets of the last probe */
+  double rtt_min, rtt_median, rtt_p95, jitter; /* ms of the last probe; NAN when everything was lost */
+  double loss_recent, rtt_recent;    /* shares 0–1 and ms over the last ten probes: what degraded is judged by */
+  bool connected;                    /* it answered at least once since it has an address: the acceptance of a new connection */
+  int64_t connected_at;              /* when first; 0 never */
+};
+size_t network_nodes(struct network *n);
+int network_find(struct network *n, const char *code);                           /* node, -1 */
+int network_node(struct network *n, int node, struct network_office *out);       /* -1 out of range */
+/* Each in order of nodes, under a lock that holds the prober up: copy and be short. fn answers false to stop. */
+void network_each(struct network *n, bool (*fn)(void *ctx, const struct network_office *o), void *ctx);
+
+struct network_query {
+  int place;                         /* index: there and below; -1 all */
+  const char *organisation;          /* code, NULL all */
+  int state, level, setting;         /* -1 all */
+  const char *text;                  /* begins a word of the folded name, or the code; NULL all */
+  const char *after;                 /* code: page by key; NULL from the beginning */
+  int limit;                         /* 1–5,000; 0: 50 */
+};
+/* {"items":[{"code","name","organisation","organisation_name","place","place_name","county","county_name","setting","level","lat","lon","state","since","soft",
+ * "flapping","incident","rtt_ms","loss","interval_s","uplinks":[codes],"synthetic","connected"}],"next","total"}; times RFC 3339, numbers or null. */
+int network_offices(struct network *n, const struct network_query *q, enum lang l, json_t **out, struct err *err);
+/* One as above and: "address","checks","probed","decided","jitter_ms","rtt_min_ms","rtt_p95_ms","loss_recent","rtt_recent_ms","flapping_percent",
+ * "connected_at","uplinks":[{"code","name","state"}],"children":{state: number},"blast":{"offices","services","population"} (were it cut),
+ * "windows":[…], "interfaces":[{"index","name","up","in_bps","out_bps","in_errors","out_errors","at"}] (SNMP). ERR_NOT_FOUND. Waits. */
+int network_office(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
+/* Below a node (NULL: the roots): {"items":[{"code","name","level","state","since","incident","children":n,"below":{state: number},"blast":{…}}]}. */
+int network_tree(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
+/* What would be cut with these nodes (redundant parents counted): offices, services, population. */
+struct network_blast { int64_t offices, services, population; };
+void network_blast(struct network *n, const int *nodes, size_t count, struct network_blast *out);
+/* {"at","offices","states":{state: n},"connected","incidents":{"open","acknowledged"},"worst":[incident…5],"counties":[{"code","name","offices","states":{…}}],
+ * "settings":{"urban":{…},"rural":{…}},"probing":{…}}. place -1: the province. */
+int network_summary(struct network *n, int place, enum lang l, json_t **out, struct err *err);
+
+/* ---- what changes: for server-sent events ---------------------------------------------------------------------------------------------------- */
+
+/* Every change of a state and every step of an incident has the next number. Numbers survive a restart. */
+int64_t network_cursor(struct network *n);
+/* Changes after a cursor, oldest first: {"changes":[{"seq","at","office","from","to","since","incident"} or {"seq","at","incident","step"}],"cursor","gap"};
+ * gap: the last 20,000 are kept in memory, some between are lost to this reader, who reads the whole anew. Never waits. */
+int network_changes(struct network *n, int64_t after, int most, json_t **out, struct err *err);
+/* Wait until the cursor is beyond `after` or time is over; answers the cursor. For worker threads only. */
+int64_t network_wait(struct network *n, int64_t after, int64_t timeout_ms);
+/* Called after each change, on the prober's thread: hand over (wake a connection), never block nor call back into this room. One listener; NULL: none. */
+void network_listen(struct network *n, void (*fn)(void *ctx, int64_t cursor), void *ctx);
+
+/* ---- incidents -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* An incident is one cause: a root node that is down, degraded or flapping, or a prober that is away. What is unreachable behind it joins it. */
+#define NETWORK_INCIDENT_TABLE(X) X(NETWORK_INCIDENT_DOWN, "down") X(NETWORK_INCIDENT_DEGRADED, "degraded") X(NETWORK_INCIDENT_FLAPPING, "flapping") \
+  X(NETWORK_INCIDENT_PROBER, "prober")
+enum network_incident_kind {
+#define X(name, text) name,
+  NETWORK_INCIDENT_TABLE(X)
+#undef X
+};
+struct network_incident_query {
+  int open;                          /* 1 open, 0 closed, -1 all */
+  int place;                         /* of the root: there and below; -1 all */
+  const char *organisation, *office, *kind; /* codes, NULL all; office: the root, or one that it reached */
+  int64_t from, to;                  /* began within [from, to); 0 without a bound */
+  int64_t before;                    /* number: page by key, newest first; 0 from the newest */
+  int limit;                         /* 1–200; 0: 50 */
+};
+/* {"items":[{"id","kind","office","name","organisation","organisation_name","place","place_name","began","decided","ended","duration_s","open","acknowledged_at",
+ * "acknowledged_by","case","offices","services","population","reached":n (unreachable members)}],"next"} */
+int network_incidents(struct network *n, const struct network_incident_query *q, enum lang l, json_t **out, struct err *err);
+/* One, and "members":[{"office","name","state","from","until"}] (at most 500, "members_total"), "events":[{"seq","at","kind","who","text","detail"}] (opened, joined, acknowledged,
+ * noted, handed, escalated, closed), "told":[{"at","who","channel","level"}]. ERR_NOT_FOUND. */
+int network_incident(struct network *n, int64_t id, enum lang l, json_t **out, struct err *err);
+
+/* Who acts: the caller has judged the right to use the page; here it is judged whether the incident is theirs. */
+struct network_by {
+  const char *who;                   /* username */
+  const char *organisation;          /* code: may act on what touches its offices; NULL: an operator of the province, on everything */
+};
+#define NETWORK_ACT_TABLE(X) X(NETWORK_ACKNOWLEDGE, "acknowledged") X(NETWORK_NOTE, "noted") X(NETWORK_HAND, "handed")
+enum network_act {
+#define X(name, text) name,
+  NETWORK_ACT_TABLE(X)
+#undef X
+};
+/* text: the note (1–2,000 bytes; may be NULL when acknowledging). Each is a leaf of the ledger. Acknowledging twice, or what is closed, is ERR_CONFLICT.
+ * Hand: the case is opened by network_jobs within a second or two, once. ERR_NOT_FOUND what is another's, ERR_INVALID, ERR_UNSUPPORTED. Waits. */
+int network_act(struct network *n, const struct network_by *by, int64_t incident, enum network_act act, const char *text, struct err *err);
+/* From port tell: this person (or address) was told. channel: "sms", "mail", "page", "webhook". */
+int network_told_put(struct store_tx *tx, int64_t incident, const struct network_news *news, const char *who, const char *channel, struct err *err);
+
+/* ---- maintenance -------------------------------------------------------------------------------------------------------------------------------- */
+
+struct network_window {
+  int64_t id;                        /* out, when made */
+  const char *office;                /* code: the node and all that hangs on nothing but it */
+  int64_t from, to;                  /* at most 31 days; may begin up to 15 minutes ago, never backdated further */
+  const char *reason;                /* 3–2,000 bytes */
+};
+/* ERR_INVALID, ERR_NOT_FOUND (no such office, or another's). A leaf of the ledger. Waits. */
+int network_window_put(struct network *n, const struct network_by *by, struct network_window *w, struct err *err);
+/* End it now, or take it away before it begins. ERR_CONFLICT when it is over. */
+int network_window_end(struct network *n, const struct network_by *by, int64_t id, const char *reason, struct err *err);
+/* {"items":[{"id","office","name","from","to","reason","by","at","ended_at","ended_by","state" (planned, running, over),"offices" (that it covers)}],"next"}; office NULL: all; before: as above. */
+int network_windows(struct network *n, const char *office, const char *organisation, int64_t before, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- measurements and availability ------------------------------------------------------------------------------------------------------------- */
+
+enum network_span { NETWORK_HOUR, NETWORK_DAY, NETWORK_MONTH, NETWORK_YEAR };  /* hour: raw probes; day: hours; month: days; year: Jalali months */
+/* The span that ends at `until` (0: now): {"from","until","points":[{"at","until","probes","sent","lost","min","p10","median","p90","max","jitter"}] (ms; null when nothing
+ * answered), "states":[{"from","until","state","incident"}], "availability":{…}}. Percentiles over hours and more come from a histogram with steps of 12 %. ERR_NOT_FOUND. Waits. */
+int network_series(struct network *n, const char *code, enum network_span span, int64_t until, json_t **out, struct err *err);
+
+/* Milliseconds in each condition; [0] round the clock, [1] in service hours. own: down by its own fault; upstream: unreachable. */
+struct network_sums {
+  int64_t up[2], degraded[2], own[2], upstream[2], maintenance[2], unknown[2];
+  int64_t offices;                   /* that were summed */
+  int64_t probes, sent, lost;
+  int64_t rtt_count; double rtt_sum; /* of medians in ms: mean = rtt_sum / rtt_count */
+};
+/* (up + degraded) / (up + degraded + own + upstream): maintenance and unknown stand apart. hours 0 round the clock, 1 service hours. NAN when nothing was measured. */
+double network_availability_of(const struct network_sums *s, int hours);
+
+#define NETWORK_GROUP_TABLE(X) X(NETWORK_BY_PROVINCE, "province") X(NETWORK_BY_COUNTY, "county") X(NETWORK_BY_SETTING, "setting") X(NETWORK_BY_LEVEL, "level") \
+  X(NETWORK_BY_ORGANISATION, "organisation") X(NETWORK_BY_OFFICE, "office")
+enum network_group {
+#define X(name, text) name,
+  NETWORK_GROUP_TABLE(X)
+#undef X
+};
+int network_group_parse(const char *text);
+struct network_availability_query {
+  enum network_group by;
+  int32_t from, to;                  /* days (Asia/Tehran), both within; today counts up to now. At most 3,700 days */
+  int place;                         /* there and below; -1 all */
+  const char *organisation, *office; /* codes; NULL all */
+};
+/* One line a group: key is a code ("urban"/"rural", a level's name), name in both languages; in the order of the table's codes. Caller frees with
+ * network_availability_free. A year of 4,200 offices takes well below 200 ms. Waits. */
+struct network_line { const char *key, *name_fa, *name_en; struct network_sums sums; int64_t incidents; double goal; int64_t budget_ms, budget_left_ms; };
+int network_availability(struct network *n, const struct network_availability_query *q, struct network_line **out, size_t *count, struct err *err);
+void network_availability_free(struct network_line *lines, size_t count);
+/* The same as JSON: {"from","to","by","items":[{"key","name","offices","availability":{"all","service"} (0–1 or null),"ms":{"all":{"up","degraded","own","upstream","maintenance",
+ * "unknown"},"service":{…}},"loss","rtt_ms","incidents","goal","budget_s","budget_left_s"}]} */
+int network_availability_json(struct network *n, const struct network_availability_query *q, enum lang l, json_t **out, struct err *err);
+/* Service-level targets: share of service hours, by level (0.9–1). An act, a leaf of the ledger. Operators alone. budget = (1 − goal) × time measured. */
+int network_goal_put(struct network *n, const struct network_by *by, enum office_level level, double goal, struct err *err);
+double network_goal(struct network *n, enum office_level level); /* by default 0.9995 core, 0.999 hub, 0.995 district, 0.99 office, 0.98 dehyari */
+
+/* {"from","to","incidents","repair":{"mean_s","median_s","p90_s"} (closed ones of kind down),"acknowledge":{"mean_s"},"repeat":[{"office","name","incidents","down_s","mean_s","last"}] (two
+ * or more, most first)}. from, to: days. */
+int network_repairs(struct network *n, int32_t from, int32_t to, int place, int limit, enum lang l, json_t **out, struct err *err);
+
+/* For indices: what is connected. A village is large with 20 households or more; where households are unknown, when it has a dehyari (which the law founds from 20 on).
+ * period is now: history by network_availability. */
+struct network_coverage { int64_t offices, connected, villages_large, villages_connected, villages_unsized; };
+void network_coverage(struct network *n, int place, struct network_coverage *out);
+/* Not yet connected: offices without an answer so far, large villages without an office: {"items":[{"kind":"office"|"village","code","name","place_name","county","lat","lon","population",
+ * "since" (asked for, null)}],"next"}; ordered by code. */
+int network_backlog(struct network *n, int place, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+
+/* ---- the plan: offices and links in the store --------------------------------------------------------------------------------------------------- */
+
+/* What CSV carries. NULL keeps what is; "" empties. In the pack's offices: address, interval, checks, prober alone can differ; the other columns must agree or be NULL. */
+struct network_plan_row {
+  unsigned line;                     /* for messages */
+  const char *code, *organisation, *place, *level, *uplinks, *name_fa, *name_en, *lat, *lon;
+  const char *address;               /* IPv4 or IPv6 literal, no names */
+  const char *interval;              /* seconds, 10–3600 */
+  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH snmp:COMMUNITY; "" is icmp */
+  const char *prober;                /* name of the prober that reaches it; "" the centre */
+  const char *active;                /* "1", "0": no longer probed nor counted */
+};
+/* Judge all, and unless dry write them, all or nothing, one act and leaf: {"added":[{"line","code"}],"changed":[{"line","code","fields":{name: {"from","to"}}}],"same":n,
+ * "errors":[{"line","field","message"}] (in the language)}. ERR_INVALID with *out when there are errors. The prober takes it up within a second. At most 20,000 rows. Waits. */
+int network_plan(struct network *n, const struct network_by *by, const struct network_plan_row *rows, size_t count, bool dry, enum lang l, json_t **out, struct err *err);
+
+/* ---- probers elsewhere ------------------------------------------------------------------------------------------------------------------------ */
+
+/* A hub's prober signs its reports with an Ed25519 key; the centre knows the public half. key: base64 of 32 bytes; "" takes the right away. An act. Operators alone. */
+int network_prober_put(struct network *n, const struct network_by *by, const char *name, const char *key, struct err *err);
+/* {"items":[{"name","key_id","last","away","behind_s","offices"}]} */
+int network_probers(struct network *n, json_t **out, struct err *err);
+/* What it is to probe, signed request or none: {"offices":[{"code","address","interval_s","checks","uplinks"}],"packets",…,"revision"}. ERR_NOT_FOUND. */
+int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
+/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body). Samples come in their order; what came already is passed over: *next is the number that is
+ * wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
+int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct err *err);
+/* `chapar probe`: measure for the centre until *stop; keeps what could not be reported in FOLDER (at most 256 MiB, oldest lost first and counted). post: one HTTP call, wired by app. */
+struct network_hub_options {
+  const char *name, *folder;         /* folder: its key (made when missing) and its queue */
+  struct network_options probe;      /* how to send */
+  int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* body NULL: GET */
+  void *ctx;
+  volatile bool *stop;
+};
+int network_hub_key(const char *folder, char public_base64[64], struct err *err);  /* made when missing */
+int network_hub_run(const struct network_hub_options *o, struct err *err);
+
+/* ---- the demonstration's faults ----------------------------------------------------------------------------------------------------------------- */
+/* In a demonstration packets really go to each office's address; the answers of those whose line is cut by the schedule are dropped at the prober's socket.
+ * {"cut":[{"office","name","kind" (cut, loss, slow),"from","until"}] now and in the next half hour}; "cut" is empty without demo. */
+int network_demo(struct network *n, enum lang l, json_t **out, struct err *err);
+
+/* ---- the ledger --------------------------------------------------------------------------------------------------------------------------------- */
+/* Headers of kind "network" are this room's: see struct trust_verify.leaf. 0, 1 erased, -1 none such. */
+int network_leaf_digest(struct network *n, const char *header, unsigned char digest[TRUST_HASH]);
+/* Incidents and windows against their events; one line a fault. ERR_CONFLICT when there was any. */
+int network_verify(struct network *n, void (*report)(void *ctx, const char *line), void *ctx, struct err *err);
+
+#endif
