@@ -90,6 +90,8 @@ struct platform {
   struct store *main, *fast;          /* the same on PostgreSQL */
   struct pack *pack;
   char *served;                       /* the folder of that pack where approved definitions stand beside --pack; NULL: --pack itself */
+  json_t *tried;                      /* approved definitions that overlay_renew has seen, by id */
+  int64_t looked;                     /* its last look */
   struct trust *trust;
   struct identity *identity;
   struct cases *cases;
@@ -114,6 +116,8 @@ extern const char *const app_main_rooms[];   /* whose tables are in the main sto
 /* overlay.c: the pack with the definitions that organisations wrote and two approved, in a temporary folder; and that folder away. */
 int overlay_open(struct platform *p, struct err *err);
 void overlay_drop(char *folder);
+/* Serve what was approved since, in a pack of its own beside the one before; what does not compile is told in the log. One thread; every round. */
+void overlay_renew(struct platform *p);
 /* Begin to serve its pack: cases_keep_pack, with what is wrong on standard error. */
 int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */

@@ -1,4 +1,5 @@
-/* The pack that is served: the folder, and beside it the definitions that organisations have written and two have approved. */
+/* The pack that is served: the folder, and beside it the definitions that organisations have written and two have approved, at the start and while
+ * serving. A pack that is served is never changed: another is compiled beside it and takes its place. */
 #include "app/app.h"
 
 #include <dirent.h>
@@ -114,7 +115,7 @@ static struct pack *compile(const char *folder, const json_t *list, struct err *
 
 int overlay_open(struct platform *p, struct err *err) {
   json_t *list = NULL;
-  if (cases_proposals_approved(p->main, &list, err)) return -1;
+  if (cases_proposals_approved(p->main, NULL, &list, err)) return -1;
   int rc = json_array_size(list) ? begin(p->set.pack, &p->served, err) : 0;
   if (rc == 0 && p->served) {
     struct pack *with = compile(p->served, list, err);
@@ -128,4 +129,49 @@ int overlay_open(struct platform *p, struct err *err) {
   }
   json_decref(list);
   return rc;
+}
+
+/* ---- while serving ---- */
+
+enum { LOOK_EVERY = 2000 };
+
+/* Those that this process has not tried yet: what was left out once is left out until the next start. */
+static json_t *untried(struct platform *p, const json_t *list) {
+  json_t *out = json_array(), *one;
+  size_t i;
+  json_array_foreach(list, i, one)
+    if (!json_object_get(p->tried, json_str(one, "id"))) json_array_append(out, one);
+  json_array_foreach(out, i, one) json_object_set_new(p->tried, json_str(one, "id"), json_true());
+  return out;
+}
+
+static int take_up(struct platform *p, const json_t *list, struct err *err) {
+  const char *tmp = getenv("TMPDIR");
+  char *folder = base_printf("%s/chapar-served-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+  if (!mkdtemp(folder)) {
+    free(folder);
+    return err_set(err, ERR_UNAVAILABLE, "no folder for temporary files");
+  }
+  int rc = cases_pack_folder(p->cases, folder, err);
+  struct pack *with = rc == 0 ? compile(folder, list, err) : NULL;
+  if (with) rc = cases_serve_pack(p->cases, with, folder, err);
+  pack_unref(with);
+  overlay_drop(folder);
+  return rc;
+}
+
+void overlay_renew(struct platform *p) {
+  json_t *list = NULL, *fresh;
+  struct err err;
+  if (p->looked && clock_mono() - p->looked < LOOK_EVERY) return;
+  p->looked = clock_mono();
+  if (!p->tried) p->tried = json_object();
+  if (cases_proposals_approved(p->main, cases_pack(p->cases), &list, &err)) return log_write(LOG_WARN, "packs", "approved definitions: %s", err.message);
+  fresh = untried(p, list);
+  if (json_array_size(fresh) && take_up(p, fresh, &err)) {
+    log_write(LOG_ERROR, "packs", "approved definitions: %s", err.message);
+    if (err.code == ERR_UNAVAILABLE) json_object_clear(p->tried); /* the store may be back in a moment */
+  }
+  json_decref(fresh);
+  json_decref(list);
 }

@@ -309,6 +309,7 @@ void platform_close(struct platform *p) {
   template_free(p->templates);
   pack_unref(p->pack);
   overlay_drop(p->served);
+  json_decref(p->tried);
   free(p->keys);
   free(p->node);
   free(p->origin);
@@ -333,6 +334,7 @@ void platform_notices(struct platform *p) {
 void platform_papers(struct platform *p) {
   struct err err;
   if (certificates_jobs(p->certificates, &err)) complain("certificates", &err);
+  overlay_renew(p);
 }
 
 void platform_figures(struct platform *p) {

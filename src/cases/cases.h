@@ -52,7 +52,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
 struct cases *cases_reader(struct store *s);
 void cases_close(struct cases *c);
 void cases_mute(struct cases *c);  /* no notices and no certificates from now on: a simulated past tells nobody */
-struct pack *cases_pack(const struct cases *c);
+struct pack *cases_pack(const struct cases *c); /* the one that is served now; whoever asks keeps it until cases_close */
 
 /* ---- packs that were served ------------------------------------------------------------------ */
 /* A case is read under the text of its service version that it began with. Begin to serve the pack that was given to cases_open: its files
@@ -60,6 +60,10 @@ struct pack *cases_pack(const struct cases *c);
  * change its text: every such change is told by report with its place and ERR_CONFLICT is answered; with demo it is a warning, the
  * earlier requests keep the earlier text and new ones have the new. report may be NULL. */
 int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err);
+/* Serve p from now on, without a stop: the pack of before with definitions added to it. Its files, in folder, are kept first. Whoever has the pack
+ * of before goes on with it: it lives until cases_close, and p numbers the same organisations and places. Jobs alone, one at a time. ERR_CONFLICT: p
+ * lacks something that is served or a version began under another text; ERR_LIMIT: so many packs were taken up that a start is due. */
+int cases_serve_pack(struct cases *c, struct pack *p, const char *folder, struct err *err);
 /* The definition that a view of cases_get (or an item of a list) was made with, and the pack that it stands in; both live until cases_close.
  * NULL when there is none. */
 const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack);
@@ -491,12 +495,16 @@ int cases_propose(struct cases *c, const struct actor *who, const char *organisa
                   const char **detail, struct err *err);
 /* Approve it (another manager of the organisation, and an operator: three people in all), or withdraw it before both have. Acts. */
 int cases_proposal_act(struct cases *c, const struct actor *who, const char *id, bool approves, const char **detail, struct err *err);
-/* [{"id","organisation","service","version","at","who","approver","operator","state"}] newest first; waiting, approved (served from the next start on),
- * served, withdrawn. One, with "text". ERR_NOT_FOUND for others. */
+/* Judge one again, as before its approval: what is served may have changed since. *mistakes as in proposal_check, empty: good. Worker routes. */
+int cases_proposal_mistakes(struct cases *c, const struct actor *who, const char *id, json_t **mistakes, struct err *err);
+/* [{"id","organisation","service","version","at","who","approver","operator","state"}] newest first; waiting, approved (every server takes it up
+ * within seconds), served, withdrawn. One, with "text". ERR_NOT_FOUND for others. */
 int cases_proposals(struct cases *c, const struct actor *who, const char *organisation, json_t **out, struct err *err);
 int cases_proposal(struct cases *c, const struct actor *who, const char *id, json_t **out, struct err *err);
-/* Before cases_open: [{"file","text"}] of the approved ones, to be compiled with the folder. */
-int cases_proposals_approved(struct store *s, json_t **out, struct err *err);
+/* [{"id","file","text"}] of the approved ones that a pack does not have yet; without NULL: of all. */
+int cases_proposals_approved(struct store *s, const struct pack *without, json_t **out, struct err *err);
+/* The files of the pack that is served now into an empty folder, to be compiled with others for cases_serve_pack. */
+int cases_pack_folder(struct cases *c, const char *folder, struct err *err);
 
 /* ---- services on and off ------------------------------------------------------------------------ */
 /* A service takes no new requests for now, for a reason that is shown; its open cases go on. On every node within a second. An act. */

@@ -22,22 +22,36 @@ struct old_pack {
   struct pack *pack; /* NULL: it cannot be read */
 };
 
+/* A pack that this process serves or served, and what is known of each of its versions, in the pack's order. */
+struct served {
+  struct served *before;
+  struct pack *pack;
+  _Atomic int known[];
+};
+
 struct definitions {
   pthread_rwlock_t lock;     /* over pins */
   struct pin *pins;          /* in order of service, version, n */
   size_t pin_count;
-  _Atomic int *known;        /* of each version of the folder, in the pack's order */
+  struct served *_Atomic now; /* those before it stay for whoever reads them */
   pthread_mutex_t loading;   /* over old */
   struct old_pack *old;      /* only grows */
   size_t old_count;
   bool serving;              /* begun: what changes from now on comes from another node */
 };
 
+static struct served *served_new(struct pack *p, struct served *before) {
+  struct served *s = base_alloc(sizeof *s + (pack_versions(p) + 1) * sizeof s->known[0]);
+  s->pack = pack_ref(p);
+  s->before = before;
+  return s;
+}
+
 void case_definitions_open(struct cases *c) {
   struct definitions *d = c->definitions = base_alloc(sizeof *d);
   pthread_rwlock_init(&d->lock, NULL);
   pthread_mutex_init(&d->loading, NULL);
-  d->known = base_alloc((pack_versions(c->pack) + 1) * sizeof *d->known);
+  d->now = served_new(c->pack, NULL);
 }
 
 static void free_pins(struct pin *pins, size_t count) {
@@ -51,7 +65,11 @@ void case_definitions_close(struct cases *c) {
   free_pins(d->pins, d->pin_count);
   for (size_t i = 0; i < d->old_count; i++) pack_unref(d->old[i].pack);
   free(d->old);
-  free((void *)d->known);
+  for (struct served *s = d->now, *before; s; s = before) {
+    before = s->before;
+    pack_unref(s->pack);
+    free(s);
+  }
   pthread_rwlock_destroy(&d->lock);
   pthread_mutex_destroy(&d->loading);
   free(d);
@@ -115,14 +133,28 @@ static int pinned_at(struct cases *c, struct store_tx *tx, const struct case_row
   return k->count ? 0 : pinned_there(tx, row->service, row->service_version, at, k, err);
 }
 
-static void weigh(struct cases *c, size_t i) {
-  struct definitions *d = c->definitions;
-  const struct service *s = pack_version(c->pack, i);
+static void weigh(struct definitions *d, struct served *now, size_t i) {
+  const struct service *s = pack_version(now->pack, i);
   struct pinned k = pinned_here(d, s->code, s->version, INT64_MAX);
   int known = k.count == 0 ? PIN_NONE : strcmp(k.definition, s->etag) != 0 ? PIN_OTHER : k.count == 1 ? PIN_OURS : PIN_MIXED;
-  if (d->serving && known == PIN_OTHER && d->known[i] != PIN_OTHER)
+  if (d->serving && known == PIN_OTHER && now->known[i] != PIN_OTHER)
     log_write(LOG_ERROR, "packs", "service %s version %d has begun with another text than this folder's: requests for it are refused here", s->code, s->version);
-  d->known[i] = known;
+  now->known[i] = known;
+}
+
+static void weigh_all(struct definitions *d) {
+  struct served *now = d->now;
+  for (size_t i = 0; i < pack_versions(now->pack); i++) weigh(d, now, i);
+}
+
+/* First here, then in c->pack: whoever has a definition of the new pack finds it here. What was read of pins meanwhile is weighed after. */
+void case_definitions_serve(struct cases *c, struct pack *p) {
+  struct definitions *d = c->definitions;
+  struct pack *before = c->pack;
+  d->now = served_new(p, d->now);
+  c->pack = pack_ref(p);
+  pack_unref(before);
+  weigh_all(d);
 }
 
 int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err) {
@@ -152,14 +184,15 @@ int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err) {
   d->pin_count = n;
   pthread_rwlock_unlock(&d->lock);
   free_pins(before, had);
-  for (size_t i = 0; i < pack_versions(c->pack); i++) weigh(c, i);
+  weigh_all(d);
   return 0;
 }
 
 int case_pin(struct cases *c, struct store_tx *tx, const struct service *s, int64_t at, struct err *err) {
-  int i = in_folder(c->pack, s->code, s->version);
-  if (i < 0 || pack_version(c->pack, (size_t)i) != s) return 0; /* an inquiry of a case that is older than the folder */
-  int known = c->definitions->known[i];
+  const struct served *now = c->definitions->now;
+  int i = in_folder(now->pack, s->code, s->version);
+  if (i < 0 || strcmp(pack_version(now->pack, (size_t)i)->etag, s->etag) != 0) return 0; /* an inquiry of a case that is older than the folder */
+  int known = now->known[i];
   struct pinned k;
   if (known == PIN_OURS || known == PIN_MIXED) return 0;
   if (pinned_there(tx, s->code, s->version, INT64_MAX, &k, err)) return -1;
@@ -228,7 +261,7 @@ static int find_old(struct cases *c, struct store_tx *tx, struct case_row *row, 
   pthread_mutex_lock(&d->loading);
   int rc = among_old(d, row, wanted) ? 0 : load_old(d, tx, row, wanted, err);
   pthread_mutex_unlock(&d->loading);
-  if (!row->def) row->pack = c->pack;
+  if (!row->def) row->pack = d->now->pack;
   return rc;
 }
 
@@ -245,10 +278,11 @@ static int look_further(struct cases *c, struct store_tx *tx, struct case_row *r
 }
 
 int case_define(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
-  int i = in_folder(c->pack, row->service, row->service_version);
-  row->pack = c->pack;
-  row->def = i >= 0 ? pack_version(c->pack, (size_t)i) : NULL;
-  if ((i < 0 || c->definitions->known[i] != PIN_OURS) && look_further(c, tx, row, err)) return -1;
+  const struct served *now = c->definitions->now;
+  int i = in_folder(now->pack, row->service, row->service_version);
+  row->pack = now->pack;
+  row->def = i >= 0 ? pack_version(now->pack, (size_t)i) : NULL;
+  if ((i < 0 || now->known[i] != PIN_OURS) && look_further(c, tx, row, err)) return -1;
   row->state_index = row->def && !case_is_inquiry(row) ? service_state(row->def, row->state) : -1;
   return 0;
 }
@@ -256,9 +290,10 @@ int case_define(struct cases *c, struct store_tx *tx, struct case_row *row, stru
 const struct service *cases_definition(struct cases *c, const json_t *view, const struct pack **pack) {
   const char *service = json_str(view, "service"), *wanted = json_str(view, "definition");
   struct case_row row = {.service = service, .service_version = json_int(view, "service_version", 0)};
-  *pack = c->pack;
+  const struct served *now = c->definitions->now;
+  *pack = now->pack;
   if (!service || !wanted) return NULL;
-  row.def = version_in(c->pack, service, row.service_version, wanted);
+  row.def = version_in(now->pack, service, row.service_version, wanted);
   if (row.def) return row.def;
   pthread_mutex_lock(&c->definitions->loading);
   bool found = among_old(c->definitions, &row, wanted);

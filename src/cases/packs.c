@@ -13,6 +13,7 @@
 
 #define CHUNK ((size_t)256 * 1024)
 #define MOST ((int64_t)128 << 20) /* bytes of a file, as pack_files allows in all */
+#define PACKS_TAKEN_MOST 24       /* between two starts: each stays in memory, some 20 MB for a province */
 
 /* ---- keeping the pack of this process ---- */
 
@@ -29,6 +30,7 @@ struct change { /* a version whose text is no longer the one that counts */
 
 struct keeping {
   struct cases *c;
+  struct pack *pack;
   bool demo, known;
   int64_t first_at;
   struct kept_file *files;
@@ -55,13 +57,13 @@ static int take_file(void *ctx, const char *path, const char *data, size_t n) {
 static int known_work(struct store_tx *tx, void *arg, struct err *err) {
   struct keeping *k = arg;
   k->first_at = 0;
-  if (store_value(tx, &k->first_at, 0, err, "SELECT first_at FROM pack WHERE hash=?1", "t", pack_hash(k->c->pack))) return -1;
+  if (store_value(tx, &k->first_at, 0, err, "SELECT first_at FROM pack WHERE hash=?1", "t", pack_hash(k->pack))) return -1;
   k->known = k->first_at != 0;
   return 0;
 }
 
 static int put_files(struct keeping *k, struct store_tx *tx, struct err *err) {
-  const char *hash = pack_hash(k->c->pack);
+  const char *hash = pack_hash(k->pack);
   for (size_t i = 0; i < k->count; i++) {
     const struct kept_file *f = &k->files[i];
     if (store_put(tx, err, "INSERT INTO pack_file (pack,path,sha256,size) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "ttti", hash, f->path, f->sha256, (int64_t)f->size))
@@ -73,8 +75,8 @@ static int put_files(struct keeping *k, struct store_tx *tx, struct err *err) {
         return -1;
     }
   }
-  for (size_t i = 0; i < pack_versions(k->c->pack); i++) {
-    const struct service *s = pack_version(k->c->pack, i);
+  for (size_t i = 0; i < pack_versions(k->pack); i++) {
+    const struct service *s = pack_version(k->pack, i);
     if (store_put(tx, err, "INSERT INTO pack_service (service,version,definition,pack) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "titt", s->code,
                   (int64_t)s->version, s->etag, hash))
       return -1;
@@ -90,7 +92,7 @@ static int find_changes(struct keeping *k, struct store_tx *tx, struct err *err)
   int rc = -1;
   k->change_count = 0;
   while (r && (rc = store_next(r, err)) == 1) {
-    const struct service *s = pack_find_version(k->c->pack, store_text(r, 0), (int)store_int(r, 1));
+    const struct service *s = pack_find_version(k->pack, store_text(r, 0), (int)store_int(r, 1));
     if (!s || strcmp(s->etag, store_text(r, 3)) == 0) continue;
     k->changes = base_realloc(k->changes, (k->change_count + 1) * sizeof *k->changes);
     k->changes[k->change_count++] = (struct change){.s = s, .n = store_int(r, 2)};
@@ -108,7 +110,7 @@ static int keep_work(struct store_tx *tx, void *arg, struct err *err) {
   if (find_changes(k, tx, err)) return -1;
   if (k->change_count && !k->demo) return err_set(err, ERR_CONFLICT, "the pack changes the text of a version under which requests have begun");
   if (store_put(tx, err, "INSERT INTO pack (hash,code,first_at,last_at) VALUES (?1,?2,?3,?3) ON CONFLICT (hash) DO UPDATE SET last_at=excluded.last_at", "tti",
-                pack_hash(k->c->pack), pack_code(k->c->pack), now))
+                pack_hash(k->pack), pack_code(k->pack), now))
     return -1;
   if (!k->known && put_files(k, tx, err)) return -1;
   for (size_t i = 0; i < k->change_count; i++) {
@@ -132,7 +134,7 @@ static int newest_version(const struct pack *p, const char *code) {
 static void tell_changes(const struct keeping *k, const struct pack_report *report) {
   for (size_t i = 0; report && report->line && i < k->change_count; i++) {
     const struct change *x = &k->changes[i];
-    int next = newest_version(k->c->pack, x->s->code) + 1;
+    int next = newest_version(k->pack, x->s->code) + 1;
     const char *s = x->begun == 1 ? "" : "s";
     char *line = k->demo
       ? base_printf("service '%s' version %d was changed after %lld request%s had begun under it: they keep the earlier text, new ones have this one; "
@@ -154,7 +156,7 @@ static int newer_work(struct store_tx *tx, void *arg, struct err *err) {
     char ours[32], theirs[32];
     clock_rfc3339(k->first_at, ours);
     clock_rfc3339(store_int(r, 1), theirs);
-    log_write(LOG_WARN, "packs", "this folder (%.12s) was first served at %s, and another (%.12s) after it, at %s: is this an older one?", pack_hash(k->c->pack), ours,
+    log_write(LOG_WARN, "packs", "this folder (%.12s) was first served at %s, and another (%.12s) after it, at %s: is this an older one?", pack_hash(k->pack), ours,
               store_text(r, 0), theirs);
   }
   store_done(r);
@@ -163,28 +165,55 @@ static int newer_work(struct store_tx *tx, void *arg, struct err *err) {
 
 static int pins_work(struct store_tx *tx, void *arg, struct err *err) { return case_pins_load(arg, tx, err); }
 
-int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err) {
-  struct keeping k = {.c = c, .demo = demo};
+/* The files of k->pack, in folder, into the store. */
+static int keep(struct keeping *k, const char *folder, const struct pack_report *report, struct err *err) {
   char hash[65];
-  int rc = store_read(c->store, known_work, &k, err);
-  if (rc == 0 && !k.known) {
-    rc = pack_files(folder, take_file, &k, hash, err);
-    if (rc == 0 && strcmp(hash, pack_hash(c->pack)) != 0) rc = err_set(err, ERR_CONFLICT, "the pack's folder was changed while it was read: start again");
+  int rc = store_read(k->c->store, known_work, k, err);
+  if (rc == 0 && !k->known) {
+    rc = pack_files(folder, take_file, k, hash, err);
+    if (rc == 0 && strcmp(hash, pack_hash(k->pack)) != 0) rc = err_set(err, ERR_CONFLICT, "the pack's folder was changed while it was read: start again");
   }
   if (rc == 0) {
-    rc = store_write(c->store, STORE_FRONT, keep_work, &k, err);
-    if (rc == 0 || err->code == ERR_CONFLICT) tell_changes(&k, report);
+    rc = store_write(k->c->store, STORE_FRONT, keep_work, k, err);
+    if (rc == 0 || err->code == ERR_CONFLICT) tell_changes(k, report);
   }
+  for (size_t i = 0; i < k->count; i++) {
+    free(k->files[i].path);
+    free(k->files[i].packed);
+  }
+  free(k->files);
+  free(k->changes);
+  return rc;
+}
+
+int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct pack_report *report, struct err *err) {
+  struct keeping k = {.c = c, .pack = c->pack, .demo = demo};
+  int rc = keep(&k, folder, report, err);
   if (rc == 0 && k.known) rc = store_read(c->store, newer_work, &k, err);
   if (rc == 0) rc = store_read(c->store, pins_work, c, err);
-  if (rc == 0) rc = case_definitions_warm(c, err);
-  for (size_t i = 0; i < k.count; i++) {
-    free(k.files[i].path);
-    free(k.files[i].packed);
+  return rc ? rc : case_definitions_warm(c, err);
+}
+
+/* Does one pack have whatever the other has, under the same numbers? */
+static bool holds(const struct pack *with, const struct pack *without) {
+  const struct directory *a = pack_directory(with), *b = pack_directory(without);
+  if (directory_organisations(a) != directory_organisations(b) || directory_places(a) != directory_places(b) || directory_offices(a) != directory_offices(b)) return false;
+  if (pack_calendars(with) != pack_calendars(without) || pack_registries(with) != pack_registries(without)) return false;
+  for (size_t i = 0; i < pack_versions(without); i++) {
+    const struct service *old = pack_version(without, i), *new = pack_find_version(with, old->code, old->version);
+    if (!new || strcmp(new->etag, old->etag) != 0) return false;
   }
-  free(k.files);
-  free(k.changes);
-  return rc;
+  return true;
+}
+
+int cases_serve_pack(struct cases *c, struct pack *p, const char *folder, struct err *err) {
+  struct keeping k = {.c = c, .pack = p};
+  if (!holds(p, c->pack)) return err_set(err, ERR_CONFLICT, "the pack lacks something that is served");
+  if (c->packs_taken >= PACKS_TAKEN_MOST) return err_set(err, ERR_LIMIT, "%d packs were taken up since the start: the rest waits for the next start", PACKS_TAKEN_MOST);
+  if (keep(&k, folder, NULL, err)) return -1;
+  c->packs_taken++;
+  case_definitions_serve(c, p);
+  return 0;
 }
 
 /* ---- back into a folder ---- */

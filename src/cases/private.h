@@ -18,7 +18,7 @@ struct live_calendar {
 struct cases {
   struct store *store;
   struct trust *trust;
-  struct pack *pack;
+  struct pack *_Atomic pack; /* replaced as a whole by cases_serve_pack; those of before live until close */
   struct cases_options o;
   unsigned char secret[32];
   char node[64];
@@ -33,6 +33,7 @@ struct cases {
   int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
+  int packs_taken;           /* by cases_serve_pack since the start */
   struct stops *stops;       /* stops.c; NULL for a reader */
   pthread_mutex_t figures_lock;
   int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
@@ -135,6 +136,8 @@ int case_define(struct cases *c, struct store_tx *tx, struct case_row *row, stru
 int case_pin(struct cases *c, struct store_tx *tx, const struct service *s, int64_t at, struct err *err);
 /* Know the pins written since; every round of the jobs. */
 int case_pins_load(struct cases *c, struct store_tx *tx, struct err *err);
+/* Read and write by this pack from now on, which has every text of the one before. */
+void case_definitions_serve(struct cases *c, struct pack *p);
 /* Compile the old packs that open and recent cases need, so that nobody waits for them. */
 int case_definitions_warm(struct cases *c, struct err *err);
 

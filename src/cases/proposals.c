@@ -1,5 +1,5 @@
-/* Services that an organisation defines itself: judged by the compiler beside the pack that is served, approved by two, served from the next
- * start on. The pack that is served is never changed under those who read it. */
+/* Services that an organisation defines itself: judged by the compiler beside the pack that is served, approved by two, then served in a pack of
+ * their own (cases_serve_pack). The pack that is served is never changed under those who read it. */
 #include "cases/private.h"
 
 #include <stdio.h>
@@ -63,7 +63,7 @@ static const char *code_of(const struct pack *p, int organisation) {
 /* What the compiler cannot know: whose it is, and that it takes nothing from others. */
 static void judge_owner(struct judging *k, const struct pack *p, const struct service *s) {
   if (strcmp(code_of(p, s->organisation), k->organisation) != 0) ours(k, s->line, "'owner' must be your own organisation");
-  if (s->valid_from <= cases_today()) ours(k, s->line, "'valid_from' must be a day to come: it is approved first, and served from the next start");
+  if (s->valid_from <= cases_today()) ours(k, s->line, "'valid_from' must be a day to come: it is approved first");
   const struct registry *g = s->record.registry ? pack_find_registry(p, s->record.registry) : NULL;
   if (g && strcmp(code_of(p, g->organisation), k->organisation) != 0) ours(k, s->line, "'outputs.record' writes into another organisation's registry");
   for (size_t i = 0; i < pack_versions(k->c->pack); i++) {
@@ -80,9 +80,13 @@ static void judge_owner(struct judging *k, const struct pack *p, const struct se
   }
 }
 
+static void file_of(char out[96], const char *service, int64_t version) {
+  snprintf(out, 96, version == 1 ? "services/%s.yaml" : "services/%s-v%lld.yaml", service, (long long)version);
+}
+
 static int judge(struct judging *k, const char *text, size_t n, struct err *err) {
   char name[96];
-  snprintf(name, sizeof name, k->version == 1 ? "services/%s.yaml" : "services/%s-v%d.yaml", k->code, k->version);
+  file_of(name, k->code, k->version);
   char *full = base_printf("%s/%s", k->folder, name);
   FILE *there = fopen(full, "r");
   k->file = name;
@@ -306,27 +310,61 @@ int cases_proposal(struct cases *c, const struct actor *who, const char *id, jso
   return rc;
 }
 
-static int approved_work(struct store_tx *tx, void *arg, struct err *err) {
-  json_t *list = arg;
-  json_array_clear(list);
-  struct store_rows *r = store_select(tx, err, PROPOSALS "WHERE approver<>'' AND operator<>'' AND ended='' ORDER BY service,version", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    char name[96];
-    snprintf(name, sizeof name, store_int(r, 3) == 1 ? "services/%s.yaml" : "services/%s-v%lld.yaml", store_text(r, 2), (long long)store_int(r, 3));
-    json_array_append_new(list, json_pack("{s:s,s:s}", "file", name, "text", store_text(r, 9)));
-  }
-  store_done(r);
+int cases_proposal_mistakes(struct cases *c, const struct actor *who, const char *id, json_t **mistakes, struct err *err) {
+  struct proposal_check check = {0};
+  json_t *one = NULL;
+  if (cases_proposal(c, who, id, &one, err)) return -1;
+  const char *text = json_str(one, "text");
+  int rc = base_same(json_str(one, "state"), "waiting") ? cases_proposal_check(c, json_str(one, "organisation"), text, strlen(text), &check, err) : 0;
+  *mistakes = rc ? NULL : check.mistakes ? json_incref(check.mistakes) : json_array();
+  proposal_check_free(&check);
+  json_decref(one);
   return rc;
 }
 
-int cases_proposals_approved(struct store *s, json_t **out, struct err *err) {
-  json_t *list = json_array();
-  if (store_read(s, approved_work, list, err)) {
-    json_decref(list);
+/* ---- what is to be served ---- */
+
+struct due {
+  const struct pack *without; /* NULL: all of them */
+  json_t *list;
+};
+
+static int approved_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct due *k = arg;
+  json_t *one;
+  size_t i;
+  int rc;
+  json_array_clear(k->list);
+  struct store_rows *r = store_select(tx, err, "SELECT id,service,version FROM proposal WHERE approver<>'' AND operator<>'' AND ended='' ORDER BY service,version", "");
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    char name[96];
+    if (k->without && pack_find_version(k->without, store_text(r, 1), (int)store_int(r, 2))) continue;
+    file_of(name, store_text(r, 1), store_int(r, 2));
+    json_array_append_new(k->list, json_pack("{s:s,s:s}", "id", store_text(r, 0), "file", name));
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  json_array_foreach(k->list, i, one) {
+    if (!(r = store_select(tx, err, "SELECT definition FROM proposal WHERE id=?1", "t", json_str(one, "id")))) return -1;
+    if ((rc = store_next(r, err)) == 1) json_put(one, "text", store_text(r, 0));
+    store_done(r);
+    if (rc != 1) return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such proposal");
+  }
+  return 0;
+}
+
+int cases_proposals_approved(struct store *s, const struct pack *without, json_t **out, struct err *err) {
+  struct due k = {without, json_array()};
+  if (store_read(s, approved_work, &k, err)) {
+    json_decref(k.list);
     return -1;
   }
-  *out = list;
+  *out = k.list;
   return 0;
+}
+
+int cases_pack_folder(struct cases *c, const char *folder, struct err *err) {
+  struct judging k = {.c = c, .folder = folder};
+  return store_read(c->store, pack_work, &k, err);
 }

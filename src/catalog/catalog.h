@@ -205,6 +205,8 @@ struct pack *pack_compile_on(const char *folder, int32_t day, const struct pack_
 /* Every file of a folder that counts in its hash (hidden ones do not), in order of path; each may be NULL, and ends it when it answers
  * other than 0. hash: as pack_hash. Refuses more than 4,096 files, paths over 240 bytes or no UTF-8, and more than 128 MiB in all. */
 int pack_files(const char *folder, int (*each)(void *ctx, const char *path, const char *data, size_t n), void *ctx, char hash[65], struct err *err);
+/* A mistake's message in the reader's language (arena-owned); what is not known stays as the compiler said it. */
+const char *mistake_text(struct arena *a, enum lang l, const char *message);
 struct pack *pack_ref(struct pack *p);
 void pack_unref(struct pack *p);
 const char *pack_hash(const struct pack *p);          /* SHA-256 hex over all files */

@@ -1,4 +1,4 @@
-#include "http/http.h"
+#include "http/inner.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -23,9 +23,14 @@ static void curl_begin(void)
   curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-struct http_client *http_client_new(void)
+void client_begin(void)
 {
   pthread_once(&curl_once, curl_begin);
+}
+
+struct http_client *http_client_new(void)
+{
+  client_begin();
   struct http_client *c = base_alloc(sizeof *c);
   const char *said = getenv("no_proxy");
   pthread_mutex_init(&c->lock, NULL);

@@ -49,6 +49,7 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mc, void **c
   c->prev->next = s->conns.prev = c;
   pthread_mutex_unlock(&s->lock);
   atomic_fetch_add(&s->connections, 1);
+  c->server = s;
   *context = c;
 }
 

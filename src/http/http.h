@@ -26,7 +26,7 @@ enum http_cross { HTTP_SAFE, HTTP_TOKEN, HTTP_BEARER, HTTP_OPEN, HTTP_MACHINE };
 typedef void (*http_handler)(struct http_req *req);
 
 struct http_route {
-  const char *method;      /* "GET" (also answers HEAD), "POST", "PUT", "DELETE" */
+  const char *method;      /* "GET" (also answers HEAD), "POST", "PUT", "DELETE", "PATCH"; "*": these, OPTIONS and TRACE */
   const char *path;        /* "/api/v1/cases/{tracking}"; {name} is one segment, {name...} the rest */
   enum http_where where;
   unsigned permission;     /* the app's number; given to the authorise hook. 0: everybody */
@@ -36,6 +36,7 @@ struct http_route {
   const char *help;        /* one English sentence: what it does */
   http_handler quick;      /* may be NULL. Tried first on the server's thread, wherever the handler runs, for a request that names no session:
                               it replies from memory, or leaves it to the handler. Only on rows that everybody may ask */
+  bool spill;              /* the body is a content of any size up to most_body (relay.h: http_content), not one block of memory */
 };
 
 struct http_options {

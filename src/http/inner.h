@@ -13,7 +13,7 @@ enum { HTTP_MOST_HEADERS = 100, HTTP_MOST_PARAMS = 8, HTTP_MOST_SEGMENTS = 64, H
 
 
 /* ---- rows and the router (route.c) ---- */
-enum { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHODS };
+enum { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH, METHOD_OPTIONS, METHOD_TRACE, METHODS };
 extern const char *const http_methods[METHODS];
 
 struct row {
@@ -65,6 +65,8 @@ int form_urlencoded(struct arena *a, const char *body, size_t n, struct http_fie
 struct conn {
   struct conn *prev, *next;
   int fd;
+  struct http_server *server;
+  bool certificate_read, certificate; unsigned char certificate_sha256[32]; /* of a TLS client */
   bool linger;                        /* the answer may overtake the rest of the body: drain before closing */
   _Atomic int64_t deadline;           /* monotonic ms when the reaper closes it; 0: not waited for */
   char peer[64];
@@ -74,6 +76,7 @@ struct http_server {
   struct http_options o;
   char *listen, *origin, *trusted;
   bool secure;                        /* base URL is https */
+  bool tls; char *tls_ask; _Atomic(struct shown *) shown; /* tls.c */
   struct MHD_Daemon *daemon;
   int fd, port, threads, workers, queue;
   struct router *router;
@@ -114,6 +117,7 @@ struct http_req {
   int lang;                           /* -1 until asked */
   const char *peer;
   char *body; size_t body_size, body_room, body_most, received;
+  struct http_content content;        /* the body of a row that spills */
   enum err_code body_refusal;         /* why the rest of the body is thrown away */
   json_t *json;
   struct http_field *fields; size_t field_count;
@@ -152,6 +156,7 @@ void reply_finish(struct http_req *r, int status, const char *media_type, struct
 bool reply_twice(const struct http_req *r);
 void reply_refuse(struct http_req *r, int status); /* problem by bare status, connection closes */
 bool reply_has(const struct http_req *r, const char *name);
+bool header_sound(const char *name, const char *value);
 struct assets *assets_new(void);
 void assets_free(struct assets *a);
 /* The gzip form of a body that lives for ever, made once; NULL when it is not smaller. */
@@ -162,6 +167,13 @@ bool type_is_text(const char *media_type);
 /* ---- feeds (feed.c) ---- */
 void feeds_wake(struct http_server *s);  /* so that they see that it stops */
 void feeds_free(struct http_server *s);
+
+/* ---- TLS (tls.c) ---- */
+unsigned tls_options(struct http_server *s, struct MHD_OptionItem out[4]);
+void tls_free(struct http_server *s);
+
+/* ---- libcurl, once in a process (client.c) ---- */
+void client_begin(void);
 
 /* ---- metrics (metrics.c) ---- */
 void metrics_count(struct http_req *r, int64_t micros);

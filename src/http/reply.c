@@ -20,7 +20,7 @@ bool http_replied(const struct http_req *r)
   return r->response != NULL;
 }
 
-static bool header_sound(const char *name, const char *value)
+bool header_sound(const char *name, const char *value)
 {
   if (!name || !value || !is_token(name, strlen(name))) return false;
   for (const unsigned char *p = (const unsigned char *)value; *p; p++)

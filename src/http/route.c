@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const http_methods[METHODS] = {"GET", "POST", "PUT", "DELETE", "PATCH"};
+const char *const http_methods[METHODS] = {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"};
 
 /* A trie of segments. Under each node: static children, one child for any segment, and rows that take the rest. */
 struct node {
@@ -97,11 +97,23 @@ static int add_name(struct row *row, const char *s, size_t size, struct err *err
   return 0;
 }
 
+/* Put a row where its methods are looked up. */
+static int place_row(struct router *r, struct node *n, struct row *row, int method, struct err *err)
+{
+  struct row **place = row->rest ? &n->rest[method] : &n->rows[method];
+  if (*place)
+    return err_set(err, ERR_INTERNAL, "route %s %s has the shape of %s", row->route->method, row->route->path, (*place)->route->path);
+  *place = row;
+  r->every |= 1u << method;
+  return 0;
+}
+
 int router_add(struct router *r, struct row *row, struct err *err)
 {
   const struct http_route *route = row->route;
+  bool all = !strcmp(route->method, "*");
   int method = method_of(route->method);
-  if (method < 0 || route->path[0] != '/' || !route->handler)
+  if ((method < 0 && !all) || route->path[0] != '/' || !route->handler)
     return err_set(err, ERR_INTERNAL, "route %s %s: method, path or handler is wrong", route->method, route->path);
   if (route->cross == HTTP_SAFE && method != METHOD_GET)
     return err_set(err, ERR_INTERNAL, "route %s %s: only reads may be HTTP_SAFE", route->method, route->path);
@@ -120,10 +132,8 @@ int router_add(struct router *r, struct row *row, struct err *err)
     }
     s += size;
   }
-  struct row **place = row->rest ? &n->rest[method] : &n->rows[method];
-  if (*place) return err_set(err, ERR_INTERNAL, "route %s %s has the shape of %s", route->method, route->path, (*place)->route->path);
-  *place = row;
-  r->every |= 1u << method;
+  for (int i = 0; i < METHODS; i++)
+    if ((all || i == method) && place_row(r, n, row, i, err)) return -1;
   return 0;
 }
 
@@ -174,6 +184,6 @@ void router_allow(unsigned allowed, char out[64])
 {
   int n = 0;
   for (int i = 0; i < METHODS; i++)
-    if (allowed & 1u << i) n += snprintf(out + n, (size_t)(64 - n), "%s%s", http_methods[i], i == METHOD_GET ? ", HEAD, " : ", ");
+    if (i != METHOD_OPTIONS && (allowed & 1u << i)) n += snprintf(out + n, (size_t)(64 - n), "%s%s", http_methods[i], i == METHOD_GET ? ", HEAD, " : ", ");
   snprintf(out + n, (size_t)(64 - n), "OPTIONS");
 }

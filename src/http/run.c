@@ -78,6 +78,7 @@ void *request_new(void *cls, const char *uri, struct MHD_Connection *mc)
   r->uri = arena_strdup(a, uri);
   r->raw_path = r->path = r->raw_query = r->method = "";
   r->lang = -1;
+  r->content = HTTP_NO_CONTENT;
   r->row = &s->nothing;
   r->reply_tail = &r->reply_headers;
   make_id(r->id);
@@ -97,6 +98,7 @@ void request_done(void *cls, struct MHD_Connection *mc, void **con_cls, enum MHD
   if (r->free_user) r->free_user(r->user);
   if (r->body_room) atomic_fetch_sub_explicit(&s->body_bytes, (int64_t)r->body_room, memory_order_relaxed);
   free(r->body);
+  http_content_free(&r->content);
   json_decref(r->json);
   atomic_store_explicit(&r->conn->deadline, clock_mono() + s->o.deadline_ms, memory_order_relaxed);
   arena_give_back(r->arena);
@@ -246,11 +248,25 @@ static void begin(struct http_req *r, const char *method, const char *version)
 
 /* ---- the body ---- */
 
+/* A row that spills: into a content, whose memory is counted while it has any. */
+static enum MHD_Result take_content(struct http_req *r, const char *data, size_t n)
+{
+  struct http_server *s = r->server;
+  struct err err;
+  if (r->body_refusal) return r->received > r->body_most + SURPLUS ? MHD_NO : MHD_YES;
+  if (http_content_add(&r->content, data, n, (int64_t)r->body_most, &err)) r->body_refusal = err.code;
+  int64_t held = r->content.data ? r->content.size : 0, more = held - (int64_t)r->body_room;
+  r->body_room = (size_t)held;
+  if (atomic_fetch_add_explicit(&s->body_bytes, more, memory_order_relaxed) + more > MOST_BODIES) r->body_refusal = ERR_UNAVAILABLE;
+  return MHD_YES;
+}
+
 static enum MHD_Result take_body(struct http_req *r, const char *data, size_t n)
 {
   struct http_server *s = r->server;
   r->received += n;
   atomic_fetch_add_explicit(&r->conn->deadline, (int64_t)(n / LEAST_RATE), memory_order_relaxed);
+  if (r->row->route->spill) return take_content(r, data, n);
   if (r->body_refusal || n > r->body_most - r->body_size) {
     if (!r->body_refusal) r->body_refusal = ERR_TOO_LARGE;
     return r->received > r->body_most + SURPLUS ? MHD_NO : MHD_YES;

@@ -135,6 +135,8 @@ int http_server_start(struct http_server *s, struct err *err)
   unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
   /* Connections do not spread evenly over the threads: each may hold all of them, conn_accept keeps the total. */
   unsigned most = (unsigned)((s->o.most_connections + 16) * s->threads);
+  struct MHD_OptionItem tls[4];
+  if (tls_options(s, tls)) flags |= MHD_USE_TLS;
   s->daemon = MHD_start_daemon(flags, 0, conn_accept, s, request_on, s,
     MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL,
     MHD_OPTION_LISTEN_SOCKET, s->fd,
@@ -148,6 +150,7 @@ int http_server_start(struct http_server *s, struct err *err)
     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
     MHD_OPTION_NOTIFY_COMPLETED, request_done, s,
     MHD_OPTION_NOTIFY_CONNECTION, conn_notify, s,
+    MHD_OPTION_ARRAY, tls,
     MHD_OPTION_END);
   if (!s->daemon) return err_set(err, ERR_UNAVAILABLE, "the HTTP server cannot start on %.100s", s->listen);
   return reaper_start(s, err);
@@ -197,6 +200,7 @@ void http_server_free(struct http_server *s)
   router_free(s->router);
   feeds_free(s);
   assets_free(s->assets);
+  tls_free(s);
   pthread_mutex_destroy(&s->lock);
   free(s->listen);
   free(s->origin);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { serve, call, staff, test, same, good, end, folder, postgres, run, root } from './kit.mjs';
 
 const A = '/api/v1';
+const until = async (holds, what) => { for (let n = 0; n < 300; n++) { if (await holds()) return; await new Promise((f) => setTimeout(f, 100)); } throw new Error(`never: ${what}`); };
 const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
 // A browser without script: keeps cookies, sends what a form holds.
 export function visitor(b, lang = 'en') {
@@ -257,15 +258,22 @@ async function administration(name, where) {
     await o.enter('operator', password);
     good((await o.see('/admin/standard')).text.includes('Takapo Secretariat'), 'all of them');
   });
-  await test(`${name}: an organisation defines a service: mistakes with their lines, three people, served from the next start on`, async () => {
+  await test(`${name}: an organisation defines a service: mistakes with their lines, three people, then served without a stop`, async () => {
     const text = readFileSync(join(root, 'packs/khorasan-razavi/services/takapo-support.yaml'), 'utf8'), day = new Date(Date.now() + 86400000 * 3).toISOString().slice(0, 10);
     const next = text.replace(/^version: \d+/m, 'version: 2').replace(/^valid_from: .*/m, `valid_from: ${day}`);
     const v = visitor(b), o = visitor(b), head = await staff(b, 'takapo.manager');
     await v.enter('takapo.manager', password);
     await o.enter('operator', password);
     const propose = (t, organisation = 'takapo') => v.send('/admin/definitions', '/admin/definitions', { organisation, text: t });
-    const broken = await propose(next.replace(/^applicant: .*/m, 'aplicant: citizen'));
+    const mistaken = next.replace(/^applicant: .*/m, 'aplicant: citizen'), broken = await propose(mistaken);
     good(broken.status === 422 && broken.text.includes('did you mean') && /href="#L\d+"|#L\d+/.test(broken.text), broken.text.slice(0, 300));
+    v.jar.set('lang', 'fa');
+    const persian = (await propose(mistaken)).text.replace(/[\u2068\u2069]/g, '');
+    good(persian.includes('کلید ناشناخته «aplicant» در خدمت؛ منظورتان «applicant» بود؟') && !persian.includes('did you mean'), persian.slice(0, 3000));
+    v.jar.set('lang', 'en');
+    const told = await call(b, 'POST', `${A}/definitions`, { token: head, lang: 'fa', body: { organisation: 'takapo', text: mistaken } });
+    const line = mistaken.split('\n').findIndex((x) => x.startsWith('aplicant')) + 1;
+    same([told.status, told.json.errors.some((e) => e.field === 'text' && e.line === line && e.message.includes('کلید ناشناخته'))], [422, true], told.text);
     for (const [what, t] of [['the same version', text], ["another's", next.replace(/^owner: .*/m, 'owner: mporg')], ['already begun', next.replace(/^valid_from: .*/m, 'valid_from: 2026-01-01')],
       ['out of the folder', next.replace(/^service: .*/m, 'service: ../../x')], ['no YAML', '{'], ['nothing', '']]) same((await propose(t)).status, 422, what);
     same((await propose(next, 'mporg')).status, 404);
@@ -284,9 +292,37 @@ async function administration(name, where) {
     same((await approve(w)).status, 303);
     same((await approve(w)).status, 409, 'not twice');
     same((await approve(o)).status, 303);
-    good((await o.see(made.to)).text.includes('next start'), 'approved');
     same((await v.send(made.to, made.to, { act: 'withdraw' })).status, 409, 'both have approved it');
     proposed = made.to;
+    await until(async () => (await o.see(made.to)).text.includes('Served'), 'served without a stop');
+    same((await call(b, 'GET', `${A}/services/takapo-support`)).json.version, 1, 'until its day has come');
+    same((await propose(next)).status, 422, 'it is there now');
+  });
+  await test(`${name}: by programs: a new service is proposed, approved by three, and found by the whole server`, async () => {
+    const text = readFileSync(join(root, 'packs/khorasan-razavi/services/takapo-support.yaml'), 'utf8'), day = new Date(Date.now() + 86400000 * 3).toISOString().slice(0, 10);
+    const mine = text.replace(/^service: .*/m, 'service: takapo-bicycle').replace(/^version: \d+/m, 'version: 1').replace(/^valid_from: .*/m, `valid_from: ${day}`)
+      .replace(/^( *identifier: ).*/m, '$1"99999999991"').replace(/^ussd: .*/m, 'ussd: "9871"').replace('Apply for Takapo support', 'Borrow a quadricycle');
+    const head = await staff(b, 'takapo.manager'), second = (await enter('t.second', 'second of two')).json.access_token, op = await staff(b, 'operator');
+    same((await call(b, 'GET', `${A}/services/takapo-bicycle`)).status, 404);
+    same((await post(head, '/definitions', { organisation: 'takapo' })).status, 422);
+    same((await post(head, '/definitions', { organisation: 'sabt-ahval', text: mine })).status, 404);
+    const made = await post(head, '/definitions', { organisation: 'takapo', text: mine });
+    same([made.status, made.json?.state, made.json?.text === mine], [201, 'waiting', true], made.text);
+    const decide = (t, decision) => post(t, `/definitions/${made.json.id}/decisions`, { decision });
+    same((await decide(head, 'approve')).status, 409, 'not who wrote it');
+    same((await decide(second, 'perhaps')).status, 422);
+    same((await decide(await staff(b, 'sabt-ahval.manager'), 'approve')).status, 404, "another's");
+    same((await decide(second, 'approve')).json.approver, 't.second');
+    good(['approved', 'served'].includes((await decide(op, 'approve')).json.state), 'by three');
+    await until(async () => (await get(head, `/definitions/${made.json.id}`)).json.state === 'served', 'served');
+    const page = await visitor(b).see('/services?q=quadricycle');
+    good(page.text.includes('Borrow a quadricycle'), 'the search finds it');
+    same((await call(b, 'GET', `${A}/services/takapo-bicycle`)).json.version, 1);
+    const early = await call(b, 'POST', `${A}/services/takapo-bicycle/cases`, { key: 'early', body: { data: {} } });
+    good(early.status === 403 && early.text.includes('accepted from'), 'shown, and taken from its day on');
+    good((await get(head, '/definitions')).json.items.length >= 2 && (await get(op, '/definitions?organisation=takapo')).json.items.every((x) => x.organisation === 'takapo'), 'lists');
+    const d = (await call(b, 'GET', '/catalog.jsonld')).text;
+    good(d.includes('takapo-bicycle'), 'in the catalogue for machines');
   });
   await test(`${name}: every act is told, filtered, exported, and a leaf of the ledger`, async () => {
     const acts = (await get(operator, '/acts?limit=200')).json.items;
@@ -308,7 +344,7 @@ async function administration(name, where) {
     same((await get(operator, '/acts?kind=acts_export')).json.items.map((x) => x.who), ['auditor']);
   });
   await s.stop();
-  await test(`${name}: after a start the definition is served beside the pack`, async () => {
+  await test(`${name}: after a start the definition is served as well`, async () => {
     const again = await serve(where), o = visitor(again.base);
     await o.enter('operator', password);
     good((await o.see(proposed)).text.includes('Served'), 'served');
@@ -317,6 +353,22 @@ async function administration(name, where) {
   });
   await test(`${name}: all of it verifies`, async () => good(run('ledger', 'verify', ...where).includes('verifies'), 'verifies'));
 }
+
+await test('whatever the compiler finds in a definition is said in Persian too', () => {
+  const literal = /"((?:[^"\\]|\\.)*)"/g, csv = readFileSync(join(root, 'locale/words-mistakes.csv'), 'utf8');
+  const known = new Set(csv.split('\n').slice(1).filter(Boolean).map((row) => /,("(?:[^"]|"")*"|[^",]*)$/.exec(row)[1].replace(/^"|"$/g, '').replace(/""/g, '"').replace(/\{\d\}/g, '{}')));
+  const calls = [];
+  for (const file of ['catalog/cond', 'catalog/examples', 'catalog/extras', 'catalog/field', 'catalog/flow', 'catalog/letters', 'catalog/report', 'catalog/service', 'catalog/workflow', 'cases/proposals', 'base/yaml']) {
+    const source = readFileSync(join(root, 'src', `${file}.c`), 'utf8');
+    for (const m of source.matchAll(/\b(fail\(c, [^"]*?|ours\((?:&k|k), [^";]*?|mistake\(b, [^";]*?)("(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*)/g))
+      calls.push([file, [...m[2].matchAll(literal)].map((x) => x[1]).join('').replace(/\\"/g, '"')]);
+  }
+  good(calls.length > 150, `${calls.length} are found`);
+  // A hint at the end is said by itself, and "%s" alone passes on what another part has said.
+  const missing = calls.filter(([, text]) => text !== '%s' && text !== 'reason').map(([file, text]) => [file, text.replace('%s/%s:%s', '%s').replace(/%(zu|lld|[sducd])/g, '{}')])
+    .filter(([, text]) => !known.has(text) && !known.has(text.replace(/\{\}$/, '')));
+  same(missing, []);
+});
 
 const EXTRA = ['/admin/standard', '/admin/definitions', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
 // The pages as people see them: nothing for axe to find, nothing that scrolls sideways, at two widths and in both languages.

@@ -1,7 +1,9 @@
 // Every address for everybody: made of the rows that `chapar routes` prints, so that a new row is judged from its first day.
 // Who may is judged by the row's permission; whose it is must not be told: what is another's is answered as what is not there.
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { serve, call, staff, citizen, test, same, good, end, folder, run } from './kit.mjs';
+import { join } from 'node:path';
+import { serve, call, staff, citizen, test, same, good, end, folder, run, root } from './kit.mjs';
 
 const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x));
 const s = await serve(['--data', folder()], { env: { CHAPAR_LOG_LEVEL: 'error' } }), b = s.base;
@@ -38,6 +40,10 @@ const letter = await made('officer', `/cases/${theirs}/letters`, { template: 'an
 const day = (n) => new Date(Date.now() + n * 86400e3).toISOString().slice(0, 10);
 const absence = await made('manager', '/desk/absences', { organisation: holder, username: `${holder}.officer2`, deputy: `${holder}.supervisor`, from: day(200), until: day(201) });
 const search = await made('manager', '/desk/searches', { organisation: holder, name: 'rights', shared: true });
+// A service that A's manager wrote.
+const yaml = readFileSync(join(root, 'packs/khorasan-razavi/services/takapo-support.yaml'), 'utf8');
+const definition = await made('manager', '/definitions', { organisation: holder, text: yaml.replace(/^service: .*/m, 'service: rights-test').replace(/^version: .*/m, 'version: 1')
+  .replace(/^valid_from: .*/m, `valid_from: ${day(5)}`).replace(/^owner: .*/m, `owner: ${holder}`).replace(/^ussd: .*/m, 'ussd: "9871"').replace(/^( *identifier: ).*/m, '$1"99999999990"') });
 // At the counter of A's office: somebody who came there, and a telephone that was bound there.
 const clerk = await staff(b, `${holder}.agent`);
 const came = await call(b, 'POST', '/counter', { token: clerk, body: 'national_id=0499370899&mobile=09151234567', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
@@ -79,7 +85,7 @@ const examples = [
   { name: 'seq', path: /\/events\//, here: '1' },
   { name: 'screen', path: /\/(services|counter)\//, here: '1' },
   { name: 'calendar', path: /^\/(api\/v1|admin)\/calendars\//, here: 'official' },
-  { name: 'id', path: /^\/admin\/definitions\//, here: '0'.repeat(32) },
+  { name: 'id', path: /^\/(admin|api\/v1)\/definitions\//, here: definition, none: other(definition), owned: true },
   { name: 'username', path: /\/staff\//, here: `${holder}.officer`, none: 'no.such', owned: true },
   { name: 'code', path: /\/organisations\//, here: holder, none: 'no-such-organisation', owned: true },
   { name: 'letter', path: /\/letters\//, here: letter, none: other(letter), owned: true },

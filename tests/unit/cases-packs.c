@@ -277,6 +277,81 @@ static void another_version_begins_at_midnight(void **state) {
   assert_false(service_begun(pack_find_shown(k->pack, "join")));
 }
 
+/* While requests come in, another pack takes the place: with a version more, and nothing less. */
+struct stream { struct kit *k; const struct service *def; _Atomic bool stop; _Atomic int made; };
+
+static void *go_on(void *arg) {
+  struct stream *m = arg;
+  for (int i = 0; !m->stop || i < 5; i++) {
+    struct case_submission s;
+    struct err why = {0};
+    char key[32], id[32];
+    snprintf(key, sizeof key, "stream-%d", i);
+    json_t *data = json_deep_copy(json_array_get(m->def->examples, 1));
+    snprintf(id, sizeof id, "0915%07d", 5000000 + i);
+    json_put(data, "national_id", "0084575948");
+    json_put(data, "mobile", id);
+    s = (struct case_submission){.service = m->def, .data = data, .key = key, .caller = key, .actor = {.kind = ACTOR_SYSTEM}, .intake = INTAKE_API, .lang = LANG_EN};
+    if (cases_submit(m->k->cases, &s, NULL, NULL, &why) == 0 || why.code == ERR_CONFLICT) m->made++;
+    json_t *view = NULL;
+    struct actor auditor = {.kind = ACTOR_STAFF, .role_count = 1, .roles = {{"", STAFF_AUDITOR}}};
+    if (s.tracking[0] && cases_get(m->k->cases, &auditor, s.tracking, LANG_EN, &view, &why) == 0) json_decref(view);
+    json_decref(data);
+  }
+  return NULL;
+}
+
+static void a_definition_is_added_while_serving(void **state) {
+  struct kit *k = *state;
+  struct case_submission s, t;
+  char from[300], to[300];
+  pthread_t thread;
+  fresh_folder(k);
+  must(start(k, false, err));
+  const struct service *old = pack_find(k->pack, "join");
+  struct stream m = {.k = k, .def = old};
+  assert_int_equal(pthread_create(&thread, NULL, go_on, &m), 0);
+  snprintf(from, sizeof from, "%s/services/join.yaml", k->folder);
+  snprintf(to, sizeof to, "%s/services/join-v2.yaml", k->folder);
+  assert_int_equal(kit_run((char *[]){"cp", from, to, NULL}, NULL, 0), 0);
+  edit(k, "services/join-v2.yaml", "version: 1\nvalid_from: 2026-03-21", "version: 2\nvalid_from: 2026-11-25");
+  edit(k, "services/join-v2.yaml", "Submitted}", "Received}");
+  struct pack *with = pack_compile(k->folder, &(struct pack_report){.line = hear, .ctx = k});
+  assert_non_null(with);
+  must(cases_serve_pack(k->cases, with, k->folder, err));
+  assert_ptr_equal(cases_pack(k->cases), with);
+  m.stop = true;
+  pthread_join(thread, NULL);
+  assert_true(m.made >= 5);
+  must(submit(k, "before its day", &s, err)); /* by the definition of the pack of before */
+  assert_ptr_equal(s.service, old);
+  shows(k, s.tracking, "state_title", "Submitted");
+  clock_set(day_start(tehran(2026, 11, 25)));
+  pack_unref(k->pack);
+  k->pack = pack_ref(with);
+  must(submit(k, "on its day", &t, err));
+  shows(k, t.tracking, "state_title", "Received");
+  shows(k, s.tracking, "state_title", "Submitted");
+  const struct pack *stands;
+  json_t *view = see(k, s.tracking);
+  assert_string_equal(cases_definition(k->cases, view, &stands)->etag, old->etag);
+  assert_ptr_equal(stands, with);
+  json_decref(view);
+  json_t *packs = NULL;
+  must(cases_packs(k->cases, &packs, err));
+  assert_int_equal(json_array_size(packs), 2);
+  json_decref(packs);
+  jobs(k);
+  /* what is served is never taken away, nor changed */
+  edit(k, "services/join.yaml", "Submitted}", "Arrived}");
+  struct pack *changed = pack_compile(k->folder, &(struct pack_report){.line = hear, .ctx = k});
+  assert_non_null(changed);
+  refused(cases_serve_pack(k->cases, changed, k->folder, err), ERR_CONFLICT);
+  assert_ptr_equal(cases_pack(k->cases), with);
+  pack_unref(changed);
+  pack_unref(with);
+}
+
 /* Two nodes with different texts of a version that nobody has begun: whoever is first decides. */
 static void the_first_request_decides_between_nodes(void **state) {
   struct kit *k = *state, other = {0};
@@ -404,6 +479,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(erasure_finds_what_was_indexed, setup, teardown),
     cmocka_unit_test_setup_teardown(a_begun_text_does_not_change, setup, teardown),
     cmocka_unit_test_setup_teardown(another_version_begins_at_midnight, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_definition_is_added_while_serving, setup, teardown),
     cmocka_unit_test_setup_teardown(the_first_request_decides_between_nodes, setup, teardown),
     cmocka_unit_test_setup_teardown(many_ask_at_once, setup, teardown),
     cmocka_unit_test_setup_teardown(a_damaged_pack_stops_nobody_else, setup, teardown),

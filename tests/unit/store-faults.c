@@ -248,7 +248,7 @@ static void wal_guard(void **state) {
 
 /* ---- PostgreSQL -------------------------------------------------------------------------------------- */
 
-struct load { int n, acked, unknown, refused; char seen[20000]; };
+struct load { int n; _Atomic int acked; int unknown, refused; char seen[20000]; };
 
 static void *loader(void *arg) {
   struct load *l = arg;

@@ -61,7 +61,7 @@ int api_routes(struct http_server *s, struct api_context *ctx, struct err *err) 
       http_server_routes(s, api_case_rows, api_case_count, ctx, err) ||
       http_server_routes(s, api_desk_rows, api_desk_count, ctx, err) || http_server_routes(s, api_ledger_rows, api_ledger_count, ctx, err) ||
       http_server_routes(s, api_registry_rows, api_registry_count, ctx, err) || http_server_routes(s, api_message_rows, api_message_count, ctx, err) ||
-      http_server_routes(s, api_admin_rows, api_admin_count, ctx, err) ||
+      http_server_routes(s, api_admin_rows, api_admin_count, ctx, err) || http_server_routes(s, api_definition_rows, api_definition_count, ctx, err) ||
       http_server_routes(s, api_counter_rows, api_counter_count, ctx, err) ||
       http_server_routes(s, api_transfer_rows, api_transfer_count, ctx, err))
     return -1;

@@ -29,6 +29,8 @@ extern const struct http_route api_counter_rows[];
 extern const size_t api_counter_count;
 extern const struct http_route api_session_rows[], api_service_rows[], api_case_rows[], api_ledger_rows[], api_demo_rows[], api_desk_rows[], api_registry_rows[], api_message_rows[], api_admin_rows[];
 extern const size_t api_session_count, api_service_count, api_case_count, api_ledger_count, api_demo_count, api_desk_count, api_registry_count, api_message_count, api_admin_count;
+extern const struct http_route api_definition_rows[];
+extern const size_t api_definition_count;
 extern const struct http_route api_transfer_rows[];
 extern const size_t api_transfer_count;
 extern const struct http_route api_certificate_rows[];

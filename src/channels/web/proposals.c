@@ -15,7 +15,7 @@ static json_t *mistakes_json(struct http_req *r, const json_t *mistakes) {
     put(o, "line", local(r, arena_printf(http_arena(r), "%lld", (long long)json_int(one, "line", 0))));
     put(o, "href", ours ? arena_printf(http_arena(r), "#L%lld", (long long)json_int(one, "line", 0)) : NULL);
     put(o, "file", ours ? NULL : json_str(one, "file"));
-    put(o, "message", json_str(one, "message"));
+    put(o, "message", mistake_text(http_arena(r), http_lang(r), json_str(one, "message")));
     json_array_append_new(list, o);
   }
   return list;
@@ -223,26 +223,17 @@ static void show_one(struct http_req *r, const char *id, const char *detail, int
 
 static void get_definition(struct http_req *r) { show_one(r, http_param(r, "id"), NULL, 200); }
 
-/* Judged again before it is approved: the pack may have changed since. */
-static int still_good(struct http_req *r, const char *id, bool *good, struct err *err) {
-  json_t *one = NULL;
-  struct proposal_check check = {0};
-  if (cases_proposal(web_of(r)->cases, web_actor(r), id, &one, err)) return -1;
-  int rc = cases_proposal_check(web_of(r)->cases, json_str(one, "organisation"), json_str(one, "text"), strlen(json_str(one, "text")), &check, err);
-  *good = rc == 0 && check.pack != NULL;
-  proposal_check_free(&check);
-  json_decref(one);
-  return rc;
-}
-
 static void post_definition(struct http_req *r) {
   const char *id = http_param(r, "id"), *detail = NULL;
-  bool approves = base_same(admin_value(r, "act"), "approve"), good = true;
+  bool approves = base_same(admin_value(r, "act"), "approve");
+  json_t *mistakes = NULL;
   struct err err;
   if (http_replied(r)) return;
   if (!approves && !base_same(admin_value(r, "act"), "withdraw")) return http_problem_code(r, ERR_MALFORMED, NULL);
-  if (approves && still_good(r, id, &good, &err)) return web_error(r, &err);
-  if (!good) return show_one(r, id, say(r, "proposal_mistakes"), 422);
+  if (approves && cases_proposal_mistakes(web_of(r)->cases, web_actor(r), id, &mistakes, &err)) return web_error(r, &err);
+  size_t wrong = json_array_size(mistakes);
+  json_decref(mistakes);
+  if (wrong) return show_one(r, id, say(r, "proposal_mistakes"), 422);
   if (cases_proposal_act(web_of(r)->cases, web_actor(r), id, approves, &detail, &err) == 0) return http_redirect(r, 303, arena_printf(http_arena(r), "/admin/definitions/%s", id));
   if (!detail) return web_error(r, &err);
   show_one(r, id, word(http_lang(r), detail), err_status(err.code));
