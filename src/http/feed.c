@@ -158,6 +158,7 @@ int http_reply_feed(struct http_req *r, struct http_feed *f, const char *media_t
   if (reply_twice(r)) return 0;
   struct watcher *w = join(f, http_peer(r));
   if (!w) return -1;
+  http_reply_header(r, "Connection", "close"); /* its end is the connection's */
   pthread_mutex_lock(&f->lock);
   w->conn = r->conn;
   w->connection = r->connection;

@@ -88,7 +88,7 @@ int network_contacts(struct store *s, const char *organisation, json_t **out, st
 
 /* ---- whom a step concerns ---- */
 
-struct concerned { char id[33], *name, *to; enum lang lang; int level; };
+struct concerned { char id[33], *name, *to; enum lang lang; int level; bool again; };
 
 static struct store_rows *select_concerned(struct store_tx *tx, const struct network_news *news, struct err *err) {
   if (news->step == NETWORK_CLOSED)
@@ -113,7 +113,7 @@ int network_contacts_concerned(struct store_tx *tx, const struct network_news *n
   int rc = r ? 0 : -1;
   while (r && n < 500 && (rc = store_next(r, err)) == 1) {
     struct concerned *c = &list[n];
-    if (told_already(list, n, store_text(r, 2))) continue;
+    c->again = told_already(list, n, store_text(r, 2));
     snprintf(c->id, sizeof c->id, "%s", store_text(r, 0));
     c->name = base_strdup(store_text(r, 1));
     c->to = base_strdup(store_text(r, 2));
@@ -126,7 +126,7 @@ int network_contacts_concerned(struct store_tx *tx, const struct network_news *n
   for (size_t i = 0; i < n && rc == 0; i++) {
     struct network_contact c = {.organisation = "", .name = list[i].name, .to = list[i].to, .lang = list[i].lang, .level = list[i].level};
     snprintf(c.id, sizeof c.id, "%s", list[i].id);
-    rc = fn(ctx, &c);
+    if (!list[i].again) rc = fn(ctx, &c);
     if (rc == 0 && news->step != NETWORK_CLOSED)
       rc = store_put(tx, err, "INSERT INTO network_contact_told (incident, contact) VALUES (?1, ?2) ON CONFLICT (incident, contact) DO NOTHING", "it", news->incident, c.id);
   }

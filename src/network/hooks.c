@@ -154,7 +154,8 @@ static char *body_of(const struct network_news *news, const char *id) {
   json_object_set_new(o, "services", json_integer(news->services));
   json_object_set_new(o, "population", json_integer(news->population));
   json_object_set_new(o, "acknowledged", json_boolean(news->acknowledged));
-  char *text = json_text(o, NULL);
+  size_t n = 0;
+  char *text = json_text(o, &n);
   json_decref(o);
   return text;
 }
