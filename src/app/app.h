@@ -131,6 +131,7 @@ void overlay_renew(struct platform *p);
 int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
+bool platform_more(struct platform *p); /* after it: it left some for want of time */
 void platform_notices(struct platform *p);
 void platform_papers(struct platform *p);                  /* certificates that are due: some milliseconds of processor each, so on a thread of its own */
 /* network.c: opened by those who need it; its prober begun (unless probe is no); closed by platform_close; one round of its jobs. */

@@ -361,3 +361,5 @@ void platform_jobs(struct platform *p) {
     if (trust_timestamp(p->trust, &err)) complain("time-stamp", &err);
   }
 }
+
+bool platform_more(struct platform *p) { return cases_more(p->cases); }

@@ -226,6 +226,7 @@ static const struct http_route metrics_rows[] = {
 struct jobs {
   struct platform *p;
   void (*round)(struct platform *p);
+  bool (*more)(struct platform *p); /* may be NULL: go on at once */
   bool meek; /* people do not wait for it */
   _Atomic bool stop;
 };
@@ -235,6 +236,7 @@ static void *jobs_thread(void *arg) {
   if (j->meek) setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* of this thread alone; where it is refused it is as good as the others */
   while (!j->stop) {
     j->round(j->p);
+    if (j->more && j->more(j->p)) continue;
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;
@@ -375,7 +377,7 @@ static int serve(struct serving *s) {
   sigset_t wanted;
   int got = 0;
   pthread_t jobs, notices, figures, papers, network, hooks, watch;
-  s->jobs = (struct jobs){.p = p, .round = platform_jobs};
+  s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
   s->figures = (struct jobs){.p = p, .round = platform_figures};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
