@@ -356,7 +356,7 @@ static int serve(struct serving *s) {
   pthread_t jobs, notices, figures, papers;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
-  s->figures = (struct jobs){.p = p, .round = platform_figures};
+  s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
