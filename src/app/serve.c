@@ -210,6 +210,7 @@ static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER
 struct jobs {
   struct platform *p;
   void (*round)(struct platform *p);
+  bool (*more)(struct platform *p); /* may be NULL: go on at once */
   bool meek; /* people do not wait for it */
   _Atomic bool stop;
 };
@@ -219,6 +220,7 @@ static void *jobs_thread(void *arg) {
   if (j->meek) setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* of this thread alone; where it is refused it is as good as the others */
   while (!j->stop) {
     j->round(j->p);
+    if (j->more && j->more(j->p)) continue;
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;
@@ -240,7 +242,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices, figures, papers;
+  struct jobs jobs, notices, figures, papers, network;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
@@ -347,20 +349,22 @@ static int serve(struct serving *s) {
   if (!o.workers) o.workers = postgres ? 16 : 4;
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
-      http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+      platform_network(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices, figures, papers;
-  s->jobs = (struct jobs){.p = p, .round = platform_jobs};
+  pthread_t jobs, notices, figures, papers, network;
+  s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
   s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
+  s->network = (struct jobs){.p = p, .round = platform_network_jobs, .meek = true};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
+  pthread_create(&network, NULL, jobs_thread, &s->network);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
   pthread_create(&papers, NULL, jobs_thread, &s->papers);
@@ -372,8 +376,10 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->network.stop = true;
+  network_stop(p->network);
   pthread_join(jobs, NULL);
+  pthread_join(network, NULL);
   pthread_join(notices, NULL);
   pthread_join(figures, NULL);
   pthread_join(papers, NULL);

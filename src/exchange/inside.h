@@ -14,6 +14,10 @@ int fault_set(struct fault *f, const char *code, const char *fmt, ...) BASE_PRIN
 int fault_status(const struct fault *f);
 /* X-Road-Error and the body, JSON or XML by Accept (http room's accept rules), in the style of the options. */
 void fault_reply(struct http_req *r, const struct exchange *x, const struct fault *f);
+bool fault_known(const char *code);                       /* is every word of it in the table? */
+void fault_code(const char *code, enum exchange_error_style style, char out[100]);
+const char *fault_body(const struct fault *f, enum exchange_error_style style, const char *accept, struct buf *out); /* its media type */
+void uuid_make(char out[37]);                             /* version 4 (ids.c) */
 
 /* ---- a message (message.c) ------------------------------------------------------------------------------------------ */
 /* Request (status 0) or answer. Headers in order; names as they were written. Borrowed pointers live as long as the request's arena. */
@@ -22,14 +26,17 @@ struct message {
   int status;
   struct http_pair *headers; size_t header_count, header_room; struct arena *arena;
   const struct http_content *content;       /* NULL or size 0: empty; its digest is still signed */
-  unsigned char digest[64];                 /* SHA-512 of the content */
+  unsigned char digest[64]; bool digested;  /* SHA-512 of the content, once message_digest was called */
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);
 void message_remove(struct message *m, const char *name);
 void message_clean(struct message *m);       /* drop what X-Road drops both ways (hop-by-hop, Host, Server, User-Agent, Content-Length, Expect …) */
-int message_digest(struct message *m, struct err *err);                            /* fills digest; any size in constant memory */
-/* X-Road-Request-Hash: base64 of SHA-512 as in the anchor. path: raw path[?query] as the provider's system sees it. */
+int message_digest(struct message *m, struct err *err);                            /* fills digest, once; any size in constant memory */
+int content_digest(const struct http_content *c, const char *method, unsigned char *out, struct err *err); /* "SHA512", "SHA256" */
+bool message_ours(const struct http_pair *h);              /* Content-Digest and our member of Signature and Signature-Input */
+/* X-Road-Request-Hash: base64 of SHA-512 over method, path (raw path[?query] of /r1) and the headers as they stand in m, without what message_ours
+ * tells; over the content's digest too when there is content. So m is cleaned, and X-Road-Request-Id and a made X-Road-Id are its last lines. */
 int message_request_hash(const struct message *m, const char *path, char out[89], struct err *err);
 
 /* ---- RFC 9421 and RFC 9530 (fields.c, signature.c) --------------------------------------------------------------------- */
@@ -39,14 +46,15 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
 #define SIGNATURE_LABEL "xr"
 #define SIGNATURE_TAG "x-road-1"
 struct signed_by { char keyid[65]; int64_t created; char nonce[44]; };
-/* Adds Content-Digest, Signature-Input, Signature. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
+/* Adds Content-Digest, Signature-Input, Signature, in place of those of ours that were there; what a system signed under another label stays. A
+ * Content-Digest that a request came with must be true: ERR_CONFLICT. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
                    char **base, struct err *err);
 /* What it claims, before any key is looked up. ERR_MALFORMED with a sentence: none, two, wrong components, missing parameter, old algorithm. */
 int signature_read(const struct message *m, struct signed_by *out, struct err *err);
 /* public: SubjectPublicKeyInfo in DER. Checks the covered components (all that the protocol wants, no x-road-* header outside), the digest
  * against the content, the signature. ERR_CONFLICT: the content differs from its digest; ERR_FORBIDDEN: signature false; ERR_MALFORMED. */
-int signature_check(const struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
+int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
 
 /* ---- what stands in a gateway's folder (join.c) ---------------------------------------------------------------------------- */
 struct gateway_card { char server[4 * EXCHANGE_PART + 4]; char address[300]; };   /* gateway.json, made by exchange_init */
@@ -143,6 +151,7 @@ struct exchange {
   struct monitor *monitor;
   struct async *async;
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
+  struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;
 };
 

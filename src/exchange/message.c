@@ -1,0 +1,143 @@
+/* A message: its header lines, its digest, and the hash by which an answer names its request. */
+#include "exchange/inside.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { HEADERS_MOST = 256, VALUE_MOST = 16 * 1024 };
+
+static bool token(const char *s) {
+  if (*s == '\0') return false;
+  for (; *s != '\0'; s++)
+    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr("!#$%&'*+-.^_`|~", *s) != NULL)) return false;
+  return true;
+}
+
+const char *message_header(const struct message *m, const char *name) {
+  for (size_t i = m->header_count; i-- > 0;)
+    if (strcasecmp(m->headers[i].name, name) == 0) return m->headers[i].value;
+  return NULL;
+}
+
+int message_add(struct message *m, const char *name, const char *value, struct err *err) {
+  if (!token(name)) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
+  size_t n = strlen(value);
+  if (n > VALUE_MOST) return err_set(err, ERR_TOO_LARGE, "the header %.60s has more than %d bytes", name, VALUE_MOST);
+  for (size_t i = 0; i < n; i++)
+    if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
+      return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
+  if (m->header_count >= HEADERS_MOST) return err_set(err, ERR_LIMIT, "a message has more than %d header lines", HEADERS_MOST);
+  if (m->header_count >= m->header_room) {
+    size_t room = m->header_room < 16 ? 32 : 2 * m->header_room;
+    while (room <= m->header_count) room *= 2;
+    struct http_pair *list = arena_alloc(m->arena, room * sizeof *list);
+    if (list == NULL) return err_set(err, ERR_LIMIT, "a message has too many headers");
+    if (m->header_count > 0) memcpy(list, m->headers, m->header_count * sizeof *list);
+    m->headers = list;
+    m->header_room = room;
+  }
+  struct http_pair one = {arena_strdup(m->arena, name), arena_strdup(m->arena, value)};
+  if (one.name == NULL || one.value == NULL) return err_set(err, ERR_LIMIT, "the headers of a message are too large");
+  m->headers[m->header_count++] = one;
+  return 0;
+}
+
+static void keep_where(struct message *m, bool (*drop)(const struct http_pair *, const void *), const void *ctx) {
+  size_t kept = 0;
+  for (size_t i = 0; i < m->header_count; i++)
+    if (!drop(&m->headers[i], ctx)) m->headers[kept++] = m->headers[i];
+  m->header_count = kept;
+}
+
+static bool has_name(const struct http_pair *h, const void *name) { return strcasecmp(h->name, name) == 0; }
+void message_remove(struct message *m, const char *name) { keep_where(m, has_name, name); }
+
+/* What X-Road drops in both directions. */
+static bool hop(const struct http_pair *h, const void *ctx) {
+  static const char *const names[] = {"Transfer-Encoding", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Upgrade",
+                                      "Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect"};
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (strcasecmp(h->name, names[i]) == 0) return true;
+  return false;
+}
+
+/* A header that Connection names belongs to that connection alone (RFC 9110, 7.6.1). Never one of the protocol's own. */
+static bool named_in(const struct http_pair *h, const void *list) {
+  size_t n = strlen(h->name);
+  if (strncasecmp(h->name, "x-road-", 7) == 0 || strcasecmp(h->name, "Content-Digest") == 0) return false;
+  for (const char *p = list; *p != '\0';) {
+    p += strspn(p, " \t,");
+    size_t all = strcspn(p, " \t,");
+    if (all == n && strncasecmp(p, h->name, n) == 0) return true;
+    p += all;
+  }
+  return false;
+}
+
+void message_clean(struct message *m) {
+  const char *lists[8];
+  size_t count = 0;
+  for (size_t i = 0; i < m->header_count && count < BASE_COUNT(lists); i++)
+    if (strcasecmp(m->headers[i].name, "Connection") == 0) lists[count++] = m->headers[i].value;
+  for (size_t i = 0; i < count; i++) keep_where(m, named_in, lists[i]);
+  keep_where(m, hop, NULL);
+}
+
+/* ---- digests ---- */
+
+static int digest_more(void *ctx, const void *p, size_t n) { return EVP_DigestUpdate(ctx, p, n) == 1 ? 0 : -1; }
+
+int content_digest(const struct http_content *c, const char *method, unsigned char *out, struct err *err) {
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  const EVP_MD *md = EVP_get_digestbyname(method);
+  int rc = 0;
+  if (ctx == NULL || md == NULL || EVP_DigestInit_ex(ctx, md, NULL) != 1) abort();
+  if (c != NULL && c->size > 0) rc = http_content_each(c, digest_more, ctx, err);
+  if (rc == 0 && EVP_DigestFinal_ex(ctx, out, NULL) != 1) abort();
+  EVP_MD_CTX_free(ctx);
+  return rc;
+}
+
+int message_digest(struct message *m, struct err *err) {
+  if (m->digested) return 0;
+  if (content_digest(m->content, "SHA512", m->digest, err) != 0) return -1;
+  m->digested = true;
+  return 0;
+}
+
+bool message_ours(const struct http_pair *h) {
+  if (strcasecmp(h->name, "Content-Digest") == 0) return true;
+  return (strcasecmp(h->name, "Signature") == 0 || strcasecmp(h->name, "Signature-Input") == 0) && base_starts(h->value, SIGNATURE_LABEL "=");
+}
+
+int message_request_hash(const struct message *m, const char *path, char out[89], struct err *err) {
+  unsigned char hash[64], both[128];
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) != 1) abort();
+  EVP_DigestUpdate(ctx, m->method, strlen(m->method));
+  EVP_DigestUpdate(ctx, "\r\n", 2);
+  EVP_DigestUpdate(ctx, path, strlen(path));
+  EVP_DigestUpdate(ctx, "\r\n", 2);
+  for (size_t i = 0; i < m->header_count; i++) {
+    if (message_ours(&m->headers[i])) continue;
+    EVP_DigestUpdate(ctx, m->headers[i].name, strlen(m->headers[i].name));
+    EVP_DigestUpdate(ctx, ":", 1);
+    EVP_DigestUpdate(ctx, m->headers[i].value, strlen(m->headers[i].value));
+    EVP_DigestUpdate(ctx, "\r\n", 2);
+  }
+  EVP_DigestFinal_ex(ctx, hash, NULL);
+  EVP_MD_CTX_free(ctx);
+  if (m->content != NULL && m->content->size > 0) {
+    memcpy(both, hash, 64);
+    if (m->digested) memcpy(both + 64, m->digest, 64);
+    else if (content_digest(m->content, "SHA512", both + 64, err) != 0) return -1;
+    if (EVP_Digest(both, sizeof both, hash, NULL, EVP_sha512(), NULL) != 1) abort();
+  }
+  char *text = base64_encode(hash, sizeof hash);
+  snprintf(out, 89, "%s", text);
+  free(text);
+  return 0;
+}

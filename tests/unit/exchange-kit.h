@@ -1,0 +1,67 @@
+/* What the tests of exchange share: a signing key, messages, bodies. */
+#ifndef EXCHANGE_KIT_H
+#define EXCHANGE_KIT_H
+
+#include "exchange/signature.h"
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define must(call)                                                                          \
+  do {                                                                                      \
+    struct err e_ = {0};                                                                    \
+    struct err *err = &e_;                                                                  \
+    if ((call) != 0) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message);          \
+  } while (0)
+#define refused(call, expected)                                                             \
+  do {                                                                                      \
+    struct err e_ = {0};                                                                    \
+    struct err *err = &e_;                                                                  \
+    if ((call) == 0) fail_msg("%s: was expected to fail", #call);                           \
+    if (e_.code != (expected)) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message); \
+  } while (0)
+
+/* A P-256 key in memory that signs as the helper would. */
+struct kit_key { EVP_PKEY *key; unsigned char spki[128]; size_t size; char keyid[65]; };
+
+static inline int kit_sign(void *ctx, enum exchange_key which, const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err) {
+  struct kit_key *k = ctx;
+  EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(k->key, NULL);
+  *size = 80;
+  int rc = which == EXCHANGE_KEY_SIGN && EVP_PKEY_sign_init(c) == 1 && EVP_PKEY_sign(c, der, size, digest, n) == 1 ? 0 : -1;
+  EVP_PKEY_CTX_free(c);
+  return rc == 0 ? 0 : err_set(err, ERR_INTERNAL, "no signature");
+}
+
+static inline void kit_key(struct kit_key *k) {
+  unsigned char *p = k->spki, hash[32];
+  k->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+  k->size = (size_t)i2d_PUBKEY(k->key, &p);
+  sha256(k->spki, k->size, hash);
+  hex_encode(hash, 32, k->keyid);
+}
+
+static inline struct exchange_signer kit_signer(struct kit_key *k) { return (struct exchange_signer){kit_sign, k}; }
+
+static inline struct http_content kit_content(const char *text) { return (struct http_content){(char *)(uintptr_t)text, -1, (int64_t)strlen(text)}; }
+
+/* lines: "Name: value\n…" */
+static inline void kit_message(struct message *m, struct arena *a, const char *method, const char *uri, int status, const char *lines, const struct http_content *body) {
+  *m = (struct message){.method = method, .target_uri = uri, .status = status, .arena = a, .content = body};
+  char *copy = base_strdup(lines), *save = NULL;
+  for (char *line = strtok_r(copy, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+    char *colon = strchr(line, ':');
+    *colon = '\0';
+    must(message_add(m, line, colon + 1 + strspn(colon + 1, " "), err));
+  }
+  free(copy);
+}
+
+#endif
