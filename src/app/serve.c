@@ -379,7 +379,7 @@ static int serve(struct serving *s) {
   pthread_t jobs, notices, figures, papers, network, hooks, watch;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
-  s->figures = (struct jobs){.p = p, .round = platform_figures};
+  s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
   s->network = (struct jobs){.p = p, .round = platform_network_jobs, .meek = true};
   s->hooks = (struct jobs){.p = p, .round = platform_hooks, .meek = true};
