@@ -196,6 +196,10 @@ struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SER
 int exchange_init(const struct exchange_init *i, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
+/* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */
+int exchange_card(const char *folder, json_t **out, struct err *err);
+/* The platform's ledger that members co-sign: its checkpoints and proofs are answered to other gateways, and its key stands in the directory. Before routes. */
+void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
 int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
@@ -203,6 +207,8 @@ int exchange_member_remove(struct exchange *x, const char *id, const char *by, s
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */
 int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err);
+int exchange_gateway_remove(struct exchange *x, const char *server, const char *by, const char *why, struct err *err); /* all its keys are revoked */
+int exchange_global_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
 int exchange_key_revoke(struct exchange *x, const char *keyid, const char *by, const char *why, struct err *err);
 int exchange_publish(struct exchange *x, struct err *err);             /* a new version, signed, pushed to the gateways it can reach */
 /* {"version","issued_at","age_s","members":[{"id","name","subsystems":[…]}],"gateways":[{"id","address","keys":[{"keyid","from","until","revoked_at"}],"certificates":[…]}],"groups":[…]} */

@@ -9,6 +9,7 @@
 #include "exchange/exchange.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "network/network.h"
 #include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
@@ -21,6 +22,8 @@ struct api_context {
   struct observatory *observatory;
   struct trust *trust;
   struct exchange_data *data;       /* registries as data services */
+  struct network *network;
+  struct http_feed *network_feed;   /* GET /api/v1/network/events */
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */
   bool demo;

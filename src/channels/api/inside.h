@@ -42,5 +42,7 @@ extern const struct http_route api_exchange_rows[];
 extern const size_t api_exchange_count;
 extern const struct http_route api_statistics_rows[];
 extern const size_t api_statistics_count;
+extern const struct http_route api_network_rows[];
+extern const size_t api_network_count;
 
 #endif

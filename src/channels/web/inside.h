@@ -134,6 +134,8 @@ extern const size_t web_absence_count, web_letter_count;
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 extern const struct http_route web_transfer_rows[];
 extern const size_t web_transfer_count;
+/* The pages of the government network. */
+int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
 /* ---- the data exchange ---- */
 void put_rights_due(struct http_req *r, json_t *page, const char *organisation); /* exchange.c: how many rights wait for this manager's look */
