@@ -7,6 +7,7 @@
 #include "cases/cases.h"
 #include "catalog/catalog.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "channels/notify/notify.h"
 #include "http/http.h"
 #include "http/template.h"
@@ -101,8 +102,10 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct exchange_data *data;         /* registries as data services */
   struct certificates *certificates;
   struct observatory *observatory;
+  struct http_feed *network_feed;     /* of the server, while it serves */
   struct network *network;            /* platform_network */
   struct store *samples;              /* its measurements: the main store on PostgreSQL */
   struct pack *network_pack;
@@ -138,6 +141,14 @@ int platform_network(struct platform *p, struct err *err);
 int platform_network_start(struct platform *p, struct err *err);
 void platform_network_close(struct platform *p);
 void platform_network_jobs(struct platform *p);
+/* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
+int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
+int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
+void platform_hooks(struct platform *p);
+struct network_watch { struct platform *p; _Atomic bool stop; };
+void *app_network_watch(void *arg);
+void app_network_metrics(struct platform *p, struct buf *b);
+void app_network_offices(struct platform *p, int place, struct buf *b);
 void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
