@@ -78,7 +78,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", "network", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -295,6 +295,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 }
 
 void platform_close(struct platform *p) {
+  platform_network_close(p);
   if (p->fast && p->fast != p->main) store_close(p->fast);
   exchange_close(p->exchange);
   certificates_close(p->certificates);
@@ -342,6 +343,12 @@ void platform_figures(struct platform *p) {
   struct err err;
   int64_t n = 0;
   if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
+}
+
+void platform_network_jobs(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (network_jobs(p->network, &n, &err)) complain("network", &err);
 }
 
 void platform_jobs(struct platform *p) {

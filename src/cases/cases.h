@@ -276,15 +276,16 @@ struct case_query {
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
-  int stopped, appealed;            /* 1: only where the clock stands; only where somebody has appealed */
+  int stopped, appealed, escalated; /* 1: only where the clock stands; only where somebody has appealed; only what was escalated in its state now (one of the latter two) */
   int limit;                        /* 1–200, 0: 50 */
 };
-int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
-/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed",
+int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"}; to those who
+ * handle cases there each item also tells the applicant's name, short, and whether documents came that the reader has not seen */
+/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed","escalated",
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
-/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, escalated, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed, escalated and assignee of q, whose
  * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
 #define CASES_SOON 3 /* working days */
 bool cases_queue(const char *view, const struct actor *who, struct case_query *q);

@@ -263,6 +263,16 @@ void stops_free(struct stops *s);
 int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
 bool case_stopped(struct cases *c, const char *service);
 
+/* The answers inside the payload of a first event, as canonical JSON (arena-owned); NULL: erased. */
+const char *case_answers_in(struct arena *a, const char *payload);
+/* listed.c: the applicant's name for a list («م… احمدی»), NULL where the answers have none; arena-owned */
+const char *case_short_name(struct arena *a, const struct service *s, const json_t *data);
+/* Documents came from outside the office; a member of staff has looked; are there some that they have not seen; forget. */
+int case_news_put(struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
+int case_seen_put(struct store_tx *tx, const char *tracking, const char *username, int64_t at, struct err *err);
+int case_news_unseen(struct store_tx *tx, const char *tracking, int64_t came, const char *username, bool *unseen, struct err *err);
+int case_news_forget(struct store_tx *tx, const char *tracking, struct err *err);
+
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 

@@ -89,6 +89,7 @@ struct http_server {
   pthread_t reaper; bool reaping;
   atomic_bool stopping, reaper_end;
   struct pool *pool;
+  struct http_feed *feeds;
   struct assets *assets;
   _Atomic int64_t connections, active, refused, reaped, body_bytes;
   _Atomic int64_t held;               /* dispatched and not yet queued: somebody may be working on them */
@@ -162,6 +163,10 @@ void assets_free(struct assets *a);
 const void *assets_gzip(struct assets *a, const void *body, size_t n, size_t *size);
 char *gzip_make(const void *body, size_t n, int level, size_t *size); /* malloc'ed; NULL when not smaller */
 bool type_is_text(const char *media_type);
+
+/* ---- feeds (feed.c) ---- */
+void feeds_wake(struct http_server *s);  /* so that they see that it stops */
+void feeds_free(struct http_server *s);
 
 /* ---- TLS (tls.c) ---- */
 unsigned tls_options(struct http_server *s, struct MHD_OptionItem out[4]);

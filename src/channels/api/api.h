@@ -8,6 +8,7 @@
 #include "certificates/certificates.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "network/network.h"
 #include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
@@ -19,6 +20,8 @@ struct api_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct network *network;
+  struct http_feed *network_feed;   /* GET /api/v1/network/events */
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */
   bool demo;

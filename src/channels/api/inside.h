@@ -40,5 +40,7 @@ extern const size_t api_letter_count;
 
 extern const struct http_route api_statistics_rows[];
 extern const size_t api_statistics_count;
+extern const struct http_route api_network_rows[];
+extern const size_t api_network_count;
 
 #endif

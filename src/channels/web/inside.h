@@ -133,5 +133,7 @@ extern const size_t web_absence_count, web_letter_count;
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 extern const struct http_route web_transfer_rows[];
 extern const size_t web_transfer_count;
+/* The pages of the government network. */
+int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 
 #endif
