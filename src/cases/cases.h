@@ -112,9 +112,11 @@ struct case_asking {
   const char *tracking;
 };
 /* Send a code to the person's telephone with a text that says who asks for what. challenge: 32 hex digits. For agents; SEE also for the helpdesk.
- * ERR_INVALID with the member in err->message ("national_id", "mobile"); ERR_RATE: too many codes for a telephone, or too many wrong ones
+ * ERR_INVALID with the member in err->message ("national_id", "mobile"; "own": an agent asks for themself); ERR_RATE: too many codes for a telephone, or too many wrong ones
  * by the caller; ERR_NOT_FOUND no such case, ERR_CONFLICT a case without telephone; ERR_FORBIDDEN for others. Waits; worker routes. */
 int cases_consent_ask(struct cases *c, const struct actor *who, const struct case_asking *a, enum lang l, char challenge[40], int *expires_in, struct err *err);
+/* Is this national id the agent's own? An agent who needs a service files it as everybody does, or another agent does. 1, 0, -1. */
+int cases_counter_own(struct cases *c, const struct actor *who, const char *national_id, struct err *err);
 /* The code of KNOW or SEE, typed by who asked for it. ERR_UNAUTHENTICATED wrong, ERR_RATE spent. Waits. */
 int cases_consent_give(struct cases *c, const struct actor *who, const struct case_asking *a, const char *challenge, const char *code, struct err *err);
 /* A slip to be signed, for FILE: its number (10 digits, the last a check digit). Waits. */
