@@ -312,6 +312,11 @@ struct case_rating {
   json_t *errors;                   /* new reference or NULL, when ERR_INVALID: fields "answers.ITEM" */
 };
 int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
+/* For telephones: which decided request of this mobile is asked about, the last one decided within 60 days whose service is rated:
+ * {"tracking","service_title","service_latn","rating" (0: none yet)}, ERR_NOT_FOUND. And its score; by: "sms" or "ussd", said in the event. Whoever
+ * holds the telephone of a request answers for it; errors as cases_rate. Wait; worker routes. */
+int cases_to_rate(struct cases *c, const char *mobile, enum lang l, json_t **out, struct err *err);
+int cases_rate_by_telephone(struct cases *c, const char *mobile, const char *tracking, int score, const char *by, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 
