@@ -7,6 +7,7 @@
 #include "cases/cases.h"
 #include "catalog/catalog.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "channels/notify/notify.h"
 #include "exchange/exchange.h"
 #include "http/http.h"
@@ -114,6 +115,7 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct exchange_data *data;         /* registries as data services */
   struct certificates *certificates;
   struct observatory *observatory;
   struct http_feed *network_feed;     /* of the server, while it serves */
