@@ -42,6 +42,12 @@ static const struct gateway *operator_of(struct members *m) {
 
 /* ---- pulling ---- */
 
+/* A minute, or oftener where the time of grace is short. */
+static int64_t pace(const struct exchange *x) {
+  int64_t grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000;
+  return grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
+}
+
 static int pull_from(struct round *b, struct http_peer *p, bool pinned, struct err *err) {
   struct members *m = members_hold(b->x);
   char target[80], *answer = NULL;
@@ -71,7 +77,7 @@ static void pull_unpinned(struct round *b, const char *address) {
 
 static void pull(struct round *b) {
   struct exchange *x = b->x;
-  int64_t now = clock_mono(), grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000, every = grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
+  int64_t now = clock_mono(), every = pace(x);
   struct err err;
   if (b->pulled && now - b->pulled < every && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
   b->pulled = now;
@@ -208,7 +214,8 @@ static void roll(struct round *b) {
 /* ---- the thread ---- */
 
 static void witness(struct round *b) {
-  if (b->x->platform || (b->witnessed && clock_mono() - b->witnessed < WITNESS_MS)) return;
+  int64_t every = pace(b->x) < WITNESS_MS ? pace(b->x) : WITNESS_MS;
+  if (b->x->platform || (b->witnessed && clock_mono() - b->witnessed < every)) return;
   b->witnessed = clock_mono();
   struct members *m = members_hold(b->x);
   const struct gateway *g = operator_of(m);

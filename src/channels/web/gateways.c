@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MEMBERS_SHOWN = 100, KEY_SHOWN = 16 };
+enum { MEMBERS_SHOWN = 20, KEY_SHOWN = 16 };
 
 static struct exchange *exchange_of(struct http_req *r) { return web_of(r)->exchange; }
 
