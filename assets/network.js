@@ -67,7 +67,7 @@
     data.points.forEach(function (p) {
       var at = place(p);
       if (at.x < box.x - cell || at.x > box.x + box.w + cell || at.y < box.y - cell || at.y > box.y + box.h + cell) return;
-      if (mapBox.dataset.whole && scale() > 0.6 && p[3] > 1) return;
+      if (mapBox.dataset.whole && scale() > 0.6 && order[data.states[p[2]]] < 2) return;
       var key = Math.floor(at.x / cell) + ' ' + Math.floor(at.y / cell), c = found[key], state = data.states[p[2]];
       if (!c) { found[key] = { x: at.x, y: at.y, n: 1, state: state, first: p, counts: {} }; c = found[key]; } else {
         c.x = (c.x * c.n + at.x) / (c.n + 1);

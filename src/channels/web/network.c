@@ -203,7 +203,8 @@ json_t *net_incident_json(struct http_req *r, const json_t *one) {
   put_number(r, o, "id", json_int(one, "id", 0));
   put(o, "kind", net_say(r, arena_printf(http_arena(r), "kind_%s", kind ? kind : "down")));
   put(o, "name", json_str(one, "name") ? json_str(one, "name") : json_str(one, "office"));
-  put(o, "place", json_str(one, "place_name"));
+  const char *name = json_str(one, "name"), *at = json_str(one, "place_name");
+  put(o, "place", at && name && !strstr(name, at) ? at : NULL);
   put(o, "began", show_time(r, json_str(one, "began")));
   put(o, "lasted", net_ago(r, json_int(one, "duration_s", 0) * 1000));
   put_flag(o, "open", open);
@@ -271,7 +272,7 @@ static bool gather_one(void *ctx, const struct network_office *o) {
   const struct directory *d = pack_directory(web_pack(g->r));
   double lon, lat;
   if (g->within >= 0 && !directory_within(d, o->place, g->within)) return true;
-  if (g->within < 0 && o->level > OFFICE_HUB) return true;
+  if (g->within < 0 && (o->state == NETWORK_UP || o->state == NETWORK_UNKNOWN)) return true; /* of the province, only where something is wrong */
   if (!position(d, o, &lon, &lat)) return true;
   if (g->count == g->room) g->points = base_realloc(g->points, (g->room = g->room ? g->room * 2 : 256) * sizeof *g->points);
   g->points[g->count++] = (struct map_point){.lon = lon, .lat = lat, .state = network_state_text(o->state), .count = 1, .text = "",
@@ -321,8 +322,8 @@ char *net_map(struct http_req *r, const json_t *summary, int within, const char 
   v.areas = areas_of(r, summary, within, links, &v.area_count);
   if (!map_frame_of(d, within, &f)) return base_strdup("");
   network_each(net_of(r), gather_one, &g);
-  g.count = map_cluster(&f, g.points, g.count, within < 0 ? 1 : 30, net_rank);
-  name_points(&g, within < 0 ? NULL : arena_printf(http_arena(r), "/network/offices?place=%s", directory_place(d, within)->code));
+  g.count = map_cluster(&f, g.points, g.count, within < 0 ? 24 : 30, net_rank);
+  name_points(&g, within < 0 ? links ? "/network/incidents" : NULL : arena_printf(http_arena(r), "/network/offices?place=%s", directory_place(d, within)->code));
   v.points = g.points;
   v.point_count = g.count;
   char *svg = map_draw(d, &v);
