@@ -7,6 +7,7 @@
 #include "cases/cases.h"
 #include "catalog/catalog.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "channels/notify/notify.h"
 #include "http/http.h"
 #include "http/template.h"
@@ -101,6 +102,7 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct exchange_data *data;         /* registries as data services */
   struct certificates *certificates;
   struct observatory *observatory;
   struct http_feed *network_feed;     /* of the server, while it serves */

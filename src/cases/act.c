@@ -94,6 +94,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
+    if (row->result == RESULT_APPROVED && row->def->grant.present && case_outbox_put(tx, "grant", row->tracking, row->version, "grant", json_object(), at, err)) goto out;
     if (c->o.certificate && row->def->certificate.present && c->o.certificate(c->o.certificate_ctx, tx, row->tracking, at, err)) goto out;
   }
   rc = 0;

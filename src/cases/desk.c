@@ -629,9 +629,22 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
   return rc;
 }
 
-/* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
+/* "exchange PROVIDER/SERVICE RIGHT MATTER" */
+static void put_shared(json_t *o, const char *basis) {
+  char provider[64] = "", service[64] = "", right[48] = "";
+  int at = 0;
+  sscanf(basis, "exchange %63[^/]/%63s %47s %n", provider, service, right, &at);
+  json_put(o, "basis", "exchange");
+  json_put(o, "provider", provider);
+  json_put(o, "data_service", service);
+  json_put(o, "right", strcmp(right, "-") != 0 ? right : NULL);
+  json_put(o, "matter", at > 0 ? basis + at : "");
+}
+
+/* "officer", or outside a case "registry CODE", "prefill SERVICE REGISTRY,…" and "exchange …". */
 static void put_basis(json_t *o, const char *basis) {
   char kind[16] = "", subject[64] = "", registries[400] = "";
+  if (base_starts(basis, "exchange ")) return put_shared(o, basis);
   sscanf(basis, "%15s %63s %399s", kind, subject, registries);
   bool form = strcmp(kind, "prefill") == 0;
   if (!form && strcmp(kind, "registry") != 0) {

@@ -296,6 +296,9 @@ int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* w
 
 int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);
 
+/* datarequests.c: the effect "grant" of the outbox, inside its transaction */
+int case_grant_apply(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *event, struct err *err);
+
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);
 int case_asking(struct store_tx *tx, const char *tracking, int64_t *count, struct err *err); /* its inquiries that are still to be sent */

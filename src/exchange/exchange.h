@@ -157,6 +157,39 @@ int exchange_archive(struct exchange *x, const char *folder, int64_t before, int
 int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *err);
 int exchange_health(struct exchange *x, json_t *causes);  /* append {"part","message"}; 0 when all is well */
 
+/* ---- registries as data services (registry_services.c), and what forms ask of all gateways (prefill.c) -------------------- */
+/* The provider's subsystem of every data service that a registry of the pack answers: INSTANCE/CLASS/MEMBER/registries/SERVICE. Forms ask as
+ * INSTANCE/CLASS/MEMBER/FORM-SERVICE, the programs of an organisation as INSTANCE/CLASS/MEMBER/systems (RIGHT_SUBSYSTEM). */
+#define EXCHANGE_REGISTRIES "registries"
+struct exchange_data;
+/* That data of persons were given: to be on record, durable, before they are. persons: their keys; asker: code of the organisation, or the client's id
+ * when the pack does not know it; grant, issue, user: as asked. */
+struct exchange_look { const json_t *persons; const char *asker, *client, *provider, *service, *grant, *issue, *user; };
+struct exchange_data_options {
+  struct pack *pack;
+  struct registries *registries;
+  int (*look)(void *ctx, const struct exchange_look *k, struct err *err);
+  void *ctx;
+  int timeout_ms;                  /* of a form's question to a gateway; 0: 2500 */
+};
+int exchange_data_open(const struct exchange_data_options *o, struct exchange_data **out, struct err *err);
+void exchange_data_close(struct exchange_data *d);
+/* An exchange_local (ctx: the exchange_data) for every data service that has a registry. GET /records?key= and /records/{ref}; errors are
+ * application/problem+json with a sentence in both languages. Data of persons need X-Road-Issue. */
+int exchange_data_answer(void *ctx, const struct exchange_asked *q, struct exchange_answer *out, struct err *err);
+/* OpenAPI 3.1 of one of them, made of its definition (new reference). */
+json_t *exchange_data_openapi(struct exchange_data *d, const struct data_service *s);
+/* Identifiers: subsystem and service may be NULL. False when the organisation has no class and member code. */
+bool exchange_data_id(const struct exchange_data *d, int organisation, const char *subsystem, const char *service, struct exchange_id *out);
+/* Tell a gateway of ours: members, subsystems, services, then (exchange_data_rights, to be called every round) the rights as they change. */
+int exchange_data_join(struct exchange_data *d, struct exchange *x, struct err *err);
+int exchange_data_rights(struct exchange_data *d, struct err *err);
+/* What is known for a form: the port `prefill` of cases. Every provider is asked at once, each by one call; who does not answer in time is
+ * passed over: {"field":{"organisation","registry","refuse","key"?, and "value", or "why": "refused"|"stopped"|"unreachable"}}. */
+int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+/* Calls that work, for a demonstration: [{"client","service","method","path"}] with keys that the registries hold. */
+int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *err);
+
 /* ---- the member directory and joining (members.c, publish.c, join.c) --------------------------------------------------- */
 /* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
 struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };

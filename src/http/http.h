@@ -133,6 +133,9 @@ void http_problem_code(struct http_req *r, enum err_code code, const char *detai
 bool http_not_modified(struct http_req *r, const char *etag, const char *cache_control);
 
 void http_suspend(struct http_req *r, http_handler next);
+/* From an inline handler, as its last act: go on in `next` on a worker's thread, because this request turned out to wait for something slow. On a
+ * worker already, next is called at once. 503 when the workers are too busy. */
+void http_to_worker(struct http_req *r, http_handler next);
 void http_resume(struct http_req *r);
 void http_set_data(struct http_req *r, void *data);        /* of the handler, across a suspension */
 void *http_data(const struct http_req *r);

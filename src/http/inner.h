@@ -108,7 +108,7 @@ struct http_req {
   struct arena *arena;
   const char *method, *uri, *raw_path, *raw_query, *path;
   int method_index;                   /* -1: none of ours; HEAD is GET */
-  bool head, begun, dispatched, chunked, close, mhd_suspended, waiting, queued, counted, in_page, form_read, json_read;
+  bool head, begun, dispatched, chunked, close, mhd_suspended, waiting, handed, queued, counted, in_page, form_read, json_read;
   struct http_pair *headers; size_t header_count;
   struct row *row;
   struct http_pair params[HTTP_MOST_PARAMS]; size_t param_count;
@@ -123,7 +123,7 @@ struct http_req {
   struct http_field *fields; size_t field_count;
   struct reply_header { struct reply_header *next; const char *name, *value; } *reply_headers, **reply_tail;
   struct MHD_Response *response; int status; size_t reply_size;
-  http_handler next;
+  http_handler handed_to, next;
   void *data, *user; void (*free_user)(void *);
   atomic_int hold;                    /* who still works on it: the handler, the one that will resume it */
   int64_t began;                      /* monotonic µs when it was complete */

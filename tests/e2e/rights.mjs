@@ -72,6 +72,9 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
+  { name: 'id', path: /\/rights\//, here: 'g-000000000000000000000000' },
+  { name: 'provider', path: /\/exchange\//, here: 'sabt-ahval' },
+  { name: 'service', path: /\/exchange\//, here: 'person' },
   { name: 'id', path: /\/looks\//, here: '0'.repeat(32) },
   { name: 'id', path: /\/telephones\//, here: telephone, none: other(telephone), owned: true },
   { name: 'visit', path: /^\/counter\//, here: visit, none: other(visit), owned: true },

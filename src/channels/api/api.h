@@ -6,6 +6,7 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "identity/identity.h"
 #include "network/network.h"
@@ -20,6 +21,7 @@ struct api_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct exchange_data *data;       /* registries as data services */
   struct network *network;
   struct http_feed *network_feed;   /* GET /api/v1/network/events */
   struct http_server *server;       /* for the list of routes */

@@ -264,6 +264,7 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "items", list);
   put_acts(r, page, k);
   put_undelivered(r, page, k->organisation);
+  put_rights_due(r, page, k->organisation);
   const struct actor *who = web_actor(r);
   put_flag(page, "leads_any", actor_has_role(who, NULL, STAFF_SUPERVISOR) || actor_has_role(who, NULL, STAFF_MANAGER) || actor_has_role(who, NULL, STAFF_AUDITOR));
   put_waiting(r, page, k->organisation);
