@@ -26,6 +26,7 @@
       live.replaceChildren.apply(live, Array.prototype.slice.call(fresh.childNodes).map(function (n) { return document.importNode(n, true); }));
       var again = key && Array.prototype.find.call(live.querySelectorAll('a'), function (a) { return a.getAttribute('href') === key; });
       if (again) again.focus({ preventScroll: true });
+      live.dataset.cursor = fresh.dataset.cursor;
       live.dispatchEvent(new Event('renewed'));
       lost(false);
     }).catch(function () { lost(true); });
@@ -34,7 +35,10 @@
   function listen() {
     if (!address || !window.EventSource || source) return;
     source = new EventSource(address);
-    source.addEventListener('begin', function () { lost(false); });
+    source.addEventListener('begin', function (event) { /* something may have happened since the page was made */
+      lost(false);
+      if (String(JSON.parse(event.data).cursor) !== (live || mapBox).dataset.cursor) soon();
+    });
     source.addEventListener('change', soon);
     source.onerror = function () { lost(true); };
   }

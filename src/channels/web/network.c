@@ -349,6 +349,7 @@ static json_t *open_incidents(struct http_req *r, int place, int limit, struct e
 /* What the beginning and the wall show alike. NULL after replying. */
 static json_t *now_page(struct http_req *r, const char *title, const char *here, int place, int incidents, bool links) {
   struct err err;
+  const char *cursor = arena_printf(http_arena(r), "%lld", (long long)network_cursor(net_of(r))); /* before the rest is read: nothing is missed */
   json_t *sum = NULL, *list = NULL;
   if (network_summary(net_of(r), place, http_lang(r), &sum, &err) || !(list = open_incidents(r, place, incidents, &err))) {
     json_decref(sum);
@@ -361,6 +362,7 @@ static json_t *now_page(struct http_req *r, const char *title, const char *here,
   put(page, "svg", svg);
   free(svg);
   put(page, "attribution", directory_attribution(pack_directory(web_pack(r))));
+  put(page, "cursor", cursor);
   put_list(page, "states", net_states_json(r, states, links ? "/network/offices" : NULL));
   put_number(r, page, "offices", json_int(sum, "offices", 0));
   put_number(r, page, "connected", json_int(sum, "connected", 0));
@@ -392,6 +394,7 @@ static void get_map(struct http_req *r) {
   const struct directory *d = pack_directory(web_pack(r));
   if (bad) return not_found(r);
   int county = place >= 0 ? directory_ancestor(d, place, PLACE_COUNTY) : -1;
+  const char *cursor = arena_printf(http_arena(r), "%lld", (long long)network_cursor(net_of(r)));
   if (network_summary(net_of(r), -1, http_lang(r), &sum, &err)) return web_error(r, &err);
   const char *name = county >= 0 ? place_name(directory_place(d, county), http_lang(r)) : NULL;
   json_t *page = net_page(r, name ? word_fill(http_arena(r), http_lang(r), "web.net_map_of", "name", name, NULL) : net_say(r, "map"), "/network/map", false), *here = NULL;
@@ -399,6 +402,7 @@ static void get_map(struct http_req *r) {
   put(page, "svg", svg);
   free(svg);
   if (county >= 0) crumb(page, "/network/map", net_say(r, "map"));
+  put(page, "cursor", cursor);
   put_flag(page, "whole", county < 0);
   put(page, "place", county >= 0 ? directory_place(d, county)->code : NULL);
   put(page, "points_href", arena_printf(http_arena(r), "/network/points%s%s", county >= 0 ? "?place=" : "", county >= 0 ? directory_place(d, county)->code : ""));
