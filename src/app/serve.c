@@ -283,6 +283,7 @@ static int add_routes(struct serving *s, struct err *err) {
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
   s->api.observatory = s->web.observatory = p->observatory;
+  s->web.exchange = p->exchange;
   s->api.network = s->web.network = p->network;
   s->web.store = p->main;
   s->web.secret = p->secret;
