@@ -66,6 +66,21 @@ static int put_members(struct platform *p, struct err *err) {
   return rc ? rc : exchange_publish(p->exchange, err);
 }
 
+/* Made at the first start; its address may change at any. */
+static int open_gateway(struct platform *p, const struct exchange_options *o, struct err *err) {
+  char *address = address_of(p), *server = server_of(p);
+  bool told = p->set.exchange_address[0] || p->set.exchange_listen[0];
+  int rc = told ? exchange_address(o->folder, address, err) : 0;
+  if (rc == 0) rc = exchange_open(o, &p->exchange, err);
+  if (rc && err->code == ERR_NOT_FOUND) {
+    rc = exchange_init(&(struct exchange_init){.folder = o->folder, .server = server, .address = address}, err);
+    if (rc == 0) rc = exchange_open(o, &p->exchange, err);
+  }
+  free(server);
+  free(address);
+  return rc ? rc : exchange_operate(p->exchange, err);
+}
+
 int platform_exchange_open(struct platform *p, struct err *err) {
   struct exchange_options o;
   if (strcmp(p->set.exchange, "no") == 0) return 0;
@@ -74,15 +89,7 @@ int platform_exchange_open(struct platform *p, struct err *err) {
   o.folder = folder;
   o.node = p->node;
   o.post_ctx = p->client;
-  if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
-  if (rc && err->code == ERR_NOT_FOUND) {
-    char *server = server_of(p), *address = address_of(p);
-    rc = exchange_init(&(struct exchange_init){.folder = folder, .server = server, .address = address}, err);
-    if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
-    if (rc == 0) rc = exchange_operate(p->exchange, err);
-    free(server);
-    free(address);
-  }
+  if (rc == 0) rc = open_gateway(p, &o, err);
   free(folder);
   if (rc) return -1;
   exchange_watch(p->exchange, p->trust);

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { PULL_MS = 60000, SOON_MS = 5000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
+enum { PULL_MS = 60000, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
 
 struct round {
   struct exchange *x;
-  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, complained;
+  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, published, complained;
 };
 
 static void complain(struct round *b, const char *what, const struct err *err) {
@@ -120,6 +120,10 @@ static void push(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
   publish_look(x);
+  if (clock_mono() - b->published > PULL_MS) { /* what changes by itself: keys that ended, services that came */
+    b->published = clock_mono();
+    x->publisher->dirty = true;
+  }
   if (publish_due(x) && exchange_publish(x, &err)) complain(b, "the directory could not be made", &err);
   struct members *m = members_hold(x);
   if (members_version(m) > b->pushed) {

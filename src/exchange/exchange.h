@@ -198,6 +198,8 @@ int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *er
 /* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
 struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };
 int exchange_init(const struct exchange_init *i, struct err *err);
+/* How others call it from now on, before exchange_open. The directory tells it after exchange_operate, or with the next announcement of keys. */
+int exchange_address(const char *folder, const char *address, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
 /* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */

@@ -344,6 +344,7 @@ static int announce_work(struct store_tx *tx, void *arg, struct err *err) {
   struct rolling *q = arg;
   if (!q->retire) {
     if (key_put(tx, q->a.keyid, q->server, "sign", q->a.public_key, q->a.public_size, err) || key_put(tx, q->a.certificate, q->server, "tls", "", 0, err)) return -1;
+    if (store_put(tx, err, "UPDATE exchange_gateway SET address = ?2, witness = ?3 WHERE server = ?1", "ttt", q->server, q->a.address, q->a.witness)) return -1;
     return act_put(tx, q->server, "announce", q->server, json_pack("{s:s,s:s}", "keyid", q->a.keyid, "certificate", q->a.certificate), err);
   }
   if (store_exec(tx, err, "UPDATE exchange_gateway_key SET until_at = ?2 WHERE server = ?1 AND until_at = 0 AND revoked_at = 0 AND keyid <> ?3 AND keyid <> ?4", "titt", q->server,
