@@ -185,6 +185,13 @@ static int add_letter(struct arena *a, struct case_told ***end, const char *base
   return add(a, end, &(struct case_told){.key = arena_printf(a, "%s/mail", base), .to = to, .subject = subject, .text = body, .lang = l}, err);
 }
 
+/* Where the pack says that text messages come back to us, the news of a decision asks for the score, if there is room. */
+static const char *ask_score(struct cases *c, struct arena *a, const struct case_row *row, const char *text, enum lang l, bool latin) {
+  bool asks = row->result != RESULT_OPEN && row->def->rating && !row->rating && json_flag(pack_settings(c->pack), "rating_by_sms", false);
+  const char *longer = asks ? arena_printf(a, "%s\n%s", text, word(l, latin ? "case.latn.rate_sms" : "case.rate_sms")) : NULL;
+  return longer && text_fits_sms(longer, PARTS) ? longer : text;
+}
+
 int case_notice_make(struct cases *c, struct arena *a, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
                      struct case_told **out, struct err *err) {
   *out = NULL;
@@ -205,6 +212,7 @@ int case_notice_make(struct cases *c, struct arena *a, const struct case_row *ro
     if (latin) w = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
     if (mobile && mobile[0]) {
       const char *text = latin ? latin_text(a, n, &w) : short_text(a, text_in(&n->text, l), v, l == LANG_FA ? "…" : "...");
+      if (!n->attorney) text = ask_score(c, a, row, text, l, latin);
       rc = add(a, &out, &(struct case_told){.key = base, .to = mobile, .text = text, .lang = l}, err);
     }
     if (rc == 0 && to) rc = add_letter(a, &out, base, to, n, &v, l, err);

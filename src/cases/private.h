@@ -110,7 +110,9 @@ struct counter_filing {
 /* With the submission of an agent: consent used up, its scan bound, the filing on record, the telephone bound, the citizen told. */
 int case_counter_filed(struct cases *c, struct store_tx *tx, const struct counter_filing *f, struct err *err);
 json_t *case_filed_json(const struct case_counter *k, const struct actor *who); /* for the event; new reference */
-/* consent.c: the consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
+/* consent.c: is this identifier the member of staff's own, as far as the office has said who they are? 1, 0, -1 */
+int case_own_person(struct cases *c, struct store_tx *tx, const struct actor *who, const char *national_id, struct err *err);
+/* The consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
  * transaction is committed, for a wrong code counts), or NULL. */
 void case_subject(const struct case_asking *a, const char *organisation, char out[65]);
 int case_consent_check(struct cases *c, struct store_tx *tx, const struct actor *who, const struct case_counter *k, const char *subject, const char *tracking,
@@ -291,6 +293,16 @@ void stops_free(struct stops *s);
 int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
 bool case_stopped(struct cases *c, const char *service);
 
+/* The answers inside the payload of a first event, as canonical JSON (arena-owned); NULL: erased. */
+const char *case_answers_in(struct arena *a, const char *payload);
+/* listed.c: the applicant's name for a list («م… احمدی»), NULL where the answers have none; arena-owned */
+const char *case_short_name(struct arena *a, const struct service *s, const json_t *data);
+/* Documents came from outside the office; a member of staff has looked; are there some that they have not seen; forget. */
+int case_news_put(struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
+int case_seen_put(struct store_tx *tx, const char *tracking, const char *username, int64_t at, struct err *err);
+int case_news_unseen(struct store_tx *tx, const char *tracking, int64_t came, const char *username, bool *unseen, struct err *err);
+int case_news_forget(struct store_tx *tx, const char *tracking, struct err *err);
+
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 
@@ -313,6 +325,9 @@ int case_forget_documents(struct store_tx *tx, const char *tracking, struct err 
 int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
 
 int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);
+
+/* datarequests.c: the effect "grant" of the outbox, inside its transaction */
+int case_grant_apply(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *event, struct err *err);
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

@@ -21,8 +21,8 @@ static void take_hash(const struct store_rows *r, int column, unsigned char out[
   if (p && n == 32) memcpy(out, p, 32);
 }
 
-/* The answers inside a first event's payload: {"data":{…},…}. A slice of canonical JSON is canonical JSON. */
-static const char *answers_of(struct arena *a, const char *payload) {
+/* The payload is {"data":{…},…}. A slice of canonical JSON is canonical JSON. */
+const char *case_answers_in(struct arena *a, const char *payload) {
   const char *from = payload + 8, *p = from;
   int depth = 0;
   bool text = false;
@@ -47,7 +47,7 @@ static void read_first(struct arena *a, const struct store_rows *r, int i, struc
   row->first.payload = store_null(r, i + 5) ? NULL : arena_strdup(a, store_text(r, i + 5));
   take_hash(r, i + 6, row->first.leaf);
   row->changed = row->data != NULL;
-  if (!row->data && row->first.payload) row->data = answers_of(a, row->first.payload);
+  if (!row->data && row->first.payload) row->data = case_answers_in(a, row->first.payload);
 }
 
 static void read_row(struct arena *a, const struct store_rows *r, struct case_row *row) {
