@@ -9,6 +9,7 @@
 #include "certificates/certificates.h"
 #include "exchange/exchange.h"
 #include "channels/notify/notify.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -54,6 +55,18 @@
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
   X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
   X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
+  X(exchange, "yes", "does the platform contain an exchange gateway? yes or no")                                             \
+  X(exchange_folder, "", "its folder; by default DATA/exchange, or a folder beside the keys of a --store")                    \
+  X(exchange_server, "", "its name, INSTANCE/CLASS/MEMBER/SERVER; by default of the pack's first organisation")               \
+  X(exchange_listen, "", "address and port for other gateways, such as 0.0.0.0:5500; empty: none calls")                     \
+  X(exchange_address, "", "how other gateways call that, such as https://gateway.example:5500; by default https:// and exchange_listen") \
+  X(exchange_systems_listen, "", "address and port for information systems over TLS; empty: they call on the platform's own address, from this machine") \
+  X(exchange_allow, "", "addresses, by comma, from which information systems may call without TLS, besides this machine")    \
+  X(exchange_errors, "7.8", "spelling of X-Road's error codes: 7.8 (server.clientproxy.unknown_member) or 7.7 (Server.ClientProxy.UnknownMember)") \
+  X(exchange_tsa, "yes", "is the exchange's ledger time-stamped too, where tsa_url is set? yes or no")                        \
+  X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
+  X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
+  X(exchange_grace_s, "86400", "how long a member directory that cannot be renewed is gone on with")                          \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
@@ -110,6 +123,7 @@ struct platform {
   struct store *samples;              /* its measurements: the main store on PostgreSQL */
   struct pack *network_pack;
   struct notify *notify;
+  struct exchange *exchange;          /* NULL: without, or not served */
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
   struct template_set *templates;
@@ -150,6 +164,13 @@ void *app_network_watch(void *arg);
 void app_network_metrics(struct platform *p, struct buf *b);
 void app_network_offices(struct platform *p, int place, struct buf *b);
 void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
+
+/* exchange.c: the gateway that the platform contains. Made at the first start, with the operator's key: its directory names the pack's organisations. */
+int platform_exchange_open(struct platform *p, struct err *err);
+void platform_exchange(struct platform *p); /* one round of its jobs */
+/* How a gateway is opened that these settings describe. Texts live as long as the settings; post: for time-stamps. */
+int exchange_settings(const struct settings *s, struct exchange_options *o, struct err *err);
+int app_post(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* ctx: a http_client */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */

@@ -11,6 +11,7 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -26,6 +27,7 @@ struct web_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct exchange *exchange;        /* NULL: no gateway runs in this process */
   struct network *network;
   struct store *store;              /* main: for network/people.h */
   const unsigned char *secret;      /* 32 bytes of the platform */

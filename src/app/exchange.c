@@ -1,0 +1,109 @@
+/* The gateway that the platform contains. */
+#include "app/app.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *maybe(const char *s) { return s && s[0] ? s : NULL; }
+
+int exchange_settings(const struct settings *s, struct exchange_options *o, struct err *err) {
+  *o = (struct exchange_options){.tsa = s->tsa_url[0] && strcmp(s->exchange_tsa, "no"), .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .post = app_post,
+                                 .window_s = settings_number(s->exchange_window_s, 300), .timeout_ms = settings_number(s->exchange_timeout_ms, 60000),
+                                 .directory_grace_s = settings_number(s->exchange_grace_s, 86400), .allow = maybe(s->exchange_allow)};
+  if (strcmp(s->exchange_errors, "7.8") && strcmp(s->exchange_errors, "7.7")) return err_set(err, ERR_INVALID, "exchange_errors is 7.8 or 7.7");
+  o->errors = strcmp(s->exchange_errors, "7.7") == 0 ? EXCHANGE_ERRORS_77 : EXCHANGE_ERRORS_78;
+  return 0;
+}
+
+static char *folder_of(const struct platform *p) {
+  if (p->set.exchange_folder[0]) return base_strdup(p->set.exchange_folder);
+  return p->set.data[0] ? base_printf("%s/exchange", p->set.data) : base_printf("%s/exchange", p->keys);
+}
+
+/* INSTANCE/CLASS/MEMBER of an organisation; NULL when it has no identity in the exchange. */
+static char *identity_of(const struct platform *p, const struct organisation *o) {
+  if (!o->class_ || !o->class_[0] || !o->member || !o->member[0]) return NULL;
+  return base_printf("%s/%s/%s", pack_instance(p->pack), o->class_, o->member);
+}
+
+static char *server_of(const struct platform *p) {
+  const struct directory *d = pack_directory(p->pack);
+  if (p->set.exchange_server[0]) return base_strdup(p->set.exchange_server);
+  for (size_t i = 0; i < directory_organisations(d); i++) {
+    char *member = identity_of(p, directory_organisation(d, (int)i));
+    char *server = member ? base_printf("%s/platform", member) : NULL;
+    free(member);
+    if (server) return server;
+  }
+  return base_printf("%s/GOV/platform/platform", pack_instance(p->pack));
+}
+
+static char *address_of(const struct platform *p) {
+  if (p->set.exchange_address[0]) return base_strdup(p->set.exchange_address);
+  if (!p->set.exchange_listen[0]) return base_strdup("https://localhost:5500");
+  const char *listen = p->set.exchange_listen, *port = strrchr(listen, ':');
+  char host[256] = "localhost";
+  if (port && port > listen && !base_starts(listen, "0.0.0.0") && !base_starts(listen, "[::]")) snprintf(host, sizeof host, "%.*s", (int)(port - listen < 250 ? port - listen : 250), listen);
+  else gethostname(host, sizeof host - 1);
+  return base_printf("https://%s%s", host, port ? port : ":5500");
+}
+
+static const json_t *listed(const json_t *members, const char *id) {
+  size_t i;
+  json_t *m;
+  json_array_foreach(members, i, m)
+    if (base_same(json_str(m, "id"), id)) return m;
+  return NULL;
+}
+
+/* The organisations of the pack are the exchange's members; what has changed since the last start is put into the directory. */
+static int put_members(struct platform *p, struct err *err) {
+  const struct directory *d = pack_directory(p->pack);
+  json_t *now = NULL;
+  int rc = exchange_directory(p->exchange, &now, err);
+  for (size_t i = 0; rc == 0 && i < directory_organisations(d); i++) {
+    const struct organisation *o = directory_organisation(d, (int)i);
+    char *id = identity_of(p, o);
+    const json_t *there = id ? listed(json_object_get(now, "members"), id) : NULL;
+    if (id && !there) rc = exchange_member_put(p->exchange, id, o->name_fa, o->name_en, err);
+    free(id);
+  }
+  json_decref(now);
+  return rc ? rc : exchange_data_join(p->data, p->exchange, err); /* which publishes */
+}
+
+int platform_exchange_open(struct platform *p, struct err *err) {
+  struct exchange_options o;
+  if (strcmp(p->set.exchange, "no") == 0) return 0;
+  char *folder = folder_of(p);
+  int rc = exchange_settings(&p->set, &o, err);
+  o.folder = folder;
+  o.node = p->node;
+  o.post_ctx = p->client;
+  if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
+  if (rc && err->code == ERR_NOT_FOUND) {
+    char *server = server_of(p), *address = address_of(p);
+    rc = exchange_init(&(struct exchange_init){.folder = folder, .server = server, .address = address}, err);
+    if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
+    if (rc == 0) rc = exchange_operate(p->exchange, err);
+    free(server);
+    free(address);
+  }
+  free(folder);
+  if (rc) return -1;
+  exchange_watch(p->exchange, p->trust);
+  return put_members(p, err);
+}
+
+void platform_exchange(struct platform *p) {
+  static int64_t told;
+  struct err err;
+  if (!p->exchange) return;
+  exchange_jobs(p->exchange);
+  if (exchange_data_rights(p->data, &err) && clock_mono() - told > 5000) {
+    told = clock_mono();
+    log_write(LOG_WARN, "exchange", "rights to data: %s", err.message);
+  }
+}
