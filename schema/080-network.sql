@@ -54,7 +54,7 @@ CREATE TABLE network_incident (
   told BIGINT NOT NULL,
   hand BIGINT NOT NULL,
   hand_by TEXT NOT NULL,
-  hand_text TEXT NOT NULL,
+  hand_note TEXT NOT NULL,
   tracking TEXT NOT NULL,
   PRIMARY KEY (id)
 ) WITHOUT ROWID;
@@ -71,7 +71,7 @@ CREATE TABLE network_event (
   kind TEXT NOT NULL,
   subject TEXT NOT NULL,
   who TEXT NOT NULL,
-  text TEXT NOT NULL,
+  note TEXT NOT NULL,
   detail TEXT NOT NULL,
   salt @blob NOT NULL,
   PRIMARY KEY (id)

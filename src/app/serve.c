@@ -260,7 +260,7 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices, figures, papers, network, hooks, exchange;
+  struct jobs jobs, notices, figures, papers, exchange, network, hooks;
   struct network_watch watch;
 };
 
@@ -388,28 +388,29 @@ static int serve(struct serving *s) {
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
       registries_rights_pack(p->registries, NULL, &err) || platform_network(p, &err) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
-      add_routes(s, &err) || listen_exchange(s, &err) || http_server_start(s->server, &err) || platform_network_start(p, &err)) {
+      add_routes(s, &err) || listen_exchange(s, &err) ||
+      http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices, figures, papers, network, hooks, watch, exchange;
+  pthread_t jobs, notices, figures, papers, exchange, network, hooks, watch;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
   s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
+  s->exchange = (struct jobs){.p = p, .round = platform_exchange};
   s->network = (struct jobs){.p = p, .round = platform_network_jobs, .meek = true};
   s->hooks = (struct jobs){.p = p, .round = platform_hooks, .meek = true};
   s->watch = (struct network_watch){.p = p};
-  s->exchange = (struct jobs){.p = p, .round = platform_exchange};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
+  pthread_create(&exchange, NULL, jobs_thread, &s->exchange);
   pthread_create(&network, NULL, jobs_thread, &s->network);
   pthread_create(&hooks, NULL, jobs_thread, &s->hooks);
   pthread_create(&watch, NULL, app_network_watch, &s->watch);
-  pthread_create(&exchange, NULL, jobs_thread, &s->exchange);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
   pthread_create(&papers, NULL, jobs_thread, &s->papers);
@@ -425,7 +426,7 @@ static int serve(struct serving *s) {
   http_server_stop(s->server);
   http_server_stop(s->systems);
   http_server_stop(s->peers);
-  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->network.stop = s->hooks.stop = s->watch.stop = s->exchange.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->exchange.stop = s->network.stop = s->hooks.stop = s->watch.stop = true;
   network_stop(p->network);
   pthread_join(exchange, NULL);
   pthread_join(jobs, NULL);

@@ -61,7 +61,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   if (k->act == NETWORK_HAND && (ended || hand)) return err_set(err, ERR_CONFLICT, "incident %lld is %s", (long long)k->incident, ended ? "closed" : "handed over already");
   if (k->act == NETWORK_ACKNOWLEDGE) rc = store_put(tx, err, "UPDATE network_incident SET acknowledged_at=?2,acknowledged_by=?3 WHERE id=?1", "iit", k->incident, now, k->by->who);
   else if (k->act == NETWORK_HAND)
-    rc = store_put(tx, err, "UPDATE network_incident SET hand=1,hand_by=?2,hand_text=?3 WHERE id=?1", "itt", k->incident, k->by->who, k->text ? k->text : "");
+    rc = store_put(tx, err, "UPDATE network_incident SET hand=1,hand_by=?2,hand_note=?3 WHERE id=?1", "itt", k->incident, k->by->who, k->text ? k->text : "");
   else rc = 0;
   struct event e = {.incident = k->incident, .kind = acts[k->act], .subject = office, .who = k->by->who, .text = k->text, .at = now};
   return rc ? -1 : network_event_put(tx, &e, err);

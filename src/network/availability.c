@@ -288,7 +288,7 @@ static void span_bounds(struct series *k, enum network_span span, int64_t until)
   struct date j = day_to_jalali(day_of(until));
   k->until = until;
   if (span == NETWORK_HOUR) k->from = until - HOUR_MS;
-  else if (span == NETWORK_DAY) k->from = hour_start(until) - 23 * (int64_t)HOUR_MS;
+  else if (span == NETWORK_DAY) k->from = hour_start(until - 1) - 23 * (int64_t)HOUR_MS;
   else if (span == NETWORK_MONTH) k->from = day_start(day_of(until) - 29);
   else {
     int month = j.month == 12 ? 1 : j.month + 1, year = j.month == 12 ? j.year : j.year - 1;
@@ -308,7 +308,7 @@ int network_series(struct network *n, const char *code, enum network_span span, 
     k.key = node->key;
     span_bounds(&k, span, until > 0 && until < now ? until : now);
   }
-  if (rc == 0 && n->holder) rc = network_flush(n, err);
+  if (rc == 0) rc = network_settle(n, err);
   if (rc == 0 && span != NETWORK_HOUR) rc = sum_points(&k, span, err);
   else if (rc == 0) {
     rc = store_read(n->samples, raw_points, &k, err);

@@ -121,7 +121,7 @@ static int one_work(struct store_tx *tx, void *arg, struct err *err) {
   if (rc == 1) k->out = incident_json(k->n, r, k->now, k->l);
   store_done(r);
   if (rc <= 0) return rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "there is no incident %lld", (long long)k->id);
-  if (!(r = store_select(tx, err, "SELECT at,kind,who,text,detail FROM network_event WHERE incident=?1 ORDER BY at,id LIMIT 1000", "i", k->id))) return -1;
+  if (!(r = store_select(tx, err, "SELECT at,kind,who,note,detail FROM network_event WHERE incident=?1 ORDER BY at,id LIMIT 1000", "i", k->id))) return -1;
   for (int64_t seq = 1; (rc = store_next(r, err)) == 1; seq++) {
     json_t *e = json_object();
     json_object_set_new(e, "seq", json_integer(seq));

@@ -115,6 +115,7 @@ void network_ping_open(struct network *n);                      /* under the loc
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);
 void network_take(struct network *n, const struct core_result *r, int prober); /* under the lock */
+int network_settle(struct network *n, struct err *err);         /* results and changes that wait, into the stores */
 struct core_out network_out(struct network *n);
 void network_change_put(struct network *n, struct change c);   /* under the lock */
 

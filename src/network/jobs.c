@@ -101,7 +101,7 @@ static int hand_due_work(struct store_tx *tx, void *arg, struct err *err) {
   k->found = false;
   arena_reset(k->a);
   int64_t old = k->n->o.hand_after_ms > 0 ? k->now - k->n->o.hand_after_ms : INT64_MIN;
-  struct store_rows *r = store_select(tx, err, "SELECT id,hand_by,hand_text FROM network_incident WHERE ended=0 AND id>?2 AND (hand=1 OR (hand=0 AND kind='down' AND began<?1)) ORDER BY id LIMIT 1", "ii", old, k->id);
+  struct store_rows *r = store_select(tx, err, "SELECT id,hand_by,hand_note FROM network_incident WHERE ended=0 AND id>?2 AND (hand=1 OR (hand=0 AND kind='down' AND began<?1)) ORDER BY id LIMIT 1", "ii", old, k->id);
   if (!r) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {

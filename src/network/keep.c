@@ -43,7 +43,7 @@ int network_event_put(struct store_tx *tx, const struct event *e, struct err *er
   char *payload = payload_of(e->incident, at, e->kind, subject, who, text, detail);
   char *header = base_printf("{\"at\":\"%s\",\"id\":\"%s\",\"kind\":\"network\",\"what\":\"%s\"}", when, id, e->kind);
   trust_leaf(header, salt, payload, strlen(payload), digest, leaf);
-  int rc = store_put(tx, err, "INSERT INTO network_event (id,incident,at,kind,subject,who,text,detail,salt) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)", "tiitttttb",
+  int rc = store_put(tx, err, "INSERT INTO network_event (id,incident,at,kind,subject,who,note,detail,salt) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)", "tiitttttb",
                      id, e->incident, at, e->kind, subject, who, text, detail, (const void *)salt, (size_t)TRUST_SALT);
   if (rc == 0) rc = trust_append(tx, leaf, header, digest, err);
   free(detail);
@@ -57,7 +57,7 @@ struct digest { const char *id; unsigned char *out; int answer; };
 static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct digest *k = arg;
   k->answer = -1;
-  struct store_rows *r = store_select(tx, err, "SELECT incident,at,kind,subject,who,text,detail,salt FROM network_event WHERE id=?1", "t", k->id);
+  struct store_rows *r = store_select(tx, err, "SELECT incident,at,kind,subject,who,note,detail,salt FROM network_event WHERE id=?1", "t", k->id);
   if (!r) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {
@@ -170,7 +170,7 @@ static int open_incident(struct flushing *k, struct store_tx *tx, const struct o
   const struct organisation *organisation = directory_organisation(n->d, office >= 0 ? directory_office(n->d, office)->organisation : f ? f->organisation : -1);
   const struct place *place = directory_place(n->d, office >= 0 ? directory_office(n->d, office)->place : f ? f->place : -1);
   if (store_exec(tx, err, "INSERT INTO network_incident (id,kind,office,prober,organisation,place,began,decided,ended,offices,services,population,reached,acknowledged_at,"
-                 "acknowledged_by,told,hand,hand_by,hand_text,tracking) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,?9,?10,?11,0,0,'',-1,0,'','','') ON CONFLICT (id) DO NOTHING", "itttttiiiii",
+                 "acknowledged_by,told,hand,hand_by,hand_note,tracking) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,?9,?10,?11,0,0,'',-1,0,'','','') ON CONFLICT (id) DO NOTHING", "itttttiiiii",
                  i->id, network_kind_text(i->kind), o->code, i->root < 0 ? o->prober : "", organisation ? organisation->code : "", place ? place->code : "", i->began, i->decided,
                  o->blast.offices, o->blast.services, o->blast.population) < 0) return -1;
   return 0;

@@ -108,6 +108,15 @@ void network_take(struct network *n, const struct core_result *r, int prober) {
   core_result(n->core, r);
 }
 
+/* What was measured up to now, where somebody wants it in their sums. */
+int network_settle(struct network *n, struct err *err) {
+  if (!n->holder) return 0;
+  pthread_mutex_lock(&n->lock);
+  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  pthread_mutex_unlock(&n->lock);
+  return network_flush(n, err);
+}
+
 static int64_t interval_of(const struct network *n, int node) { return node < n->real ? n->nodes[node].o.interval_ms : 5000; }
 
 static void ping_done(void *ctx, const struct core_result *r) {

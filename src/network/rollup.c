@@ -191,7 +191,7 @@ static int blocks(struct network *n, int64_t span, int64_t from, int64_t to, boo
 static int running(struct network *n, int64_t from, int64_t to, sums_fn fn, void *ctx, struct err *err) {
   struct sums *s = NULL;
   if (from >= to) return 0;
-  if (n->holder && network_flush(n, err)) return -1;
+  if (network_settle(n, err)) return -1;
   int count = rollup_hour(n, from, to, &s, err);
   for (int i = 0; i < count; i++)
     if (n->nodes[i].active) fn(ctx, &s[i]);
@@ -279,7 +279,7 @@ static int make_hour(struct network *n, int64_t start, struct err *err) {
   struct sums *s = NULL;
   struct buf b;
   buf_init(&b, 512u << 20);
-  if (n->holder && network_flush(n, err)) return -1;
+  if (network_settle(n, err)) return -1;
   int count = rollup_hour(n, start, start + HOUR_MS, &s, err);
   if (count < 0) return -1;
   for (int i = 0; i < count; i++)
