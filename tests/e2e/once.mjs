@@ -144,8 +144,12 @@ async function once(name, where) {
     same(used.json.items[0].attributes, { parcel_owner: 'علی کاردان', parcel_area: 95.5 });
     const looks = (await get('/me/access', await citizen(b, '0060495219', '09151234568'))).json.items.find((x) => x.matter === 'farm 9');
     same([looks.organisation, looks.provider, looks.right], ['jihad', 'sabt-asnad', right.grant], 'the owner whose name was given sees it');
-    const page = (await call(b, 'GET', '/desk/exchange?lang=en', { token: await staff(b, 'sabt-asnad.manager'), headers: { Accept: 'text/html' } })).text;
-    good(page.includes(tracking.replace(/(....)(?=.)/g, '$1 ')) && /Last asked:/.test(page), 'the provider sees it used');
+    const owner = await staff(b, 'sabt-asnad.manager');
+    await until('the provider sees it used', async () => {
+      const page = (await call(b, 'GET', '/desk/exchange?lang=en', { token: owner, headers: { Accept: 'text/html' } })).text;
+      good(page.includes(tracking.replace(/(....)(?=.)/g, '$1 ')), page);
+      return /Last asked:/.test(page.slice(page.indexOf(`id="right-${right.id}"`)).split('</li>')[0]);
+    });
     await post(`/exchange/rights/${right.id}`, { action: 'revoke', why: 'the term is over' }, await staff(b, 'sabt-asnad.manager'));
     await until('it has ended', async () => { const x = await r1(b, JIHAD, PARCEL, '/records?key=87', { 'X-Road-Issue': 'farm 9' }); return x.status === 500 && /access_denied/.test(x.headers.get('x-road-error')); });
   });

@@ -107,7 +107,7 @@ void web_exchange_figures(struct http_req *r, json_t *page, const char *organisa
   else list = lines_json(r, monitor, o, errors);
   json_decref(monitor);
   put_list(page, "errors_told", errors);
-  put_list(page, "figures", list);
+  put_list(page, "lines", list);
 }
 
 /* ---- the whole province ---- */
@@ -156,7 +156,7 @@ static void get_live(struct http_req *r) {
   put_number(r, page, "ledger", json_int(json_object_get(monitor, "ledger"), "size", 0));
   put_number(r, page, "waiting", json_int(async, "waiting", 0));
   put_list(page, "causes", causes);
-  put_list(page, "figures", lines_json(r, monitor, NULL, errors));
+  put_list(page, "lines", lines_json(r, monitor, NULL, errors));
   put_list(page, "errors_told", errors);
   put_list(page, "peers", peers_json(r, monitor));
   json_decref(monitor);
