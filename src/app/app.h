@@ -155,6 +155,10 @@ int platform_network(struct platform *p, struct err *err);
 int platform_network_start(struct platform *p, struct err *err);
 void platform_network_close(struct platform *p);
 void platform_network_jobs(struct platform *p);
+/* offices.c: offices and links of the network from CSV, and out; an exit code */
+int offices_import(const struct settings *set, const char *file, bool dry, const char *lang);
+int offices_export(const struct settings *set);
+void app_network_demo(struct platform *p);                 /* somebody on duty, where nobody is yet */
 /* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
 int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
 int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
@@ -197,12 +201,13 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
-  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | offices --pack PACK | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
-  X("import", command_import, "registry CODE FILE | cases FILE --service S; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, or cases of before, from CSV: all judged first, then written; run again, it goes on where it stopped") \
+  X("import", command_import, "registry CODE FILE | cases FILE --service S | offices FILE; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, cases of before, or offices and links of the network, from CSV: all judged first, then written; run again, it goes on where it stopped") \
   X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
+  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

@@ -50,28 +50,35 @@ static char *address_of(const struct platform *p) {
   return base_printf("https://%s%s", host, port ? port : ":5500");
 }
 
-static const json_t *listed(const json_t *members, const char *id) {
-  size_t i;
-  json_t *m;
-  json_array_foreach(members, i, m)
-    if (base_same(json_str(m, "id"), id)) return m;
-  return NULL;
-}
-
 /* The organisations of the pack are the exchange's members; what has changed since the last start is put into the directory. */
 static int put_members(struct platform *p, struct err *err) {
   const struct directory *d = pack_directory(p->pack);
-  json_t *now = NULL;
-  int rc = exchange_directory(p->exchange, &now, err);
-  for (size_t i = 0; rc == 0 && i < directory_organisations(d); i++) {
+  size_t all = directory_organisations(d), n = 0, changed = 0;
+  struct exchange_member *list = base_alloc((all + 1) * sizeof *list);
+  for (size_t i = 0; i < all; i++) {
     const struct organisation *o = directory_organisation(d, (int)i);
     char *id = identity_of(p, o);
-    const json_t *there = id ? listed(json_object_get(now, "members"), id) : NULL;
-    if (id && !there) rc = exchange_member_put(p->exchange, id, o->name_fa, o->name_en, err);
-    free(id);
+    if (id) list[n++] = (struct exchange_member){.id = id, .name_fa = o->name_fa, .name_en = o->name_en};
   }
-  json_decref(now);
+  int rc = exchange_members_put(p->exchange, list, n, &changed, err);
+  for (size_t i = 0; i < n; i++) free((char *)list[i].id);
+  free(list);
   return rc ? rc : exchange_data_join(p->data, p->exchange, err); /* which publishes */
+}
+
+/* Made at the first start; its address may change at any. */
+static int open_gateway(struct platform *p, const struct exchange_options *o, struct err *err) {
+  char *address = address_of(p), *server = server_of(p);
+  bool told = p->set.exchange_address[0] || p->set.exchange_listen[0];
+  int rc = told ? exchange_address(o->folder, address, err) : 0;
+  if (rc == 0) rc = exchange_open(o, &p->exchange, err);
+  if (rc && err->code == ERR_NOT_FOUND) {
+    rc = exchange_init(&(struct exchange_init){.folder = o->folder, .server = server, .address = address}, err);
+    if (rc == 0) rc = exchange_open(o, &p->exchange, err);
+  }
+  free(server);
+  free(address);
+  return rc ? rc : exchange_operate(p->exchange, err);
 }
 
 int platform_exchange_open(struct platform *p, struct err *err) {
@@ -82,15 +89,7 @@ int platform_exchange_open(struct platform *p, struct err *err) {
   o.folder = folder;
   o.node = p->node;
   o.post_ctx = p->client;
-  if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
-  if (rc && err->code == ERR_NOT_FOUND) {
-    char *server = server_of(p), *address = address_of(p);
-    rc = exchange_init(&(struct exchange_init){.folder = folder, .server = server, .address = address}, err);
-    if (rc == 0) rc = exchange_open(&o, &p->exchange, err);
-    if (rc == 0) rc = exchange_operate(p->exchange, err);
-    free(server);
-    free(address);
-  }
+  if (rc == 0) rc = open_gateway(p, &o, err);
   free(folder);
   if (rc) return -1;
   exchange_watch(p->exchange, p->trust);

@@ -287,6 +287,7 @@ static int add_routes(struct serving *s, struct err *err) {
   s->api.network = s->web.network = p->network;
   s->web.store = p->main;
   s->web.secret = p->secret;
+  if (p->set.demo && p->network) app_network_demo(p);
   s->api.network_feed = p->network_feed = http_feed_new(s->server, 1000, 100);
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};

@@ -200,6 +200,8 @@ int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *er
 /* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
 struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };
 int exchange_init(const struct exchange_init *i, struct err *err);
+/* How others call it from now on, before exchange_open. The directory tells it after exchange_operate, or with the next announcement of keys. */
+int exchange_address(const char *folder, const char *address, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
 /* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */
@@ -209,6 +211,9 @@ void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
 int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
+/* Many in one transaction: those that are not there yet, or named otherwise. *changed: how many. */
+struct exchange_member { const char *id, *name_fa, *name_en; };
+int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err);
 int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */

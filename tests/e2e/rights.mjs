@@ -73,6 +73,8 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
+  { name: 'id', path: /^\/admin\/exchange\/requests\//, here: 'r-0123456789abcdef' },
+  { name: 'keyid', path: /^\/admin\/exchange\/keys\//, here: '0'.repeat(64) },
   { name: 'id', path: /\/rights\//, here: 'g-000000000000000000000000' },
   { name: 'provider', path: /\/exchange\//, here: 'sabt-ahval' },
   { name: 'service', path: /\/exchange\//, here: 'person' },

@@ -26,8 +26,8 @@ struct web_context {
   struct registries *registries;
   struct certificates *certificates;
   struct observatory *observatory;
+  struct exchange *exchange;        /* NULL: without */
   struct trust *trust;
-  struct exchange *exchange;        /* NULL: no gateway runs in this process */
   struct network *network;
   struct store *store;              /* main: for network/people.h */
   const unsigned char *secret;      /* 32 bytes of the platform */
