@@ -7,10 +7,12 @@
 #include "cases/cases.h"
 #include "catalog/catalog.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "channels/notify/notify.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "network/network.h"
 #include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "store/store.h"
@@ -53,6 +55,10 @@
   X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
   X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
+  X(probe, "yes", "no: this process does not measure the network")                                                          \
+  X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
+  X(probe_anchors, "", "addresses, by comma, of which one must answer, else the prober itself is cut off; by default the cores") \
+  X(probe_source, "", "address that probes are sent from")                                                                   \
   X(node, "", "name of this process among others; by default host name and process number")
 
 struct settings {
@@ -96,8 +102,13 @@ struct platform {
   struct identity *identity;
   struct cases *cases;
   struct registries *registries;
+  struct exchange_data *data;         /* registries as data services */
   struct certificates *certificates;
   struct observatory *observatory;
+  struct http_feed *network_feed;     /* of the server, while it serves */
+  struct network *network;            /* platform_network */
+  struct store *samples;              /* its measurements: the main store on PostgreSQL */
+  struct pack *network_pack;
   struct notify *notify;
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
@@ -122,8 +133,22 @@ void overlay_renew(struct platform *p);
 int platform_keep_pack(struct platform *p, struct err *err);
 /* One round of the jobs: sequencer, cases, time-stamps; and of the notices, which may wait for a gateway. */
 void platform_jobs(struct platform *p);
+bool platform_more(struct platform *p); /* after it: it left some for want of time */
 void platform_notices(struct platform *p);
 void platform_papers(struct platform *p);                  /* certificates that are due: some milliseconds of processor each, so on a thread of its own */
+/* network.c: opened by those who need it; its prober begun (unless probe is no); closed by platform_close; one round of its jobs. */
+int platform_network(struct platform *p, struct err *err);
+int platform_network_start(struct platform *p, struct err *err);
+void platform_network_close(struct platform *p);
+void platform_network_jobs(struct platform *p);
+/* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
+int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
+int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
+void platform_hooks(struct platform *p);
+struct network_watch { struct platform *p; _Atomic bool stop; };
+void *app_network_watch(void *arg);
+void app_network_metrics(struct platform *p, struct buf *b);
+void app_network_offices(struct platform *p, int place, struct buf *b);
 void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */

@@ -133,14 +133,16 @@ struct readers {
   struct cases *cases;
   struct registries *registries;
   struct certificates *certificates;
+  struct network *network;
 };
 
 /* Each room knows the digests of its own leaves; the header's kind says whose it is. */
 static int leaf_digest(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) {
   struct readers *k = ctx;
   json_t *h = json_loads(header, 0, NULL);
-  bool record = base_same(json_str(h, "kind"), "record"), paper = base_same(json_str(h, "kind"), "certificate");
+  bool record = base_same(json_str(h, "kind"), "record"), paper = base_same(json_str(h, "kind"), "certificate"), network = base_same(json_str(h, "kind"), "network");
   json_decref(h);
+  if (network) return network_leaf_digest(k->network, header, digest);
   if (paper) return certificates_leaf_digest(k->certificates, header, digest);
   return record ? registries_leaf_digest(k->registries, header, digest) : cases_leaf_digest(k->cases, header, digest);
 }
@@ -154,7 +156,7 @@ static int ledger_verify(const struct settings *given) {
     platform_close(&p);
     return rc;
   }
-  struct readers k = {cases_reader(p.main), registries_reader(p.main), certificates_reader(p.main)};
+  struct readers k = {cases_reader(p.main), registries_reader(p.main), certificates_reader(p.main), network_reader(p.main)};
   struct trust_verify v = {.leaf = leaf_digest, .report = fault, .progress = progress, .ctx = &k};
   int64_t size = 0, placed = 0;
   if (trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
@@ -176,10 +178,15 @@ static int ledger_verify(const struct settings *given) {
     fprintf(stderr, "chapar: %s\n", err.message);
     rc = EXIT_REFUSED;
   }
+  if (network_verify(k.network, fault, NULL, &err)) {
+    fprintf(stderr, "chapar: %s\n", err.message);
+    rc = EXIT_REFUSED;
+  }
   if (rc == 0 && trust_size(p.trust, &size, &err) == 0) printf("the ledger verifies: %lld leaves\n", (long long)size);
   cases_close(k.cases);
   registries_close(k.registries);
   certificates_close(k.certificates);
+  network_close(k.network);
   platform_close(&p);
   return rc;
 }

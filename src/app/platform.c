@@ -78,7 +78,7 @@ static int check_there(const struct settings *s, struct err *err) {
   return there ? 0 : err_set(err, ERR_NOT_FOUND, "there is no store in %s yet", s->data);
 }
 
-const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", NULL};
+const char *const app_main_rooms[] = {"store", "trust", "identity", "cases", "packs", "notify", "registries", "certificates", "observatory", "ussd", "network", NULL};
 
 static int open_stores(struct platform *p, int parts, struct err *err) {
   static const char *const fast_rooms[] = {"store", "sessions", NULL};
@@ -218,6 +218,12 @@ static int whose_telephone(void *ctx, const char *national_id, const char *mobil
   return p->registries ? registries_telephone(p->registries, national_id, mobile, err) : 0;
 }
 
+static int give_right(void *ctx, struct store_tx *tx, const struct case_grant *k, struct err *err) {
+  const struct data_right r = {.event = k->event, .tracking = k->tracking, .asker = k->asking, .service = k->service, .purpose = k->purpose, .basis = k->basis,
+                               .attributes = k->attributes, .months = k->months};
+  return registries_right_put(ctx, tx, &r, err);
+}
+
 /* Now the registries of this store answer; when organisations exchange messages, the question goes to their gateways from here. */
 static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
   return registries_prefill(ctx, s, national_id, answers, out, err);
@@ -228,6 +234,13 @@ static int ask_one(void *ctx, const char *registry, const char *key, const char 
 }
 
 static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
+
+/* Cases are opened after the exchange's data services, before anybody is asked. */
+static int look_shared(void *ctx, const struct exchange_look *k, struct err *err) {
+  const struct platform *p = ctx;
+  const struct case_shared s = {.persons = k->persons, .asker = k->asker, .client = k->client, .provider = k->provider, .service = k->service, .grant = k->grant, .issue = k->issue};
+  return p->cases ? cases_shared(p->cases, &s, err) : err_set(err, ERR_UNAVAILABLE, "looks cannot be recorded yet");
+}
 
 static int open_rest(struct platform *p, struct err *err) {
   const struct settings *s = &p->set;
@@ -244,11 +257,13 @@ static int open_rest(struct platform *p, struct err *err) {
   if (identity_open(p->main, p->fast, &i, &p->identity, err)) return -1;
   struct registries_options g = {.secret = p->secret, .identity = p->identity};
   if (registries_open(p->main, p->trust, p->pack, &g, &p->registries, err)) return -1;
+  struct exchange_data_options data = {.pack = p->pack, .registries = p->registries, .look = look_shared, .ctx = p};
+  if (exchange_data_open(&data, &p->data, err)) return -1;
   int workers = settings_number(s->workers, 0);
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries,
+                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries, .grant = give_right, .grant_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
                             .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;
@@ -295,10 +310,12 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 }
 
 void platform_close(struct platform *p) {
+  platform_network_close(p);
   if (p->fast && p->fast != p->main) store_close(p->fast);
   certificates_close(p->certificates);
   observatory_close(p->observatory);
   cases_close(p->cases);
+  exchange_data_close(p->data);
   registries_close(p->registries);
   identity_close(p->identity);
   notify_close(p->notify);
@@ -343,6 +360,12 @@ void platform_figures(struct platform *p) {
   if (observatory_jobs(p->observatory, &n, &err)) complain("figures", &err);
 }
 
+void platform_network_jobs(struct platform *p) {
+  struct err err;
+  int64_t n = 0;
+  if (network_jobs(p->network, &n, &err)) complain("network", &err);
+}
+
 void platform_jobs(struct platform *p) {
   static int64_t stamped;
   struct err err;
@@ -354,3 +377,5 @@ void platform_jobs(struct platform *p) {
     if (trust_timestamp(p->trust, &err)) complain("time-stamp", &err);
   }
 }
+
+bool platform_more(struct platform *p) { return cases_more(p->cases); }

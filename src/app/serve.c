@@ -185,6 +185,19 @@ static void get_metrics(struct http_req *r) {
     buf_addf(&b, "# TYPE chapar_cases gauge\nchapar_cases{state=\"all\"} %lld\nchapar_cases{state=\"open\"} %lld\n# TYPE chapar_case_events gauge\nchapar_case_events %lld\n"
                  "# TYPE chapar_case_outbox gauge\nchapar_case_outbox %lld\n", (long long)f.cases, (long long)f.open, (long long)f.events, (long long)f.outbox);
   if (trust_size(m->p->trust, &size, &err) == 0) buf_addf(&b, "# TYPE chapar_ledger_leaves gauge\nchapar_ledger_leaves %lld\n", (long long)size);
+  app_network_metrics(m->p, &b);
+  size_t n = b.len;
+  http_reply_take(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&b), n);
+}
+
+/* The offices of one county, or of the place that is named: as GET /api/v1/network/targets tells. */
+static void get_network_metrics(struct http_req *r) {
+  struct machines *m = http_ctx(r);
+  struct buf b = {0};
+  const char *code = http_query(r, "place");
+  int place = code ? directory_find_place(pack_directory(cases_pack(m->p->cases)), code) : -1;
+  if (place < 0) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  app_network_offices(m->p, place, &b);
   size_t n = b.len;
   http_reply_take(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&b), n);
 }
@@ -203,13 +216,17 @@ static void get_report(struct http_req *r) {
 
 static const struct http_route report_rows[] = {{"GET", "/notify/kannel", HTTP_WORKER, PERMIT_ALL, HTTP_MACHINE, 0, get_report, "Kannel's report on the delivery of a text message."}};
 static const struct http_route health_rows[] = {{"GET", "/health", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_health, "200, or 503 with the causes."}};
-static const struct http_route metrics_rows[] = {{"GET", "/metrics", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus."}};
+static const struct http_route metrics_rows[] = {
+  {"GET", "/metrics", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus."},
+  {"GET", "/metrics/network", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_network_metrics, "Figures of the offices of a place, for Prometheus."},
+};
 
 /* ---- jobs ---- */
 
 struct jobs {
   struct platform *p;
   void (*round)(struct platform *p);
+  bool (*more)(struct platform *p); /* may be NULL: go on at once */
   bool meek; /* people do not wait for it */
   _Atomic bool stop;
 };
@@ -219,6 +236,7 @@ static void *jobs_thread(void *arg) {
   if (j->meek) setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* of this thread alone; where it is refused it is as good as the others */
   while (!j->stop) {
     j->round(j->p);
+    if (j->more && j->more(j->p)) continue;
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;
@@ -240,11 +258,12 @@ struct serving {
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices, figures, papers;
+  struct jobs jobs, notices, figures, papers, network, hooks;
+  struct network_watch watch;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
-  if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, 1, &s->machines, err) ||
+  if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, BASE_COUNT(metrics_rows), &s->machines, err) ||
       http_server_routes(s->server, report_rows, 1, &s->p, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
     return -1;
@@ -253,7 +272,7 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .data = p->data, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
@@ -261,6 +280,10 @@ static int add_routes(struct serving *s, struct err *err) {
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
   s->api.observatory = s->web.observatory = p->observatory;
+  s->api.network = s->web.network = p->network;
+  s->web.store = p->main;
+  s->web.secret = p->secret;
+  s->api.network_feed = p->network_feed = http_feed_new(s->server, 1000, 100);
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
   if (ussd_carriers_read(p->set.ussd_carriers, &s->ussd.carriers, err)) return -1;
@@ -347,20 +370,27 @@ static int serve(struct serving *s) {
   if (!o.workers) o.workers = postgres ? 16 : 4;
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
-      http_server_new(&o, &s->server, &err) || add_routes(s, &err) || http_server_start(s->server, &err)) {
+      registries_rights_pack(p->registries, &err) || platform_network(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) ||
+      http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices, figures, papers;
-  s->jobs = (struct jobs){.p = p, .round = platform_jobs};
+  pthread_t jobs, notices, figures, papers, network, hooks, watch;
+  s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
-  s->figures = (struct jobs){.p = p, .round = platform_figures};
+  s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
+  s->network = (struct jobs){.p = p, .round = platform_network_jobs, .meek = true};
+  s->hooks = (struct jobs){.p = p, .round = platform_hooks, .meek = true};
+  s->watch = (struct network_watch){.p = p};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
+  pthread_create(&network, NULL, jobs_thread, &s->network);
+  pthread_create(&hooks, NULL, jobs_thread, &s->hooks);
+  pthread_create(&watch, NULL, app_network_watch, &s->watch);
   pthread_create(&jobs, NULL, jobs_thread, &s->jobs);
   pthread_create(&notices, NULL, jobs_thread, &s->notices);
   pthread_create(&papers, NULL, jobs_thread, &s->papers);
@@ -372,8 +402,12 @@ static int serve(struct serving *s) {
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = true;
+  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->network.stop = s->hooks.stop = s->watch.stop = true;
+  network_stop(p->network);
   pthread_join(jobs, NULL);
+  pthread_join(network, NULL);
+  pthread_join(hooks, NULL);
+  pthread_join(watch, NULL);
   pthread_join(notices, NULL);
   pthread_join(figures, NULL);
   pthread_join(papers, NULL);

@@ -94,6 +94,7 @@ int case_after(struct cases *c, struct store_tx *tx, struct arena *a, struct cas
     if (row->result == RESULT_APPROVED && row->def->record.registry &&
         case_outbox_put(tx, "record", row->tracking, row->version, "record", json_object(), at, err))
       goto out;
+    if (row->result == RESULT_APPROVED && row->def->grant.present && case_outbox_put(tx, "grant", row->tracking, row->version, "grant", json_object(), at, err)) goto out;
     if (c->o.certificate && row->def->certificate.present && c->o.certificate(c->o.certificate_ctx, tx, row->tracking, at, err)) goto out;
   }
   rc = 0;
@@ -325,6 +326,13 @@ static void document_faults(struct step *s) {
       json_array_append_new(s->a->errors, json_pack("{s:s,s:s,s:s}", "field", s->act->fields[i]->name, "code", "document", "message", word(s->a->lang, "case.document")));
 }
 
+static bool brings_documents(const struct step *s) {
+  bool any = json_array_size(s->attached) > 0;
+  for (size_t i = 0; i < s->act->field_count && !any; i++)
+    any = s->act->fields[i]->type == FIELD_DOCUMENT && json_array_size(json_object_get(s->data, s->act->fields[i]->name));
+  return any;
+}
+
 /* The event, the row, and what follows from them. */
 static int commit_step(struct step *s, struct err *err) {
   int to = next_state(s);
@@ -338,6 +346,7 @@ static int commit_step(struct step *s, struct err *err) {
     if (err->code == ERR_INVALID) s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", CASES_ATTACHED, "code", "document", "message", word(s->a->lang, "case.document"));
     return -1;
   }
+  if (s->a->actor.kind != ACTOR_SYSTEM && !e.organisation[0] && brings_documents(s) && case_news_put(s->tx, s->row.tracking, s->at, err)) return -1;
   if (effect(s, err)) return -1;
   if (to >= 0) cases_set_state(s->c, &s->row, to, s->at);
   else case_next_check(s->c, &s->row);

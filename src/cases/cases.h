@@ -18,6 +18,8 @@
 #define TRACKING_SIZE 17
 
 struct cases;
+/* What an approved request for data asks for: a data service of the pack, names of its attributes, and for how long (0: not said). */
+struct case_grant { const char *event, *tracking, *asking, *service, *purpose, *basis; const json_t *attributes; int months; };
 struct cases_options {
   const unsigned char *secret;      /* 32 bytes: tracking codes */
   const char *node;                 /* name of this process, for leases */
@@ -32,8 +34,12 @@ struct cases_options {
   void *notify_ctx;
   int (*record)(void *ctx, struct store_tx *tx, const char *registry, const char *event, json_t *attributes, const char *tracking, struct err *err);
   void *record_ctx;
+  /* grant: an approved request for data gives a right, inside the transaction and once by event; NULL: rights are not given. */
+  int (*grant)(void *ctx, struct store_tx *tx, const struct case_grant *k, struct err *err);
+  void *grant_ctx;
   /* prefill: what other organisations know of a service's fields about this person, given the answers so far:
-   * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found. NULL: nothing is known. */
+   * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found; "why" in the place of "value": it could not be
+   * asked ("refused", "stopped" or "unreachable"). It may wait for other machines. NULL: nothing is known. */
   int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
   void *prefill_ctx;
   /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
@@ -254,9 +260,9 @@ int cases_enter(struct cases *c, struct store_tx *tx, const struct actor *who, c
 
 /* ---- what other organisations know ------------------------------------------------------------ */
 /* For a citizen at sim_matched or better: {"data":{field: value},"sources":[{"field","organisation","organisation_name","registry",
- * "correctable","key"?}]}, recorded for the citizen to see (basis "prefill") and durable before it is answered. Answers about somebody
+ * "correctable","key"?}],"missing":[the same with "why": could not be asked now]}, recorded for the citizen to see (basis "prefill") and durable before it is answered. Answers about somebody
  * else (another id in the applicant's field) get nothing. At the submission the engine compares for itself: the event names the sources.
- * ERR_UNAUTHENTICATED, ERR_FORBIDDEN below sim_matched (then the form asks as before). Waits for the store. */
+ * ERR_UNAUTHENTICATED, ERR_FORBIDDEN below sim_matched (then the form asks as before). Waits for the store and for other machines: worker routes. */
 int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err);
 /* Record that a member of staff saw these persons' (array of keys) records of a registry; durable when it returns. Waits. */
 int cases_use(struct cases *c, const struct actor *who, const json_t *persons, const char *organisation, const char *registry, struct err *err);
@@ -276,15 +282,16 @@ struct case_query {
   int overdue;                      /* 1 only overdue, 0 only not, -1 any */
   int open;                         /* 1 open, 0 closed, -1 any */
   int soon;                         /* above 0: not late, and the legal limit is at most so many working days away */
-  int stopped, appealed;            /* 1: only where the clock stands; only where somebody has appealed */
+  int stopped, appealed, escalated; /* 1: only where the clock stands; only where somebody has appealed; only what was escalated in its state now (one of the latter two) */
   int limit;                        /* 1–200, 0: 50 */
 };
-int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"} */
-/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed",
+int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err); /* {"items","next"}; to those who
+ * handle cases there each item also tells the applicant's name, short, and whether documents came that the reader has not seen */
+/* The open cases of a desk, counted in one look at the most urgent CASES_COUNTED: {"open","mine","free","soon","late","stopped","appealed","escalated",
  * "kinds":[{"service","service_version","definition","state"}]}; `soon` in working days. "open" is CASES_COUNTED when there are as many or more. */
 #define CASES_COUNTED 2000
 int cases_desk_counts(struct cases *c, const struct actor *who, const char *organisation, int soon, json_t **out, struct err *err);
-/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed and assignee of q, whose
+/* The queues by name: open, mine, unit (one's own in the organisation), free, soon, late, escalated, waiting, appeals, closed. Fills overdue, open, soon, stopped, appealed, escalated and assignee of q, whose
  * organisation and narrowing (service, state, q) stay; false for another name. With words to search for (q) every case is looked through. */
 #define CASES_SOON 3 /* working days */
 bool cases_queue(const char *view, const struct actor *who, struct case_query *q);
@@ -463,6 +470,17 @@ int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address,
 int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *view, bool remarks, const char *address, enum lang l, void **pdf, size_t *n,
                      struct err *err);
 
+/* ---- requests for data between organisations -------------------------------------------------------- */
+/* Open ones, oldest first, for staff of any organisation: [{"tracking","asker","asker_name","service","title","provider","provider_name","state","state_title","holder",
+ * "holder_name","escalated","since","days","due","overdue","waiting":[{"organisation","organisation_name","since","days","due","overdue"}]}]; waiting: who was asked
+ * and is silent; due: a date. Reads all of them: worker routes. */
+int cases_data_requests(struct cases *c, const struct actor *who, enum lang l, json_t **out, struct err *err);
+/* For «who looked at my data»: another organisation was given data about these persons through the exchange. tracking: the case, where `issue` is one. Waits. */
+struct case_shared { const json_t *persons; const char *asker, *client, *provider, *service, *grant, *issue; };
+int cases_shared(struct cases *c, const struct case_shared *k, struct err *err);
+/* Would a submission of this service ask other organisations (and so wait for them)? */
+bool cases_asks_others(const struct cases *c, const struct service *s, const struct actor *who);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
@@ -548,6 +566,8 @@ int cases_looks_acknowledge(struct cases *c, const struct actor *who, const char
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 /* Run what is due: silence, escalation, outbox effects (child cases, records), access leaves, retention. Call every 250 ms; leases inside. */
 int cases_jobs(struct cases *c, int64_t *done, struct err *err);
+/* After it, on its thread: deadlines that are due were left for want of time; call it again at once. */
+bool cases_more(const struct cases *c);
 /* What is to be erased when the day `until` begins, by the definitions: [{"service","service_version","service_title","result","years","cases",
  * "oldest"}], oldest: the day that the first of them was closed. */
 int cases_retention(struct cases *c, int32_t until, enum lang l, json_t **out, struct err *err);

@@ -5,12 +5,15 @@
 #include <string.h>
 
 #define LIST "cases.tracking,cases.service,cases.service_version,cases.owner,cases.holder,cases.state,cases.result,cases.submitted_at," \
-  "cases.norm_ord,cases.legal_ord,cases.calendar,cases.assignee,cases.version,cases.stopped_ord,cases.inquiry,cases.changed_at,cases.parent"
+  "cases.norm_ord,cases.legal_ord,cases.calendar,cases.assignee,cases.version,cases.stopped_ord,cases.inquiry,cases.changed_at,cases.parent,cases.escalated"
+/* … and for those who work at the desk: whose it is, and when documents last came from outside. */
+#define DESK LIST ",cases.data,cases.first_payload,COALESCE((SELECT n.at FROM case_news n WHERE n.tracking=cases.tracking),0)"
 
 struct list {
   struct cases *c;
   const struct case_query *q;
-  const struct actor *who;    /* of kept searches alone */
+  const struct actor *who;    /* at a desk and of kept searches alone */
+  bool works;                 /* who handles cases at this desk: names and what is new are told */
   const char *person;         /* key of a citizen, a telephone or a member of staff */
   const char *assignee;       /* "": nobody; NULL: any */
   enum lang lang;
@@ -23,6 +26,15 @@ struct list {
 };
 
 static const char *plain(const char *s) { return s ? s : ""; }
+
+static void put_name(struct list *k, const struct store_rows *r, const struct case_row *row, json_t *o) {
+  const char *own = store_null(r, 18) ? NULL : store_text(r, 18), *text = own ? own : store_null(r, 19) ? NULL : case_answers_in(k->arena, store_text(r, 19));
+  json_t *data = text && row->def ? json_loads(text, 0, NULL) : NULL;
+  const char *name = data ? case_short_name(k->arena, row->def, data) : NULL;
+  json_put(o, "applicant_name", name && name[0] ? name : NULL);
+  json_object_set_new(o, "_news", json_integer(store_int(r, 20)));
+  json_decref(data);
+}
 
 static json_t *list_item(struct list *k, struct store_tx *tx, const struct store_rows *r, struct err *err) {
   struct case_row row = {.tracking = store_text(r, 0), .service = store_text(r, 1), .service_version = store_int(r, 2), .owner = store_text(r, 3),
@@ -55,11 +67,27 @@ static json_t *list_item(struct list *k, struct store_tx *tx, const struct store
   }
   json_put(o, "assignee", row.assignee[0] ? row.assignee : NULL);
   json_object_set_new(o, "version", json_integer(row.version));
+  json_object_set_new(o, "escalated", json_integer(store_int(r, 17)));
   if (case_is_inquiry(&row)) {
     json_put(o, "inquiry", row.inquiry);
     json_put(o, "parent", row.parent);
   }
+  if (k->works) put_name(k, r, &row, o);
   return o;
+}
+
+/* Which of the listed cases have documents that this reader has not seen. */
+static int put_news(struct list *k, struct store_tx *tx, struct err *err) {
+  json_t *one;
+  size_t i;
+  json_array_foreach(k->items, i, one) {
+    bool unseen = false;
+    int64_t came = json_int(one, "_news", 0);
+    if (case_news_unseen(tx, json_str(one, "tracking"), came, k->who->username, &unseen, err)) return -1;
+    json_object_del(one, "_news");
+    json_object_set_new(one, "new_documents", json_boolean(unseen));
+  }
+  return 0;
 }
 
 /* Take rows until the page is full; the last row taken names the next page. */
@@ -143,7 +171,7 @@ static int read_days(struct list *k, struct store_tx *tx, struct days *d, struct
 #define LATE "(?2<0 OR (CASE WHEN cases.result=0 AND cases.legal_ord<" CLOCK " THEN 1 ELSE 0 END)=?2) AND cases.legal_ord<?8 " NARROW
 #define NARROW                                                                                                                                       \
   "AND (?9<=0 OR (cases.result=0 AND cases.stopped_ord<0 AND cases.legal_ord-(" CLOCK ")>=0 AND cases.legal_ord-(" CLOCK ")<=?9)) "                  \
-  "AND (?10=0 OR cases.stopped_ord>=0) AND (?11=0 OR cases.appealed>0) "
+  "AND (?10=0 OR cases.stopped_ord>=0) AND (?11=0 OR (?11=1 AND cases.appealed>0) OR (?11=2 AND cases.escalated>0)) "
 
 /* There is one case of a code, so its page is the last. */
 static int take_code(struct list *k, const char *code, struct store_tx *tx, struct err *err) {
@@ -151,10 +179,10 @@ static int take_code(struct list *k, const char *code, struct store_tx *tx, stru
   struct days d;
   if (read_days(k, tx, &d, err)) return -1;
   int rc = take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE tracking=?12 AND holder=?1 AND (?13='' OR state=?13) AND (?14='' OR service=?14) AND (?15=0 OR assignee=?16) "
+    "SELECT " DESK " FROM cases WHERE tracking=?12 AND holder=?1 AND (?13='' OR state=?13) AND (?14='' OR service=?14) AND (?15=0 OR assignee=?16) "
     "AND result>=?17 AND result<=?18 AND " LATE, WHOSE "tttit" "ii",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
     code, plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee), (int64_t)(q->open == 0),
     q->open == 1 ? (int64_t)0 : (int64_t)9), by_due, err);
   k->next[0] = 0;
@@ -194,7 +222,7 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   if (read_days(k, tx, &d, err)) return -1;
   /* Each word's case is found by its code: holder||'' keeps PostgreSQL from looking through the whole desk for it. */
   return take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?12 "
+    "SELECT " DESK " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?12 "
     "AND (case_term.ord,case_term.tracking)>(?13,?14) "
     "AND (?15='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?15 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
     "AND (?16='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?16 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
@@ -204,13 +232,12 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     "AND (?18='' OR cases.state=?18) AND (?19='' OR cases.service=?19) AND cases.holder||''=?1 AND (?20=0 OR cases.assignee=?21) "
     "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iiitt",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
     terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
     plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit, terms[4], terms[5]), by_time, err);
 }
 
-static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct list *k = arg;
+static int desk_rows(struct list *k, struct store_tx *tx, struct err *err) {
   const struct case_query *q = k->q;
   struct days d;
   k->assignee = q->assignee && strcmp(q->assignee, "none") == 0 ? "" : q->assignee;
@@ -223,39 +250,44 @@ static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t result = q->open == 0 && !k->after_result ? 1 : k->after_result, most = q->open == 1 || q->overdue == 1 || q->soon > 0 || waits ? 0 : 9;
   if (q->state && q->state[0])
     return take_rows(k, tx, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE holder=?1 AND state=?12 AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND " LATE
+      "SELECT " DESK " FROM cases WHERE holder=?1 AND state=?12 AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND " LATE
       "AND (?18='' OR service=?18) AND (?19=0 OR assignee=?20) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?21", WHOSE "tiiit" "ititi",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
       q->state, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), plain(k->assignee),
       (int64_t)k->limit), by_due, err);
   if (q->unit && q->unit[0])
     return take_rows(k, tx, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE tracking IN (SELECT u.tracking FROM case_unit u WHERE u.organisation=?1 AND u.unit=?12) "
+      "SELECT " DESK " FROM cases WHERE tracking IN (SELECT u.tracking FROM case_unit u WHERE u.organisation=?1 AND u.unit=?12) "
       "AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 AND holder=?1 AND " LATE
       "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
       q->unit, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   if (k->assignee && k->assignee[0])
     return take_rows(k, tx, store_select(tx, err,
-      "SELECT " LIST " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
+      "SELECT " DESK " FROM cases WHERE assignee=?12 AND assignee<>'' AND (result,legal_ord,submitted_at,tracking)>(?13,?14,?15,?16) AND result<=?17 "
       "AND holder=?1 AND " LATE "AND (?18='' OR service=?18) ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "tiiit" "iti",
       q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+      (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
       k->assignee, result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)k->limit), by_due, err);
   return take_rows(k, tx, store_select(tx, err,
-    "SELECT " LIST " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?12,?13,?14,?15) AND result<=?16 AND " LATE
+    "SELECT " DESK " FROM cases WHERE holder=?1 AND (result,legal_ord,submitted_at,tracking)>(?12,?13,?14,?15) AND result<=?16 AND " LATE
     "AND (?17='' OR service=?17) AND (?18=0 OR assignee='') ORDER BY result,legal_ord,submitted_at,tracking LIMIT ?19", WHOSE "iiit" "itii",
     q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1),
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
     result, k->after_ord, k->after_time, k->after_tracking, most, plain(q->service), (int64_t)(k->assignee != NULL), (int64_t)k->limit), by_due, err);
+}
+
+static int desk_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct list *k = arg;
+  return desk_rows(k, tx, err) ? -1 : k->works ? put_news(k, tx, err) : 0;
 }
 
 /* ---- counts ---- */
 
 #define URGENT                                                                                                                            \
-  "FROM (SELECT service,service_version,inquiry,state,assignee,legal_ord,stopped_ord,appealed,calendar,submitted_at FROM cases WHERE holder=?1 " \
+  "FROM (SELECT service,service_version,inquiry,state,assignee,legal_ord,stopped_ord,appealed,escalated,calendar,submitted_at FROM cases WHERE holder=?1 " \
   "AND result=0 ORDER BY legal_ord LIMIT ?2) AS cases"
 
 static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struct err *err) {
@@ -280,7 +312,7 @@ static int tally_kinds(struct list *k, struct store_tx *tx, json_t *kinds, struc
 }
 
 static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
-  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "late", "soon"};
+  static const char *const names[] = {"open", "mine", "free", "stopped", "appealed", "escalated", "late", "soon"};
   struct list *k = arg;
   struct days d;
   json_t *kinds = json_array();
@@ -289,7 +321,7 @@ static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
   if (read_days(k, tx, &d, err)) return -1;
   struct store_rows *r = store_select(tx, err,
     "SELECT COUNT(*),COUNT(CASE WHEN assignee=?8 THEN 1 END),COUNT(CASE WHEN assignee='' THEN 1 END),COUNT(CASE WHEN stopped_ord>=0 THEN 1 END),"
-    "COUNT(CASE WHEN appealed>0 THEN 1 END),COUNT(CASE WHEN legal_ord<" CLOCK " THEN 1 END),"
+    "COUNT(CASE WHEN appealed>0 THEN 1 END),COUNT(CASE WHEN escalated>0 THEN 1 END),COUNT(CASE WHEN legal_ord<" CLOCK " THEN 1 END),"
     "COUNT(CASE WHEN stopped_ord<0 AND legal_ord-(" CLOCK ")>=0 AND legal_ord-(" CLOCK ")<=?9 THEN 1 END) " URGENT, "tiititit" "i", k->q->organisation,
     (int64_t)CASES_COUNTED, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], k->person, (int64_t)k->q->soon);
   if (!r) return -1;
@@ -301,7 +333,7 @@ static int tally_work(struct store_tx *tx, void *arg, struct err *err) {
 
 static int run_list(struct list *k, const char *after, int limit, store_work work, json_t **out, struct err *err) {
   int rc = -1;
-  k->arena = arena_new(256 * 1024);
+  k->arena = arena_new(4 * 1024 * 1024); /* answers of 200 cases, for their names */
   k->limit = limit < 1 ? 50 : limit > 200 ? 200 : limit;
   k->items = json_array();
   if (read_after(k, after, err) == 0) rc = store_read(k->c->store, work, k, err);
@@ -315,10 +347,15 @@ static int run_list(struct list *k, const char *after, int limit, store_work wor
   return rc;
 }
 
+/* Names are for those who handle cases there; the call centre and those who only watch do without. */
+static bool works_at(const struct actor *who, const char *organisation) {
+  return actor_has_role(who, organisation, STAFF_OFFICER) || actor_has_role(who, organisation, STAFF_SUPERVISOR) || actor_has_role(who, organisation, STAFF_MANAGER);
+}
+
 int cases_desk(struct cases *c, const struct actor *who, const struct case_query *q, enum lang l, json_t **out, struct err *err) {
   bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
   if (who->kind != ACTOR_STAFF || (!all && !actor_in(who, q->organisation))) return err_set(err, ERR_FORBIDDEN, "not a desk of yours");
-  struct list k = {.c = c, .q = q, .lang = l};
+  struct list k = {.c = c, .q = q, .who = who, .lang = l, .works = works_at(who, q->organisation)};
   return run_list(&k, q->after, q->limit, desk_work, out, err);
 }
 
@@ -337,7 +374,7 @@ int cases_desk_counts(struct cases *c, const struct actor *who, const char *orga
 /* ---- searches that are kept ---- */
 
 bool cases_queue(const char *view, const struct actor *who, struct case_query *q) {
-  static const char *const names[] = {"open", "mine", "unit", "free", "soon", "late", "waiting", "appeals", "closed"};
+  static const char *const names[] = {"open", "mine", "unit", "free", "soon", "late", "escalated", "waiting", "appeals", "closed"};
   size_t i = 0;
   while (i < BASE_COUNT(names) && !base_same(names[i], view)) i++;
   if (i == BASE_COUNT(names)) return false;
@@ -352,6 +389,7 @@ bool cases_queue(const char *view, const struct actor *who, struct case_query *q
   } else if (strcmp(view, "soon") == 0) q->soon = CASES_SOON;
   else if (strcmp(view, "late") == 0) q->overdue = 1;
   else if (strcmp(view, "waiting") == 0) q->stopped = 1;
+  else if (strcmp(view, "escalated") == 0) q->escalated = 1;
   else if (strcmp(view, "appeals") == 0) q->appealed = 1;
   return true;
 }
@@ -431,7 +469,7 @@ static bool in_search(const struct case_query *q, const struct store_rows *r) {
   if (q->assignee && strcmp(store_text(r, 2), strcmp(q->assignee, "none") == 0 ? "" : q->assignee) != 0) return false;
   if (q->overdue == 1 && left >= 0) return false;
   if (q->soon && (stopped >= 0 || left < 0 || left > q->soon)) return false;
-  return (!q->stopped || stopped >= 0) && (!q->appealed || store_int(r, 4) > 0);
+  return (!q->stopped || stopped >= 0) && (!q->appealed || store_int(r, 4) > 0) && (!q->escalated || store_int(r, 6) > 0);
 }
 
 /* All searches in one look at the most urgent cases. */
@@ -447,7 +485,7 @@ static int count_searches(struct list *k, struct store_tx *tx, const struct acto
     if (!cases_queue(json_str(one, "view"), who, &queries[i]) || queries[i].unit) queries[i].open = 0;
   }
   if (!n || read_days(k, tx, &d, err)) return n ? -1 : 0;
-  struct store_rows *r = store_select(tx, err, "SELECT service,state,assignee,stopped_ord,appealed,legal_ord-(" CLOCK ") " URGENT, "tiititi", k->q->organisation,
+  struct store_rows *r = store_select(tx, err, "SELECT service,state,assignee,stopped_ord,appealed,legal_ord-(" CLOCK "),escalated " URGENT, "tiititi", k->q->organisation,
                                       (int64_t)CASES_COUNTED, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1]);
   if (!r) return -1;
   while ((rc = store_next(r, err)) == 1)
@@ -565,7 +603,7 @@ static int look_work(struct store_tx *tx, void *arg, struct err *err) {
         store_put(tx, err, "INSERT INTO case_access_new (id,person,at) VALUES (?1,?2,?3)", "tti", id, keys[i], now))
       return -1;
   }
-  return 0;
+  return k->who.kind == ACTOR_STAFF ? case_seen_put(tx, k->tracking, k->who.username, now, err) : 0;
 }
 
 static void look_done(void *arg, int rc, const struct err *err) {
@@ -591,9 +629,22 @@ int cases_look(struct cases *c, const struct actor *who, const char *tracking, c
   return rc;
 }
 
-/* "officer", or outside a case "registry CODE" and "prefill SERVICE REGISTRY,…". */
+/* "exchange PROVIDER/SERVICE RIGHT MATTER" */
+static void put_shared(json_t *o, const char *basis) {
+  char provider[64] = "", service[64] = "", right[48] = "";
+  int at = 0;
+  sscanf(basis, "exchange %63[^/]/%63s %47s %n", provider, service, right, &at);
+  json_put(o, "basis", "exchange");
+  json_put(o, "provider", provider);
+  json_put(o, "data_service", service);
+  json_put(o, "right", strcmp(right, "-") != 0 ? right : NULL);
+  json_put(o, "matter", at > 0 ? basis + at : "");
+}
+
+/* "officer", or outside a case "registry CODE", "prefill SERVICE REGISTRY,…" and "exchange …". */
 static void put_basis(json_t *o, const char *basis) {
   char kind[16] = "", subject[64] = "", registries[400] = "";
+  if (base_starts(basis, "exchange ")) return put_shared(o, basis);
   sscanf(basis, "%15s %63s %399s", kind, subject, registries);
   bool form = strcmp(kind, "prefill") == 0;
   if (!form && strcmp(kind, "registry") != 0) {

@@ -299,7 +299,7 @@ static int drop_bytes(struct store_tx *tx, const char *sha256_hex, struct err *e
 int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err) {
   if (store_put(tx, err, "DELETE FROM document_chunk WHERE sha256 IN (SELECT sha256 FROM document WHERE tracking=?1) "
                 "AND sha256 NOT IN (SELECT sha256 FROM document WHERE tracking<>?1)", "t", tracking) ||
-      store_put(tx, err, "DELETE FROM document_internal WHERE tracking=?1", "t", tracking))
+      store_put(tx, err, "DELETE FROM document_internal WHERE tracking=?1", "t", tracking) || case_news_forget(tx, tracking, err))
     return -1;
   return store_put(tx, err, "DELETE FROM document WHERE tracking=?1", "t", tracking);
 }

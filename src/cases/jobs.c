@@ -3,36 +3,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEASE_MS 10000
-#define ROUND 256   /* deadlines taken at once, together in few commits */
-#define TURN_MS 1000 /* how long one turn of the jobs goes on with them, so that the others have theirs */
+enum { LEASE_MS = 10000, ROUND = 512, TURN_MS = 250 }; /* deadlines taken at once; how long one turn goes on with them, so that the others have theirs */
 
 /* ---- clocks that have run out ---- */
 
+/* A list of cases, in the order of their deadlines, and where the next one begins. */
 struct due {
   struct cases *c;
   const char *calendar;
   int64_t before;
   bool closed;               /* only what is to be erased */
-  char tracking[ROUND][TRACKING_SIZE];
+  int64_t ord, submitted_at; /* of the last one listed */
+  char last[TRACKING_SIZE], tracking[ROUND][TRACKING_SIZE];
   int count;
 };
 
 static int due_list(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   k->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM cases WHERE calendar=?1 AND next_ord<?2 AND (?4=0 OR result<>0) ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiii",
-                                      k->calendar, k->before, (int64_t)ROUND, (int64_t)k->closed);
+  struct store_rows *r = store_select(tx, err,
+    "SELECT tracking,next_ord,submitted_at FROM cases WHERE calendar=?1 AND next_ord<?2 AND (next_ord,submitted_at,tracking)>(?5,?6,?7) AND (?4=0 OR result<>0) "
+    "ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiiiiit", k->calendar, k->before, (int64_t)ROUND, (int64_t)k->closed, k->ord, k->submitted_at, k->last);
   if (!r) return -1;
+  int64_t ord = 0, submitted_at = 0;
   int rc;
-  while ((rc = store_next(r, err)) == 1) snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
+  while ((rc = store_next(r, err)) == 1) {
+    snprintf(k->tracking[k->count++], TRACKING_SIZE, "%s", store_text(r, 0));
+    ord = store_int(r, 1);
+    submitted_at = store_int(r, 2);
+  }
   store_done(r);
-  return rc;
+  if (rc < 0 || !k->count) return rc;
+  k->ord = ord;
+  k->submitted_at = submitted_at;
+  memcpy(k->last, k->tracking[k->count - 1], TRACKING_SIZE);
+  return 0;
 }
 
+/* Those under way. The next list is read while the writer has work of the last one. */
 struct round {
   pthread_mutex_t lock;
-  pthread_cond_t idle;
+  pthread_cond_t few;
   int flying;
   int64_t done;
 };
@@ -40,7 +51,7 @@ struct round {
 struct one {
   struct cases *c;
   struct round *round;
-  const char *tracking;
+  char tracking[TRACKING_SIZE];
   int64_t before;
 };
 
@@ -124,7 +135,7 @@ static int escalate(struct cases *c, struct store_tx *tx, struct case_row *row, 
   struct case_entry e = {.action = "escalate", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = row->holder, .at = clock_now(), .payload = payload};
   row->escalated++;
   case_next_check(c, row);
-  int rc = case_append(c, tx, row, &e, NULL, err);
+  int rc = case_append_next(c, tx, row, &e, err);
   if (rc == 0) rc = case_notice(c, tx, row, "due", row->version, NULL, NULL, err);
   free(payload);
   return rc;
@@ -137,17 +148,16 @@ static int silent_inquiry(struct cases *c, struct store_tx *tx, struct case_row 
   bool consents = q && q->silence_consents;
   struct case_entry e = {.action = consents ? "silence" : "escalate", .from_state = row->state, .to_state = consents ? INQUIRY_CONSENTED : row->state, .role = "system",
                          .organisation = row->holder, .at = clock_now(), .payload = "{\"who\":\"system\"}"};
-  if (consents) {
-    row->state = INQUIRY_CONSENTED;
-    row->result = RESULT_CLOSED;
-    row->closed_at = row->state_at = e.at;
-    row->next_ord = NO_ORD;
-  } else {
+  if (!consents) {
     row->escalated++;
     case_next_check(c, row);
+    return case_append_next(c, tx, row, &e, err);
   }
+  row->state = INQUIRY_CONSENTED;
+  row->result = RESULT_CLOSED;
+  row->closed_at = row->state_at = e.at;
+  row->next_ord = NO_ORD;
   if (case_append(c, tx, row, &e, NULL, err)) return -1;
-  if (!consents) return 0;
   json_t *out = json_object();
   json_put(out, "answer", "consent");
   json_put(out, "inquiry", row->inquiry);
@@ -208,49 +218,61 @@ static void due_done(void *arg, int rc, const struct err *err) {
   struct one *o = arg;
   struct round *r = o->round;
   if (rc) log_write(LOG_WARN, "cases", "a deadline is tried again: %s", err ? err->message : "");
+  free(o);
   pthread_mutex_lock(&r->lock);
   if (rc == 0) r->done++;
-  if (--r->flying == 0) pthread_cond_signal(&r->idle);
+  r->flying--;
+  if (r->flying == ROUND || r->flying == 0) pthread_cond_signal(&r->few);
   pthread_mutex_unlock(&r->lock);
 }
 
-/* All at once, so that they share commits; answered when the last is done. */
-static int64_t run_these(struct due *k) {
-  struct round r = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER, .flying = k->count};
-  struct one *each = base_alloc((size_t)k->count * sizeof *each);
+static void wait_for(struct round *r, int most) {
+  pthread_mutex_lock(&r->lock);
+  while (r->flying > most) pthread_cond_wait(&r->few, &r->lock);
+  pthread_mutex_unlock(&r->lock);
+}
+
+/* All at once, so that they share commits. */
+static void run_these(const struct due *k, struct round *r) {
+  pthread_mutex_lock(&r->lock);
+  r->flying += k->count;
+  pthread_mutex_unlock(&r->lock);
   for (int n = 0; n < k->count; n++) {
     struct err why;
-    each[n] = (struct one){.c = k->c, .round = &r, .tracking = k->tracking[n], .before = k->before};
-    if (store_submit(k->c->store, STORE_JOBS, due_work, &each[n], due_done, &why)) due_done(&each[n], -1, &why);
+    struct one *o = base_alloc(sizeof *o);
+    *o = (struct one){.c = k->c, .round = r, .before = k->before};
+    memcpy(o->tracking, k->tracking[n], TRACKING_SIZE);
+    if (store_submit(k->c->store, STORE_JOBS, due_work, o, due_done, &why)) due_done(o, -1, &why);
   }
-  pthread_mutex_lock(&r.lock);
-  while (r.flying) pthread_cond_wait(&r.idle, &r.lock);
-  pthread_mutex_unlock(&r.lock);
-  pthread_mutex_destroy(&r.lock);
-  pthread_cond_destroy(&r.idle);
-  free(each);
-  return r.done;
 }
 
 /* As long as there are more, for a turn: the store itself keeps them from holding up those who wait. */
 static int run_due(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct due *k = base_alloc(sizeof *k);
+  struct round r = {.lock = PTHREAD_MUTEX_INITIALIZER, .few = PTHREAD_COND_INITIALIZER};
   int64_t until = clock_mono() + TURN_MS;
   int rc = 0;
+  c->more = false;
   for (size_t i = 0; i < c->calendar_count && rc == 0; i++) {
-    *k = (struct due){.c = c, .calendar = c->calendars[i].code, .closed = closed};
+    *k = (struct due){.c = c, .calendar = c->calendars[i].code, .closed = closed, .ord = INT64_MIN};
     k->before = calendar_ordinal(case_calendar(c, k->calendar), cases_today());
-    int64_t n = 1;
     do {
       rc = store_read(c->store, due_list, k, err);
-      if (rc || !k->count) break;
-      n = run_these(k);
-      if (done) *done += n;
-    } while (k->count == ROUND && n > 0 && clock_mono() < until);
+      if (rc == 0) run_these(k, &r);
+      wait_for(&r, ROUND);
+    } while (rc == 0 && k->count == ROUND && clock_mono() < until);
+    if (k->count == ROUND) c->more = true;
   }
+  wait_for(&r, 0);
+  if (done) *done += r.done;
+  if (r.done == 0) c->more = false; /* nothing succeeds now */
+  pthread_mutex_destroy(&r.lock);
+  pthread_cond_destroy(&r.few);
   free(k);
   return rc;
 }
+
+bool cases_more(const struct cases *c) { return c->more; }
 
 int cases_retain(struct cases *c, int64_t *done, struct err *err) {
   *done = 0;

@@ -8,7 +8,7 @@
 
 struct use {
   const json_t *persons;
-  const char *who, *organisation, *basis;
+  const char *who, *organisation, *basis, *tracking;
 };
 
 static int use_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -21,8 +21,8 @@ static int use_work(struct store_tx *tx, void *arg, struct err *err) {
     char id[33];
     random_bytes(raw, sizeof raw);
     hex_encode(raw, sizeof raw, id);
-    if (store_put(tx, err, "INSERT INTO case_access (person,at,id,tracking,who,organisation,basis,batch) VALUES (?1,?2,?3,'',?4,?5,?6,'')", "tittt" "t",
-                  json_string_value(v), now, id, k->who, k->organisation, k->basis) ||
+    if (store_put(tx, err, "INSERT INTO case_access (person,at,id,tracking,who,organisation,basis,batch) VALUES (?1,?2,?3,?4,?5,?6,?7,'')", "titttt" "t",
+                  json_string_value(v), now, id, k->tracking ? k->tracking : "", k->who, k->organisation, k->basis) ||
         store_put(tx, err, "INSERT INTO case_access_new (id,person,at) VALUES (?1,?2,?3)", "tti", id, json_string_value(v), now))
       return -1;
   }
@@ -39,6 +39,19 @@ int cases_use(struct cases *c, const struct actor *who, const json_t *persons, c
   snprintf(basis, sizeof basis, "registry %s", registry);
   struct use k = {.persons = persons, .who = who->username, .organisation = actor_in(who, organisation) ? organisation : own, .basis = basis};
   return record_use(c, &k, err);
+}
+
+/* "exchange PROVIDER/SERVICE GRANT the asker's own name of the matter" */
+int cases_shared(struct cases *c, const struct case_shared *s, struct err *err) {
+  char tracking[32] = "";
+  if (!s->issue || identifier_parse(IDENT_TRACKING, s->issue, tracking)) tracking[0] = 0;
+  char *who = base_printf("x:%s", s->client);
+  char *basis = base_printf("exchange %s/%s %s %s", s->provider, s->service, s->grant[0] ? s->grant : "-", s->issue ? s->issue : "");
+  struct use k = {.persons = s->persons, .who = who, .organisation = s->asker, .basis = basis, .tracking = tracking};
+  int rc = record_use(c, &k, err);
+  free(basis);
+  free(who);
+  return rc;
 }
 
 /* ---- before the form ---- */
@@ -70,13 +83,19 @@ static json_t *source_json(const struct cases *c, const char *field, const json_
 int cases_prefill(struct cases *c, const struct actor *who, const struct service *s, const json_t *answers, enum lang l, json_t **out, struct err *err) {
   if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "for citizens");
   if (who->assurance < ASSURANCE_SIM_MATCHED) return err_set(err, ERR_FORBIDDEN, "this telephone is not known to be this person's");
-  json_t *known = NULL, *data = json_object(), *sources = json_array(), *one;
+  json_t *known = NULL, *data = json_object(), *sources = json_array(), *missing = json_array(), *one;
   const char *field;
   struct buf basis = {0}, registries = {0};
   int rc = 0;
   if (c->o.prefill && !about_another(s, who, answers)) rc = c->o.prefill(c->o.prefill_ctx, s, actor_national_id(who), answers, &known, err);
   json_object_foreach(known, field, one) {
     const char *registry = json_str(one, "registry");
+    if (json_str(one, "why")) {
+      json_t *o = source_json(c, field, one, l);
+      json_put(o, "why", json_str(one, "why"));
+      json_array_append_new(missing, o);
+      continue;
+    }
     json_object_set(data, field, json_object_get(one, "value"));
     json_array_append_new(sources, source_json(c, field, one, l));
     if (!strstr(buf_str(&registries), registry)) buf_addf(&registries, "%s%s", registries.len ? "," : "", registry);
@@ -98,7 +117,9 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
     *out = json_object();
     json_object_set(*out, "data", data);
     json_object_set(*out, "sources", sources);
+    json_object_set(*out, "missing", missing);
   }
+  json_decref(missing);
   json_decref(data);
   json_decref(sources);
   return rc;
@@ -127,6 +148,10 @@ static void refuse(struct cases *c, const struct case_submission *s, const struc
   arena_free(a);
 }
 
+bool cases_asks_others(const struct cases *c, const struct service *s, const struct actor *who) {
+  return c->o.prefill && who->kind == ACTOR_CITIZEN && who->assurance >= ASSURANCE_SIM_MATCHED && asks_any(s);
+}
+
 void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors) {
   json_t *known = NULL, *one;
   const char *field;
@@ -142,7 +167,7 @@ void case_sources(struct cases *c, const struct case_submission *s, const struct
   json_object_foreach(known, field, one) {
     const struct field *f = service_field(s->service, field);
     const json_t *given = json_object_get(s->data, field), *value = json_object_get(one, "value");
-    if (!f || !given) continue;
+    if (!f || !given || !value) continue; /* what could not be asked is not compared */
     bool same = json_equal(given, value);
     if (!same && json_flag(one, "refuse", false)) refuse(c, s, f, one, errors);
     json_t *o = json_object();

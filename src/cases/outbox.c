@@ -212,6 +212,16 @@ static int record_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+static int grant_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct effect *e = arg;
+  struct arena *a = arena_new(1024 * 1024);
+  struct case_row row;
+  int rc = case_load(e->c, tx, a, e->tracking, &row, err);
+  if (rc == 0) rc = row.def ? case_grant_apply(e->c, tx, &row, e->id, err) : unreadable(&row, err);
+  arena_free(a);
+  return rc;
+}
+
 static int drop_work(struct store_tx *tx, void *arg, struct err *err) {
   struct effect *e = arg;
   return store_put(tx, err, "DELETE FROM case_outbox WHERE id=?1", "t", e->id);
@@ -225,7 +235,7 @@ static int tried_work(struct store_tx *tx, void *arg, struct err *err) {
 /* Effects within this store are applied and dropped in one transaction, several together in their order; the others are steps of their own. */
 static store_work within(const struct effect *e) {
   if (strcmp(e->kind, "reply") == 0 || strcmp(e->kind, "replied") == 0) return parent_work;
-  return strcmp(e->kind, "record") == 0 ? record_work : NULL;
+  return strcmp(e->kind, "record") == 0 ? record_work : strcmp(e->kind, "grant") == 0 ? grant_work : NULL;
 }
 
 struct chunk {

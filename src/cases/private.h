@@ -30,6 +30,7 @@ struct cases {
   size_t retired_count;
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
+  bool more;                 /* jobs' own: deadlines were left for want of time */
   int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
@@ -126,6 +127,8 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
  * two that act at once meet, and the one that comes too late is run again. */
 int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
                 struct err *err);
+/* The same for an event that changes nothing of the row but `escalated` and `next_ord`. */
+int case_append_next(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, struct err *err);
 
 /* definitions.c: which text a case began under */
 void case_definitions_open(struct cases *c);
@@ -260,6 +263,16 @@ void stops_free(struct stops *s);
 int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
 bool case_stopped(struct cases *c, const char *service);
 
+/* The answers inside the payload of a first event, as canonical JSON (arena-owned); NULL: erased. */
+const char *case_answers_in(struct arena *a, const char *payload);
+/* listed.c: the applicant's name for a list («م… احمدی»), NULL where the answers have none; arena-owned */
+const char *case_short_name(struct arena *a, const struct service *s, const json_t *data);
+/* Documents came from outside the office; a member of staff has looked; are there some that they have not seen; forget. */
+int case_news_put(struct store_tx *tx, const char *tracking, int64_t at, struct err *err);
+int case_seen_put(struct store_tx *tx, const char *tracking, const char *username, int64_t at, struct err *err);
+int case_news_unseen(struct store_tx *tx, const char *tracking, int64_t came, const char *username, bool *unseen, struct err *err);
+int case_news_forget(struct store_tx *tx, const char *tracking, struct err *err);
+
 /* desk.c: a case comes to a desk: remember its calendar when it is not the desk's own */
 int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organisation, const char *calendar, struct err *err);
 
@@ -282,6 +295,9 @@ int case_forget_documents(struct store_tx *tx, const char *tracking, struct err 
 int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
 
 int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);
+
+/* datarequests.c: the effect "grant" of the outbox, inside its transaction */
+int case_grant_apply(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *event, struct err *err);
 
 /* outbox.c */
 int case_outbox_put(struct store_tx *tx, const char *kind, const char *tracking, int64_t seq, const char *suffix, json_t *payload, int64_t at, struct err *err);

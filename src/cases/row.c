@@ -21,8 +21,8 @@ static void take_hash(const struct store_rows *r, int column, unsigned char out[
   if (p && n == 32) memcpy(out, p, 32);
 }
 
-/* The answers inside a first event's payload: {"data":{…},…}. A slice of canonical JSON is canonical JSON. */
-static const char *answers_of(struct arena *a, const char *payload) {
+/* The payload is {"data":{…},…}. A slice of canonical JSON is canonical JSON. */
+const char *case_answers_in(struct arena *a, const char *payload) {
   const char *from = payload + 8, *p = from;
   int depth = 0;
   bool text = false;
@@ -47,7 +47,7 @@ static void read_first(struct arena *a, const struct store_rows *r, int i, struc
   row->first.payload = store_null(r, i + 5) ? NULL : arena_strdup(a, store_text(r, i + 5));
   take_hash(r, i + 6, row->first.leaf);
   row->changed = row->data != NULL;
-  if (!row->data && row->first.payload) row->data = answers_of(a, row->first.payload);
+  if (!row->data && row->first.payload) row->data = case_answers_in(a, row->first.payload);
 }
 
 static void read_row(struct arena *a, const struct store_rows *r, struct case_row *row) {
@@ -136,6 +136,14 @@ int case_insert(struct store_tx *tx, const struct case_row *w, struct err *err) 
   return store_exec(tx, err, INSERT_CASE " ON CONFLICT DO NOTHING", CASE_VALUES(w));
 }
 
+/* What an update of the row has answered: how many rows were still as they were read. */
+static int saved(struct cases *c, const struct case_row *w, int n, struct err *err) {
+  if (n < 0) return -1;
+  if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  shelves_forget(c, w->tracking);
+  return 0;
+}
+
 int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET owner=?1,provider=?2,holder=?3,state=?4,result=?5,version=?6,changed_at=?7,closed_at=?8,assignee=?9,"
@@ -147,10 +155,7 @@ int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, in
     w->norm_ord, w->legal_ord, w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days,
     w->extended, w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->changed ? w->data : NULL,
     w->tracking, old_version, w->start_day);
-  if (n < 0) return -1;
-  if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
-  shelves_forget(c, w->tracking);
-  return 0;
+  return saved(c, w, n, err);
 }
 
 /* Canonical JSON by hand: every value is made of letters that need no escape. */
@@ -177,16 +182,32 @@ static int event_put(struct store_tx *tx, const char *tracking, int64_t seq, con
   return trust_append(tx, leaf, header, digest, err);
 }
 
-int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
-                struct err *err) {
+/* Of the row's indexes only that of deadlines is written. */
+static int save_next(struct cases *c, struct store_tx *tx, const struct case_row *w, struct err *err) {
+  int n = store_exec(tx, err, "UPDATE cases SET version=?1,changed_at=?2,escalated=?3,next_ord=?4 WHERE tracking=?5 AND version=?6", "iiiiti", w->version,
+                     w->changed_at, w->escalated, w->next_ord, w->tracking, w->version - 1);
+  return saved(c, w, n, err);
+}
+
+static int put_entry(struct store_tx *tx, const struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH], struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
   char header[320];
-  row->version++;
-  row->changed_at = e->at;
-  if (case_save(c, tx, row, row->version - 1, err)) return -1;
   random_bytes(salt, sizeof salt);
   case_header(header, row, e, row->version);
   trust_leaf(header, salt, e->payload, strlen(e->payload), digest, leaf);
   if (leaf_out) memcpy(leaf_out, leaf, TRUST_HASH);
   return event_put(tx, row->tracking, row->version, e, header, salt, digest, leaf, err);
+}
+
+int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
+                struct err *err) {
+  row->version++;
+  row->changed_at = e->at;
+  return case_save(c, tx, row, row->version - 1, err) ? -1 : put_entry(tx, row, e, leaf_out, err);
+}
+
+int case_append_next(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, struct err *err) {
+  row->version++;
+  row->changed_at = e->at;
+  return save_next(c, tx, row, err) ? -1 : put_entry(tx, row, e, NULL, err);
 }

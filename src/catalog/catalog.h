@@ -184,6 +184,8 @@ struct service {
     const char *registry, **attributes; size_t attribute_count; /* the principal's record whose attributes (any) must name the attorney; NULL: none */
     struct { const char *registry, *attribute; } alive[4]; size_t alive_count; /* what of the principal must not be recorded as false */
   } mandate;
+  /* An approved request gives the asking organisation a right to a data service; fields of the service. basis and months may be NULL. */
+  struct { bool present; const char *asking, *service, *purpose, *basis, *months, **attributes; size_t attribute_count; } grant;
   struct notice *notices; size_t notice_count;
   struct letter *letters; size_t letter_count;
   struct retention *retentions; size_t retention_count;
@@ -256,8 +258,23 @@ size_t pack_registries(const struct pack *p);
 const struct registry *pack_registry(const struct pack *p, size_t i);          /* in order of code; NULL out of range */
 const struct registry *pack_find_registry(const struct pack *p, const char *code); /* NULL */
 const struct registry_attribute *registry_attribute(const struct registry *r, const char *name); /* NULL */
-/* What a field's prefill asks: the provider's data service, and the registry of this pack that answers it (NULL: somebody outside). */
-struct data_source { const char *organisation, *service, *attribute; const struct registry *registry; };
+/* A data service of pack.yaml: what an organisation publishes as data. */
+struct data_service {
+  int provider;                                       /* organisation */
+  const char *service; struct text title;             /* title: by default the registry's, or the code */
+  const char **attributes; size_t count;
+  const struct registry *registry;                    /* of this pack, that answers; NULL: the provider's own gateway does */
+  const char *key; enum field_type key_type;          /* what records are found by; NULL: nobody can be asked yet */
+  bool refuse;                                        /* an answer unlike the record: refused, else flagged */
+  const char *registry_code; unsigned line;           /* as they stand in the file */
+};
+size_t pack_data_services(const struct pack *p);
+const struct data_service *pack_data_service(const struct pack *p, size_t i);  /* in order of the file; NULL out of range */
+/* provider NULL: the only one of that code. NULL when there is none, or several. */
+const struct data_service *pack_find_data_service(const struct pack *p, const char *provider, const char *service);
+const char *data_service_provider(const struct pack *p, const struct data_service *d); /* the organisation's code */
+/* What a field's prefill asks of it. */
+struct data_source { const char *organisation, *service, *attribute; const struct registry *registry; const struct data_service *data; };
 bool pack_data_source(const struct pack *p, const struct field *f, struct data_source *out); /* false when the field has no prefill */
 
 /* ---- looking things up in a service ------------------------------------------------------ */
@@ -308,6 +325,8 @@ int action_validate(const struct pack *p, const struct action *act, const json_t
 int catalog_judge(const struct pack *p, FILE *in, FILE *out);
 /* Show a canonical value to a person: labels of choices, Jalali dates, grouped digits, names of places; arena-owned. */
 char *field_show(const struct pack *p, const struct field *f, const json_t *value, enum lang l, struct arena *a);
+/* JSON Schema of one canonical value, with its titles (new reference). */
+json_t *field_schema(const struct field *f, int32_t today);
 /* Remove answers whose field is no longer asked (a web form after a change). In place. */
 void service_prune(const struct service *s, json_t *data);
 

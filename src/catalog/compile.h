@@ -9,10 +9,6 @@
 #define DECIMAL_MOST 999999999999LL     /* thousandths */
 
 struct choice_list { const char *name; struct choice *choices; size_t count; };
-struct data_service {
-  int provider; const char *service; const char **attributes; size_t count;
-  const char *registry; unsigned line; const struct registry *found; bool refuse;
-};
 struct life_event { const char *code, *latn; struct text title; };
 struct pack_calendar { const char *code; struct calendar *calendar; };
 struct family { size_t first, count; }; /* the versions of one service: services[first …], oldest first */

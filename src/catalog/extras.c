@@ -259,6 +259,57 @@ static const struct registry_attribute *attribute_named(struct compiler *c, cons
   return k;
 }
 
+/* ---- a right to a data service ---- */
+
+/* The services that can be chosen are published in this pack; "none" is for what nobody publishes yet. */
+static void granted_service(struct compiler *c, const struct yaml_node *n) {
+  const struct field *f = known_field(c, n, "service");
+  struct service *s = c->s;
+  if (!f) return;
+  s->grant.service = f->name;
+  if (f->type != FIELD_CHOICE) fail(c, n->line, "'service' names '%s', which is no choice", f->name);
+  for (size_t i = 0; f->type == FIELD_CHOICE && i < f->choice_count; i++)
+    if (strcmp(f->choices[i].value, "none") != 0 && !pack_find_data_service(c->p, NULL, f->choices[i].value))
+      fail(c, n->line, "choice '%s' of field '%s' is no data service of pack.yaml: write its code, or none", f->choices[i].value, f->name);
+}
+
+static bool published(const struct pack *p, const char *attribute) {
+  for (size_t i = 0; i < p->data_service_count; i++)
+    for (size_t k = 0; k < p->data_services[i].count; k++)
+      if (strcmp(p->data_services[i].attributes[k], attribute) == 0) return true;
+  return false;
+}
+
+static void granted_attributes(struct compiler *c, const struct yaml_node *list) {
+  struct service *s = c->s;
+  if (!is_list(c, list, "attributes")) return;
+  s->grant.attributes = keep_alloc(c, (list->count + 1) * sizeof *s->grant.attributes);
+  for (const struct yaml_node *i = list->first; i; i = i->next) {
+    const struct field *f = known_field(c, i, "attributes");
+    if (!f) continue;
+    s->grant.attributes[s->grant.attribute_count++] = f->name;
+    if (f->type != FIELD_CHOICES) fail(c, i->line, "'attributes' names '%s', which has no choices", f->name);
+    for (size_t k = 0; f->type == FIELD_CHOICES && k < f->choice_count; k++)
+      if (!published(c->p, f->choices[k].value)) fail(c, i->line, "choice '%s' of field '%s' is no attribute of a data service", f->choices[k].value, f->name);
+  }
+}
+
+/* grant: {asking: F, service: F, attributes: [F, …], purpose: F, basis: F, months: F} */
+static void read_grant(struct compiler *c, const struct yaml_node *n) {
+  struct service *s = c->s;
+  if (!keys(c, n, "grant", "asking service attributes purpose basis months")) return;
+  const struct yaml_node *asking = want(c, n, "grant", "asking"), *service = want(c, n, "grant", "service"), *attributes = want(c, n, "grant", "attributes"),
+                         *purpose = want(c, n, "grant", "purpose");
+  if (!asking || !service || !attributes || !purpose) return;
+  s->grant.asking = typed_field(c, n, "asking", FIELD_ORGANISATION, FIELD_ORGANISATION);
+  s->grant.purpose = typed_field(c, n, "purpose", FIELD_TEXT, FIELD_PARAGRAPH);
+  s->grant.basis = typed_field(c, n, "basis", FIELD_TEXT, FIELD_PARAGRAPH);
+  s->grant.months = typed_field(c, n, "months", FIELD_CHOICE, FIELD_INTEGER);
+  granted_service(c, service);
+  granted_attributes(c, attributes);
+  s->grant.present = s->grant.asking && s->grant.service && s->grant.purpose;
+}
+
 /* record: {registry: legal-persons, names: [manager_id]} */
 static void mandate_record(struct compiler *c, const struct yaml_node *n) {
   struct service *s = c->s;
@@ -416,11 +467,12 @@ void compile_extras(struct compiler *c, const struct yaml_node *root) {
   read_fees(c, root);
   read_inquiries(c, root);
   const struct yaml_node *outputs = yaml_get(root, "outputs");
-  if (outputs && keys(c, outputs, "outputs", "certificate record mandate")) {
+  if (outputs && keys(c, outputs, "outputs", "certificate record mandate grant")) {
     const struct yaml_node *certificate = yaml_get(outputs, "certificate"), *record = yaml_get(outputs, "record");
     if (certificate) read_certificate(c, certificate);
     if (record) read_record(c, record);
     if (yaml_get(outputs, "mandate")) read_mandate(c, yaml_get(outputs, "mandate"));
+    if (yaml_get(outputs, "grant")) read_grant(c, yaml_get(outputs, "grant"));
   }
   compile_letters(c, root);
   read_notices(c, root);

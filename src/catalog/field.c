@@ -279,11 +279,13 @@ static const struct data_service *check_prefill(struct compiler *c, const struct
 static void whose(struct compiler *c, const struct yaml_node *n, struct field *f, const struct data_service *ds, const struct scope *scope) {
   const struct yaml_node *of = yaml_get(n, "of");
   const char *name = of ? scalar(c, of, "of") : NULL;
-  const struct registry_attribute *key = ds->found && ds->found->key ? registry_attribute(ds->found, ds->found->key) : NULL;
+  const char *key = ds->registry ? ds->registry->key : ds->key;
+  const struct registry_attribute *known = ds->registry && key ? registry_attribute(ds->registry, key) : NULL;
+  enum field_type type = known ? known->type : ds->key_type;
   if (name && !earlier(scope, name)) fail(c, of->line, "'of' names '%s': it must be an earlier field", name);
   else if (name) f->prefill_of = earlier(scope, name)->name;
-  else if (key && key->type != FIELD_NATIONAL_ID && !earlier(scope, key->name))
-    fail(c, n->line, "prefill from registry '%s' needs an earlier field '%s', or 'of'", ds->found->code, key->name);
+  else if (key && type != FIELD_NATIONAL_ID && !earlier(scope, key))
+    fail(c, n->line, "prefill from %s '%s' needs an earlier field '%s', or 'of'", known ? "registry" : "data service", known ? ds->registry->code : ds->service, key);
 }
 
 static void origin(struct compiler *c, const struct yaml_node *n, struct field *f, const struct scope *scope) {

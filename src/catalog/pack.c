@@ -278,11 +278,26 @@ bool pack_data_source(const struct pack *p, const struct field *f, struct data_s
       const char *provider = directory_organisation(p->directory, d->provider)->code;
       snprintf(full, sizeof full, "%s/%s:%s", provider, d->service, d->attributes[k]);
       if (strcmp(full, f->prefill) != 0) continue;
-      *out = (struct data_source){provider, d->service, d->attributes[k], d->found};
+      *out = (struct data_source){provider, d->service, d->attributes[k], d->registry, d};
       return true;
     }
   }
   return false;
+}
+
+size_t pack_data_services(const struct pack *p) { return p->data_service_count; }
+const struct data_service *pack_data_service(const struct pack *p, size_t i) { return i < p->data_service_count ? &p->data_services[i] : NULL; }
+const char *data_service_provider(const struct pack *p, const struct data_service *d) { return directory_organisation(p->directory, d->provider)->code; }
+
+const struct data_service *pack_find_data_service(const struct pack *p, const char *provider, const char *service) {
+  const struct data_service *found = NULL;
+  for (size_t i = 0; service && i < p->data_service_count; i++) {
+    const struct data_service *d = &p->data_services[i];
+    if (strcmp(d->service, service) != 0 || (provider && strcmp(data_service_provider(p, d), provider) != 0)) continue;
+    if (found) return NULL;
+    found = d;
+  }
+  return found;
 }
 
 const struct registry *pack_find_registry(const struct pack *p, const char *code) {

@@ -176,7 +176,7 @@ static void read_life_events(struct compiler *c, const struct yaml_node *root) {
   }
 }
 
-static const char *const differences[] = {"flag", "refuse", NULL};
+static const char *const differences[] = {"flag", "refuse", NULL}, *const found_by[] = {"national_id", "legal_id", NULL};
 
 static void read_data_services(struct compiler *c, const struct yaml_node *root) {
   const struct yaml_node *list = yaml_get(root, "data_services");
@@ -184,14 +184,19 @@ static void read_data_services(struct compiler *c, const struct yaml_node *root)
   if (!is_list(c, list, "data_services")) return;
   p->data_services = keep_alloc(c, list->count * sizeof *p->data_services);
   for (const struct yaml_node *i = list->first; i; i = i->next) {
-    if (!keys(c, i, "data service", "provider service attributes registry differs")) continue;
+    if (!keys(c, i, "data service", "provider service title attributes registry key differs")) continue;
     const struct yaml_node *provider = want(c, i, "data service", "provider"), *attributes = want(c, i, "data service", "attributes");
     int organisation = provider ? organisation_of(c, provider, "provider") : -1;
     const char *service = name_of(c, i, "data service", "service", '-');
     if (organisation < 0 || !is_list(c, attributes, "attributes")) continue;
     struct data_service *d = &p->data_services[p->data_service_count++];
-    *d = (struct data_service){organisation, service, keep_alloc(c, (attributes->count + 1) * sizeof *d->attributes), 0, .line = i->line};
-    d->registry = scalar_of(c, i, "registry", NULL);
+    *d = (struct data_service){.provider = organisation, .service = service, .attributes = keep_alloc(c, (attributes->count + 1) * sizeof *d->attributes), .line = i->line};
+    d->registry_code = scalar_of(c, i, "registry", NULL);
+    d->title = yaml_get(i, "title") ? text_of(c, i, "data service", "title", 120, true) : (struct text){NULL, NULL};
+    int by = word_of(c, i, "key", found_by, -1);
+    if (by >= 0 && d->registry_code) fail(c, i->line, "data service '%s' is found by the key of its registry: leave 'key' out", service);
+    if (by >= 0) d->key = found_by[by];
+    d->key_type = by == 1 ? FIELD_LEGAL_ID : FIELD_NATIONAL_ID;
     d->refuse = word_of(c, i, "differs", differences, 0) == 1;
     for (const struct yaml_node *k = attributes->first; k; k = k->next) {
       const char *name = scalar(c, k, "attributes");
@@ -359,15 +364,23 @@ static void join_data_services(struct compiler *c) {
   c->file = "pack.yaml";
   for (size_t i = 0; i < c->p->data_service_count; i++) {
     struct data_service *d = &c->p->data_services[i];
-    if (!d->registry) continue;
-    d->found = pack_find_registry(c->p, d->registry);
-    struct nearest near = {.wanted = d->registry};
+    if (!d->registry_code) {
+      if (!d->title.fa) d->title = (struct text){d->service, d->service};
+      continue;
+    }
+    d->registry = pack_find_registry(c->p, d->registry_code);
+    if (!d->title.fa) d->title = d->registry ? d->registry->title : (struct text){d->service, d->service};
+    struct nearest near = {.wanted = d->registry_code};
     for (size_t k = 0; k < c->p->registry_count; k++) nearest_offer(&near, c->p->registries[k].code);
-    if (!d->found) fail(c, d->line, "data service '%s' names an unknown registry '%s'%s", d->service, d->registry, did_you_mean(&near).text);
-    else if (d->found->organisation != d->provider) fail(c, d->line, "registry '%s' does not belong to the provider of data service '%s'", d->registry, d->service);
-    else if (!d->found->key) fail(c, d->line, "registry '%s' has no key: a data service cannot find its records", d->registry);
-    for (size_t k = 0; d->found && k < d->count; k++)
-      if (!registry_attribute(d->found, d->attributes[k])) fail(c, d->line, "registry '%s' has no attribute '%s' for data service '%s'", d->registry, d->attributes[k], d->service);
+    if (!d->registry) fail(c, d->line, "data service '%s' names an unknown registry '%s'%s", d->service, d->registry_code, did_you_mean(&near).text);
+    else if (d->registry->organisation != d->provider) fail(c, d->line, "registry '%s' does not belong to the provider of data service '%s'", d->registry_code, d->service);
+    else if (!d->registry->key) fail(c, d->line, "registry '%s' has no key: a data service cannot find its records", d->registry_code);
+    else {
+      d->key = d->registry->key;
+      d->key_type = registry_attribute(d->registry, d->key)->type;
+    }
+    for (size_t k = 0; d->registry && k < d->count; k++)
+      if (!registry_attribute(d->registry, d->attributes[k])) fail(c, d->line, "registry '%s' has no attribute '%s' for data service '%s'", d->registry_code, d->attributes[k], d->service);
   }
 }
 

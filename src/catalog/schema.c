@@ -172,7 +172,7 @@ static void type_schema(json_t *o, const struct field *f, int32_t today) {
   }
 }
 
-static json_t *field_schema(const struct field *f, int32_t today) {
+json_t *field_schema(const struct field *f, int32_t today) {
   json_t *o = one("title", json_string(f->label.fa));
   set(o, "x-title-en", json_string(f->label.en));
   if (f->hint.fa[0]) {

@@ -71,6 +71,7 @@ void directory_free(struct directory *d) {
   free(d->places);
   free(d->organisations);
   free(d->offices);
+  free(d->shapes);
   free(d->by_place.slots);
   free(d->by_organisation.slots);
   free(d->by_office.slots);

@@ -1,7 +1,7 @@
 /*
  * directory: places, organisations and offices of a pack. Layer 2, includes base and language.
  * Immutable once loaded, so thread-safe; indices are small integers, stable within one loaded directory.
- * Files: places.csv, organisations.csv, offices.csv (columns in docs/developer/pack.md).
+ * Files: places.csv, organisations.csv, offices.csv, and counties.geojson where the pack has one (docs/developer/pack.md).
  */
 #ifndef CHAPAR_DIRECTORY_H
 #define CHAPAR_DIRECTORY_H
@@ -76,5 +76,13 @@ struct nearest { const char *wanted, *best; unsigned distance; };
 void nearest_offer(struct nearest *n, const char *candidate);        /* candidate must outlive n */
 /* «مشهد، بخش مرکزی، …» from the place up to its county, arena-owned. */
 char *place_path(const struct directory *d, int place, enum lang l, struct arena *a);
+
+/* Outlines of places, in the order of the file: rings in degrees (WGS 84), to be filled by the even-odd rule. */
+struct shape_point { double lon, lat; };
+struct shape_ring { const struct shape_point *points; size_t count; };
+struct shape { int place; const struct shape_ring *rings; size_t ring_count; };
+size_t directory_shapes(const struct directory *d);                                      /* 0: the pack has none */
+const struct shape *directory_shape(const struct directory *d, size_t i);                /* NULL out of range */
+const char *directory_attribution(const struct directory *d);                            /* whose outlines they are; "" when there are none */
 
 #endif

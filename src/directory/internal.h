@@ -14,7 +14,9 @@ struct directory {
   struct place *places;
   struct organisation *organisations;
   struct office *offices;
-  size_t place_count, organisation_count, office_count;
+  struct shape *shapes;
+  const char *attribution;
+  size_t place_count, organisation_count, office_count, shape_count;
   struct code_index by_place, by_organisation, by_office;
   int32_t *by_fold;      /* places in order of their folded names */
   int32_t *responsible;  /* [place * ORGANISATION_KINDS + kind]: organisation whose place it is, -1 */
@@ -49,5 +51,6 @@ double load_degrees(struct loader *l, unsigned line, const char *what, const cha
 void load_places(struct loader *l);
 void load_organisations(struct loader *l);
 void load_offices(struct loader *l);
+void load_shapes(struct loader *l);
 
 #endif

@@ -147,6 +147,7 @@ struct directory *directory_load(const char *pack, directory_report report, void
   load_places(&l);
   if (d->place_count) load_organisations(&l);
   if (d->organisation_count) load_offices(&l);
+  if (d->place_count) load_shapes(&l);
   if (l.errors) {
     directory_free(d);
     return NULL;

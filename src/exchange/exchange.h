@@ -157,12 +157,49 @@ int exchange_archive(struct exchange *x, const char *folder, int64_t before, int
 int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *err);
 int exchange_health(struct exchange *x, json_t *causes);  /* append {"part","message"}; 0 when all is well */
 
+/* ---- registries as data services (registry_services.c), and what forms ask of all gateways (prefill.c) -------------------- */
+/* The provider's subsystem of every data service that a registry of the pack answers: INSTANCE/CLASS/MEMBER/registries/SERVICE. Forms ask as
+ * INSTANCE/CLASS/MEMBER/FORM-SERVICE, the programs of an organisation as INSTANCE/CLASS/MEMBER/systems (RIGHT_SUBSYSTEM). */
+#define EXCHANGE_REGISTRIES "registries"
+struct exchange_data;
+/* That data of persons were given: to be on record, durable, before they are. persons: their keys; asker: code of the organisation, or the client's id
+ * when the pack does not know it; grant, issue, user: as asked. */
+struct exchange_look { const json_t *persons; const char *asker, *client, *provider, *service, *grant, *issue, *user; };
+struct exchange_data_options {
+  struct pack *pack;
+  struct registries *registries;
+  int (*look)(void *ctx, const struct exchange_look *k, struct err *err);
+  void *ctx;
+  int timeout_ms;                  /* of a form's question to a gateway; 0: 2500 */
+};
+int exchange_data_open(const struct exchange_data_options *o, struct exchange_data **out, struct err *err);
+void exchange_data_close(struct exchange_data *d);
+/* An exchange_local (ctx: the exchange_data) for every data service that has a registry. GET /records?key= and /records/{ref}; errors are
+ * application/problem+json with a sentence in both languages. Data of persons need X-Road-Issue. */
+int exchange_data_answer(void *ctx, const struct exchange_asked *q, struct exchange_answer *out, struct err *err);
+/* OpenAPI 3.1 of one of them, made of its definition (new reference). */
+json_t *exchange_data_openapi(struct exchange_data *d, const struct data_service *s);
+/* Identifiers: subsystem and service may be NULL. False when the organisation has no class and member code. */
+bool exchange_data_id(const struct exchange_data *d, int organisation, const char *subsystem, const char *service, struct exchange_id *out);
+/* Tell a gateway of ours: members, subsystems, services, then (exchange_data_rights, to be called every round) the rights as they change. */
+int exchange_data_join(struct exchange_data *d, struct exchange *x, struct err *err);
+int exchange_data_rights(struct exchange_data *d, struct err *err);
+/* What is known for a form: the port `prefill` of cases. Every provider is asked at once, each by one call; who does not answer in time is
+ * passed over: {"field":{"organisation","registry","refuse","key"?, and "value", or "why": "refused"|"stopped"|"unreachable"}}. */
+int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+/* Calls that work, for a demonstration: [{"client","service","method","path"}] with keys that the registries hold. */
+int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *err);
+
 /* ---- the member directory and joining (members.c, publish.c, join.c) --------------------------------------------------- */
 /* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
 struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };
 int exchange_init(const struct exchange_init *i, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
+/* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */
+int exchange_card(const char *folder, json_t **out, struct err *err);
+/* The platform's ledger that members co-sign: its checkpoints and proofs are answered to other gateways, and its key stands in the directory. Before routes. */
+void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
 int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
@@ -170,6 +207,8 @@ int exchange_member_remove(struct exchange *x, const char *id, const char *by, s
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */
 int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err);
+int exchange_gateway_remove(struct exchange *x, const char *server, const char *by, const char *why, struct err *err); /* all its keys are revoked */
+int exchange_global_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
 int exchange_key_revoke(struct exchange *x, const char *keyid, const char *by, const char *why, struct err *err);
 int exchange_publish(struct exchange *x, struct err *err);             /* a new version, signed, pushed to the gateways it can reach */
 /* {"version","issued_at","age_s","members":[{"id","name","subsystems":[…]}],"gateways":[{"id","address","keys":[{"keyid","from","until","revoked_at"}],"certificates":[…]}],"groups":[…]} */

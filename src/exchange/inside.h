@@ -151,6 +151,7 @@ struct exchange {
   struct monitor *monitor;
   struct async *async;
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
+  struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;
 };
 

@@ -110,6 +110,16 @@ void http_reply_json(struct http_req *r, int status, json_t *v);       /* takes 
  * free_ctx is called once, at the end, whatever happened; nothing of the request may be used by either. */
 typedef int (*http_more)(void *ctx, struct buf *out);
 void http_reply_stream(struct http_req *r, int status, const char *media_type, http_more more, void *ctx, void (*free_ctx)(void *));
+/* A feed: the same pieces for everybody who watches, as they happen (server-sent events). A watcher's connection sleeps in between and occupies no
+ * thread. Made before the server is started and freed with it; `most` watchers at once, `most_each` from one address. */
+struct http_feed;
+struct http_feed *http_feed_new(struct http_server *s, int most, int most_each);
+/* Tell all who watch; from any thread, never waits. Who is 128 KiB behind is let go, and comes again. Send something every quarter of a minute:
+ * that is how one sees who has gone. */
+void http_feed_send(struct http_feed *f, const char *piece, size_t n);
+int http_feed_watchers(struct http_feed *f);
+/* Reply with what comes from now on, `first` before it. -1: too many watch, nothing was replied. */
+int http_reply_feed(struct http_req *r, struct http_feed *f, const char *media_type, const char *first, size_t n);
 /* A file from people, to be saved and not to be shown: attachment under its name (UTF-8, RFC 6266), no sniffing, sandboxed. Takes data. */
 void http_reply_file(struct http_req *r, const char *media_type, const char *name, char *data, size_t n);
 /* body lives for ever; caching headers, 304. etag is the bare text (a hash), quoted here. */
@@ -123,6 +133,9 @@ void http_problem_code(struct http_req *r, enum err_code code, const char *detai
 bool http_not_modified(struct http_req *r, const char *etag, const char *cache_control);
 
 void http_suspend(struct http_req *r, http_handler next);
+/* From an inline handler, as its last act: go on in `next` on a worker's thread, because this request turned out to wait for something slow. On a
+ * worker already, next is called at once. 503 when the workers are too busy. */
+void http_to_worker(struct http_req *r, http_handler next);
 void http_resume(struct http_req *r);
 void http_set_data(struct http_req *r, void *data);        /* of the handler, across a suspension */
 void *http_data(const struct http_req *r);

@@ -89,6 +89,7 @@ struct http_server {
   pthread_t reaper; bool reaping;
   atomic_bool stopping, reaper_end;
   struct pool *pool;
+  struct http_feed *feeds;
   struct assets *assets;
   _Atomic int64_t connections, active, refused, reaped, body_bytes;
   _Atomic int64_t held;               /* dispatched and not yet queued: somebody may be working on them */
@@ -107,7 +108,7 @@ struct http_req {
   struct arena *arena;
   const char *method, *uri, *raw_path, *raw_query, *path;
   int method_index;                   /* -1: none of ours; HEAD is GET */
-  bool head, begun, dispatched, chunked, close, mhd_suspended, waiting, queued, counted, in_page, form_read, json_read;
+  bool head, begun, dispatched, chunked, close, mhd_suspended, waiting, handed, queued, counted, in_page, form_read, json_read;
   struct http_pair *headers; size_t header_count;
   struct row *row;
   struct http_pair params[HTTP_MOST_PARAMS]; size_t param_count;
@@ -122,7 +123,7 @@ struct http_req {
   struct http_field *fields; size_t field_count;
   struct reply_header { struct reply_header *next; const char *name, *value; } *reply_headers, **reply_tail;
   struct MHD_Response *response; int status; size_t reply_size;
-  http_handler next;
+  http_handler handed_to, next;
   void *data, *user; void (*free_user)(void *);
   atomic_int hold;                    /* who still works on it: the handler, the one that will resume it */
   int64_t began;                      /* monotonic µs when it was complete */
@@ -162,6 +163,10 @@ void assets_free(struct assets *a);
 const void *assets_gzip(struct assets *a, const void *body, size_t n, size_t *size);
 char *gzip_make(const void *body, size_t n, int level, size_t *size); /* malloc'ed; NULL when not smaller */
 bool type_is_text(const char *media_type);
+
+/* ---- feeds (feed.c) ---- */
+void feeds_wake(struct http_server *s);  /* so that they see that it stops */
+void feeds_free(struct http_server *s);
 
 /* ---- TLS (tls.c) ---- */
 unsigned tls_options(struct http_server *s, struct MHD_OptionItem out[4]);

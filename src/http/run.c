@@ -315,7 +315,8 @@ void request_run(struct http_req *r)
   if (!s->authorise || !s->authorise(r, r->row->route, s->hook_ctx)) {
     if (!r->response && !r->waiting) r->row->route->handler(r);
   }
-  end_run(r);
+  if (r->handed) let_go(r); /* a worker has it, and ends it */
+  else end_run(r);
 }
 
 static void run_request(void *arg) { request_run(arg); }
@@ -361,6 +362,30 @@ void http_suspend(struct http_req *r, http_handler next)
   if (r->mhd_suspended) return;
   r->mhd_suspended = true;
   MHD_suspend_connection(r->connection);
+}
+
+static void run_handed(void *arg)
+{
+  struct http_req *r = arg;
+  r->handed_to(r);
+  end_run(r);
+}
+
+void http_to_worker(struct http_req *r, http_handler next)
+{
+  if (r->mhd_suspended) {
+    next(r);
+    return;
+  }
+  r->handed_to = next;
+  r->handed = true;
+  r->mhd_suspended = true;
+  atomic_fetch_add(&r->hold, 1);
+  MHD_suspend_connection(r->connection);
+  if (pool_put(r->server->pool, run_handed, r)) return;
+  http_reply_header(r, "Retry-After", "2");
+  http_problem_code(r, ERR_UNAVAILABLE, NULL);
+  let_go(r);
 }
 
 void http_resume(struct http_req *r)

@@ -169,7 +169,10 @@ void http_server_stop(struct http_server *s)
   if (fd >= 0) close(fd);
   s->fd = -1;
   atomic_store(&s->stopping, true);
-  while (atomic_load(&s->active) > 0 && clock_mono() < until) usleep(5000);
+  while (atomic_load(&s->active) > 0 && clock_mono() < until) {
+    feeds_wake(s);
+    usleep(5000);
+  }
   if (atomic_load(&s->held) > 0) {
     /* Somebody still holds a suspended request: its memory must stay. The process is about to end. */
     log_write(LOG_WARN, "http", "%lld requests were not finished at the stop", (long long)atomic_load(&s->held));
@@ -195,6 +198,7 @@ void http_server_free(struct http_server *s)
   }
   free(s->rows);
   router_free(s->router);
+  feeds_free(s);
   assets_free(s->assets);
   tls_free(s);
   pthread_mutex_destroy(&s->lock);

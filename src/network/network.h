@@ -10,7 +10,8 @@
  *   unreachable  does not answer, and nothing above it does: a parent's fault, joined to that parent's incident
  *   maintenance  within a window of its own, or below nothing but such windows
  *   unknown      not measured: no address yet, or the prober itself is away
- * A state is hard when `attempts` probes in a row agree; it then counts from the first of them. A parent is probed again before a child is judged.
+ * Silence is judged after `attempts` lost probes in a row and counts from the first of them; one answer ends it. What is above is probed again before what
+ * is below is judged; a node is down only when something above answered before and after its last lost probe.
  *
  * Two stores: `main` holds what people decide and rely on (incidents, acts, windows, added nodes; each act and each step of an incident is a leaf of the
  * ledger), `samples` the measurements (raw, hours, days, months, spans of states). On PostgreSQL both are the same store.
@@ -72,7 +73,7 @@ struct network_options {
   int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
   int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
   int attempts;                      /* probes in a row that make a state hard; 0: 3 */
-  int raw_days, hour_days, day_years; /* kept: raw 3 days, hours 400 days, days and months 10 years */
+  int raw_days, hour_days, day_years; /* kept: raw 3 days, hours 90 days, days and months 10 years */
   const int64_t *escalate_ms;        /* 3 ages of an incident that nobody acknowledged; NULL: 15 minutes, 1 hour, 4 hours */
   int64_t hand_after_ms;             /* incidents of this age become a case by themselves (port hand); 0: only when somebody does it */
   int service_from, service_to;      /* minutes of the day of service hours; both 0: 7:30–14:30 */
@@ -245,7 +246,7 @@ int network_windows(struct network *n, const char *office, const char *organisat
 
 enum network_span { NETWORK_HOUR, NETWORK_DAY, NETWORK_MONTH, NETWORK_YEAR };  /* hour: raw probes; day: hours; month: days; year: Jalali months */
 /* The span that ends at `until` (0: now): {"from","until","points":[{"at","until","probes","sent","lost","min","p10","median","p90","max","jitter"}] (ms; null when nothing
- * answered), "states":[{"from","until","state","incident"}], "availability":{…}}. Percentiles over hours and more come from a histogram with steps of 12 %. ERR_NOT_FOUND. Waits. */
+ * answered), "states":[{"from","until","state","incident"}], "availability":{…}}. Percentiles over hours and more come from a histogram with steps of 17 %. ERR_NOT_FOUND. Waits. */
 int network_series(struct network *n, const char *code, enum network_span span, int64_t until, json_t **out, struct err *err);
 
 /* Milliseconds in each condition; [0] round the clock, [1] in service hours. own: down by its own fault; upstream: unreachable. */

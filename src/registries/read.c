@@ -172,7 +172,7 @@ out:
 
 struct find {
   struct registries *g;
-  const char *registry, *key, *person; /* a key of a registry, or everything about a person */
+  const char *registry, *key, *person, *ref; /* a key of a registry, everything about a person, or one record */
   json_t *items, *persons;
 };
 
@@ -196,6 +196,7 @@ static int find_work(struct store_tx *tx, void *arg, struct err *err) {
   struct store_rows *r = k->person
     ? store_select(tx, err, "SELECT r.ref,r.registry,r.version,r.valid,r.synthetic,r.at,r.attributes FROM registry_person p JOIN registry_record r ON r.ref=p.ref "
                             "WHERE p.person=?1 ORDER BY p.registry,r.at DESC,r.ref LIMIT 200", "t", k->person)
+    : k->ref ? store_select(tx, err, "SELECT " RECORD_COLUMNS " FROM registry_record WHERE ref=?1 AND registry=?2", "tt", k->ref, k->registry)
     : store_select(tx, err, "SELECT " RECORD_COLUMNS " FROM registry_record WHERE registry=?1 AND key=?2 ORDER BY at DESC,ref LIMIT 50", "tt", k->registry, k->key);
   if (!r) return -1;
   int rc;
@@ -318,4 +319,93 @@ int registries_mine(struct registries *g, const struct actor *who, enum lang l, 
   }
   json_decref(k.items);
   return 0;
+}
+
+/* ---- for whoever asks a data service ---- */
+
+bool data_service_personal(const struct data_service *d, const json_t *attributes) {
+  if (d->key_type == FIELD_NATIONAL_ID) return true;
+  for (size_t i = 0; d->registry && i < json_array_size(attributes); i++) {
+    const struct registry_attribute *a = registry_attribute(d->registry, json_string_value(json_array_get(attributes, i)));
+    if (a && a->personal) return true;
+  }
+  return false;
+}
+
+/* What the right gives, and of its history what speaks of that. */
+static json_t *only(const struct published *p, const json_t *record) {
+  json_t *o = json_pack("{s:O,s:O,s:O,s:O,s:O}", "ref", json_object_get(record, "ref"), "version", json_object_get(record, "version"), "valid", json_object_get(record, "valid"),
+                        "synthetic", json_object_get(record, "synthetic"), "since", json_object_get(record, "since"));
+  json_t *attributes = json_object(), *history = json_array(), *h, *v;
+  size_t i, k, n;
+  json_array_foreach(p->attributes, i, v) {
+    json_t *value = json_object_get(json_object_get(record, "attributes"), json_string_value(v));
+    if (value) json_object_set(attributes, json_string_value(v), value);
+  }
+  json_object_set_new(o, "attributes", attributes);
+  json_array_foreach(json_object_get(record, "history"), i, h) {
+    json_t *changed = json_array(), *name;
+    json_array_foreach(json_object_get(h, "changed"), k, name)
+      json_array_foreach(p->attributes, n, v)
+        if (json_equal(name, v)) json_array_append(changed, v);
+    json_array_append_new(history, json_pack("{s:O,s:O,s:O,s:o}", "version", json_object_get(h, "version"), "at", json_object_get(h, "at"), "change", json_object_get(h, "change"),
+                                             "changed", changed));
+  }
+  if (p->ref) json_object_set(o, "history", history);
+  json_decref(history);
+  return o;
+}
+
+int registries_published(struct registries *g, struct published *p, struct err *err) {
+  const struct registry *r = p->data->registry;
+  struct arena *a = arena_new(256 * 1024);
+  const char *key = p->key ? typed_key(g, r, p->key, a) : NULL;
+  struct find k = {.g = g, .registry = r->code, .key = key, .ref = p->ref, .items = json_array(), .persons = json_array()};
+  json_t *one;
+  size_t i;
+  int rc = -1;
+  p->out = p->persons = NULL;
+  if (p->key && !key) err_set(err, ERR_INVALID, "%s: not a key of %s", r->key, r->code);
+  else if (store_read(g->store, find_work, &k, err) == 0) {
+    if (p->ref && json_array_size(k.items) == 0) err_set(err, ERR_NOT_FOUND, "no such record");
+    else rc = 0;
+  }
+  if (rc == 0) {
+    json_t *items = json_array();
+    json_array_foreach(k.items, i, one) json_array_append_new(items, only(p, one));
+    p->out = json_pack("{s:o}", "items", items);
+    p->persons = json_array();
+    const char *whose = p->data->key_type == FIELD_NATIONAL_ID ? json_str(json_object_get(json_array_get(k.items, 0), "attributes"), r->key) : NULL;
+    if (whose) { /* about this one, whoever else the record names */
+      char person[72];
+      identity_person_key(g->identity, whose, person);
+      json_array_append_new(p->persons, json_string(person));
+    } else if (data_service_personal(p->data, p->attributes)) json_array_extend(p->persons, k.persons);
+  }
+  json_decref(k.items);
+  json_decref(k.persons);
+  arena_free(a);
+  return rc;
+}
+
+struct some { const char *registry; char *key; };
+
+static int some_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct some *k = arg;
+  free(k->key); /* of an attempt before */
+  k->key = NULL;
+  struct store_rows *r = store_select(tx, err, "SELECT key FROM registry_record WHERE registry=?1 AND valid=1 AND key>'0' ORDER BY key LIMIT 50", "t", k->registry);
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1 && !k->key)
+    if (strspn(store_text(r, 0), "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") == strlen(store_text(r, 0))) k->key = base_strdup(store_text(r, 0));
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+int registries_some_key(struct registries *g, const struct registry *r, char **key, struct err *err) {
+  struct some k = {.registry = r->code};
+  int rc = store_read(g->store, some_work, &k, err);
+  *key = k.key;
+  return rc;
 }

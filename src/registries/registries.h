@@ -83,12 +83,58 @@ int registries_find(struct registries *g, const struct actor *who, const char *c
 int registries_mine(struct registries *g, const struct actor *who, enum lang l, json_t **out, struct err *err);
 /* The port `known` of cases: what the newest valid record of a key says in one attribute; *value NULL when nothing is recorded. */
 int registries_known(struct registries *g, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
+/* For whoever answers a data service that a registry of this pack holds: records of a key (as typed; newest first) or one by its ref with its
+ * history, each with the given attributes (array of names) alone: {"items":[{"ref","version","valid","synthetic","since","attributes",
+ * "history"?:[{"version","at","change","changed"}]}]}. persons: keys of those whose data these are, whom the look concerns. personal: are they
+ * anybody's? ERR_INVALID: no such key can be; ERR_NOT_FOUND: no such ref. An unknown key has no items. */
+struct published {
+  const struct data_service *data;
+  const char *key, *ref;           /* one of them */
+  const json_t *attributes;
+  json_t *out, *persons;           /* out */
+};
+int registries_published(struct registries *g, struct published *p, struct err *err);
+/* The key of one valid record, of digits and letters alone; malloc'ed, NULL when there is none. For examples. */
+int registries_some_key(struct registries *g, const struct registry *r, char **key, struct err *err);
+bool data_service_personal(const struct data_service *d, const json_t *attributes);
 /* The port `prefill` of cases: {"field":{"value","organisation","registry","refuse","key"?}} for the fields of a service that a registry of
  * this pack answers, as canonical values that the field itself would accept. Records about persons are looked up by `national_id` alone;
  * others by the answer that holds their key ("key" tells which), and give nothing personal. Revoked records do not count. */
 int registries_prefill(struct registries *g, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
 /* The port `telephone` of identity: 1 when a valid record of a registry with `telephone` holds this pair, 0, -1. */
 int registries_telephone(struct registries *g, const char *national_id, const char *mobile, struct err *err);
+
+/* ---- rights to data services (rights.c) ------------------------------------------------------------ */
+#define RIGHT_ID 40
+#define RIGHT_SUBSYSTEM "systems"  /* the subsystem by which an organisation's own programs ask */
+#define RIGHT_REVIEW_DAYS 365      /* a right is looked at again after so many days, and RIGHT_NOTICE_DAYS before it ends */
+#define RIGHT_NOTICE_DAYS 30
+/* At the start: every service of the pack may ask what its fields are filled in with (subsystem: the service's code), and no more. What its
+ * provider took back stays taken back. Changes are one act. */
+int registries_rights_pack(struct registries *g, struct err *err);
+/* Inside work: an approved request for data. Applied once by event. What cannot be given is logged and passed over. */
+struct data_right {
+  const char *event, *tracking, *asker, *service, *purpose, *basis; /* service: a data service's code; basis may be NULL */
+  const json_t *attributes;        /* names; those that the service does not publish are left out */
+  int months;                      /* 0: 12 */
+};
+int registries_right_put(struct registries *g, struct store_tx *tx, const struct data_right *k, struct err *err);
+/* Newest first: [{"id","grant" (its name in the exchange),"asker","asker_name","subsystem","provider","provider_name","service","title","attributes":[{"name",
+ * "title"}],"purpose","basis","source","subject","from","until","state":"valid"|"expired"|"revoked","ended_by","why","reviewed_at","reviewed_by",
+ * "review":"ends"|"yearly"|null}]. provider, asker: codes or NULL; valid: those alone; since: changed at or after that time. */
+struct right_query { const char *provider, *asker, *id; bool valid, review; int64_t since; };
+int registries_rights(struct registries *g, const struct right_query *q, enum lang l, json_t **out, struct err *err);
+/* Whom this right concerns: managers of the provider and operators may act, staff of both and auditors may read. */
+enum right_may { RIGHT_HIDDEN, RIGHT_READ, RIGHT_ACT };
+enum right_may registries_right_may(const struct actor *who, const char *provider, const char *asker);
+enum right_change { RIGHT_REVOKE, RIGHT_RESTORE, RIGHT_REVIEWED };
+/* An act. why: 3 to 500 characters of one line, for people (RIGHT_REVIEWED: may be ""). ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_INVALID, ERR_CONFLICT (it is so already, or has
+ * ended by itself). */
+int registries_right_change(struct registries *g, const struct actor *who, const char *id, enum right_change what, const char *why, struct err *err);
+/* What the valid rights of whoever holds this one (named as in the exchange) give of its data service: array of names; NULL when the name is none of ours.
+ * asker: the organisation. */
+struct right_scope { json_t *attributes; char asker[64]; };
+int registries_right_scope(struct registries *g, const char *grant, struct right_scope *out, struct err *err);
 
 /* ---- in and out ---------------------------------------------------------------------------------- */
 enum record_format { RECORD_CSV, RECORD_JSON };

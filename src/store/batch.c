@@ -41,8 +41,46 @@ static void run_member(struct writer *w, struct member *m) {
   m->ran = true;
 }
 
-/* Run batch[from…to) in one transaction, until until_us (0: all). TROUBLE_NONE: those that ran stand as they are. */
-static enum trouble attempt(struct writer *w, int from, int to, int64_t until_us, bool careful, struct err *err) {
+/* Jobs stop when they have had their time: a short one while somebody waits for this very commit or for the next. */
+static bool time_over(const struct writer *w, int64_t us) {
+  if (us <= w->jobs_share) return false;
+  return us > w->jobs_most || w->fronts > 0 || w->store->queues[STORE_FRONT].count > 0;
+}
+
+static int run_members(struct writer *w, int from, int to, struct err *err) {
+  bool one = to - from == 1;
+  int64_t began = 0;
+  for (int i = from; i < to; i++) {
+    struct member *m = w->batch[i];
+    if (m->decided) continue;
+    if (m->queue == STORE_JOBS && !one) {
+      int64_t now = now_us();
+      if (began == 0) began = now;
+      else if (time_over(w, now - began)) continue;
+    }
+    run_member(w, m);
+    if (m->queue == STORE_JOBS && !one) w->jobs_us = now_us() - began;
+    if (w->conn->trouble < TROUBLE_GROUP) continue;
+    if (err != NULL) *err = m->err;
+    return -1;
+  }
+  return 0;
+}
+
+static void take(struct writer *w, enum store_queue q, int most);
+
+/* Whoever came while jobs ran shares their commit. */
+static int join(struct writer *w, struct err *err) {
+  int from = w->count, batch = w->store->options.batch, room = STORE_ROOM * batch - from;
+  pthread_mutex_lock(&w->store->lock);
+  take(w, STORE_FRONT, room < batch ? room : batch);
+  pthread_mutex_unlock(&w->store->lock);
+  for (int i = from; i < w->count; i++) w->batch[i]->ran = false;
+  return run_members(w, from, w->count, err);
+}
+
+/* Run batch[from…to) in one transaction, without those jobs that have no time. TROUBLE_NONE: those that ran stand as they are. */
+static enum trouble attempt(struct writer *w, int from, int to, bool careful, struct err *err) {
   struct store *s = w->store;
   const struct driver *driver = s->driver;
   bool alone = to - from == 1;
@@ -53,15 +91,8 @@ static enum trouble attempt(struct writer *w, int from, int to, int64_t until_us
   c->trouble = TROUBLE_NONE;
   c->careful = careful;
   int rc = driver->begin(c, alone, err);
-  for (int i = from; i < to && rc == 0; i++) {
-    struct member *m = w->batch[i];
-    if (m->decided) continue;
-    if (until_us != 0 && i > from && now_us() > until_us) break;
-    run_member(w, m);
-    if (c->trouble < TROUBLE_GROUP) continue;
-    if (err != NULL) *err = m->err;
-    rc = -1;
-  }
+  if (rc == 0) rc = run_members(w, from, to, err);
+  if (rc == 0 && !alone && w->mixed) rc = join(w, err);
   if (rc == 0 && alone && w->batch[from]->rc < 0) driver->rollback(c); /* it has no savepoint of its own */
   else if (rc == 0 && (rc = driver->commit(c, err)) == 0) s->commits++;
   enum trouble t = rc == 0 ? TROUBLE_NONE : c->trouble == TROUBLE_NONE ? TROUBLE_GROUP : c->trouble;
@@ -109,7 +140,7 @@ static void alone(struct writer *w, int i, int64_t lost_deadline) {
       refuse(w->batch[i], &err);
       return;
     }
-    enum trouble t = attempt(w, i, i + 1, 0, true, &err);
+    enum trouble t = attempt(w, i, i + 1, true, &err);
     if (t == TROUBLE_NONE || t == TROUBLE_UNKNOWN) {
       if (t == TROUBLE_NONE) s->ill = false;
       decide(w, i, i + 1, t);
@@ -131,11 +162,11 @@ static void alone(struct writer *w, int i, int64_t lost_deadline) {
 }
 
 /* A batch first runs without savepoints, which cost more than all that fails; when that breaks, and for some batches after, with them. */
-static enum trouble together(struct writer *w, int64_t until_us, int64_t deadline, struct err *err) {
+static enum trouble together(struct writer *w, int64_t deadline, struct err *err) {
   bool careful = w->careful > 0;
   if (careful) w->careful--;
   for (;;) {
-    enum trouble t = attempt(w, 0, w->count, until_us, careful, err);
+    enum trouble t = attempt(w, 0, w->count, careful, err);
     if (t == TROUBLE_GROUP && !careful) {
       w->careful = CAREFUL_BATCHES;
       careful = true;
@@ -148,13 +179,13 @@ static enum trouble together(struct writer *w, int64_t until_us, int64_t deadlin
   }
 }
 
-static void run_batch(struct writer *w, bool jobs) {
-  int64_t deadline = patience(w), until = jobs ? now_us() + STORE_JOBS_MS * 1000 : 0;
+static void run_batch(struct writer *w) {
+  int64_t deadline = patience(w);
   struct err err = {0};
   enum trouble t = TROUBLE_GROUP;
   w->fulls = 0;
   if (w->count > 1) {
-    t = together(w, until, deadline, &err);
+    t = together(w, deadline, &err);
     if (t == TROUBLE_NONE || t == TROUBLE_UNKNOWN) {
       if (t == TROUBLE_NONE) w->store->ill = false;
       decide(w, 0, w->count, t);
@@ -184,26 +215,46 @@ static enum store_queue choose(struct store *s) {
   return s->credit_us >= 0 ? STORE_JOBS : STORE_FRONT;
 }
 
-static void account(struct store *s, enum store_queue q, int64_t us) {
+static void account(struct store *s, int64_t us, int64_t jobs_us) {
   const int64_t most = STORE_JOBS_MS * 1000;
-  s->credit_us += q == STORE_FRONT ? us / 3 : -us;
+  s->credit_us += (us - jobs_us) / 3 - jobs_us;
   if (s->credit_us > most) s->credit_us = most;
   if (s->credit_us < -4 * most) s->credit_us = -4 * most;
 }
 
-static void take(struct writer *w, struct queue *q) {
-  w->count = 0;
-  while (q->first != NULL && w->count < w->store->options.batch) {
-    struct member *m = q->first;
-    q->first = m->next;
-    if (q->first == NULL) q->last = &q->first;
-    q->count--;
+static void take(struct writer *w, enum store_queue q, int most) {
+  struct queue *from = &w->store->queues[q];
+  for (; from->first != NULL && most > 0; most--) {
+    struct member *m = from->first;
+    from->first = m->next;
+    if (from->first == NULL) from->last = &from->first;
+    from->count--;
     w->batch[w->count++] = m;
   }
 }
 
+/* A batch of the queue whose turn it is. Where one writer serves all, jobs come along with those who wait: one commit less to wait for. */
+static void fill(struct writer *w) {
+  struct store *s = w->store;
+  int most = s->options.batch;
+  enum store_queue q = choose(s);
+  w->count = w->fronts = 0;
+  w->mixed = q == STORE_JOBS && s->options.writers == 1 && most > 1;
+  w->jobs_us = 0;
+  w->jobs_share = w->jobs_most = STORE_JOBS_MS * 1000;
+  if (w->mixed) {
+    take(w, STORE_FRONT, most);
+    w->fronts = w->count;
+    if (w->fronts > 0) w->jobs_share = s->credit_us;
+    w->jobs_most = STORE_ALONE_MS * 1000;
+    most *= 2;
+  }
+  take(w, q, most);
+}
+
 /* Jobs that had no time go back to the front of their queue, in order. */
-static void put_back(struct writer *w, struct queue *q) {
+static void put_back(struct writer *w) {
+  struct queue *q = &w->store->queues[STORE_JOBS];
   for (int i = w->count - 1; i >= 0; i--) {
     struct member *m = w->batch[i];
     if (m->decided) continue;
@@ -234,16 +285,17 @@ void *store_writer(void *arg) {
   for (;;) {
     while (s->queues[0].count + s->queues[1].count == 0 && !s->closing) pthread_cond_wait(&s->work, &s->lock);
     if (s->queues[0].count + s->queues[1].count == 0) break;
-    enum store_queue q = choose(s);
-    take(w, &s->queues[q]);
+    fill(w);
     if (s->writers_count > 1 && s->queues[0].count + s->queues[1].count > 0) pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
     int64_t began = now_us();
     w->busy_since = clock_mono();
-    run_batch(w, q == STORE_JOBS);
+    run_batch(w);
+    int64_t us = now_us() - began;
+    bool waited = w->batch[0]->queue == STORE_FRONT || w->batch[w->count - 1]->queue == STORE_FRONT;
     pthread_mutex_lock(&s->lock);
-    put_back(w, &s->queues[q]);
-    account(s, q, now_us() - began);
+    put_back(w);
+    account(s, us, waited ? w->jobs_us : us);
     pthread_mutex_unlock(&s->lock);
     finish(w);
     w->busy_since = 0;

@@ -9,8 +9,10 @@
 enum {
   STORE_PARAMS = 64,        /* most parameters of one statement */
   STORE_ROWS = 8,           /* most results open in one transaction */
+  STORE_ROOM = 4,
   STORE_QUEUE_MOST = 20000, /* most work waiting in one queue */
-  STORE_JOBS_MS = 5,        /* longest batch of jobs */
+  STORE_JOBS_MS = 5,        /* longest batch of jobs while somebody waits */
+  STORE_ALONE_MS = 20,      /* and, where one writer serves all, while nobody does */
   STORE_EXIT = 70           /* the process ends when the disk cannot be trusted */
 };
 
@@ -140,6 +142,7 @@ struct member {
   store_work work;
   void *arg;
   store_done_fn done;
+  enum store_queue queue;
   int rc;
   bool ran;     /* in the attempt under way */
   bool decided; /* the result stands */
@@ -147,14 +150,16 @@ struct member {
 };
 struct queue {
   struct member *first, **last;
-  int count;
+  _Atomic int count;        /* changed under the lock */
 };
 struct writer {
   struct store *store;
   pthread_t thread;
   struct conn *conn;
-  struct member **batch;  /* options.batch places */
-  int count;
+  struct member **batch;  /* those who wait, jobs, those who came while these ran: STORE_ROOM times options.batch places */
+  int count, fronts;      /* fronts: how many waited when the batch began */
+  bool mixed;             /* who waits and jobs in one batch */
+  int64_t jobs_us, jobs_share, jobs_most; /* time that jobs had in this batch; may have while somebody waits; and at most */
   int fulls;              /* how often the disk was full in this batch */
   int careful;            /* so many batches still run with savepoints, as one without them broke */
   _Atomic int64_t busy_since; /* clock_mono() when the running batch began; 0: idle */

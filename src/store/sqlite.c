@@ -1,15 +1,14 @@
 /* The SQLite driver: WAL with synchronous=FULL, one writer, readers beside it. */
-#include "store/driver.h"
+#include "store/wal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WRITER_CACHE_KB = 16384, READER_CACHE_KB = 3072, GUARD_WAIT_MS = 50, BACKUP_PAGES = 2048 };
+enum { WRITER_CACHE_KB = 16384, READER_CACHE_KB = 3072, BACKUP_PAGES = 2048 };
 
 struct prepared {
   sqlite3_stmt *st;
@@ -23,11 +22,11 @@ struct sq {
   struct prepared *prepared;
   size_t room;
   sqlite3_stmt *begin, *commit, *rollback, *save, *release, *undo;
-  int frames;            /* in the WAL after the last commit */
-  int guard_frames;      /* ask for the lock again only beyond this */
 };
 
 static struct sq *sq_of(struct conn *c) { return (struct sq *)c; }
+static struct wal *wal_of(struct conn *c) { return c->store->engine; }
+sqlite3 *sq_handle(struct conn *c) { return sq_of(c)->db; }
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
@@ -52,6 +51,8 @@ static void end_if_fatal(const struct sq *c, int rc) {
             sqlite3_system_errno(c->db));
   _exit(STORE_EXIT);
 }
+
+void sq_end_if_fatal(struct conn *c, int rc) { end_if_fatal(sq_of(c), rc); }
 
 static int sq_fail(struct sq *c, int rc, const char *what, struct err *err) {
   end_if_fatal(c, rc);
@@ -87,16 +88,16 @@ static void sq_disconnect(struct conn *base) {
 }
 
 static int count_frames(void *arg, sqlite3 *db, const char *name, int pages) {
-  struct sq *c = arg;
-  c->frames = pages;
+  wal_written(arg, pages);
   return SQLITE_OK;
 }
 
 static int settings(struct sq *c, struct err *err) {
   const char *common = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
-                       "PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=0; PRAGMA cell_size_check=ON; PRAGMA journal_size_limit=-1;";
+                       "PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=0; PRAGMA cell_size_check=ON; ";
   bool reads = c->base.use == CONN_READ;
-  char *more = base_printf("PRAGMA cache_size=-%d; PRAGMA query_only=%d", reads ? READER_CACHE_KB : WRITER_CACHE_KB, reads);
+  char *more = base_printf("PRAGMA cache_size=-%d; PRAGMA query_only=%d; PRAGMA journal_size_limit=%lld", reads ? READER_CACHE_KB : WRITER_CACHE_KB, reads,
+                           2 * (long long)c->base.store->options.wal_guard); /* the log is written over; one that had to grow larger is cut */
   sqlite3_busy_timeout(c->db, c->base.store->options.busy_ms);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -120,7 +121,7 @@ static struct conn *sq_connect(struct store *s, enum conn_use use, struct err *e
   if (rc != SQLITE_OK) {
     err_set(err, ERR_UNAVAILABLE, "%s: %s", s->where, sqlite3_errmsg(c->db));
   } else if (settings(c, err) == 0) {
-    if (use == CONN_WRITE) sqlite3_wal_hook(c->db, count_frames, c);
+    if (use == CONN_WRITE) sqlite3_wal_hook(c->db, count_frames, s->engine);
     c->opening = false;
     return &c->base;
   }
@@ -168,10 +169,13 @@ static int sq_open(struct store *s, const char *where, struct err *err) {
   sq_of(c)->opening = true;
   int rc = check_file(s, c, err);
   store_conn_free(c);
+  struct wal *w = NULL;
+  if (rc == 0) rc = wal_open(s, &w, err);
+  s->engine = w;
   return rc;
 }
 
-static void sq_close(struct store *s) { (void)s; }
+static void sq_close(struct store *s) { wal_close(s->engine); }
 
 /* ---- transactions ---------------------------------------------------------------------- */
 
@@ -203,47 +207,6 @@ static void sq_rollback(struct conn *base) {
   if (!sqlite3_get_autocommit(c->db)) control(c, &c->rollback, "ROLLBACK", NULL);
 }
 
-/* Copy the whole WAL into the file. Nobody of ours reads meanwhile; another process's reader makes it a partial one. */
-static void checkpoint(struct sq *c, bool truncate) {
-  int in_log = 0, copied = 0;
-  sqlite3_busy_timeout(c->db, 0);
-  int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
-  sqlite3_busy_timeout(c->db, c->base.store->options.busy_ms);
-  end_if_fatal(c, rc);
-  if (rc == SQLITE_OK && truncate) {
-    c->frames = 0;
-    c->base.store->wal_truncations++;
-  }
-}
-
-static bool lock_out_readers(struct store *s, int ms) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += ms / 1000;
-  until.tv_nsec += (ms % 1000) * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000L;
-  }
-  return pthread_rwlock_clockwrlock(&s->reading, CLOCK_MONOTONIC, &until) == 0;
-}
-
-/* Above the guard: wait shortly for readers to finish; above four times the guard: as long as busy_ms. */
-static void guard(struct sq *c) {
-  struct store *s = c->base.store;
-  int64_t bytes = (int64_t)c->frames * (4096 + 24);
-  s->wal_bytes = bytes;
-  if (bytes <= (int64_t)s->options.wal_guard || c->frames < c->guard_frames) return;
-  if (lock_out_readers(s, bytes > 4 * (int64_t)s->options.wal_guard ? s->options.busy_ms : GUARD_WAIT_MS)) {
-    checkpoint(c, true);
-    pthread_rwlock_unlock(&s->reading);
-  } else {
-    checkpoint(c, false);
-  }
-  s->wal_bytes = (int64_t)c->frames * (4096 + 24);
-  c->guard_frames = c->frames == 0 ? 0 : c->frames + (int)(s->options.wal_guard / 4 / 4120);
-}
-
 static int sq_commit(struct conn *base, struct err *err) {
   struct sq *c = sq_of(base);
   if (control(c, &c->commit, "COMMIT", err) != 0) {
@@ -251,15 +214,11 @@ static int sq_commit(struct conn *base, struct err *err) {
     sq_rollback(base);
     return -1;
   }
-  if (base->use == CONN_WRITE) guard(c);
+  if (base->use == CONN_WRITE) wal_guard(wal_of(base), base);
   return 0;
 }
 
-static void sq_relieve(struct conn *base) {
-  if (!lock_out_readers(base->store, base->store->options.busy_ms)) return;
-  checkpoint(sq_of(base), true);
-  pthread_rwlock_unlock(&base->store->reading);
-}
+static void sq_relieve(struct conn *base) { wal_empty(wal_of(base), base); }
 
 /* ---- statements ------------------------------------------------------------------------ */
 

@@ -158,7 +158,7 @@ static int writers_start(struct store *s, struct err *err) {
   for (int i = 0; i < s->options.writers; i++) {
     struct writer *w = &s->writers[i];
     w->store = s;
-    w->batch = base_alloc((size_t)s->options.batch * sizeof(struct member *));
+    w->batch = base_alloc(STORE_ROOM * (size_t)s->options.batch * sizeof(struct member *));
     int rc = pthread_create(&w->thread, NULL, store_writer, w);
     if (rc != 0) {
       free(w->batch);
@@ -206,6 +206,7 @@ int store_submit(struct store *s, enum store_queue q, store_work work, void *arg
   m->work = work;
   m->arg = arg;
   m->done = done;
+  m->queue = q;
   pthread_mutex_lock(&s->lock);
   struct queue *queue = &s->queues[q];
   bool closing = s->closing, taken = !closing && queue->count < STORE_QUEUE_MOST;

@@ -32,7 +32,7 @@ struct store_options {
   int writers;             /* PostgreSQL: writing connections (0: 4). SQLite always has one */
   int batch;               /* most work functions in one commit (0: 256 for SQLite, 32 for PostgreSQL); 1 = one commit per request */
   int busy_ms;             /* how long a reader or writer waits for a connection or a lock (0: 5000) */
-  size_t wal_guard;        /* SQLite: truncate the WAL beyond this size (0: 16 MiB) */
+  size_t wal_guard;        /* SQLite: begin the log (WAL) anew beyond this size (0: 16 MiB); its file may be twice as large */
 };
 
 /* where: "sqlite:FILE" (made with mode 0600 if missing; WAL, synchronous=FULL), "postgresql://…" (UTF8, collation C or C.UTF-8 for
@@ -80,7 +80,7 @@ typedef void (*store_done_fn)(void *arg, int rc, const struct err *err);
 
 enum store_queue {
   STORE_FRONT, /* people wait for it */
-  STORE_JOBS   /* deadlines, outbox, sequencer: batches of at most 5 ms, a weighted share, never starved nor starving */
+  STORE_JOBS   /* deadlines, outbox, sequencer: a weighted share, never starved nor starving; 5 ms at a time while somebody waits */
 };
 /* Queue work. Never blocks. Answers -1 with ERR_UNAVAILABLE when more than 20,000 wait or the store is closing (done is not called). */
 int store_submit(struct store *s, enum store_queue q, store_work work, void *arg, store_done_fn done, struct err *err);

@@ -85,6 +85,15 @@ int trust_consistency(struct trust *t, int64_t first, int64_t second, json_t **o
 int trust_tile(struct trust *t, int level, int64_t n, int width, unsigned char **out, size_t *size, struct err *err);
 /* A witness's co-signature (C2SP cosignature/v1 line over the current or an older checkpoint); verified against the witness's key before it is kept. */
 int trust_cosign(struct trust *t, const char *witness_verifier_key, const char *signed_note, struct err *err);
+/* Who has co-signed heads of at least so many leaves (the newest of each): [{"name","verifier_key","tree_size","at"}]. */
+int trust_cosigners(struct trust *t, int64_t least, json_t **out, struct err *err);
+/* For a witness of another's log. Check a checkpoint's signature by the log's verifier key, and that it continues what was seen before (NULL or size 0: nothing).
+ * 0: it does; 1: it is longer and path (JSON list of hashes) is needed; ERR_CONFLICT: it went back or forks; *now is filled in all three. */
+struct trust_seen { int64_t size; unsigned char root[TRUST_HASH]; char origin[201]; };
+int trust_follow(const char *verifier_key, const char *checkpoint, const struct trust_seen *before, const json_t *path, struct trust_seen *now, struct err *err);
+/* The bytes that a co-signature of this time signs, and the note that trust_cosign takes. malloc'ed; NULL with err. */
+char *trust_cosigned_text(const char *checkpoint, int64_t at, struct err *err);
+char *trust_cosigned_note(const char *checkpoint, const char *witness_verifier_key, int64_t at, const unsigned char signature[TRUST_SIGNATURE], struct err *err);
 int64_t trust_index(struct trust *t, const unsigned char leaf_hash[TRUST_HASH]);     /* place of a leaf, -1 when not (yet) placed */
 int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err);
 

@@ -97,6 +97,21 @@ async function desk(name, where) {
     const kept = (await see(other.tracking, boss)).remarks.find((x) => x.kind === 'incoming');
     same([kept.number, kept.from, kept.date], ['12/345', 'بخشداری مرکزی', '2026-04-09']);
   });
+  await test(`${name}: the list tells those who handle cases whose they are, short; nobody else, and it is no look`, async () => {
+    const id = '0499370899', person = await citizen(b, id, '09151234567');
+    const mine = await file('named', person, { ...example, national_id: id, first_name: 'مریم', last_name: 'رضایی', mobile: '09151234567' });
+    good(mine.tracking, JSON.stringify(mine));
+    const list = async (token) => (await call(b, 'GET', `${A}/desk/cases?organisation=${holder}&limit=200&q=${mine.tracking}`, { token })).json.items[0];
+    for (const token of [one, two, boss]) same((await list(token)).applicant_name, 'م… رضایی');
+    for (const who of ['auditor', 'operator']) same([(await list(await staff(b, who))).applicant_name, (await list(await staff(b, who))).new_documents], [undefined, undefined], who);
+    const looks = async () => (await call(b, 'GET', `${A}/me/access`, { token: person })).json.items.filter((x) => x.tracking === mine.tracking).length;
+    same(await looks(), 0, 'nobody has looked');
+    same((await call(b, 'GET', `${A}/me/cases`, { token: person })).json.items[0].applicant_name, undefined);
+    await see(mine.tracking, one);
+    good((await looks()) > 0, 'opening it is a look');
+    const queue = await call(b, 'GET', `${A}/desk/cases?organisation=${holder}&escalated=1&limit=200`, { token: one });
+    same([queue.status, queue.json.items.filter((x) => !x.escalated)], [200, []], queue.text);
+  });
   await test(`${name}: searches are kept under a name, one's own and the desk's, with their counts`, async () => {
     const list = async (token) => (await call(b, 'GET', `${A}/desk/searches?organisation=${holder}`, { token })).json.items;
     const keep = (token, key, body) => call(b, 'POST', `${A}/desk/searches`, { token, key, body: { organisation: holder, ...body } });

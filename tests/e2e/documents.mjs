@@ -99,6 +99,15 @@ async function documents(name, where) {
     same([view.state, view.new_documents, last.documents], ['submitted', 3, [one, two]]);
     same(view.documents.map((d) => d.name), ['سند.pdf', 'سند.pdf', 'سند.pdf']);
     for (const [token, status] of [[me, 200], [officer, 200], [auditor, 200], [helpdesk, 404], [stranger, 404], [elsewhere, 404]]) if (token) same((await open(token, one)).status, status);
+    const marked = async (token) => (await call(b, 'GET', `${A}/desk/cases?q=${t}&organisation=${view.holder.code}`, { token })).json.items[0].new_documents;
+    const second = await staff(b, `${view.holder.code}.officer2`);
+    same([await marked(officer), await marked(second)], [false, true], 'who has opened the case since has seen them');
+    await put(me, 'not sent yet');
+    same(await marked(officer), false);
+    same((await add(me, [await put(me, 'four')])).status, 200);
+    same([await marked(officer), await marked(second)], [true, true]);
+    await see(t, officer);
+    same([await marked(officer), await marked(second)], [false, true]);
     const looks = (await call(b, 'GET', `${A}/me/access`, { token: me })).json.items.filter((x) => x.tracking === t && x.basis === 'staff');
     good(looks.length >= 2, 'a view of a document is a look at my data');
   });

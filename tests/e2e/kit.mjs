@@ -57,13 +57,18 @@ export const runs = (...args) => new Promise((done) => {
   child.on('close', (status) => done({ ...r, status }));
 });
 
+async function first(r) {
+  const reader = r.body.getReader(), { value } = await reader.read();
+  await reader.cancel();
+  return Buffer.from(value || []).toString();
+}
 export async function call(base, method, path, { body, token, key, lang = 'en', headers = {} } = {}) {
   const h = { 'Accept-Language': lang, ...headers };
   if (body !== undefined && !(body instanceof FormData) && !h['Content-Type']) h['Content-Type'] = 'application/json';
   if (token) h.Authorization = `Bearer ${token}`;
   if (key) h['Idempotency-Key'] = key;
   const r = await fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });
-  const text = await r.text();
+  const text = /^text\/event-stream/.test(r.headers.get('content-type') || '') ? await first(r) : await r.text(); // a stream has no end
   let json = null;
   if (text && /json\b/.test(r.headers.get('content-type') || '')) json = JSON.parse(text);
   return { status: r.status, headers: r.headers, text, json };

@@ -74,7 +74,7 @@ async function crawl(role) {
 
 // ---- looking at them ----
 
-const KEY = /(?:^|[\s>(«"])((?:web|api|case|cases|catalog|error|registries|record|notify|ussd|identity|admin|transfer|counter|stats|mandate|certificate|document|desk|answer)\.[a-z][a-z0-9_.]{2,})/;
+const KEY = /(?:^|[\s>(«"])((?:web|api|case|cases|catalog|error|registries|record|network|notify|ussd|identity|admin|transfer|counter|stats|mandate|certificate|document|desk|answer)\.[a-z][a-z0-9_.]{2,})/;
 async function check(tab, v, width, lang) {
   const where = `${v.path} for ${v.role}, ${width} px, ${lang}`, bad = [];
   await tab.setViewportSize({ width, height: 800 });
@@ -103,7 +103,7 @@ async function keyboard(tab) {
     const list = [...document.querySelectorAll('a[href],button,input:not([type=hidden]),select,textarea,summary,[tabindex="0"]')].filter(shown), groups = new Set();
     const each = list.filter((e) => { if (e.type !== 'radio') return true; const g = `${e.form?.action}|${e.name}`; return !groups.has(g) && groups.add(g); });
     each.forEach((e, i) => e.setAttribute('data-tab', i));
-    return each.map((e) => `${e.tagName.toLowerCase()} ${(e.innerText || e.name || e.href || '').slice(0, 40)}`);
+    return each.map((e) => `${e.tagName.toLowerCase()} ${(e.innerText || e.name || e.href?.baseVal || e.href || '').slice(0, 40)}`);
   });
   const met = new Set(), bad = [];
   let rounds = 0; // a page may begin in its midst

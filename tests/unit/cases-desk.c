@@ -146,6 +146,7 @@ static void queue(struct kit *k, const struct actor *who, const char *organisati
   else if (strcmp(name, "soon") == 0) q.soon = soon;
   else if (strcmp(name, "stopped") == 0) q.stopped = 1;
   else if (strcmp(name, "appealed") == 0) q.appealed = 1;
+  else if (strcmp(name, "escalated") == 0) q.escalated = 1;
   else if (strcmp(name, "mine") == 0) q.assignee = who->username;
   else if (strcmp(name, "free") == 0) q.assignee = "none";
   json_object_foreach(all, tracking, one) {
@@ -154,6 +155,7 @@ static void queue(struct kit *k, const struct actor *who, const char *organisati
     else if (q.soon) in = due_soon(k, one, soon);
     else if (q.stopped) in = stopped(k, one);
     else if (q.appealed) in = kit_row(k, tracking).appealed > 0;
+    else if (q.escalated) in = kit_row(k, tracking).escalated > 0;
     else if (q.assignee) in = fits(one, &q);
     want += in;
   }
@@ -165,7 +167,7 @@ static void queue(struct kit *k, const struct actor *who, const char *organisati
 }
 
 static void queues_hold_what_is_counted(void **state) {
-  static const char *const names[] = {"open", "mine", "free", "late", "soon", "stopped", "appealed"};
+  static const char *const names[] = {"open", "mine", "free", "late", "soon", "stopped", "appealed", "escalated"};
   static const char *const days[] = {"2026-06-24", "2026-06-25", "2026-06-28", "2026-07-20"};
   struct kit *k = *state;
   struct actor crew = kit_staff("digger", "crew", ROLE_OFFICER);
@@ -181,6 +183,7 @@ static void queues_hold_what_is_counted(void **state) {
   for (int i = 0; i < 3; i++) kit_repair(k, &k->ali, "9901012001000001");
   for (size_t d = 0; d < BASE_COUNT(days); d++) {
     kit_now(days[d]);
+    kit_jobs(k);
     for (int soon = 1; soon < 9; soon += 3)
       for (int who = 0; who < 2; who++) {
         const char *organisation = who ? "crew" : "centre";

@@ -44,6 +44,9 @@ static void what_is_not_there(void **state) {
   assert_null(directory_place(mini, -1));
   assert_null(directory_place(mini, 11));
   assert_null(directory_office(mini, 4));
+  assert_int_equal(directory_shapes(mini), 0);
+  assert_null(directory_shape(mini, 0));
+  assert_string_equal(directory_attribution(mini), "");
   assert_false(directory_within(mini, -1, 0));
   assert_int_equal(directory_responsible(mini, -1, ORG_AGENCY), -1);
 }
@@ -112,6 +115,13 @@ static void khorasan(void **state) {
                 directory_offices(d), (long long)took);
   assert_true(directory_places(d) > 7000 && directory_offices(d) >= 4200);
   int out[5];
+  assert_int_equal(directory_shapes(d), 34);
+  assert_true(strstr(directory_attribution(d), "OpenStreetMap") != NULL);
+  for (size_t i = 0; i < directory_shapes(d); i++) {
+    const struct shape *s = directory_shape(d, i);
+    assert_int_equal(directory_place(d, s->place)->kind, PLACE_COUNTY);
+    assert_true(s->ring_count > 0 && s->rings[0].count > 20);
+  }
   assert_true(directory_search_places(d, "نیشابور", PLACE_COUNTY, -1, out, 5) >= 1);
   for (size_t i = 0; i < directory_places(d); i++) {
     int up = directory_place(d, (int)i)->parent, found = 0;

@@ -66,6 +66,8 @@ int api_routes(struct http_server *s, struct api_context *ctx, struct err *err) 
       http_server_routes(s, api_transfer_rows, api_transfer_count, ctx, err))
     return -1;
   if (http_server_routes(s, api_statistics_rows, api_statistics_count, ctx, err)) return -1;
+  if (http_server_routes(s, api_network_rows, api_network_count, ctx, err)) return -1;
+  if (http_server_routes(s, api_exchange_rows, api_exchange_count, ctx, err)) return -1;
   if (http_server_routes(s, api_letter_rows, api_letter_count, ctx, err)) return -1;
   return ctx->demo ? http_server_routes(s, api_demo_rows, api_demo_count, ctx, err) : 0;
 }

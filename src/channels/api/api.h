@@ -6,8 +6,10 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "network/network.h"
 #include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
@@ -19,6 +21,9 @@ struct api_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct exchange_data *data;       /* registries as data services */
+  struct network *network;
+  struct http_feed *network_feed;   /* GET /api/v1/network/events */
   struct http_server *server;       /* for the list of routes */
   const char *base_url;             /* "https://…" or "" : for catalogue entries */
   bool demo;

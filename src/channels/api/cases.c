@@ -222,13 +222,13 @@ static int flag(struct http_req *r, const char *name) {
 
 static void get_desk(struct http_req *r) {
   const struct actor *who = api_actor(r);
-  int limit = api_limit(r), overdue = limit < 0 ? -2 : flag(r, "overdue"), open = overdue < -1 ? -2 : flag(r, "open");
-  if (open < -1) return;
+  int limit = api_limit(r), overdue = limit < 0 ? -2 : flag(r, "overdue"), open = overdue < -1 ? -2 : flag(r, "open"), escalated = open < -1 ? -2 : flag(r, "escalated");
+  if (escalated < -1) return;
   const char *org = http_query(r, "organisation");
   if (!org && who->role_count) org = who->roles[0].organisation;
   struct case_query q = {.organisation = org ? org : "", .state = http_query(r, "state"), .assignee = http_query(r, "assignee"), .service = http_query(r, "service"),
     .unit = http_query(r, "unit"),
-    .q = http_query(r, "q"), .after = api_after(r), .overdue = overdue, .open = open, .limit = limit};
+    .q = http_query(r, "q"), .after = api_after(r), .overdue = overdue, .open = open, .escalated = escalated == 1, .limit = limit};
   if (q.assignee && strcmp(q.assignee, "me") == 0) q.assignee = who->username;
   json_t *out = NULL;
   struct err err;

@@ -38,7 +38,11 @@ extern const size_t api_certificate_count;
 extern const struct http_route api_letter_rows[];
 extern const size_t api_letter_count;
 
+extern const struct http_route api_exchange_rows[];
+extern const size_t api_exchange_count;
 extern const struct http_route api_statistics_rows[];
 extern const size_t api_statistics_count;
+extern const struct http_route api_network_rows[];
+extern const size_t api_network_count;
 
 #endif

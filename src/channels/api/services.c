@@ -186,7 +186,7 @@ static bool counter_member(const char *name) {
   return false;
 }
 
-static void post_case(struct http_req *r) {
+static void take_case(struct http_req *r) {
   struct api_context *c = api_of(r);
   const struct service *s = find(r);
   if (!s) return;
@@ -237,6 +237,13 @@ static void post_case(struct http_req *r) {
     k->rc = -1;
     http_resume(r);
   }
+}
+
+/* Where other organisations are asked about the answers, no thread of the server waits for them. */
+static void post_case(struct http_req *r) {
+  const struct service *s = pack_find(cases_pack(api_of(r)->cases), http_param(r, "code"));
+  if (s && cases_asks_others(api_of(r)->cases, s, api_actor(r))) http_to_worker(r, take_case);
+  else take_case(r);
 }
 
 const struct http_route api_service_rows[] = {

@@ -44,6 +44,9 @@ struct notify {
 };
 
 enum fate { FATE_RELEASED, FATE_SENT, FATE_AGAIN, FATE_REFUSED, FATE_UNCLEAR };
+/* The column `urgent`: a one-time code goes first and is wiped once it has left; to people on duty at any hour. */
+enum haste { HASTE_NONE, HASTE_CODE, HASTE_DUTY };
+
 struct message {
   char key[KEY_MOST + 1], to[TO_MOST + 1];
   enum channel channel;

@@ -53,11 +53,11 @@ static void gateway_report(struct notify *n, enum channel c, bool trouble) {
 
 /* ---- claiming --------------------------------------------------------------------------------- */
 
-static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool urgent, struct err *err) {
+static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, enum haste haste, struct err *err) {
   int64_t now = store_time(tx), most = CLAIM_MOST - b->count;
   struct store_rows *r = store_select(tx, err,
     "SELECT key, recipient, lang, body, tries, subject, created_at FROM notify_message WHERE state = 'queued' AND channel = ?1 AND urgent = ?2 AND next_at <= ?3"
-    " AND expires_at > ?3 ORDER BY next_at LIMIT ?4 @claim", "tiii", channel_texts[c], (int64_t)urgent, now, most);
+    " AND expires_at > ?3 ORDER BY next_at LIMIT ?4 @claim", "tiii", channel_texts[c], (int64_t)haste, now, most);
   if (r == NULL) return -1;
   int rc = 0, first = b->count;
   while (b->count < CLAIM_MOST && (rc = store_next(r, err)) == 1) {
@@ -70,7 +70,7 @@ static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool
     m->subject = base_strdup(store_text(r, 5));
     m->created_at = store_int(r, 6);
     m->channel = c;
-    m->urgent = urgent;
+    m->urgent = haste == HASTE_CODE;
     m->fate = FATE_RELEASED;
     m->error[0] = '\0';
   }
@@ -85,9 +85,10 @@ static int claim_some(struct store_tx *tx, struct batch *b, enum channel c, bool
 static int claim_work(struct store_tx *tx, void *arg, struct err *err) {
   struct batch *b = arg;
   batch_clear(b);
-  for (int urgent = 1; urgent >= (b->quiet ? 1 : 0); urgent--)
+  static const enum haste order[] = {HASTE_CODE, HASTE_DUTY, HASTE_NONE};
+  for (size_t k = 0; k < (b->quiet ? 2 : BASE_COUNT(order)); k++)
     for (int c = 0; c < CHANNELS; c++)
-      if (b->open[c] && b->count < CLAIM_MOST && claim_some(tx, b, (enum channel)c, urgent != 0, err) != 0) return -1;
+      if (b->open[c] && b->count < CLAIM_MOST && claim_some(tx, b, (enum channel)c, order[k], err) != 0) return -1;
   return 0;
 }
 

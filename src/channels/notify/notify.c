@@ -63,17 +63,17 @@ void notify_close(struct notify *n) {
   "INSERT INTO notify_message (key, recipient, channel, lang, body, urgent, created_at, next_at, expires_at, tries, state, changed_at, error, subject)" \
   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 0, 'queued', ?7, '', ?9)"
 
-static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *subject, const char *text, bool urgent,
+static int insert(struct store_tx *tx, const char *key, const char *to, enum channel channel, enum lang l, const char *subject, const char *text, enum haste haste,
                   int64_t at, struct err *err) {
-  int64_t until = at + (urgent ? URGENT_LIFE_MS : LIFE_MS);
+  int64_t until = at + (haste == HASTE_CODE ? URGENT_LIFE_MS : LIFE_MS);
   if (!store_looks(tx))
-    return store_put(tx, err, INSERT_MESSAGE, "tttttiiit", key, to, channel_texts[channel], lang_code(l), text, (int64_t)urgent, at, until,
+    return store_put(tx, err, INSERT_MESSAGE, "tttttiiit", key, to, channel_texts[channel], lang_code(l), text, (int64_t)haste, at, until,
                      subject);
   return store_put(tx, err, INSERT_MESSAGE " ON CONFLICT (key) DO NOTHING", "tttttiiit", key, to, channel_texts[channel], lang_code(l), text,
-                   (int64_t)urgent, at, until, subject);
+                   (int64_t)haste, at, until, subject);
 }
 
-int notify_put_mail(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
+static int put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, enum haste haste, struct err *err) {
   char canonical[TO_MOST + 1];
   enum channel channel;
   size_t n = key == NULL ? 0 : strlen(key);
@@ -81,7 +81,15 @@ int notify_put_mail(struct store_tx *tx, const char *key, const char *to, enum l
   if (message_check(to, text, canonical, &channel, err) != 0) return -1;
   if (channel != CHANNEL_EMAIL || subject == NULL) subject = "";
   if (strlen(subject) > SUBJECT_MOST || strchr(subject, '\n') != NULL) return err_set(err, ERR_INVALID, "subject: one line of at most %d bytes", SUBJECT_MOST);
-  return insert(tx, key, canonical, channel, l, subject, text, false, store_time(tx), err);
+  return insert(tx, key, canonical, channel, l, subject, text, haste, store_time(tx), err);
+}
+
+int notify_put_mail(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
+  return put(tx, key, to, l, subject, text, HASTE_NONE, err);
+}
+
+int notify_put_duty(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err) {
+  return put(tx, key, to, l, subject, text, HASTE_DUTY, err);
 }
 
 int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err) {
@@ -90,7 +98,7 @@ int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l
 
 static int urgent_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct pending *p = arg;
-  return insert(tx, p->key, p->to, CHANNEL_SMS, LANG_FA, "", p->text, true, p->at, err);
+  return insert(tx, p->key, p->to, CHANNEL_SMS, LANG_FA, "", p->text, HASTE_CODE, p->at, err);
 }
 
 static void pending_free(struct pending *p) {

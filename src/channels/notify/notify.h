@@ -47,6 +47,8 @@ void notify_close(struct notify *n);   /* waits for what notify_send_now has beg
  * ERR_INVALID: neither mobile nor address; a text that is empty, holds a link (http://, https://, www.) or is longer than two SMS
  * (306 of the GSM 7-bit alphabet, else 134 UTF-16 units; for e-mail 16000 bytes). */
 int notify_put(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *text, struct err *err);
+/* The same for people on duty: it waits for no quiet hours. */
+int notify_put_duty(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err);
 /* The same with a subject, for mail: at most 400 bytes; of an SMS it is dropped. NULL or "": the house's own. */
 int notify_put_mail(struct store_tx *tx, const char *key, const char *to, enum lang l, const char *subject, const char *text, struct err *err);
 /* A one-time code: its own transaction, before all others, at any hour, for 5 minutes; its text is wiped once it has left.

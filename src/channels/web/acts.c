@@ -7,7 +7,8 @@
 static const char *const kinds[] = {
   "staff_add", "staff_add_role", "staff_remove_role", "staff_unit", "staff_disable", "staff_enable", "staff_leave", "staff_reset", "staff_totp_off",
   "staff_end_sessions", "staff_person", "sessions_end", "own_password", "own_totp", "own_totp_off", "unit_put", "unit_close", "calendar_close", "calendar_open",
-  "service_off", "service_on", "definition_upload", "definition_approve", "definition_withdraw", "acts_export"};
+  "service_off", "service_on", "definition_upload", "definition_approve", "definition_withdraw", "acts_export",
+  "data_rights_pack", "data_right_given", "data_right_revoked", "data_right_restored", "data_right_reviewed"};
 
 enum { EXPORT_MOST = 10000, EXPORT_PAGE = 500 };
 

@@ -40,6 +40,8 @@ static json_t *item_json(struct http_req *r, const json_t *one) {
   put(o, "result", json_str(one, "result"));
   put(o, "since", show_day_short(r, json_str(one, "submitted_at")));
   put(o, "assignee", json_str(one, "assignee"));
+  put(o, "applicant", json_str(one, "applicant_name"));
+  put_flag(o, "fresh", json_flag(one, "new_documents", false));
   put_flag(o, "stopped", stopped);
   put_flag(o, "late", late);
   put_flag(o, "soon", left && !late && !stopped && json_integer_value(left) <= CASES_SOON);
@@ -56,7 +58,7 @@ struct choice_of_desk {
 };
 
 static const struct view { const char *name, *counted; } views[] = {
-  {"open", "open"}, {"mine", "mine"}, {"unit", NULL}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
+  {"open", "open"}, {"mine", "mine"}, {"unit", NULL}, {"free", "free"}, {"soon", "soon"}, {"late", "late"}, {"escalated", "escalated"}, {"waiting", "stopped"}, {"appeals", "appealed"}, {"closed", NULL}};
 
 static const char *view_of(const char *name) {
   if (base_same(name, "deputy")) return "deputy";
@@ -171,7 +173,7 @@ static json_t *views_json(struct http_req *r, const struct choice_of_desk *k, co
     put(o, "name", say(r, arena_printf(http_arena(r), "desk_%s", views[i].name)));
     put(o, "count", n && more ? arena_printf(http_arena(r), "%s+", n) : n);
     put_flag(o, "here", !kept && !k->q && strcmp(k->view, views[i].name) == 0);
-    put_flag(o, "alarm", strcmp(views[i].name, "late") == 0 && json_int(counts, "late", 0) > 0);
+    put_flag(o, "alarm", (strcmp(views[i].name, "late") == 0 || strcmp(views[i].name, "escalated") == 0) && json_int(counts, views[i].counted, 0) > 0);
     json_array_append_new(list, o);
   }
   put_places(r, k, list);
@@ -223,6 +225,7 @@ static void put_acts(struct http_req *r, json_t *page, const struct choice_of_de
   put_flag(page, "nothing", http_query(r, "nothing") != NULL);
   put_flag(page, "unchosen", http_query(r, "unchosen") != NULL);
   put_flag(page, "hands_out", hands_out);
+  put_flag(page, "works", leads || actor_has_role(who, k->organisation, STAFF_OFFICER));
   put_flag(page, "chooses", (leads || actor_has_role(who, k->organisation, STAFF_OFFICER)) && strcmp(k->view, "closed") != 0);
   put(page, "key", fresh_key(r));
   put_list(page, "colleagues", hands_out ? colleagues_json(r, k->organisation) : json_array());
@@ -261,6 +264,7 @@ static void show_desk(struct http_req *r, const struct choice_of_desk *k, const 
   put_list(page, "items", list);
   put_acts(r, page, k);
   put_undelivered(r, page, k->organisation);
+  put_rights_due(r, page, k->organisation);
   const struct actor *who = web_actor(r);
   put_flag(page, "leads_any", actor_has_role(who, NULL, STAFF_SUPERVISOR) || actor_has_role(who, NULL, STAFF_MANAGER) || actor_has_role(who, NULL, STAFF_AUDITOR));
   put_waiting(r, page, k->organisation);

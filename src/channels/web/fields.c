@@ -231,6 +231,14 @@ const char *known_by(struct http_req *r, const json_t *known) {
   return word_fill(http_arena(r), http_lang(r), "web.from", "who", o ? organisation_name(o, http_lang(r)) : code ? code : "", NULL);
 }
 
+/* Why the person is asked what an office knows. */
+static const char *missing_text(struct http_req *r, const json_t *missing) {
+  const struct directory *d = pack_directory(web_pack(r));
+  const char *code = json_str(missing, "organisation");
+  const struct organisation *o = code ? directory_organisation(d, directory_find_organisation(d, code)) : NULL;
+  return word_fill(http_arena(r), http_lang(r), arena_printf(http_arena(r), "web.unread_%s", json_str(missing, "why")), "who", o ? organisation_name(o, http_lang(r)) : code ? code : "", NULL);
+}
+
 /* From another organisation: shown as it is when it may not differ, else to be corrected in its box. */
 static void put_known(struct http_req *r, const struct shown_field *k, json_t *o) {
   bool fixed = k->known && !json_flag(k->known, "correctable", true);
@@ -238,7 +246,8 @@ static void put_known(struct http_req *r, const struct shown_field *k, json_t *o
   put_flag(o, "fixed", fixed);
   put_flag(o, "correctable", k->known && !fixed);
   put(o, "shown", fixed ? field_show(web_pack(r), k->field, json_object_get(k->known, "value"), http_lang(r), http_arena(r)) : NULL);
-  if (k->known) put(o, "source", NULL);
+  put(o, "unread", k->missing ? missing_text(r, k->missing) : NULL);
+  if (k->known || k->missing) put(o, "source", NULL);
 }
 
 json_t *field_json(struct http_req *r, const struct shown_field *k) {

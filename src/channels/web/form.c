@@ -264,9 +264,8 @@ static void get_not_eligible(struct http_req *r) {
 static bool answered_elsewhere(const struct form *f, const struct field *q, const char **by) {
   struct data_source from;
   *by = "";
-  if (!q->prefill || !pack_data_source(web_pack(f->r), q, &from) || !from.registry) return false;
-  const struct registry_attribute *key = registry_attribute(from.registry, from.registry->key);
-  const char *name = q->prefill_of ? q->prefill_of : key && key->type != FIELD_NATIONAL_ID ? key->name : NULL;
+  if (!q->prefill || !pack_data_source(web_pack(f->r), q, &from) || !from.data->key) return false;
+  const char *name = q->prefill_of ? q->prefill_of : from.data->key_type != FIELD_NATIONAL_ID ? from.data->key : NULL;
   if (name && json_str(f->data, name)) *by = json_str(f->data, name);
   return true;
 }
@@ -287,6 +286,20 @@ static const json_t *known_of(const struct form *f, const struct field *q) {
   return json_object_get(k, "value") && base_same(json_str(k, "by"), by) ? k : NULL;
 }
 
+/* {"why","organisation"}: it was asked and not answered, so the person is asked; or NULL. */
+static const json_t *missing_of(const struct form *f, const struct field *q) {
+  const char *by;
+  if (!may_know(f) || !answered_elsewhere(f, q, &by)) return NULL;
+  const json_t *k = json_object_get(json_object_get(f->draft, "known"), q->name);
+  return json_str(k, "why") && base_same(json_str(k, "by"), by) ? k : NULL;
+}
+
+/* Whoever could not be asked is asked again after a minute. */
+enum { ASK_AGAIN_MS = 60000 };
+static bool was_asked(const json_t *k, const char *by) {
+  return base_same(json_str(k, "by"), by) && (!json_str(k, "why") || clock_now() - json_int(k, "at", 0) < ASK_AGAIN_MS);
+}
+
 static bool asks_elsewhere(const struct form *f, const struct screen *k) {
   const char *by;
   for (size_t i = 0; i < k->count; i++)
@@ -298,7 +311,7 @@ static bool known_asked(const struct form *f, const struct screen *k) {
   const char *by;
   for (size_t i = 0; i < k->count; i++) {
     const struct field *q = k->page->fields[k->from + i];
-    if (answered_elsewhere(f, q, &by) && !base_same(json_str(json_object_get(json_object_get(f->draft, "known"), q->name), "by"), by)) return false;
+    if (answered_elsewhere(f, q, &by) && !was_asked(json_object_get(json_object_get(f->draft, "known"), q->name), by)) return false;
   }
   return true;
 }
@@ -327,6 +340,13 @@ static bool known_load(struct form *f, size_t n) {
     json_object_set(o, "value", json_object_get(json_object_get(out, "data"), name));
     json_object_set(o, "organisation", json_object_get(source, "organisation"));
     json_object_set(o, "correctable", json_object_get(source, "correctable"));
+  }
+  json_array_foreach(json_object_get(out, "missing"), i, source) {
+    json_t *o = json_object_get(known, json_str(source, "field"));
+    if (!o) continue;
+    json_object_set(o, "why", json_object_get(source, "why"));
+    json_object_set(o, "organisation", json_object_get(source, "organisation"));
+    json_object_set_new(o, "at", json_integer(clock_now()));
   }
   json_decref(out);
   return true;
@@ -409,7 +429,7 @@ static void show_screen(struct form *f, size_t n, const struct answers *given, i
     const json_t *known = known_of(f, q);
     json_t *value = first_value(f, n, q, known);
     struct shown_field one = {.field = q, .value = value, .raw = given ? given->raw[i] : NULL, .error = given ? given->errors[i] : NULL,
-                              .data = f->data, .files = f->files, .find = find, .known = known};
+                              .data = f->data, .files = f->files, .find = find, .known = known, .missing = missing_of(f, q)};
     any_known = any_known || known;
     if (one.error) field_fault(r, page, q, one.error);
     json_array_append_new(list, field_json(r, &one));

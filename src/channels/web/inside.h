@@ -84,6 +84,7 @@ struct shown_field {
   bool carries;             /* hidden boxes keep what was sent: no draft does */
   const char *find;         /* first letters of long lists, or NULL */
   const json_t *known;      /* {"value","organisation","correctable"}: what another organisation has on record, or NULL */
+  const json_t *missing;    /* {"why","organisation"}: it could not be asked now, or NULL */
 };
 const char *known_by(struct http_req *r, const json_t *known);  /* "from: organisation X" */
 json_t *field_json(struct http_req *r, const struct shown_field *k);
@@ -133,5 +134,14 @@ extern const size_t web_absence_count, web_letter_count;
 int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err *err);
 extern const struct http_route web_transfer_rows[];
 extern const size_t web_transfer_count;
+/* The pages of the government network. */
+int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err);
+
+/* ---- the data exchange ---- */
+void put_rights_due(struct http_req *r, json_t *page, const char *organisation); /* exchange.c: how many rights wait for this manager's look */
+json_t *web_exchange_uses(struct http_req *r);                   /* exchange_live.c: {grant: {"used_at","uses"}}, new reference */
+void web_exchange_figures(struct http_req *r, json_t *page, const char *organisation); /* of its services and its own calls */
+extern const struct http_route web_exchange_rows[];
+extern const size_t web_exchange_count;
 
 #endif

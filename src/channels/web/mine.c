@@ -98,6 +98,20 @@ static void get_drafts(struct http_req *r) {
   page_reply(web_of(r), r, 200, "drafts", page);
 }
 
+/* «X was given by Y through the exchange, for Z»: Z is a form, or what the asker calls the matter. */
+static const char *shared_text(struct http_req *r, const json_t *one) {
+  struct arena *a = http_arena(r);
+  enum lang l = http_lang(r);
+  const struct data_service *d = pack_find_data_service(web_pack(r), json_str(one, "provider"), json_str(one, "data_service"));
+  const char *matter = json_str(one, "matter"), *form = matter && base_starts(matter, "form ") ? matter + 5 : NULL;
+  const struct service *s = form ? pack_find_shown(web_pack(r), form) : NULL;
+  const struct directory *all = pack_directory(web_pack(r));
+  const struct organisation *o = directory_organisation(all, directory_find_organisation(all, json_str(one, "provider") ? json_str(one, "provider") : ""));
+  if (s) matter = word_fill(a, l, "web.used_form", "form", text_in(&s->title, l), NULL);
+  return word_fill(a, l, "web.used_exchange", "service", d ? text_in(&d->title, l) : json_str(one, "data_service"), "provider", o ? organisation_name(o, l) : json_str(one, "provider"),
+                   "matter", matter && matter[0] ? matter : "—", NULL);
+}
+
 /* «Form X was filled in from Y»; «a record was read: Y». NULL for a look at a case. */
 static const char *use_text(struct http_req *r, const json_t *one) {
   const json_t *list = json_object_get(one, "registries"), *v;
@@ -105,6 +119,7 @@ static const char *use_text(struct http_req *r, const json_t *one) {
   struct arena *a = http_arena(r);
   const char *names = NULL, *comma = http_lang(r) == LANG_FA ? "، " : ", ";
   size_t i;
+  if (base_same(json_str(one, "basis"), "exchange")) return shared_text(r, one);
   if (!list) return NULL;
   json_array_foreach(list, i, v) {
     const struct registry *k = pack_find_registry(web_pack(r), json_string_value(v));
@@ -115,7 +130,7 @@ static const char *use_text(struct http_req *r, const json_t *one) {
 }
 
 static bool same_look(const json_t *a, const json_t *b) {
-  static const char *const members[] = {"basis", "organisation", "tracking", "service"};
+  static const char *const members[] = {"basis", "organisation", "tracking", "service", "provider", "data_service", "matter"};
   const char *x = json_str(a, "at"), *y = json_str(b, "at");
   for (size_t i = 0; i < BASE_COUNT(members); i++)
     if (!json_equal(json_object_get(a, members[i]), json_object_get(b, members[i]))) return false;

@@ -51,6 +51,16 @@ static void get_organisation(struct http_req *r) {
   put(page, "place", o->place >= 0 ? place_path(d, o->place, http_lang(r), http_arena(r)) : NULL);
   put(page, "above", above ? organisation_name(above, http_lang(r)) : NULL);
   put_list(page, "items", items);
+  json_t *published = json_array();
+  for (size_t i = 0; i < pack_data_services(p); i++) {
+    const struct data_service *k = pack_data_service(p, i);
+    if (strcmp(data_service_provider(p, k), o->code) != 0) continue;
+    json_t *one = json_object();
+    put(one, "href", arena_printf(http_arena(r), "/exchange/%s/%s", o->code, k->service));
+    put(one, "name", text_in(&k->title, http_lang(r)));
+    json_array_append_new(published, one);
+  }
+  put_list(page, "published", published);
   page_reply(web_of(r), r, 200, "organisation", page);
 }
 

@@ -255,7 +255,9 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   if (web_admin_routes(s, ctx, err)) return -1;
+  if (web_network_routes(s, ctx, err)) return -1;
   if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_exchange_rows, web_exchange_count, ctx, err)) return -1;
   if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err) || http_server_routes(s, web_looks_rows, web_looks_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);

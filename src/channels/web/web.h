@@ -14,6 +14,7 @@
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
+#include "network/network.h"
 #include "observatory/observatory.h"
 #include "registries/registries.h"
 #include "trust/trust.h"
@@ -25,6 +26,9 @@ struct web_context {
   struct certificates *certificates;
   struct observatory *observatory;
   struct trust *trust;
+  struct network *network;
+  struct store *store;              /* main: for network/people.h */
+  const unsigned char *secret;      /* 32 bytes of the platform */
   const struct template_set *templates;
   const char *base_url;             /* "https://khorasan.example", no slash at the end, or "": links of QR codes are then made of Host */
   bool demo;                        /* shows the banner and where messages can be read */

@@ -1,0 +1,246 @@
+/* What goes on beside the exchange: the directory is pulled and pushed, new keys are announced and used when they are known, logs are witnessed.
+ * One thread, since it waits for others; it begins with the first round of jobs, so that a command that only looks does none of it. */
+#include "exchange/background.h"
+#include "exchange/publish.h"
+#include "exchange/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PULL_MS = 60000, SOON_MS = 5000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
+
+struct round {
+  struct exchange *x;
+  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, complained;
+};
+
+static void complain(struct round *b, const char *what, const struct err *err) {
+  struct members_keeper *k = b->x->members;
+  pthread_mutex_lock(&k->lock);
+  bool same = strcmp(k->problem, err->message) == 0;
+  snprintf(k->problem, sizeof k->problem, "%s", err->message);
+  pthread_mutex_unlock(&k->lock);
+  if (same && clock_mono() - b->complained < 300000) return;
+  b->complained = clock_mono();
+  log_write(LOG_WARN, "exchange", "%s: %s", what, err->message);
+}
+
+static void well(struct round *b) {
+  struct members_keeper *k = b->x->members;
+  pthread_mutex_lock(&k->lock);
+  k->problem[0] = 0;
+  pthread_mutex_unlock(&k->lock);
+}
+
+/* The operator's gateway, connected; NULL when the directory does not tell. */
+static const struct gateway *operator_of(struct members *m) {
+  const struct gateway *g = members_operator_server(m)[0] ? members_gateway(m, members_operator_server(m)) : NULL;
+  if (g) told_connect((struct gateway *)g);
+  return g && g->peer ? g : NULL;
+}
+
+/* ---- pulling ---- */
+
+static int pull_from(struct round *b, struct http_peer *p, bool pinned, struct err *err) {
+  struct members *m = members_hold(b->x);
+  char target[80], *answer = NULL;
+  size_t n = 0;
+  int status = 0;
+  snprintf(target, sizeof target, "/exchange/directory?have=%lld", (long long)members_version(m));
+  members_drop(m);
+  int rc = peer_text(p, "GET", target, NULL, 0, &status, &answer, &n, err);
+  if (rc == 0 && status != 200 && status != 204) rc = peer_refused(status, answer, n, err);
+  if (rc == 0 && status == 200) rc = members_take(b->x, answer, n, err) < 0 ? -1 : 0;
+  if (rc == 0 && pinned) members_confirmed(b->x); /* whoever has no pinned certificate may hold a newer one back */
+  free(answer);
+  return rc;
+}
+
+/* A gateway that slept while the operator's certificate changed: the directory proves itself by its signature. */
+static void pull_unpinned(struct round *b, const char *address) {
+  struct http_peer *p = NULL;
+  struct http_key key;
+  struct err err;
+  char *pem = keys_certificate(b->x->keys, &key);
+  struct http_peer_options o = {.base = address, .certificate = pem, .key = key, .any_certificate = true, .connections = 1};
+  if (http_peer_new(&o, &p, &err) == 0) pull_from(b, p, false, &err);
+  http_peer_free(p);
+  free(pem);
+}
+
+static void pull(struct round *b) {
+  struct exchange *x = b->x;
+  int64_t now = clock_mono(), grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000, every = grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
+  struct err err;
+  if (b->pulled && now - b->pulled < every && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
+  b->pulled = now;
+  x->members->wanted = false;
+  struct members *m = members_hold(x);
+  const struct gateway *g = operator_of(m);
+  if (g && pull_from(b, g->peer, true, &err) == 0) {
+    gateway_told(g, true, NULL);
+    well(b);
+  } else if (g) {
+    gateway_told(g, false, err.message);
+    complain(b, "the directory could not be renewed", &err);
+    if (err.code == ERR_UNAVAILABLE && now - b->fallen_back > FALLBACK_MS) {
+      b->fallen_back = now;
+      pull_unpinned(b, g->address);
+    }
+  }
+  members_drop(m);
+}
+
+/* ---- publishing and pushing ---- */
+
+static void push_to(struct round *b, struct members *m, struct gateway *g) {
+  size_t size, n = 0;
+  const char *text = members_text(m, &size);
+  char *answer = NULL;
+  int status = 0;
+  struct err err;
+  told_connect(g);
+  if (!g->peer) return;
+  if (peer_text(g->peer, "POST", "/exchange/directory", text, size, &status, &answer, &n, &err)) gateway_told(g, false, err.message);
+  else {
+    gateway_told(g, true, NULL);
+    if (status == 200 && operator_known(b->x, g->id, members_version(m), &err)) complain(b, "who knows the directory", &err);
+  }
+  free(answer);
+}
+
+static void push(struct round *b) {
+  struct exchange *x = b->x;
+  struct err err;
+  if (publish_due(x) && exchange_publish(x, &err)) complain(b, "the directory could not be made", &err);
+  struct members *m = members_hold(x);
+  if (members_version(m) > b->pushed) {
+    for (size_t i = 0; i < m->gateways_count && !x->members->stop; i++)
+      if (strcmp(m->gateways[i].g.id, x->server) != 0 && !told_failed(m->gateways[i].g.told)) push_to(b, m, &m->gateways[i].g);
+    b->pushed = members_version(m);
+  }
+  members_drop(m);
+}
+
+/* ---- new keys ---- */
+
+/* Tell the operator, who may be ourselves. */
+static int tell(struct round *b, const char *type, bool next, struct err *err) {
+  struct exchange *x = b->x;
+  bool retire = !next;
+  size_t n = 0, size = 0;
+  int status = 0, rc = -1;
+  char *text = asked_make(x->folder, x->keys, type, next, NULL, &n, NULL, err), *answer = NULL;
+  if (!text) return -1;
+  struct members *m = members_hold(x);
+  const struct gateway *g = operator_of(m);
+  if (x->publisher) rc = operator_announce(x, text, n, x->server, retire, err);
+  else if (!g) err_set(err, ERR_UNAVAILABLE, "the directory names no operator to tell");
+  else if (peer_text(g->peer, "POST", retire ? "/exchange/keys/switch" : "/exchange/keys", text, n, &status, &answer, &size, err) == 0)
+    rc = status == 200 ? 0 : peer_refused(status, answer, size, err);
+  members_drop(m);
+  free(answer);
+  free(text);
+  return rc;
+}
+
+/* Does everybody who was seen lately know a directory with our next keys in it? 1 yes. */
+static int all_know(struct round *b, struct err *err) {
+  struct exchange *x = b->x;
+  struct members *m = members_hold(x);
+  const struct gateway *of = NULL, *g = operator_of(m);
+  const void *public;
+  char keyid[65], target[80], *answer = NULL;
+  size_t n;
+  int status = 0, rc = 0;
+  json_t *waiting = NULL, *o = NULL;
+  int64_t version = members_version(m);
+  bool here = keys_public(x->keys, SLOT_SIGN_NEXT, keyid, NULL, NULL) && members_key(m, keyid, clock_now(), &of, &public, &n, err) == 0 && strcmp(of->id, x->server) == 0;
+  if (!here) members_poke(x);
+  else if (x->publisher) rc = operator_all_know(x, version, &waiting, err) == 0 ? json_array_size(waiting) == 0 : -1;
+  else if (g) {
+    snprintf(target, sizeof target, "/exchange/known?version=%lld", (long long)version);
+    if (peer_text(g->peer, "GET", target, NULL, 0, &status, &answer, &n, err)) rc = -1;
+    else if (status != 200) rc = peer_refused(status, answer, n, err);
+    else rc = (o = json_read(answer, n, 8, err)) ? json_array_size(json_object_get(o, "waiting")) == 0 : -1;
+  }
+  if (here && rc == 0 && clock_mono() - b->patience > PATIENCE_MS) rc = 1; /* who does not pull for so long is away */
+  members_drop(m);
+  json_decref(waiting);
+  json_decref(o);
+  free(answer);
+  return rc;
+}
+
+static void roll(struct round *b) {
+  struct exchange *x = b->x;
+  struct err err;
+  int rc = 0;
+  if (!keys_public(x->keys, SLOT_SIGN_NEXT, NULL, NULL, NULL)) {
+    if (keys_public(x->keys, SLOT_SIGN_OLD, NULL, NULL, NULL)) {
+      if (!b->switched) b->switched = clock_mono();
+      if (b->announced && (rc = tell(b, "chapar-switch-v1", false, &err)) == 0) b->announced = 0;
+      else if (!b->announced && clock_mono() - b->switched > FORGET_MS &&
+               (keys_forget(x->keys, SLOT_SIGN_OLD, &err) || keys_forget(x->keys, SLOT_TLS_OLD, &err) || keys_reload(x->keys, &err)))
+        rc = -1;
+    }
+    if (rc) complain(b, "the old keys", &err);
+    return;
+  }
+  if (!b->announced) {
+    if (tell(b, "chapar-keys-v1", true, &err)) return complain(b, "the new keys could not be announced", &err);
+    b->announced = b->patience = clock_mono();
+    members_poke(x);
+    log_write(LOG_INFO, "exchange", "new keys are announced; they are used when the other gateways know them");
+  }
+  rc = all_know(b, &err);
+  if (rc < 0) return complain(b, "the new keys wait", &err);
+  if (rc == 0) return;
+  if (keys_switch(x->keys, "sign", &err) || keys_switch(x->keys, "tls", &err) || keys_reload(x->keys, &err)) return complain(b, "the new keys could not be used", &err);
+  members_refresh(x);
+  b->switched = clock_mono();
+  log_write(LOG_INFO, "exchange", "the new keys are in use; the old ones end in ten minutes");
+}
+
+/* ---- the thread ---- */
+
+static void witness(struct round *b) {
+  if (b->x->platform || (b->witnessed && clock_mono() - b->witnessed < WITNESS_MS)) return;
+  b->witnessed = clock_mono();
+  struct members *m = members_hold(b->x);
+  const struct gateway *g = operator_of(m);
+  if (g) witness_round(b->x, g->peer);
+  members_drop(m);
+}
+
+static void *background(void *arg) {
+  struct round b = {.x = arg};
+  struct members_keeper *k = b.x->members;
+  while (!k->stop) {
+    struct members *m = members_hold(b.x);
+    bool joined = members_version(m) > 0;
+    members_drop(m);
+    if (b.x->publisher) push(&b);
+    else if (joined) pull(&b);
+    if (joined) roll(&b);
+    if (joined) witness(&b);
+    for (int i = 0; i < 10 && !k->stop && !publish_due(b.x) && !(k->wanted && clock_mono() - b.pulled >= SOON_MS); i++)
+      nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
+    if (publish_due(b.x)) nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL); /* what changes together is one version */
+  }
+  return NULL;
+}
+
+void members_jobs(struct exchange *x) {
+  struct members_keeper *k = x->members;
+  if (k->running) return;
+  k->running = pthread_create(&k->thread, NULL, background, x) == 0;
+}
+
+void background_end(struct exchange *x) {
+  struct members_keeper *k = x->members;
+  k->stop = true;
+  if (k->running) pthread_join(k->thread, NULL);
+  k->running = false;
+}

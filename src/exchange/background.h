@@ -1,0 +1,27 @@
+/* What the keeper of the directory holds, and its thread. */
+#ifndef CHAPAR_EXCHANGE_BACKGROUND_H
+#define CHAPAR_EXCHANGE_BACKGROUND_H
+
+#include "exchange/members.h"
+
+struct anchor { unsigned char key[128]; size_t size; };
+struct members_keeper {
+  pthread_mutex_t lock, taking;          /* taking: one new directory at a time */
+  struct members *now;
+  char *file, *anchor_file;
+  struct anchor anchors[4];
+  size_t anchor_count;
+  _Atomic int64_t confirmed;             /* when the operator last said that this is the newest; 0: never */
+  char *certificate;                     /* our own, and how its key signs */
+  struct http_key key;
+  int64_t generation;
+  struct http_server *listener;
+  /* background.c */
+  _Atomic bool wanted, stop;
+  bool running;
+  pthread_t thread;
+  char problem[512];                    /* why the last pull failed, "" when it did not */
+};
+void background_end(struct exchange *x);
+
+#endif

@@ -1,0 +1,479 @@
+/* Keys seen from the gateway: asks the helper, many at once over one channel. Whoever waits and finds nobody reading reads for all. When the helper
+ * dies, the one who reads begins another and asks again for everybody: a signature may be made twice, never lost. */
+#include "exchange/inside.h"
+#include "exchange/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { UNDER_WAY = 96, BEGINS = 5, BEGINS_MS = 10000 };
+extern char **environ;
+
+struct wait {
+  struct wait *next;
+  pthread_cond_t cond;
+  uint32_t id;
+  bool done;
+  unsigned char frame[HELPER_FRAME];
+  size_t frame_size;
+  enum helper_status status;
+  unsigned char data[HELPER_DATA];
+  size_t size;
+  struct err err;                        /* code ERR_NONE: answered */
+};
+
+struct pair {                            /* what is used together; kept until the end, since its address was handed out */
+  struct pair *older;
+  struct keys *of;
+  unsigned char sign[32], tls[32];
+};
+
+struct held_key { bool there; unsigned char id[32], public[HELPER_DATA]; size_t size; };
+
+struct keys {
+  char *folder;                          /* …/keys */
+  pthread_mutex_t lock;
+  pthread_cond_t room;
+  int channel;
+  pid_t helper;
+  uint32_t next;
+  bool reading;
+  int under_way;
+  struct wait *waiting;
+  unsigned char in[2 * HELPER_FRAME * 64];
+  size_t have;
+  int64_t begun[BEGINS];                 /* the last beginnings, to end a loop of deaths */
+  int64_t restarts;
+  struct held_key keys[SLOT_COUNT];
+  struct pair *pair;
+};
+
+/* ---- processes ---- */
+
+static int spawn(char *const argv[], int channel, pid_t *pid) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t how;
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawn_file_actions_init(&files);
+  posix_spawnattr_init(&how);
+  if (channel >= 0) posix_spawn_file_actions_adddup2(&files, channel, 3);
+  posix_spawnattr_setsigmask(&how, &none);
+  posix_spawnattr_setpgroup(&how, 0);    /* an interrupt typed at a terminal is the gateway's to judge */
+  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  int rc = posix_spawn(pid, "/proc/self/exe", &files, &how, argv, environ);
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&how);
+  return rc;
+}
+
+static void bury(struct keys *k) {
+  if (k->channel >= 0) close(k->channel);
+  if (k->helper > 0) {
+    kill(k->helper, SIGKILL);
+    waitpid(k->helper, NULL, 0);
+  }
+  k->channel = -1;
+  k->helper = 0;
+  k->have = 0;
+}
+
+static int send_all(int fd, const unsigned char *p, size_t n) {
+  while (n) {
+    ssize_t done = send(fd, p, n, MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return -1;
+    p += done;
+    n -= (size_t)done;
+  }
+  return 0;
+}
+
+static int take_list(struct keys *k, const unsigned char *p, size_t n) {
+  memset(k->keys, 0, sizeof k->keys);
+  for (size_t at = 0; at < n;) {
+    if (n - at < 2 || p[at] >= SLOT_COUNT || n - at - 2 < p[at + 1]) return -1;
+    struct held_key *h = &k->keys[p[at]];
+    h->there = true;
+    h->size = p[at + 1];
+    memcpy(h->public, p + at + 2, h->size);
+    sha256(h->public, h->size, h->id);
+    at += 2 + h->size;
+  }
+  return 0;
+}
+
+/* Wait for the list, which is the first that a helper is asked: it has read its keys and shut its doors when it answers. */
+static int greet(struct keys *k, struct err *err) {
+  unsigned char frame[HELPER_FRAME];
+  size_t n = helper_ask(frame, 0, HELPER_LIST, NULL, NULL, 0), size, used;
+  const unsigned char *body;
+  struct answered a;
+  if (send_all(k->channel, frame, n) == 0)
+    for (;;) {
+      ssize_t got = read(k->channel, k->in + k->have, sizeof k->in - k->have);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      k->have += (size_t)got;
+      int rc = helper_frame(k->in, k->have, &body, &size, &used);
+      if (rc == 0) continue;
+      if (rc < 0 || helper_answered(body, size, &a) || a.status != HELPER_DONE || take_list(k, a.data, a.size)) break;
+      memmove(k->in, k->in + used, k->have - used);
+      k->have -= used;
+      return 0;
+    }
+  return err_set(err, ERR_UNAVAILABLE, "the key helper did not start: see the lines above; the keys are in %s", k->folder);
+}
+
+/* With the lock held: a new helper, asked again for all who wait. */
+static int begin(struct keys *k, struct err *err) {
+  int pair[2];
+  int64_t now = clock_mono();
+  bury(k);
+  if (k->begun[0] && now - k->begun[0] < BEGINS_MS) return err_set(err, ERR_UNAVAILABLE, "the key helper dies again and again; it is tried anew in ten seconds");
+  memmove(k->begun, k->begun + 1, sizeof k->begun - sizeof k->begun[0]);
+  k->begun[BEGINS - 1] = now;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return err_set(err, ERR_UNAVAILABLE, "no channel to the key helper: %s", strerrordesc_np(errno));
+  k->channel = pair[0];
+  char *argv[] = {HELPER_NAME, "serve", k->folder, NULL};
+  int rc = spawn(argv, pair[1], &k->helper);
+  close(pair[1]);
+  if (rc) {
+    k->helper = 0;
+    bury(k);
+    return err_set(err, ERR_UNAVAILABLE, "the key helper cannot be started: %s", strerrordesc_np(rc));
+  }
+  k->restarts++;
+  if (greet(k, err)) {
+    bury(k);
+    return -1;
+  }
+  for (struct wait *w = k->waiting; w; w = w->next)
+    if (!w->done && send_all(k->channel, w->frame, w->frame_size)) break; /* the next reader sees its end */
+  return 0;
+}
+
+/* ---- asking ---- */
+
+static void tell_all(struct keys *k, const struct err *err) {
+  for (struct wait *w = k->waiting; w; w = w->next) {
+    if (w->done) continue;
+    w->err = *err;
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+  }
+}
+
+static void deliver(struct keys *k, const struct answered *a) {
+  for (struct wait *w = k->waiting; w; w = w->next) {
+    if (w->id != a->id || w->done) continue;
+    w->status = a->status;
+    w->size = a->size;
+    memcpy(w->data, a->data, a->size);
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+  }
+}
+
+/* Everything that has arrived. -1: what came is no answer of ours. */
+static int digest_input(struct keys *k) {
+  const unsigned char *body;
+  size_t at = 0, size, used;
+  int rc;
+  struct answered a;
+  while ((rc = helper_frame(k->in + at, k->have - at, &body, &size, &used)) == 1) {
+    if (helper_answered(body, size, &a)) return -1;
+    deliver(k, &a);
+    at += used;
+  }
+  memmove(k->in, k->in + at, k->have - at);
+  k->have -= at;
+  return rc;
+}
+
+/* With the lock held: read once, for everybody. */
+static void lead(struct keys *k) {
+  unsigned char part[16384];
+  struct err err;
+  k->reading = true;
+  int channel = k->channel;
+  size_t most = sizeof k->in - k->have < sizeof part ? sizeof k->in - k->have : sizeof part;
+  pthread_mutex_unlock(&k->lock);
+  ssize_t got = channel < 0 ? 0 : read(channel, part, most);
+  pthread_mutex_lock(&k->lock);
+  k->reading = false;
+  if (got < 0 && errno == EINTR) return;
+  if (got > 0) {
+    memcpy(k->in + k->have, part, (size_t)got);
+    k->have += (size_t)got;
+    if (digest_input(k) == 0) return;
+  }
+  if (channel >= 0) log_write(LOG_WARN, "exchange", "the key helper has ended; another begins");
+  if (begin(k, &err)) {
+    log_write(LOG_ERROR, "exchange", "%s", err.message);
+    tell_all(k, &err);
+  }
+}
+
+static void unlink_wait(struct keys *k, struct wait *w) {
+  for (struct wait **p = &k->waiting; *p; p = &(*p)->next)
+    if (*p == w) {
+      *p = w->next;
+      break;
+    }
+  k->under_way--;
+  pthread_cond_signal(&k->room);
+  for (struct wait *o = k->waiting; o && !k->reading; o = o->next) /* somebody else reads on */
+    if (!o->done) {
+      pthread_cond_signal(&o->cond);
+      break;
+    }
+}
+
+static int ask(struct keys *k, enum helper_op op, const unsigned char key[32], const void *data, size_t n, struct wait *w, struct err *err) {
+  w->err.code = ERR_NONE;
+  w->done = false;
+  pthread_cond_init(&w->cond, NULL);
+  pthread_mutex_lock(&k->lock);
+  while (k->under_way >= UNDER_WAY) pthread_cond_wait(&k->room, &k->lock);
+  k->under_way++;
+  w->id = ++k->next;
+  w->frame_size = helper_ask(w->frame, w->id, op, key, data, n);
+  w->next = k->waiting;
+  k->waiting = w;
+  if (k->channel >= 0) send_all(k->channel, w->frame, w->frame_size); /* if it is gone, who reads begins another and asks for us */
+  while (!w->done) {
+    if (k->reading) pthread_cond_wait(&w->cond, &k->lock);
+    else lead(k);
+  }
+  unlink_wait(k, w);
+  pthread_mutex_unlock(&k->lock);
+  pthread_cond_destroy(&w->cond);
+  if (w->err.code != ERR_NONE) return err_set(err, w->err.code, "%s", w->err.message);
+  if (w->status == HELPER_UNKNOWN_KEY) return err_set(err, ERR_NOT_FOUND, "the key helper does not hold that key");
+  if (w->status != HELPER_DONE) return err_set(err, ERR_INTERNAL, "the key helper refused to sign");
+  return 0;
+}
+
+static int sign_with(struct keys *k, const unsigned char key[32], const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err) {
+  struct wait w;
+  if (n != 32 && n != 48 && n != 64) return err_set(err, ERR_INVALID, "a digest of %zu bytes is not signed: SHA-256, SHA-384 or SHA-512", n); /* the helper would end */
+  if (ask(k, HELPER_SIGN, key, digest, n, &w, err)) return -1;
+  if (w.size > 80) return err_set(err, ERR_INTERNAL, "the key helper's signature is too long");
+  memcpy(der, w.data, w.size);
+  *size = w.size;
+  return 0;
+}
+
+static int sign_pair(void *ctx, enum exchange_key which, const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err) {
+  const struct pair *p = ctx;
+  return sign_with(p->of, which == EXCHANGE_KEY_TLS ? p->tls : p->sign, digest, n, der, size, err);
+}
+
+static int sign_tls(void *ctx, const unsigned char *digest, size_t n, unsigned char der[80], size_t *size, struct err *err) {
+  return sign_pair(ctx, EXCHANGE_KEY_TLS, digest, n, der, size, err);
+}
+
+/* ---- what is in use ---- */
+
+static void take_pair(struct keys *k) {
+  const struct held_key *s = &k->keys[SLOT_SIGN], *t = &k->keys[SLOT_TLS];
+  if (k->pair && memcmp(k->pair->sign, s->id, 32) == 0 && memcmp(k->pair->tls, t->id, 32) == 0) return;
+  struct pair *p = base_alloc(sizeof *p);
+  p->of = k;
+  p->older = k->pair;
+  memcpy(p->sign, s->id, 32);
+  memcpy(p->tls, t->id, 32);
+  k->pair = p;
+}
+
+static char *key_file(const char *folder, const char *name, const char *end) { return base_printf("%s/%s%s", folder, name, end); }
+static bool there(const char *folder, const char *name, const char *end) {
+  char *path = key_file(folder, name, end);
+  bool is = access(path, F_OK) == 0;
+  free(path);
+  return is;
+}
+
+static int move(const char *folder, const char *from, const char *to, const char *end, struct err *err) {
+  char *a = key_file(folder, from, end), *b = key_file(folder, to, end);
+  int rc = rename(a, b) ? err_set(err, ERR_UNAVAILABLE, "cannot rename %s: %s", a, strerrordesc_np(errno)) : 0;
+  free(a);
+  free(b);
+  return rc;
+}
+
+/* next → in use → old, for a key and its certificate. Broken off anywhere, it goes on where it was. */
+static int promote(const char *folder, const char *base, struct err *err) {
+  char next[64], old[64];
+  snprintf(next, sizeof next, "%s-next", base);
+  snprintf(old, sizeof old, "%s-old", base);
+  int rc = 0;
+  if (there(folder, next, ".pem")) {
+    if (there(folder, base, ".pem")) rc = move(folder, base, old, ".pem", err);
+    if (rc == 0 && there(folder, next, ".crt") && there(folder, base, ".crt")) rc = move(folder, base, old, ".crt", err);
+    if (rc == 0) rc = move(folder, next, base, ".pem", err);
+  }
+  if (rc == 0 && there(folder, next, ".crt") && !there(folder, base, ".crt")) rc = move(folder, next, base, ".crt", err);
+  return rc;
+}
+
+static int mend(const char *folder, struct err *err) {
+  static const char *const bases[] = {"sign", "tls", "operator"};
+  for (size_t i = 0; i < BASE_COUNT(bases); i++)
+    if ((!there(folder, bases[i], ".pem") || !there(folder, bases[i], ".crt")) && promote(folder, bases[i], err)) return -1;
+  return 0;
+}
+
+int keys_open(const char *folder, struct keys **out, struct err *err) {
+  struct keys *k = base_alloc(sizeof *k);
+  *out = NULL;
+  k->folder = key_file(folder, "keys", "");
+  k->channel = -1;
+  pthread_mutex_init(&k->lock, NULL);
+  pthread_cond_init(&k->room, NULL);
+  int rc = mend(k->folder, err) || begin(k, err) ? -1 : 0;
+  if (rc == 0 && (!k->keys[SLOT_SIGN].there || !k->keys[SLOT_TLS].there)) rc = err_set(err, ERR_NOT_FOUND, "%s does not hold a gateway's keys (sign.pem, tls.pem)", k->folder);
+  if (rc) {
+    keys_close(k);
+    return -1;
+  }
+  take_pair(k);
+  *out = k;
+  return 0;
+}
+
+void keys_close(struct keys *k) {
+  if (!k) return;
+  bury(k);
+  for (struct pair *p = k->pair, *older; p; p = older) {
+    older = p->older;
+    free(p);
+  }
+  pthread_mutex_destroy(&k->lock);
+  pthread_cond_destroy(&k->room);
+  free(k->folder);
+  free(k);
+}
+
+void keys_signer(struct keys *k, struct exchange_signer *out, char keyid[65]) {
+  pthread_mutex_lock(&k->lock);
+  struct pair *p = k->pair;
+  pthread_mutex_unlock(&k->lock);
+  *out = (struct exchange_signer){.sign = sign_pair, .ctx = p};
+  hex_encode(p->sign, 32, keyid);
+}
+
+static char *certificate_of(const struct keys *k, const char *name) {
+  char *path = key_file(k->folder, name, ".crt");
+  size_t n;
+  char *pem = file_read(path, 65536, &n, NULL);
+  free(path);
+  return pem;
+}
+
+char *keys_certificate(struct keys *k, struct http_key *out) {
+  pthread_mutex_lock(&k->lock);
+  *out = (struct http_key){.sign = sign_tls, .ctx = k->pair};
+  char *pem = certificate_of(k, "tls");
+  pthread_mutex_unlock(&k->lock);
+  return pem;
+}
+
+char *keys_next_certificate(struct keys *k) { return certificate_of(k, "tls-next"); }
+
+/* ---- making and changing ---- */
+
+int keys_make(const char *folder, enum helper_slot slot, const char *server, const char *host, struct err *err) {
+  char *keys = key_file(folder, "keys", "");
+  bool tls = slot == SLOT_TLS || slot == SLOT_TLS_NEXT;
+  char *argv[] = {HELPER_NAME, "make", keys, (char *)helper_slots[slot], tls ? (char *)server : NULL, tls ? (char *)host : NULL, NULL};
+  pid_t pid = 0;
+  int status = 0, rc = dir_make(keys, 0700, err);
+  if (rc == 0 && (rc = spawn(argv, -1, &pid)) != 0) rc = err_set(err, ERR_UNAVAILABLE, "the key helper cannot be started: %s", strerrordesc_np(rc));
+  if (rc == 0 && (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)))
+    rc = err_set(err, ERR_UNAVAILABLE, "the key %s could not be made in %s: see the line above", helper_slots[slot], keys);
+  free(keys);
+  return rc;
+}
+
+int keys_reload(struct keys *k, struct err *err) {
+  struct wait w;
+  pthread_mutex_lock(&k->lock);
+  memset(k->begun, 0, sizeof k->begun);
+  if (k->channel >= 0) shutdown(k->channel, SHUT_RDWR); /* whoever reads begins another */
+  pthread_mutex_unlock(&k->lock);
+  if (ask(k, HELPER_LIST, NULL, NULL, 0, &w, err)) return -1;
+  pthread_mutex_lock(&k->lock);
+  take_pair(k);
+  pthread_mutex_unlock(&k->lock);
+  return 0;
+}
+
+int keys_switch(struct keys *k, const char *base, struct err *err) {
+  pthread_mutex_lock(&k->lock);
+  int rc = promote(k->folder, base, err);
+  pthread_mutex_unlock(&k->lock);
+  return rc;
+}
+
+int keys_forget(struct keys *k, enum helper_slot slot, struct err *err) {
+  static const char *const ends[] = {".pem", ".crt"};
+  int rc = 0;
+  for (size_t i = 0; i < BASE_COUNT(ends) && rc == 0; i++) {
+    char *path = key_file(k->folder, helper_slots[slot], ends[i]);
+    if (unlink(path) && errno != ENOENT) rc = err_set(err, ERR_UNAVAILABLE, "cannot remove %s: %s", path, strerrordesc_np(errno));
+    free(path);
+  }
+  return rc;
+}
+
+bool keys_public(struct keys *k, enum helper_slot slot, char keyid[65], unsigned char public[128], size_t *size) {
+  pthread_mutex_lock(&k->lock);
+  const struct held_key *h = &k->keys[slot];
+  bool is = h->there && h->size <= 128;
+  if (is && keyid) hex_encode(h->id, 32, keyid);
+  if (is && public) memcpy(public, h->public, h->size);
+  if (is && size) *size = h->size;
+  pthread_mutex_unlock(&k->lock);
+  return is;
+}
+
+int keys_sign_slot(struct keys *k, enum helper_slot slot, const unsigned char digest[32], unsigned char der[80], size_t *size, struct err *err) {
+  unsigned char id[32];
+  pthread_mutex_lock(&k->lock);
+  memcpy(id, k->keys[slot].id, 32);
+  bool is = k->keys[slot].there;
+  pthread_mutex_unlock(&k->lock);
+  if (!is) return err_set(err, ERR_NOT_FOUND, "there is no key %s here", helper_slots[slot]);
+  return sign_with(k, id, digest, 32, der, size, err);
+}
+
+int keys_cosign(struct keys *k, const char *text, size_t n, unsigned char signature[64], struct err *err) {
+  struct wait w;
+  unsigned char id[32];
+  pthread_mutex_lock(&k->lock);
+  memcpy(id, k->keys[SLOT_WITNESS].id, 32);
+  pthread_mutex_unlock(&k->lock);
+  if (n > HELPER_DATA) return err_set(err, ERR_TOO_LARGE, "a checkpoint of more than %d bytes is not co-signed", HELPER_DATA);
+  if (ask(k, HELPER_COSIGN, id, text, n, &w, err)) return -1;
+  if (w.size != 64) return err_set(err, ERR_INTERNAL, "the key helper's co-signature is no Ed25519 signature");
+  memcpy(signature, w.data, 64);
+  return 0;
+}
+
+void keys_figures(struct keys *k, pid_t *helper, int64_t *restarts) {
+  pthread_mutex_lock(&k->lock);
+  *helper = k->helper;
+  *restarts = k->restarts - 1;
+  pthread_mutex_unlock(&k->lock);
+}

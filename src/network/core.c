@@ -1,0 +1,331 @@
+/* Results come in, states go out. What is above is asked before what is below is judged. */
+#include "network/inner_core.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void core_defaults(struct core_config *c) {
+  *c = (struct core_config){.attempts = 3, .retry_ms = 5000, .loss_begin = 0.03, .loss_end = 0.01, .rtt_begin = 250, .rtt_end = 200, .degraded_probes = 5};
+}
+
+static void ask(struct core *c, int node, int64_t delay) {
+  if (c->nodes[node].spec.measured) c->out.probe(c->out.ctx, node, delay);
+}
+
+/* ---- what is seen ---------------------------------------------------------------------------------------- */
+
+static enum network_state shown_of(const struct core_node *n) {
+  if (n->spec.anchor) return NETWORK_UNKNOWN;
+  if (n->covered) return NETWORK_MAINTENANCE;
+  return n->away || !n->spec.measured ? NETWORK_UNKNOWN : n->hard;
+}
+
+/* The one place where a state that others see changes. */
+void core_show(struct core *c, int node, int64_t since, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  enum network_state from = n->shown, to = shown_of(n);
+  if (from == to) return;
+  if (since < n->shown_since) since = n->shown_since;
+  n->shown = to;
+  n->shown_since = since;
+  n->decided = at;
+  core_incidents(c, node, from, to, since, at);
+  c->out.state(c->out.ctx, node, from, to, since, at, n->incident);
+}
+
+static void set_hard(struct core *c, int node, enum network_state to, int64_t since, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  if (n->hard != to) {
+    n->hard = to;
+    n->hard_since = since;
+  }
+  n->waiting = false;
+  n->away = false;
+  core_show(c, node, since, at);
+}
+
+/* ---- what is above ------------------------------------------------------------------------------------------- */
+
+static bool dead(const struct core_node *n) { return n->hard == NETWORK_DOWN || n->hard == NETWORK_UNREACHABLE; }
+
+bool core_all_dead(const struct core *c, const struct core_node *n) {
+  for (int i = 0; i < n->way_count; i++)
+    if (!dead(&c->nodes[n->ways[i]]) || c->nodes[n->ways[i]].away) return false;
+  return n->way_count > 0;
+}
+
+enum way { WAY_ALIVE, WAY_DEAD, WAY_PENDING };
+
+/* Alive: it answered a probe that began after the last one that node n lost, and node n lost one that began after an earlier answer of something above. */
+static enum way way_of(struct core *c, const struct core_node *n, int above) {
+  const struct core_node *p = &c->nodes[above];
+  if (dead(p) && !p->away) return WAY_DEAD;
+  if (p->fails == 0 && p->last_ok_sent >= n->last_fail_at) return WAY_ALIVE;
+  if (p->fails == 0) ask(c, above, 0); /* when it fails, it asks again by itself */
+  return WAY_PENDING;
+}
+
+/* For those with nothing above: the anchors, or else the other roots, prove that the prober itself is connected. */
+static enum way anchors(struct core *c, int self) {
+  struct core_node *n = &c->nodes[self];
+  bool own = false, any = false, failing = true, over = true;
+  for (int i = 0; i < c->count; i++) own |= c->nodes[i].spec.anchor && c->nodes[i].spec.prober == n->spec.prober;
+  for (int i = 0; i < c->count; i++) {
+    struct core_node *p = &c->nodes[i];
+    bool is = p->spec.measured && p->spec.prober == n->spec.prober && (own ? p->spec.anchor : p->way_count == 0);
+    if (!is || (i == self && own)) continue;
+    if (i != self) {
+      any = true;
+      if (p->fails == 0 && p->last_ok_sent >= n->last_fail_at) return WAY_ALIVE;
+      if (p->fails == 0 && !p->unsent) ask(c, i, 0);
+    }
+    failing &= p->fails > 0 || p->unsent > 0;
+    over &= p->fails >= c->config.attempts || p->unsent >= c->config.attempts || (!own && dead(p));
+  }
+  if (!any) return WAY_ALIVE;
+  return failing && over ? WAY_DEAD : WAY_PENDING;
+}
+
+static int64_t first_of_all(const struct core *c, int prober, int64_t at) {
+  for (int i = 0; i < c->count; i++) {
+    const struct core_node *n = &c->nodes[i];
+    if (n->spec.prober == prober && (n->spec.anchor || n->way_count == 0) && n->fails && !dead(n) && n->first_fail < at) at = n->first_fail;
+  }
+  return at;
+}
+
+/* Nothing leaves this machine any more, or nothing of what proves that it is connected answers. */
+static bool cut_off(const struct core *c, int prober) {
+  bool unsent = false;
+  int many = 0;
+  for (int i = 0; i < c->count; i++) {
+    const struct core_node *n = &c->nodes[i];
+    if (!n->spec.measured || n->spec.prober != prober || (!n->spec.anchor && n->way_count)) continue;
+    if (n->unsent < c->config.attempts && n->fails < c->config.attempts) return false;
+    unsent |= n->unsent > 0;
+    many++;
+  }
+  return unsent && many > 0;
+}
+
+/* ---- judgement -------------------------------------------------------------------------------------------------- */
+
+static void lost(struct core *c, int node, enum network_state to, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  int64_t since = n->first_fail;
+  if (to == NETWORK_UNREACHABLE) n->vouched = 0;
+  n->slow = false;
+  set_hard(c, node, to, since, at);
+  for (int i = 0; i < n->below_count; i++) { /* what hangs on nothing else is looked at now */
+    struct core_node *b = &c->nodes[n->below[i]];
+    if (b->waiting || b->fails) core_judge(c, n->below[i], at);
+    else if (!dead(b) && core_all_dead(c, b)) ask(c, n->below[i], 0);
+  }
+}
+
+/* Node has lost its last probe. Decide, or ask what is above and wait. */
+void core_judge(struct core *c, int node, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  if (!n->fails || n->hard == NETWORK_DOWN || n->spec.anchor) return;
+  if (c->probers_away >> n->spec.prober & 1) return;
+  if (core_all_dead(c, n)) {
+    if (n->hard != NETWORK_UNREACHABLE || n->away) lost(c, node, NETWORK_UNREACHABLE, at);
+    return;
+  }
+  bool alive = false, pending = false;
+  for (int i = 0; i < n->way_count; i++) {
+    enum way w = way_of(c, n, n->ways[i]);
+    alive |= w == WAY_ALIVE;
+    pending |= w == WAY_PENDING;
+  }
+  if (n->fails < c->config.attempts) return;
+  n->waiting = true;
+  if (n->way_count == 0) {
+    c->roots_wait = true;
+    enum way w = anchors(c, node);
+    if (w == WAY_ALIVE) lost(c, node, NETWORK_DOWN, at);
+    else if (w == WAY_DEAD) core_away(c, n->spec.prober, first_of_all(c, n->spec.prober, n->first_fail), at, true);
+    return;
+  }
+  if (!alive) return; /* pending: some of those above are asked; their answers, or their own judgement, come back here */
+  if (n->vouched && n->last_fail_sent >= n->vouched) lost(c, node, NETWORK_DOWN, at);
+  else ask(c, node, 0); /* once more, now that what is above is known to answer */
+}
+
+static void answered_above(struct core *c, int node, const struct core_result *r, bool recovered) {
+  struct core_node *p = &c->nodes[node];
+  for (int i = 0; i < p->below_count; i++) {
+    struct core_node *n = &c->nodes[p->below[i]];
+    if (recovered && n->hard == NETWORK_UNREACHABLE) { /* its silence counts anew */
+      n->fails = 0;
+      n->vouched = 0;
+      ask(c, p->below[i], 0);
+      continue;
+    }
+    if (!n->fails) continue;
+    if (!n->vouched && r->sent_at >= n->first_fail) n->vouched = r->at;
+    if (n->waiting) core_judge(c, p->below[i], r->at);
+  }
+}
+
+/* Is something above of bad quality too, or about to be? */
+static bool suspect_above(const struct core *c, const struct core_node *n) {
+  for (int i = 0; i < n->way_count; i++) {
+    const struct core_node *p = &c->nodes[n->ways[i]];
+    double rtt = recent_rtt(&p->recent);
+    if (p->slow || recent_loss(&p->recent) >= c->config.loss_begin / 2 || (!isnan(rtt) && rtt >= c->config.rtt_begin / 2)) return true;
+  }
+  return false;
+}
+
+static void judge_quality(struct core *c, int node, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  double loss = recent_loss(&n->recent), rtt = recent_rtt(&n->recent);
+  if (n->slow) {
+    if (loss < c->config.loss_end && !(rtt >= c->config.rtt_end)) n->slow = false;
+  } else if (n->recent.count >= c->config.degraded_probes && ((loss >= c->config.loss_begin && recent_lossy(&n->recent) > 1) || rtt >= c->config.rtt_begin)) {
+    bool above = false;
+    for (int i = 0; i < n->way_count; i++) above |= c->nodes[n->ways[i]].slow;
+    if (above || !suspect_above(c, n) || n->quality_wait++ >= CORE_RECENT) n->slow = true;
+  } else n->quality_wait = 0;
+  if (n->slow) n->quality_wait = 0;
+  bool bad = n->slow || n->checks_failed;
+  if (bad != (n->hard == NETWORK_DEGRADED)) set_hard(c, node, bad ? NETWORK_DEGRADED : NETWORK_UP, at, at);
+}
+
+/* What happens above is not this node's flapping. */
+static void count_change(struct core *c, int node, bool failed, int64_t at) {
+  struct core_node *n = &c->nodes[node];
+  bool above = false;
+  double worst = 0;
+  for (int i = 0; i < n->way_count; i++) {
+    const struct core_node *p = &c->nodes[n->ways[i]];
+    above |= p->fails == 0 && !dead(p);
+    if (flap_percent(&p->flap) > worst) worst = flap_percent(&p->flap);
+  }
+  flap_add(&n->flap, failed && (n->way_count == 0 || above));
+  double percent = flap_percent(&n->flap);
+  bool was = n->flapping;
+  if (!was && percent > 30 && worst < 15) n->flapping = true;
+  if (was && percent < 25) n->flapping = false;
+  if (was != n->flapping && !n->covered && !n->away) core_flapping(c, node, at);
+}
+
+static void answered(struct core *c, const struct core_result *r) {
+  struct core_node *n = &c->nodes[r->node];
+  bool recovered = dead(n), fresh = recovered || n->hard == NETWORK_UNKNOWN;
+  n->fails = 0;
+  n->vouched = 0;
+  n->waiting = false;
+  n->last_ok_sent = r->sent_at;
+  n->last_ok_at = r->at;
+  if (n->spec.anchor) return;
+  if (recovered) n->recent = (struct recent){0};
+  recent_add(&n->recent, r->m.sent, r->m.lost, r->m.median);
+  if (fresh || n->away) {
+    n->away = false;
+    if (fresh) {
+      n->slow = false;
+      set_hard(c, r->node, n->checks_failed ? NETWORK_DEGRADED : NETWORK_UP, r->sent_at, r->at);
+    } else core_show(c, r->node, r->sent_at, r->at);
+  }
+  judge_quality(c, r->node, r->at);
+  answered_above(c, r->node, r, recovered);
+}
+
+static void silent(struct core *c, const struct core_result *r) {
+  struct core_node *n = &c->nodes[r->node];
+  if (n->fails++ == 0) {
+    n->first_fail = r->sent_at;
+    n->vouched = 0;
+  }
+  n->last_fail_sent = r->sent_at;
+  n->last_fail_at = r->at;
+  if (n->spec.anchor) {
+    if (n->fails <= c->config.attempts) ask(c, r->node, c->config.retry_ms);
+    return;
+  }
+  if (n->away && n->hard == NETWORK_DOWN) { /* as it was before the prober went */
+    n->away = false;
+    core_show(c, r->node, r->sent_at, r->at);
+    return;
+  }
+  if (n->hard == NETWORK_DOWN) return;
+  if (n->fails < c->config.attempts) ask(c, r->node, c->config.retry_ms);
+  core_judge(c, r->node, r->at);
+}
+
+void core_result(struct core *c, const struct core_result *r) {
+  if (r->node < 0 || r->node >= c->count || !c->nodes[r->node].spec.measured) return;
+  struct core_node *n = &c->nodes[r->node];
+  if (r->at > c->now) c->now = r->at;
+  n->last_at = r->at;
+  if (r->unsent || r->m.sent == 0) {
+    if (n->unsent++ == 0) n->first_unsent = r->sent_at;
+    if (n->unsent < c->config.attempts) ask(c, r->node, c->config.retry_ms);
+    else if (n->way_count == 0 && cut_off(c, n->spec.prober)) core_away(c, n->spec.prober, n->first_unsent, r->at, true);
+    else if (!n->away && !n->spec.anchor) {
+      n->away = true;
+      core_show(c, r->node, n->first_unsent, r->at);
+    }
+    return;
+  }
+  n->unsent = 0;
+  n->last = r->m;
+  bool failed = r->m.lost >= r->m.sent;
+  if (!failed && c->probers_away >> n->spec.prober & 1) core_back(c, n->spec.prober, r->sent_at);
+  if (!n->spec.anchor && !(c->probers_away >> n->spec.prober & 1)) count_change(c, r->node, failed, r->at);
+  if (failed) silent(c, r);
+  else answered(c, r);
+  if (n->way_count || !c->roots_wait) return;
+  c->roots_wait = false;
+  for (int i = 0; i < c->count; i++) /* an anchor or a root spoke: others with nothing above may wait for it */
+    if (c->nodes[i].way_count == 0 && c->nodes[i].waiting) core_judge(c, i, r->at);
+}
+
+void core_check(struct core *c, int node, int check, bool ok, int64_t at) {
+  if (node < 0 || node >= c->count || check < 0 || check > 31) return;
+  struct core_node *n = &c->nodes[node];
+  uint32_t bit = 1u << check, before = n->checks_failed;
+  if (at > c->now) c->now = at;
+  if (ok) {
+    n->check_fails[check] = 0;
+    n->checks_failed &= ~bit;
+  } else if (dead(n) || n->fails || n->away) return; /* nothing of it can answer: that is told already */
+  else if (++n->check_fails[check] >= c->config.attempts) {
+    n->check_fails[check] = (uint8_t)c->config.attempts;
+    n->checks_failed |= bit;
+  }
+  if (before != n->checks_failed && (n->hard == NETWORK_UP || n->hard == NETWORK_DEGRADED)) judge_quality(c, node, at);
+}
+
+/* ---- the prober itself ------------------------------------------------------------------------------------------------ */
+
+void core_away(struct core *c, int prober, int64_t since, int64_t at, bool incident) {
+  if (c->probers_away >> prober & 1) return;
+  c->probers_away |= 1u << prober;
+  if (incident) core_open(c, NETWORK_INCIDENT_PROBER, -1, prober, since, at);
+  for (int i = 0; i < c->count; i++) {
+    struct core_node *n = &c->nodes[i];
+    if (n->spec.prober != prober || !n->spec.measured) continue;
+    n->away = true;
+    n->waiting = false;
+    n->fails = 0;
+    n->vouched = 0;
+    n->unsent = 0;
+    n->recent = (struct recent){0};
+    core_show(c, i, since, at);
+  }
+}
+
+void core_back(struct core *c, int prober, int64_t at) {
+  if (!(c->probers_away >> prober & 1)) return;
+  c->probers_away &= ~(1u << prober);
+  for (int i = 0; i < c->open_count; i++)
+    if (c->open[i].kind == NETWORK_INCIDENT_PROBER && c->open[i].prober == prober) {
+      core_close(c, c->open[i].id, at, at);
+      break;
+    }
+  for (int i = 0; i < c->count; i++)
+    if (c->nodes[i].spec.prober == prober) ask(c, i, i % 1000 * 10);
+}

@@ -1,0 +1,175 @@
+/* Shared by the files of this room alone. */
+#ifndef CHAPAR_NETWORK_INNER_H
+#define CHAPAR_NETWORK_INNER_H
+
+#include "network/core.h"
+#include "network/network.h"
+#include "network/ping.h"
+
+#include <pthread.h>
+
+enum { RING = 20000, CHECKS_MOST = 6, FLUSH_MS = 5000, HOUR_MS = 3600000 };
+enum { BLOCK_HOUR = 1, BLOCK_DAY, BLOCK_MONTH };
+
+enum check_kind { CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_SNMP };
+struct check { enum check_kind kind; int port; char rest[64]; }; /* path, or community */
+
+struct node {
+  struct network_office o;           /* live members are filled by network_fill */
+  uint32_t key;
+  bool active, icmp;
+  int prober;                        /* index in network.probers; 0: the centre */
+  int64_t population;                /* of its place, 0 when unknown */
+  struct check check[CHECKS_MOST];
+  int checks;
+  int64_t connected_at;
+  char *fold;
+};
+
+struct change { int64_t seq, at, since, incident; int node; enum network_state from, to; const char *step; };
+
+/* What the keeper writes; made under the lock, in order. */
+enum op_kind { OP_STATE, OP_OPENED, OP_CLOSED, OP_REACHED, OP_RAW, OP_CONNECTED, OP_UNDO, OP_INTERFACES };
+struct op {
+  struct op *next;
+  enum op_kind kind;
+  int node;
+  const char *code;
+  struct change change;
+  enum network_state hard;
+  bool flapping;
+  int64_t decided, connected_at;
+  struct core_incident incident;
+  struct network_blast blast;
+  int64_t from, until;               /* of raw */
+  const char *prober;
+  char *bytes;
+  size_t size;
+  json_t *rows;                      /* interfaces */
+};
+
+struct prober { const char *name; char *key; int64_t last, next; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
+
+struct network {
+  struct store *main, *samples;
+  struct trust *trust;
+  const struct directory *d;
+  struct network_options o;
+  char *node_name, *source4, *source6, *anchors;
+  int64_t escalate[3];
+  double goals[5];
+
+  pthread_mutex_t lock;              /* everything below */
+  pthread_cond_t changed, work, rested;
+  struct arena *names;
+  struct node *nodes;
+  int count, real;                   /* real: without anchors, which stand behind */
+  int32_t *by_code;                  /* nodes in order of their codes */
+  struct core *core;
+  struct ping *ping;                 /* NULL where this process does not probe */
+  struct schedule due;               /* ms, monotonic */
+  unsigned char *again;              /* a probe is wanted as soon as the one under way ends */
+  struct prober *probers;
+  int prober_count;
+  int64_t revision;
+  struct change *ring;
+  int64_t first, cursor;             /* numbers of the oldest in the ring, and of the newest */
+  struct op *ops, **ops_end;
+  int64_t ops_size;
+  struct buf raw[32];                /* by prober */
+  int64_t raw_at[32], raw_until[32];
+  unsigned char *cut;                /* the demonstration's lines that are cut now; 2: loses packets */
+  int64_t cut_at;
+  pthread_mutex_t flushing;          /* taken before lock */
+  pthread_rwlock_t plan;             /* taken before both: whoever looks at nodes without lock reads under it */
+  int64_t forgotten;                 /* when old measurements were last taken away */
+  bool fresh;                        /* the next load takes states from the store */
+  bool loading;                      /* the prober's thread is to wait */
+  bool holder, stopping, waiting;      /* waiting: the prober's thread is in ping_wait, with ping in its hands */
+  int64_t label_offset, label_last, label_mono; /* see network_label */
+  int64_t probed, overdue, probes;
+  const char *trouble;
+  void (*listener)(void *ctx, int64_t cursor);
+  void *listener_ctx;
+  pthread_t prober_thread, keeper_thread, checks_thread;
+  bool threads;
+};
+
+const char *network_kind_text(enum network_incident_kind k);
+int network_kind_parse(const char *text);
+
+/* nodes.c */
+int network_load(struct network *n, struct err *err);          /* plan, keys, probers, goals, windows; makes the core anew. Takes the lock itself */
+void network_fill(const struct network *n, int node, struct network_office *out);
+int network_place_county(const struct network *n, int place);
+void network_blast_of(const struct network *n, unsigned char *cut, struct network_blast *out); /* cut: first to fall; filled */
+int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp); /* how many; -1 */
+bool address_ok(const char *text);
+void demo_address(int node, char out[32]);
+const struct node *network_at(const struct network *n, const char *code);
+
+bool network_village_large(const struct network *n, int place);
+
+/* prober.c */
+void network_ping_open(struct network *n);                      /* under the lock */
+int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
+void *network_prober_main(void *ctx);
+void network_take(struct network *n, const struct core_result *r, int prober); /* under the lock */
+int network_settle(struct network *n, struct err *err);         /* results and changes that wait, into the stores */
+struct core_out network_out(struct network *n);
+void network_change_put(struct network *n, struct change c);   /* under the lock */
+
+/* keep.c */
+void clock_wait(int64_t ms);
+void *network_keeper_main(void *ctx);
+void network_op(struct network *n, struct op o);                /* under the lock; takes bytes and rows */
+int network_flush(struct network *n, struct err *err);          /* everything that waits into the stores */
+struct event { const char *id; int64_t incident; const char *kind, *subject, *who, *text; json_t *detail; int64_t at; };
+int network_event_put(struct store_tx *tx, const struct event *e, struct err *err); /* row and leaf; detail borrowed; id NULL: a new one */
+int network_bump(struct store_tx *tx, struct err *err);         /* the revision */
+
+/* view.c */
+json_t *time_json(int64_t ms);                                  /* null for 0 */
+json_t *real_json(double v, int places);                        /* null for NAN */
+const char *network_name(const struct network_office *o, enum lang l);
+const char *place_name_at(const struct network *n, int place, enum lang l); /* "" when there is none */
+
+/* jobs.c */
+int network_news_of(struct store_tx *tx, const struct network *n, int64_t incident, struct network_news *out, struct arena *a, struct err *err); /* 1, 0, -1 */
+
+/* checks.c */
+void *network_checks_main(void *ctx);
+
+/* demo.c */
+void demo_cuts(struct network *n, int64_t at, unsigned char *cut); /* those that the schedule cuts (1) or makes lose packets (2) */
+
+/* blocks.c */
+struct sums {                        /* of one office in one block */
+  uint32_t key;
+  int64_t ms[6][2];                  /* by state; round the clock, in service hours */
+  uint32_t probes, sent, lost, answered;
+  double rtt_sum, jitter_sum, min, max; /* ms; min and max NAN without answers */
+  uint32_t bins[CORE_BINS];
+};
+struct sample { uint32_t key; int64_t at; int sent, lost; double min, median, p95, max, jitter; };
+void raw_put(struct buf *b, int64_t from, const struct sample *s);
+bool raw_next(const unsigned char **at, const unsigned char *end, int64_t from, struct sample *out); /* false at the end, or where it is damaged */
+void block_put(struct buf *b, const struct sums *s);
+bool block_next(const unsigned char **at, const unsigned char *end, struct sums *out, bool bins);
+void sums_add(struct sums *to, const struct sums *s);
+
+/* rollup.c */
+int rollup_jobs(struct network *n, int64_t *did, struct err *err);
+/* Sums of all nodes in [from, to) within one hour, from raw results and spans: count of them in *out (caller frees), by node. */
+int rollup_hour(struct network *n, int64_t start, int64_t end, struct sums **out, struct err *err);
+int64_t network_now(struct network *n);                        /* label; takes the lock */
+int64_t hour_start(int64_t ms);
+int64_t month_start_of(int64_t ms);
+int64_t month_next(int64_t start);
+int64_t service_overlap(const struct network *n, int node, int64_t from, int64_t to);
+int span_dirty(struct store_tx *tx, int64_t from, int64_t to, struct err *err);
+/* Every block between [from, to): whole months, days, hours, and the hour that is running. fn per office and block. key < 0: all. */
+typedef void (*sums_fn)(void *ctx, const struct sums *s);
+int rollup_each(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, struct err *err);
+
+#endif

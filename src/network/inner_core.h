@@ -1,0 +1,17 @@
+/* Shared by the files of the core alone. */
+#ifndef CHAPAR_NETWORK_INNER_CORE_H
+#define CHAPAR_NETWORK_INNER_CORE_H
+
+#include "network/core.h"
+
+void core_show(struct core *c, int node, int64_t since, int64_t at);
+void core_judge(struct core *c, int node, int64_t at);
+bool core_all_dead(const struct core *c, const struct core_node *n);
+/* causes.c */
+void core_refresh(struct core *c, int64_t at);
+int64_t core_open(struct core *c, enum network_incident_kind kind, int root, int prober, int64_t began, int64_t at);
+void core_close(struct core *c, int64_t id, int64_t ended, int64_t at);
+void core_incidents(struct core *c, int node, enum network_state from, enum network_state to, int64_t since, int64_t at); /* a state changes: open, join, leave, close */
+void core_flapping(struct core *c, int node, int64_t at);
+
+#endif

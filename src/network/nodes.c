@@ -1,0 +1,585 @@
+/* What there is to probe: the directory's offices and what the store adds, made into a core. */
+#include "network/inner.h"
+#include "network/inner_core.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double default_goals[5] = {0.9995, 0.999, 0.995, 0.99, 0.98};
+
+bool address_ok(const char *text) {
+  unsigned char bytes[16];
+  return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* 127.64.0.1 and on: the machine answers for all of 127/8 */
+void demo_address(int node, char out[32]) {
+  unsigned at = (unsigned)node + 1;
+  snprintf(out, 32, "127.%u.%u.%u", 64 + (at >> 16 & 63), at >> 8 & 255, at & 255);
+}
+
+int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
+  static const char *const kinds[] = {"tcp:", "http:", "https:", "snmp:"};
+  int count = 0;
+  *icmp = !text || !text[strspn(text, " ")];
+  while (text && *text) {
+    size_t n = strcspn(text, " "), k = 0;
+    if (n == 4 && memcmp(text, "icmp", 4) == 0) *icmp = true;
+    else if (n) {
+      while (k < 4 && strncmp(text, kinds[k], strlen(kinds[k])) != 0) k++;
+      if (k == 4 || count == CHECKS_MOST) return -1;
+      struct check *c = &out[count++];
+      const char *rest = text + strlen(kinds[k]), *end = text + n;
+      *c = (struct check){.kind = (enum check_kind)k};
+      if (k != CHECK_SNMP) {
+        for (; rest < end && *rest >= '0' && *rest <= '9' && c->port < 65536; rest++) c->port = c->port * 10 + (*rest - '0');
+        if (c->port < 1 || c->port > 65535) return -1;
+        if (rest < end && (k == CHECK_TCP || *rest != '/')) return -1;
+      } else if (rest == end) return -1;
+      if ((size_t)(end - rest) >= sizeof c->rest) return -1;
+      for (const char *s = rest; s < end; s++)
+        if (*s < 33 || *s > 126) return -1;
+      memcpy(c->rest, rest, (size_t)(end - rest));
+    }
+    text += n + (text[n] == ' ');
+  }
+  return count;
+}
+
+/* ---- reading the store ----------------------------------------------------------------------------------------------- */
+
+struct loading {
+  struct network *n;
+  struct arena *a;                   /* names, kept */
+  struct node *nodes;
+  int count, room;
+  char **ups;                        /* text of uplinks of added nodes */
+  struct prober *probers;
+  int prober_count;
+  int64_t revision;
+  double goals[5];
+  struct core_window *windows;
+  int window_count;
+  struct core_incident *open;
+  int open_count;
+  int64_t last_incident;
+  bool missing;                      /* keys */
+};
+
+int network_place_county(const struct network *n, int place) { return directory_ancestor(n->d, place, PLACE_COUNTY); }
+
+static void place_of(struct loading *k, struct node *node, int place) {
+  const struct place *p = directory_place(k->n->d, place);
+  node->o.place = place;
+  node->o.county = p ? network_place_county(k->n, place) : -1;
+  node->o.setting = p ? p->setting : PLACE_MIXED;
+  if (node->o.setting == PLACE_MIXED) node->o.setting = PLACE_URBAN; /* a seat of a county or district */
+  node->population = p && p->population > 0 ? p->population : 0;
+  if (p && isnan(node->o.lat)) node->o.lat = p->lat, node->o.lon = p->lon;
+}
+
+static void from_directory(struct loading *k, int i) {
+  const struct office *f = directory_office(k->n->d, i);
+  struct node *node = &k->nodes[i];
+  node->o = (struct network_office){.code = f->code, .name_fa = f->name_fa, .name_en = f->name_en[0] ? f->name_en : f->name_fa, .address = "", .checks = "", .prober = "",
+    .directory = i, .organisation = f->organisation, .level = f->level, .lat = f->lat, .lon = f->lon, .uplink_count = f->uplink_count, .synthetic = f->synthetic,
+    .interval_ms = k->n->o.interval_ms};
+  for (int u = 0; u < f->uplink_count; u++) node->o.uplinks[u] = f->uplinks[u];
+  node->active = node->icmp = true;
+  place_of(k, node, f->place);
+}
+
+static int find_in(const struct loading *k, const char *code) {
+  int i = directory_find_office(k->n->d, code);
+  for (int at = (int)directory_offices(k->n->d); i < 0 && at < k->count; at++)
+    if (base_same(k->nodes[at].o.code, code)) i = at;
+  return i;
+}
+
+static const char *keep(struct loading *k, const char *text) {
+  char *s = arena_strdup(k->a, text ? text : "");
+  return s ? s : "";
+}
+
+static double degrees(const char *text) { return text && text[0] ? strtod(text, NULL) : NAN; }
+
+static struct node *add_node(struct loading *k, const struct store_rows *r) {
+  if (k->count == k->room) {
+    k->nodes = base_realloc(k->nodes, (size_t)(k->room = k->room * 2 + 64) * sizeof *k->nodes);
+    k->ups = base_realloc(k->ups, (size_t)k->room * sizeof *k->ups);
+  }
+  struct node *node = &k->nodes[k->count];
+  memset(node, 0, sizeof *node);
+  k->ups[k->count++] = base_strdup(store_text(r, 5) ? store_text(r, 5) : "");
+  int level = network_level_parse(store_text(r, 4));
+  node->o = (struct network_office){.code = keep(k, store_text(r, 0)), .name_fa = keep(k, store_text(r, 6)), .name_en = keep(k, store_text(r, 7)), .address = "", .checks = "", .prober = "",
+    .directory = -1, .organisation = directory_find_organisation(k->n->d, store_text(r, 2)), .level = level < 0 ? OFFICE_OFFICE : (enum office_level)level,
+    .lat = degrees(store_text(r, 8)), .lon = degrees(store_text(r, 9)), .interval_ms = k->n->o.interval_ms};
+  if (!node->o.name_en[0]) node->o.name_en = node->o.name_fa;
+  place_of(k, node, directory_find_place(k->n->d, store_text(r, 3)));
+  return node;
+}
+
+static int read_plan(struct loading *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT m.code,m.added,m.organisation,m.place,m.level,m.uplinks,m.name_fa,m.name_en,m.lat,m.lon,m.address,m.interval_s,m.checks,m.prober,m.active "
+    "FROM network_node m JOIN network_key k ON k.code=m.code ORDER BY k.id", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    int i = directory_find_office(k->n->d, store_text(r, 0));
+    if (i < 0 && !store_int(r, 1)) continue; /* the pack no longer has it */
+    struct node *node = i >= 0 ? &k->nodes[i] : add_node(k, r);
+    if (!store_null(r, 10)) node->o.address = keep(k, store_text(r, 10));
+    if (!store_null(r, 11)) node->o.interval_ms = store_int(r, 11) * 1000;
+    if (!store_null(r, 12)) node->o.checks = keep(k, store_text(r, 12));
+    if (!store_null(r, 13)) node->o.prober = keep(k, store_text(r, 13));
+    node->active = store_int(r, 14) != 0;
+  }
+  store_done(r);
+  return rc;
+}
+
+static int read_keys(struct loading *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT code,id FROM network_key", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    int i = find_in(k, store_text(r, 0));
+    if (i >= 0) k->nodes[i].key = (uint32_t)store_int(r, 1);
+  }
+  store_done(r);
+  for (int i = 0; i < k->count; i++) k->missing |= k->nodes[i].key == 0;
+  return rc;
+}
+
+static int read_probers(struct loading *k, struct store_tx *tx, struct err *err) {
+  k->probers = base_alloc(32 * sizeof *k->probers);
+  k->probers[k->prober_count++] = (struct prober){.name = "", .key = base_strdup("")};
+  struct store_rows *r = store_select(tx, err, "SELECT name,key,last,next FROM network_prober ORDER BY name LIMIT 31", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1)
+    k->probers[k->prober_count++] = (struct prober){.name = keep(k, store_text(r, 0)), .key = base_strdup(store_text(r, 1)), .last = store_int(r, 2), .next = store_int(r, 3)};
+  store_done(r);
+  return rc;
+}
+
+static int read_goals(struct loading *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT level,goal FROM network_goal", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    int level = network_level_parse(store_text(r, 0));
+    if (level >= 0) k->goals[level] = (double)store_int(r, 1) / 1e6;
+  }
+  store_done(r);
+  return rc;
+}
+
+static int read_windows(struct loading *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT id,office,from_at,to_at FROM network_window WHERE to_at>?1 LIMIT 5000", "i", clock_now() - 60000);
+  if (!r) return -1;
+  int rc;
+  k->windows = base_alloc(5000 * sizeof *k->windows);
+  while ((rc = store_next(r, err)) == 1) {
+    int i = find_in(k, store_text(r, 1));
+    if (i >= 0) k->windows[k->window_count++] = (struct core_window){store_int(r, 0), store_int(r, 2), store_int(r, 3), i};
+  }
+  store_done(r);
+  return rc;
+}
+
+static int read_incidents(struct loading *k, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT id,kind,office,prober,began,decided,reached FROM network_incident WHERE ended=0 ORDER BY id LIMIT 10000", "");
+  if (!r) return -1;
+  int rc;
+  k->open = base_alloc(10000 * sizeof *k->open);
+  while ((rc = store_next(r, err)) == 1) {
+    int kind = network_kind_parse(store_text(r, 1)), root = find_in(k, store_text(r, 2)), prober = 0;
+    for (int i = 1; i < k->prober_count; i++)
+      if (base_same(k->probers[i].name, store_text(r, 3))) prober = i;
+    k->open[k->open_count++] = (struct core_incident){.id = store_int(r, 0), .kind = kind < 0 ? NETWORK_INCIDENT_DOWN : (enum network_incident_kind)kind, .root = root, .prober = prober,
+      .began = store_int(r, 4), .decided = store_int(r, 5), .members = store_int(r, 6)};
+  }
+  store_done(r);
+  return rc < 0 ? -1 : store_value(tx, &k->last_incident, 0, err, "SELECT MAX(id) FROM network_incident", "");
+}
+
+static int load_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct loading *k = arg;
+  if (read_plan(k, tx, err) || read_keys(k, tx, err) || read_probers(k, tx, err) || read_goals(k, tx, err) || read_windows(k, tx, err) || read_incidents(k, tx, err)) return -1;
+  return store_value(tx, &k->revision, 0, err, "SELECT value FROM network_value WHERE name='revision'", "");
+}
+
+/* Numbers for those that have none yet. */
+static int keys_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct loading *k = arg;
+  int64_t last = 0;
+  if (store_value(tx, &last, 0, err, "SELECT MAX(id) FROM network_key", "")) return -1;
+  for (int i = 0; i < k->count; i++) {
+    if (k->nodes[i].key) continue;
+    if (store_exec(tx, err, "INSERT INTO network_key (code,id) VALUES (?1,?2) ON CONFLICT (code) DO NOTHING", "ti", k->nodes[i].o.code, ++last) < 0) return -1;
+  }
+  return 0;
+}
+
+struct now { int64_t hard, shown, since, decided, incident, connected_at; bool there; };
+struct now_reading { struct loading *k; struct now *now; };
+
+static int now_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct now_reading *g = arg;
+  struct store_rows *r = store_select(tx, err, "SELECT office,hard,shown,since,decided,incident,connected_at FROM network_now", "");
+  if (!r) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    int i = find_in(g->k, store_text(r, 0));
+    if (i >= 0) g->now[i] = (struct now){store_int(r, 1), store_int(r, 2), store_int(r, 3), store_int(r, 4), store_int(r, 5), store_int(r, 6), true};
+  }
+  store_done(r);
+  return rc;
+}
+
+/* ---- making the core ---------------------------------------------------------------------------------------------------------- */
+
+static void link_added(struct loading *k) {
+  for (int i = (int)directory_offices(k->n->d); i < k->count; i++) {
+    char *rest = k->ups[i], *word;
+    while ((word = strsep(&rest, ";")) && k->nodes[i].o.uplink_count < 4) {
+      int up = find_in(k, word);
+      if (up >= 0 && up != i) k->nodes[i].o.uplinks[k->nodes[i].o.uplink_count++] = up;
+    }
+    free(k->ups[i]);
+    k->ups[i] = NULL;
+  }
+}
+
+static int order_code(const void *a, const void *b, void *ctx) {
+  const struct node *nodes = ctx;
+  return strcmp(nodes[*(const int32_t *)a].o.code, nodes[*(const int32_t *)b].o.code);
+}
+
+static void finish_nodes(struct loading *k) {
+  char text[32];
+  for (int i = 0; i < k->count; i++) {
+    struct node *node = &k->nodes[i];
+    node->o.node = i;
+    if (k->n->o.demo) {
+      demo_address(i, text);
+      node->o.address = keep(k, text);
+      node->o.checks = node->o.prober = "";
+    }
+    node->checks = checks_parse(node->o.checks, node->check, &node->icmp);
+    if (node->checks < 0) node->checks = 0;
+    for (int p = 1; p < k->prober_count; p++)
+      if (node->o.prober[0] && base_same(k->probers[p].name, node->o.prober)) node->prober = p;
+  }
+}
+
+/* Anchors stand behind the nodes. */
+static int anchor_count(const struct network *n) {
+  int count = n->anchors && n->anchors[0] && !n->o.demo ? 1 : 0;
+  for (const char *s = n->anchors; count && *s; s++) count += *s == ',';
+  return count > 8 ? 8 : count;
+}
+
+static struct core *make_core(struct network *n, const struct loading *k, int anchors) {
+  struct core_spec *specs = base_alloc((size_t)(k->count + anchors + 1) * sizeof *specs);
+  struct core_config config;
+  struct core_out out = network_out(n);
+  core_defaults(&config);
+  config.attempts = n->o.attempts;
+  config.retry_ms = n->o.retry_ms;
+  for (int i = 0; i < k->count; i++) {
+    const struct node *node = &k->nodes[i];
+    specs[i] = (struct core_spec){.up_count = node->o.uplink_count, .measured = node->active && node->o.address[0] && address_ok(node->o.address), .prober = node->prober};
+    for (int u = 0; u < node->o.uplink_count; u++) specs[i].up[u] = node->o.uplinks[u];
+  }
+  for (int i = 0; i < anchors; i++) specs[k->count + i] = (struct core_spec){.measured = true, .anchor = true};
+  struct core *c = core_new(&config, &out, specs, k->count + anchors, k->last_incident + 1);
+  free(specs);
+  return c;
+}
+
+static void carry(struct core *to, const struct core *from, int count) {
+  for (int i = 0; i < count && i < from->count && i < to->count; i++) {
+    if (from->nodes[i].spec.anchor || to->nodes[i].spec.anchor) break;
+    struct core_node *n = &to->nodes[i], was = *n;
+    *n = from->nodes[i];
+    n->spec = was.spec;
+    n->ways = was.ways;
+    n->way_count = was.way_count;
+    n->below = was.below;
+    n->below_count = was.below_count;
+    n->waiting = false;
+  }
+  for (int i = 0; i < from->open_count; i++) core_restore_incident(to, &from->open[i]);
+  if (from->next_incident > to->next_incident) to->next_incident = from->next_incident;
+  to->probers_away = from->probers_away;
+  to->now = from->now;
+}
+
+static void restore(struct core *c, const struct loading *k, const struct now *now) {
+  for (int i = 0; i < k->open_count; i++) core_restore_incident(c, &k->open[i]);
+  for (int i = 0; i < k->count; i++)
+    if (now[i].there && now[i].hard >= 0 && now[i].hard < NETWORK_STATES && now[i].shown >= 0 && now[i].shown < NETWORK_STATES) {
+      core_restore(c, i, (enum network_state)now[i].hard, (enum network_state)now[i].shown, now[i].since, core_incident_of(c, now[i].incident) ? now[i].incident : 0);
+      c->nodes[i].decided = now[i].decided;
+      c->nodes[i].covered = now[i].shown == NETWORK_MAINTENANCE;
+      c->nodes[i].away = now[i].shown == NETWORK_UNKNOWN && now[i].hard != NETWORK_UNKNOWN;
+    }
+}
+
+static void make_ping(struct network *n) {
+  bool was = n->ping != NULL;
+  ping_free(n->ping);
+  n->ping = NULL;
+  schedule_free(&n->due);
+  free(n->again);
+  schedule_init(&n->due, n->core->count);
+  n->again = base_alloc((size_t)n->core->count + 1);
+  if (was) network_ping_open(n);
+}
+
+static void swap(struct network *n, struct loading *k, struct now *now) {
+  int anchors = anchor_count(n);
+  pthread_rwlock_wrlock(&n->plan);
+  pthread_mutex_lock(&n->lock);
+  n->loading = true;
+  while (n->waiting) pthread_cond_wait(&n->rested, &n->lock);
+  struct core *c = make_core(n, k, anchors), *old = n->core;
+  if (n->fresh) {
+    core_free(old);
+    old = NULL;
+    n->fresh = false;
+  }
+  if (old) {
+    carry(c, old, n->real);
+    for (int i = 0; i < n->real && i < k->count; i++) k->nodes[i].connected_at = n->nodes[i].connected_at;
+  } else {
+    restore(c, k, now);
+    for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = now[i].connected_at;
+  }
+  for (int i = 0; i < n->prober_count; i++) { /* what was heard meanwhile */
+    for (int p = 0; p < k->prober_count; p++)
+      if (base_same(k->probers[p].name, n->probers[i].name)) {
+        k->probers[p].heard = n->probers[i].heard;
+        if (n->probers[i].next > k->probers[p].next) k->probers[p].next = n->probers[i].next;
+        if (n->probers[i].last > k->probers[p].last) k->probers[p].last = n->probers[i].last;
+      }
+    free(n->probers[i].key);
+  }
+  free(n->probers);
+  free(n->nodes);
+  free(n->by_code);
+  n->probers = k->probers;
+  n->prober_count = k->prober_count;
+  n->nodes = k->nodes;
+  n->count = k->count + anchors;
+  n->real = k->count;
+  n->core = c;
+  n->revision = k->revision;
+  memcpy(n->goals, k->goals, sizeof n->goals);
+  n->by_code = base_alloc(((size_t)k->count + 1) * sizeof *n->by_code);
+  for (int i = 0; i < k->count; i++) n->by_code[i] = i;
+  qsort_r(n->by_code, (size_t)k->count, sizeof *n->by_code, order_code, n->nodes);
+  free(n->cut);
+  n->cut = base_alloc((size_t)n->count + 1);
+  n->cut_at = 0;
+  for (int i = 0; i < k->window_count; i++) core_window(c, k->windows[i].id, k->windows[i].node, k->windows[i].from, k->windows[i].to);
+  make_ping(n);
+  core_free(old);
+  if (n->holder) core_refresh(c, network_label(n));
+  n->loading = false;
+  pthread_cond_broadcast(&n->rested);
+  pthread_mutex_unlock(&n->lock);
+  pthread_rwlock_unlock(&n->plan);
+}
+
+int network_load(struct network *n, struct err *err) {
+  struct loading k = {.n = n, .a = n->names};
+  struct now *now = NULL;
+  int rc = -1;
+  for (int turn = 0; turn < 2; turn++) {
+    k.room = (int)directory_offices(n->d) + 16;
+    k.nodes = base_alloc((size_t)k.room * sizeof *k.nodes);
+    k.ups = base_alloc((size_t)k.room * sizeof *k.ups);
+    k.count = (int)directory_offices(n->d);
+    memcpy(k.goals, default_goals, sizeof k.goals);
+    for (int i = 0; i < k.count; i++) from_directory(&k, i);
+    rc = store_read(n->main, load_work, &k, err);
+    if (rc == 0 && k.missing && turn == 0) rc = store_write(n->main, STORE_JOBS, keys_work, &k, err);
+    if (rc || !k.missing || turn) break;
+    for (int i = (int)directory_offices(n->d); i < k.count; i++) free(k.ups[i]);
+    for (int i = 0; i < k.prober_count; i++) free(k.probers[i].key);
+    free(k.probers);
+    free(k.nodes);
+    free(k.ups);
+    free(k.windows);
+    free(k.open);
+    k = (struct loading){.n = n, .a = n->names};
+  }
+  if (rc == 0) {
+    now = base_alloc(((size_t)k.count + 1) * sizeof *now);
+    struct now_reading reading = {&k, now};
+    rc = store_read(n->samples, now_work, &reading, err);
+  }
+  if (rc == 0) {
+    link_added(&k);
+    finish_nodes(&k);
+    swap(n, &k, now);
+  } else {
+    for (int i = 0; i < k.prober_count; i++) free(k.probers[i].key);
+    free(k.probers);
+    free(k.nodes);
+  }
+  free(k.ups);
+  free(k.windows);
+  free(k.open);
+  free(now);
+  return rc;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------------------------------------- */
+
+static int by_code(const struct network *n, const char *code) {
+  int low = 0, high = n->real;
+  while (code && low < high) {
+    int middle = (low + high) / 2, order = strcmp(n->nodes[n->by_code[middle]].o.code, code);
+    if (order == 0) return n->by_code[middle];
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return -1;
+}
+
+const struct node *network_at(const struct network *n, const char *code) {
+  int i = by_code(n, code);
+  return i < 0 ? NULL : &n->nodes[i];
+}
+
+void network_fill(const struct network *n, int node, struct network_office *out) {
+  const struct core_node *c = &n->core->nodes[node];
+  *out = n->nodes[node].o;
+  out->state = c->shown;
+  out->soft = c->fails > 0 && c->hard != NETWORK_DOWN && c->hard != NETWORK_UNREACHABLE;
+  out->flapping = c->flapping;
+  out->flapping_percent = flap_percent(&c->flap);
+  out->since = c->shown_since;
+  out->decided = c->decided;
+  out->incident = c->incident;
+  out->probed = c->last_at;
+  out->sent = c->last.sent;
+  out->lost = c->last.lost;
+  bool any = c->last.sent > c->last.lost;
+  out->rtt_min = any ? c->last.min : NAN;
+  out->rtt_median = any ? c->last.median : NAN;
+  out->rtt_p95 = any ? c->last.p95 : NAN;
+  out->jitter = any ? c->last.jitter : NAN;
+  out->loss_recent = recent_loss(&c->recent);
+  out->rtt_recent = recent_rtt(&c->recent);
+  out->connected_at = n->nodes[node].connected_at;
+  out->connected = out->connected_at > 0;
+}
+
+size_t network_nodes(struct network *n) {
+  pthread_mutex_lock(&n->lock);
+  size_t count = (size_t)n->real;
+  pthread_mutex_unlock(&n->lock);
+  return count;
+}
+
+int network_find(struct network *n, const char *code) {
+  pthread_mutex_lock(&n->lock);
+  int i = by_code(n, code);
+  pthread_mutex_unlock(&n->lock);
+  return i;
+}
+
+int network_node(struct network *n, int node, struct network_office *out) {
+  pthread_mutex_lock(&n->lock);
+  int rc = node >= 0 && node < n->real ? 0 : -1;
+  if (rc == 0) network_fill(n, node, out);
+  pthread_mutex_unlock(&n->lock);
+  return rc;
+}
+
+void network_each(struct network *n, bool (*fn)(void *ctx, const struct network_office *o), void *ctx) {
+  struct network_office o;
+  pthread_mutex_lock(&n->lock);
+  for (int i = 0; i < n->real; i++) {
+    if (!n->nodes[i].active) continue;
+    network_fill(n, i, &o);
+    if (!fn(ctx, &o)) break;
+  }
+  pthread_mutex_unlock(&n->lock);
+}
+
+/* People are counted once: a place within another that is counted is part of it. */
+void network_blast_of(const struct network *n, unsigned char *cut, struct network_blast *out) {
+  size_t places = directory_places(n->d), organisations = directory_organisations(n->d);
+  unsigned char *place = base_alloc(places + 1), *organisation = base_alloc(organisations + 1);
+  *out = (struct network_blast){0};
+  core_cut(n->core, cut);
+  for (int i = 0; i < n->real; i++) {
+    const struct network_office *o = &n->nodes[i].o;
+    if (!cut[i] || !n->nodes[i].active) continue;
+    out->offices++;
+    if (o->place >= 0) place[o->place] = 1;
+    if (o->organisation >= 0) organisation[o->organisation] = 1;
+  }
+  for (size_t i = 0; i < places; i++) {
+    const struct place *p = directory_place(n->d, (int)i);
+    if (!place[i] || p->population <= 0) continue;
+    bool within = false;
+    for (int up = p->parent; up >= 0 && !within; up = directory_place(n->d, up)->parent) within = place[up] && directory_place(n->d, up)->population > 0;
+    if (!within) out->population += p->population;
+  }
+  for (size_t i = 0; i < organisations && n->o.services; i++)
+    if (organisation[i]) out->services += n->o.services(n->o.services_ctx, directory_organisation(n->d, (int)i)->code);
+  free(place);
+  free(organisation);
+}
+
+void network_blast(struct network *n, const int *nodes, size_t count, struct network_blast *out) {
+  pthread_mutex_lock(&n->lock);
+  unsigned char *cut = base_alloc((size_t)n->count + 1);
+  for (size_t i = 0; i < count; i++)
+    if (nodes[i] >= 0 && nodes[i] < n->real) cut[nodes[i]] = 1;
+  network_blast_of(n, cut, out);
+  pthread_mutex_unlock(&n->lock);
+  free(cut);
+}
+
+void network_coverage(struct network *n, int place, struct network_coverage *out) {
+  size_t places = directory_places(n->d);
+  unsigned char *there = base_alloc(places + 1); /* 1 an office, 2 a connected one */
+  *out = (struct network_coverage){0};
+  pthread_mutex_lock(&n->lock);
+  for (int i = 0; i < n->real; i++) {
+    const struct node *k = &n->nodes[i];
+    if (!k->active || k->o.place < 0 || (place >= 0 && !directory_within(n->d, k->o.place, place))) continue;
+    out->offices++;
+    out->connected += k->connected_at > 0;
+    there[k->o.place] |= (unsigned char)(k->connected_at > 0 ? 3 : 1);
+  }
+  pthread_mutex_unlock(&n->lock);
+  for (size_t i = 0; i < places; i++) {
+    if (directory_place(n->d, (int)i)->kind != PLACE_VILLAGE || (place >= 0 && !directory_within(n->d, (int)i, place))) continue;
+    if (directory_place(n->d, (int)i)->households < 0) out->villages_unsized++;
+    if (!network_village_large(n, (int)i)) continue;
+    out->villages_large++;
+    out->villages_connected += there[i] >> 1 & 1;
+  }
+  free(there);
+}
+
+/* With 20 households; where they are not known, a dehyari tells: the law founds one from 20 on. */
+bool network_village_large(const struct network *n, int place) {
+  const struct place *p = directory_place(n->d, place);
+  if (p->households >= 0) return p->households >= 20;
+  int o = directory_responsible(n->d, place, ORG_DEHYARI);
+  return o >= 0 && directory_organisation(n->d, o)->place == place;
+}

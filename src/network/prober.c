@@ -1,0 +1,264 @@
+/* The prober's thread: what is due is sent, what came is judged, what changed is told. */
+#include "network/inner.h"
+#include "network/inner_core.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_PASS_MS = 10000, BRIDGE_MORE_MS = 30000 };
+
+/* ---- time ---------------------------------------------------------------------------------------------------------- */
+
+/* The wall clock, but never backwards: set back, it is followed at nine tenths of its pace until both agree; set forward, at once. */
+int64_t network_label(struct network *n) {
+  int64_t mono = clock_mono(), wall = clock_now();
+  if (!n->label_last) {
+    n->label_offset = wall - mono;
+    n->label_mono = mono;
+  }
+  int64_t label = mono + n->label_offset, passed = mono - n->label_mono;
+  if (wall > label) label = wall;
+  else if (wall < label) label -= label - wall < passed / 10 ? label - wall : passed / 10;
+  if (label < n->label_last) label = n->label_last;
+  if (passed >= 10 || wall > mono + n->label_offset) {
+    n->label_offset = label - mono;
+    n->label_mono = mono;
+  }
+  n->label_last = label;
+  return label;
+}
+
+/* ---- what the core says ------------------------------------------------------------------------------------------------ */
+
+void network_change_put(struct network *n, struct change c) {
+  if (c.seq <= n->cursor) c.seq = n->cursor + 1;
+  n->cursor = c.seq;
+  n->ring[n->cursor % RING] = c;
+  if (!n->first || n->cursor - n->first >= RING) n->first = n->first ? n->cursor - RING + 1 : n->cursor;
+  pthread_cond_broadcast(&n->changed);
+  if (n->listener) n->listener(n->listener_ctx, n->cursor);
+}
+
+static void out_probe(void *ctx, int node, int64_t delay) {
+  struct network *n = ctx;
+  if (!n->ping || node >= n->count) return;
+  if (node < n->real && n->nodes[node].prober) return; /* measured elsewhere */
+  if (ping_busy(n->ping, node)) n->again[node] = 1;
+  else schedule_sooner(&n->due, node, clock_mono() + delay);
+}
+
+static void out_state(void *ctx, int node, enum network_state from, enum network_state to, int64_t since, int64_t at, int64_t incident) {
+  struct network *n = ctx;
+  if (node >= n->real) return;
+  struct change c = {.at = at, .since = since, .incident = incident, .node = node, .from = from, .to = to};
+  network_change_put(n, c);
+  c.seq = n->cursor;
+  const struct core_node *k = &n->core->nodes[node];
+  network_op(n, (struct op){.kind = OP_STATE, .node = node, .code = n->nodes[node].o.code, .change = c, .hard = k->hard, .flapping = k->flapping, .decided = at,
+                            .connected_at = n->nodes[node].connected_at});
+}
+
+static void out_incident(void *ctx, const struct core_incident *i, enum core_change change, int member, int64_t at) {
+  struct network *n = ctx;
+  struct op op = {.kind = change == CORE_OPENED ? OP_OPENED : change == CORE_CLOSED ? OP_CLOSED : OP_REACHED, .node = i->root, .incident = *i, .decided = at};
+  op.code = i->root >= 0 && i->root < n->real ? n->nodes[i->root].o.code : "";
+  op.prober = n->probers[i->prober].name;
+  if (change == CORE_OPENED && i->kind == NETWORK_INCIDENT_DOWN && i->root >= 0) {
+    unsigned char *cut = base_alloc((size_t)n->count + 1);
+    cut[i->root] = 1;
+    network_blast_of(n, cut, &op.blast);
+    free(cut);
+  } else if (i->root >= 0) op.blast.offices = 1;
+  if (change == CORE_OPENED || change == CORE_CLOSED)
+    network_change_put(n, (struct change){.at = at, .since = change == CORE_OPENED ? i->began : i->ended, .incident = i->id, .node = -1, .step = change == CORE_OPENED ? "opened" : "closed"});
+  op.change.seq = n->cursor;
+  if (change != CORE_LEFT) network_op(n, op);
+}
+
+struct core_out network_out(struct network *n) { return (struct core_out){.ctx = n, .probe = out_probe, .state = out_state, .incident = out_incident}; }
+
+/* ---- results --------------------------------------------------------------------------------------------------------------- */
+
+static void raw_flush(struct network *n, int prober) {
+  struct buf *b = &n->raw[prober];
+  if (!b->len) return;
+  size_t size = b->len;
+  char *bytes = buf_take(b);
+  network_op(n, (struct op){.kind = OP_RAW, .from = n->raw_at[prober], .until = n->raw_until[prober], .prober = n->probers[prober].name, .bytes = bytes, .size = size});
+  n->raw_at[prober] = n->raw_until[prober] = 0;
+}
+
+/* A result of the centre or of a prober elsewhere. One journal row stays within an hour. */
+void network_take(struct network *n, const struct core_result *r, int prober) {
+  if (r->node < n->real && r->m.sent > 0) {
+    struct node *node = &n->nodes[r->node];
+    if (n->raw_at[prober] && (r->sent_at < n->raw_at[prober] || hour_start(r->sent_at) != hour_start(n->raw_at[prober]))) raw_flush(n, prober);
+    if (!n->raw_at[prober]) n->raw_at[prober] = r->sent_at;
+    if (r->at > n->raw_until[prober]) n->raw_until[prober] = r->at;
+    struct sample s = {node->key, r->sent_at, r->m.sent, r->m.lost, r->m.min, r->m.median, r->m.p95, r->m.max, r->m.jitter};
+    raw_put(&n->raw[prober], n->raw_at[prober], &s);
+    if (r->m.lost < r->m.sent && !node->connected_at) {
+      node->connected_at = r->sent_at;
+      network_op(n, (struct op){.kind = OP_CONNECTED, .node = r->node, .code = node->o.code, .connected_at = r->sent_at});
+    }
+    n->probed = r->at;
+    n->probes++;
+  }
+  core_result(n->core, r);
+}
+
+/* What was measured up to now, where somebody wants it in their sums. */
+int network_settle(struct network *n, struct err *err) {
+  if (!n->holder) return 0;
+  pthread_mutex_lock(&n->lock);
+  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  pthread_mutex_unlock(&n->lock);
+  return network_flush(n, err);
+}
+
+static int64_t interval_of(const struct network *n, int node) { return node < n->real ? n->nodes[node].o.interval_ms : 5000; }
+
+static void ping_done(void *ctx, const struct core_result *r) {
+  struct network *n = ctx;
+  int64_t now = clock_mono();
+  schedule_set(&n->due, r->node, schedule_next(r->node, interval_of(n, r->node), now));
+  network_take(n, r, 0);
+  if (!n->again[r->node]) return;
+  n->again[r->node] = 0;
+  schedule_sooner(&n->due, r->node, now);
+}
+
+static int64_t ping_label(void *ctx) { return network_label(ctx); }
+
+static bool ping_drop(void *ctx, int target, uint32_t packet) {
+  struct network *n = ctx;
+  return n->cut[target] == 1 || (n->cut[target] == 2 && packet % 7 == 0);
+}
+
+static const char *anchor_address(const struct network *n, int which, char out[64]) {
+  const char *s = n->anchors;
+  while (s && which-- > 0) s = (s = strchr(s, ',')) ? s + 1 : NULL;
+  if (!s) return "";
+  while (*s == ' ') s++;
+  snprintf(out, 64, "%.*s", (int)strcspn(s, ", "), s);
+  return out;
+}
+
+/* First pass within ten seconds, then each at its own moment. */
+void network_ping_open(struct network *n) {
+  struct ping_options o = {.packets = n->o.packets, .gap_ms = n->o.gap_ms, .timeout_ms = n->o.timeout_ms, .source4 = n->source4, .source6 = n->source6,
+                           .ctx = n, .done = ping_done, .label = ping_label, .drop = n->o.demo ? ping_drop : NULL};
+  char text[64];
+  int64_t now = clock_mono();
+  n->ping = ping_new(&o, n->count);
+  for (int i = 0; i < n->count; i++) {
+    if (!n->core->nodes[i].spec.measured || (i < n->real && (n->nodes[i].prober || !n->nodes[i].icmp))) continue;
+    const char *address = i < n->real ? n->nodes[i].o.address : anchor_address(n, i - n->real, text);
+    if (ping_target(n->ping, i, address)) log_write(LOG_WARN, "network", "%s is no address", address);
+    else schedule_set(&n->due, i, n->probes ? schedule_next(i, interval_of(n, i), now) : schedule_next(i, FIRST_PASS_MS, now));
+  }
+  n->trouble = ping_method(n->ping, AF_INET) == PING_NONE ? "network.trouble_socket" : "";
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------------------------------------- */
+
+static int64_t bridge_ms(const struct network *n) { return 2 * (int64_t)n->o.interval_ms + BRIDGE_MORE_MS; }
+
+/* Probers elsewhere that have not been heard of. */
+static void watch_probers(struct network *n, int64_t label) {
+  for (int p = 1; p < n->prober_count; p++) {
+    struct prober *k = &n->probers[p];
+    if (!k->heard) k->heard = clock_mono();
+    bool used = false;
+    for (int i = 0; i < n->real && !used; i++) used = n->nodes[i].prober == p && n->core->nodes[i].spec.measured;
+    if (used && clock_mono() - k->heard > bridge_ms(n)) core_away(n->core, p, k->last ? k->last : label, label, true);
+  }
+}
+
+/* Once a second. */
+static void tick(struct network *n, int64_t *label_before, int64_t *flushed) {
+  int64_t label = network_label(n);
+  if (*label_before && label - *label_before > bridge_ms(n)) { /* suspended, or the clock was set far ahead: that time was not measured */
+    log_write(LOG_WARN, "network", "%lld s were not measured", (long long)((label - *label_before) / 1000));
+    core_away(n->core, 0, *label_before, label, false);
+  }
+  *label_before = label;
+  if (n->o.demo && label / 1000 != n->cut_at / 1000) {
+    n->cut_at = label;
+    demo_cuts(n, label, n->cut);
+  }
+  watch_probers(n, label);
+  core_time(n->core, label);
+  if (clock_mono() - *flushed < FLUSH_MS) return;
+  *flushed = clock_mono();
+  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+}
+
+static void start_due(struct network *n, int64_t now) {
+  int64_t at = 0;
+  n->overdue = 0;
+  for (int node; (node = schedule_first(&n->due, &at)) >= 0 && at <= now;) {
+    if (now - at > n->overdue) n->overdue = now - at;
+    schedule_remove(&n->due, node);
+    if (!ping_start(n->ping, node)) schedule_set(&n->due, node, schedule_next(node, interval_of(n, node), now));
+  }
+}
+
+void *network_prober_main(void *ctx) {
+  struct network *n = ctx;
+  int64_t before = 0, flushed = clock_mono(), ticked = 0;
+  pthread_mutex_lock(&n->lock);
+  while (!n->stopping) {
+    if (!n->holder) {
+      ping_free(n->ping);
+      n->ping = NULL;
+      before = 0;
+      pthread_mutex_unlock(&n->lock);
+      clock_wait(100);
+      pthread_mutex_lock(&n->lock);
+      continue;
+    }
+    if (!n->ping) network_ping_open(n);
+    int64_t now = clock_mono(), due = 0;
+    if (now - ticked >= 1000) {
+      ticked = now;
+      tick(n, &before, &flushed);
+    }
+    start_due(n, now);
+    int64_t next = ping_turn(n->ping, clock_mono_us()), latest = clock_mono_us() + 100000;
+    if (schedule_first(&n->due, &due) >= 0 && due * 1000 < next) next = due * 1000;
+    if (next > latest) next = latest;
+    if (next < clock_mono_us() + 1000) next = clock_mono_us() + 1000; /* take them together */
+    struct ping *ping = n->ping;
+    n->waiting = true;
+    pthread_mutex_unlock(&n->lock);
+    ping_wait(ping, next);
+    pthread_mutex_lock(&n->lock);
+    n->waiting = false;
+    pthread_cond_broadcast(&n->rested);
+    while (n->loading) pthread_cond_wait(&n->rested, &n->lock);
+  }
+  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  pthread_mutex_unlock(&n->lock);
+  return NULL;
+}
+
+void network_probing(struct network *n, struct network_probing *out) {
+  static const char *const methods[] = {"none", "raw", "ping"};
+  struct ping_counters c = {0};
+  pthread_mutex_lock(&n->lock);
+  *out = (struct network_probing){.method4 = "none", .method6 = "none", .trouble = n->trouble ? n->trouble : "", .here = n->ping != NULL, .last = n->probed, .probes = n->probes, .overdue_ms = n->overdue};
+  if (n->ping) {
+    ping_counters(n->ping, &c);
+    out->method4 = methods[ping_method(n->ping, AF_INET)];
+    out->method6 = methods[ping_method(n->ping, AF_INET6)];
+  }
+  pthread_mutex_unlock(&n->lock);
+  out->sent = c.sent;
+  out->received = c.received;
+  out->lost = c.sent - c.received;
+  out->late = c.late;
+  out->hostile = c.hostile;
+  out->unsent = c.unsent;
+}
