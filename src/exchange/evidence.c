@@ -1,0 +1,351 @@
+/* The durable log of signed messages: each one a row and a leaf of the gateway's ledger, many in one commit. */
+#include "exchange/evidence.h"
+#include "exchange/signature.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20 };
+
+struct evidence {
+  struct exchange *x;
+  pthread_mutex_t lock;
+  pthread_cond_t done;
+  int waiting;
+  bool failed;
+  struct err why;                     /* of the first that failed */
+};
+
+/* One message on its way into the store. */
+struct item {
+  struct evidence *e;
+  struct members *members;
+  struct logged l;
+  char *message_id, *keyid, *base, *header;
+  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+};
+
+/* ---- the leaf ---- */
+
+char *logged_header(const struct logged *l) {
+  char at[32];
+  clock_rfc3339_ms(l->at, at);
+  return base_printf("{\"at\":\"%s\",\"kind\":\"message\",\"part\":\"%s\",\"side\":\"%s\"}", at, l->answer ? "answer" : "request",
+                     l->side == SIDE_CONSUMER ? "consumer" : "producer");
+}
+
+static void put_bytes(json_t *o, const char *key, const void *p, size_t n) {
+  char *text = base64_encode(p, n);
+  json_put(o, key, text);
+  free(text);
+}
+
+char *logged_payload(const struct logged *l, const char *server) {
+  json_t *o = json_object();
+  put_bytes(o, "base", l->base, l->base_size);
+  json_put(o, "client", l->client);
+  put_bytes(o, "content_digest", l->content_digest, sizeof l->content_digest);
+  json_object_set_new(o, "content_size", json_integer(l->content_size));
+  json_object_set_new(o, "directory", json_integer(l->directory));
+  json_put(o, "keyid", l->keyid);
+  json_put(o, "message_id", l->message_id);
+  json_put(o, "part", l->answer ? "answer" : "request");
+  json_put(o, "server", server);
+  json_put(o, "service", l->service);
+  json_put(o, "side", l->side == SIDE_CONSUMER ? "consumer" : "producer");
+  put_bytes(o, "signature", l->signature, sizeof l->signature);
+  char *text = json_canonical(o);
+  json_decref(o);
+  return text;
+}
+
+/* ---- content ---- */
+
+struct gathering { unsigned char *p; size_t n, room; };
+static int gather(void *ctx, const void *p, size_t n) {
+  struct gathering *g = ctx;
+  if (n > g->room - g->n) return -1;
+  memcpy(g->p + g->n, p, n);
+  g->n += n;
+  return 0;
+}
+
+static int64_t most_kept(const struct exchange *x) {
+  int64_t most = (int64_t)(x->o.log_bodies_kib > 0 ? x->o.log_bodies_kib : BODIES_KIB) * 1024;
+  return most < CONTENT_MOST ? most : CONTENT_MOST;
+}
+
+static int content_take(struct item *i, const struct http_content *c, int64_t most, struct err *err) {
+  if (c == NULL || c->size <= 0 || c->size > most) return 0;
+  struct gathering g = {base_alloc((size_t)c->size), 0, (size_t)c->size};
+  if (http_content_each(c, gather, &g, err) != 0 || g.n != g.room) {
+    free(g.p);
+    return err_set(err, ERR_UNAVAILABLE, "the content of a message cannot be read to be logged");
+  }
+  i->l.content = g.p;
+  i->l.content_stored = g.n;
+  i->l.content_kind = CONTENT_PLAIN;
+  if (g.n <= CONTENT_INLINE) return 0;
+  uLongf room = compressBound((uLong)g.n);
+  unsigned char *small = base_alloc(room);
+  if (compress2(small, &room, g.p, (uLong)g.n, 1) == Z_OK && room < g.n - g.n / 8) {
+    free(g.p);
+    i->l.content = base_realloc(small, room);
+    i->l.content_stored = room;
+    i->l.content_kind = CONTENT_ZLIB;
+  } else {
+    free(small);
+  }
+  return 0;
+}
+
+/* ---- writing ---- */
+
+static int directory_keep(struct store_tx *tx, const struct item *i, struct err *err) {
+  int64_t there;
+  size_t n;
+  if (i->l.directory <= 0) return 0;
+  if (store_value(tx, &there, 0, err, "SELECT 1 FROM exchange_directory_text WHERE version = ?1", "i", i->l.directory) != 0) return -1;
+  const char *text = there ? NULL : members_text(i->members, &n);
+  if (text == NULL) return 0;
+  uLongf size = compressBound((uLong)n);
+  unsigned char *small = base_alloc(size);
+  int rc = compress2(small, &size, (const unsigned char *)text, (uLong)n, 1) != Z_OK ? err_set(err, ERR_INTERNAL, "the directory cannot be compressed") :
+    store_put(tx, err, "INSERT INTO exchange_directory_text (version, size, text) VALUES (?1, ?2, ?3) ON CONFLICT (version) DO NOTHING", "iib",
+              i->l.directory, (int64_t)n, small, (size_t)size);
+  free(small);
+  return rc;
+}
+
+static int pieces_put(struct store_tx *tx, const struct logged *l, struct err *err) {
+  int64_t n = 0;
+  for (size_t at = 0; at < l->content_stored; at += CONTENT_PIECE, n++) {
+    size_t size = l->content_stored - at < CONTENT_PIECE ? l->content_stored - at : CONTENT_PIECE;
+    if (store_put(tx, err, "INSERT INTO exchange_content (at, leaf_hash, n, piece) VALUES (?1, ?2, ?3, ?4)", "ibib", l->at, l->leaf_hash, (size_t)TRUST_HASH, n,
+                  l->content + at, size) != 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int put_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct item *i = arg;
+  const struct logged *l = &i->l;
+  bool inside = l->content_stored <= CONTENT_INLINE;
+  if (directory_keep(tx, i, err) != 0) return -1;
+  if (store_put(tx, err,
+                "INSERT INTO exchange_message (" LOGGED_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                "ibtiitttibbbibib", l->at, l->leaf_hash, (size_t)TRUST_HASH, l->message_id, (int64_t)l->side, (int64_t)l->answer, l->client, l->service, l->keyid,
+                l->directory, l->base, l->base_size, l->signature, sizeof l->signature, l->salt, sizeof l->salt, l->content_size, l->content_digest,
+                sizeof l->content_digest, (int64_t)l->content_kind, inside ? l->content : NULL, inside ? l->content_stored : (size_t)0) != 0)
+    return -1;
+  if (!inside && pieces_put(tx, l, err) != 0) return -1;
+  return trust_append(tx, l->leaf_hash, i->header, l->digest, err);
+}
+
+static void item_free(struct item *i) {
+  if (i->members != NULL) members_drop(i->members);
+  free(i->l.content);
+  free(i->message_id);
+  free(i->keyid);
+  free(i->base);
+  free(i->header);
+  free(i);
+}
+
+static void put_done(void *arg, int rc, const struct err *err) {
+  struct item *i = arg;
+  struct evidence *e = i->e;
+  item_free(i);
+  pthread_mutex_lock(&e->lock);
+  if (rc != 0 && !e->failed) {
+    e->failed = true;
+    e->why = *err;
+  }
+  e->waiting--;
+  pthread_cond_signal(&e->done);
+  pthread_mutex_unlock(&e->lock);
+}
+
+struct evidence *evidence_begin(struct exchange *x) {
+  struct evidence *e = base_alloc(sizeof *e);
+  e->x = x;
+  pthread_mutex_init(&e->lock, NULL);
+  pthread_cond_init(&e->done, NULL);
+  return e;
+}
+
+/* Everything but the store's work is done on the caller's thread. */
+static int item_make(struct item *i, const struct kept *k, struct err *err) {
+  const struct exchange *x = i->e->x;
+  struct message m = *k->message;
+  struct logged *l = &i->l;
+  if (!utf8_valid(k->message_id, strlen(k->message_id))) return err_set(err, ERR_INVALID, "a message id is text in UTF-8");
+  i->members = members_hold(i->e->x);
+  i->message_id = base_strdup(k->message_id);
+  i->keyid = base_strdup(k->keyid);
+  i->base = base_strdup(k->base);
+  exchange_id_text(k->client, i->client);
+  exchange_id_text(k->service, i->service);
+  *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
+                       .answer = m.status > 0, .message_id = i->message_id, .client = i->client, .service = i->service, .keyid = i->keyid,
+                       .base = (unsigned char *)i->base, .base_size = strlen(i->base)};
+  if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
+  memcpy(l->content_digest, m.digest, sizeof l->content_digest);
+  random_bytes(l->salt, sizeof l->salt);
+  i->header = logged_header(l);
+  char *payload = logged_payload(l, x->server);
+  trust_leaf(i->header, l->salt, payload, strlen(payload), l->digest, l->leaf_hash);
+  free(payload);
+  return 0;
+}
+
+int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
+  struct item *i = base_alloc(sizeof *i);
+  i->e = e;
+  if (item_make(i, k, err) != 0) {
+    item_free(i);
+    return -1;
+  }
+  pthread_mutex_lock(&e->lock);
+  e->waiting++;
+  pthread_mutex_unlock(&e->lock);
+  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) == 0) return 0;
+  item_free(i);
+  pthread_mutex_lock(&e->lock);
+  e->waiting--;
+  pthread_mutex_unlock(&e->lock);
+  return -1;
+}
+
+int evidence_wait(struct evidence *e, struct err *err) {
+  pthread_mutex_lock(&e->lock);
+  while (e->waiting > 0) pthread_cond_wait(&e->done, &e->lock);
+  bool failed = e->failed;
+  struct err why = e->why;
+  pthread_mutex_unlock(&e->lock);
+  return failed ? err_set(err, why.code, "%s", why.message) : 0;
+}
+
+void evidence_end(struct evidence *e) {
+  if (e == NULL) return;
+  evidence_wait(e, NULL);
+  pthread_mutex_lock(&e->lock); /* who told us last has let go of it */
+  pthread_mutex_unlock(&e->lock);
+  pthread_cond_destroy(&e->done);
+  pthread_mutex_destroy(&e->lock);
+  free(e);
+}
+
+/* ---- reading ---- */
+
+static const void *blob_dup(const struct store_rows *r, int column, size_t *n) {
+  const void *p = store_blob(r, column, n);
+  unsigned char *out = base_alloc(*n + 1);
+  if (p != NULL) memcpy(out, p, *n);
+  return out;
+}
+
+static int blob_exact(const struct store_rows *r, int column, void *out, size_t n) {
+  size_t size;
+  const void *p = store_blob(r, column, &size);
+  if (p == NULL || size != n) return -1;
+  memcpy(out, p, n);
+  return 0;
+}
+
+int logged_row(const struct store_rows *r, struct logged *out, struct err *err) {
+  memset(out, 0, sizeof *out);
+  out->at = store_int(r, 0);
+  out->message_id = base_strdup(store_text(r, 2));
+  out->side = store_int(r, 3) == 1 ? SIDE_PRODUCER : SIDE_CONSUMER;
+  out->answer = store_int(r, 4) != 0;
+  out->client = base_strdup(store_text(r, 5));
+  out->service = base_strdup(store_text(r, 6));
+  out->keyid = base_strdup(store_text(r, 7));
+  out->directory = store_int(r, 8);
+  out->base = blob_dup(r, 9, &out->base_size);
+  out->content_size = store_int(r, 12);
+  out->content_kind = (int)store_int(r, 14);
+  out->content = (unsigned char *)(uintptr_t)blob_dup(r, 15, &out->content_stored);
+  if (blob_exact(r, 1, out->leaf_hash, TRUST_HASH) == 0 && blob_exact(r, 10, out->signature, 64) == 0 && blob_exact(r, 11, out->salt, TRUST_SALT) == 0 &&
+      blob_exact(r, 13, out->content_digest, 64) == 0)
+    return 0;
+  logged_clear(out);
+  return err_set(err, ERR_INTERNAL, "a logged message is damaged");
+}
+
+void logged_clear(struct logged *l) {
+  free((char *)(uintptr_t)l->message_id);
+  free((char *)(uintptr_t)l->client);
+  free((char *)(uintptr_t)l->service);
+  free((char *)(uintptr_t)l->keyid);
+  free((void *)(uintptr_t)l->base);
+  free(l->content);
+  memset(l, 0, sizeof *l);
+}
+
+static int inflate_to(const void *p, size_t n, size_t size, unsigned char **out, struct err *err) {
+  uLongf got = (uLongf)size;
+  *out = base_alloc(size + 1);
+  if (uncompress(*out, &got, p, (uLong)n) == Z_OK && got == size) return 0;
+  free(*out);
+  *out = NULL;
+  return err_set(err, ERR_INTERNAL, "what was kept compressed is damaged");
+}
+
+static int pieces_read(struct store_tx *tx, const struct logged *l, struct buf *b, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT piece FROM exchange_content WHERE at = ?1 AND leaf_hash = ?2 ORDER BY n", "ib", l->at, l->leaf_hash, (size_t)TRUST_HASH);
+  int rc;
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    size_t n;
+    const void *p = store_blob(r, 0, &n);
+    buf_add(b, p, n);
+  }
+  store_done(r);
+  return rc;
+}
+
+int logged_content(struct store_tx *tx, const struct logged *l, unsigned char **out, size_t *n, struct err *err) {
+  struct buf b = {.cap = 2 * CONTENT_MOST};
+  *out = NULL;
+  *n = 0;
+  if (l->content_kind == CONTENT_NONE) return 0;
+  if (l->content_size < 0 || l->content_size > CONTENT_MOST) return err_set(err, ERR_INTERNAL, "a logged message is damaged");
+  if (l->content_stored > 0) buf_add(&b, l->content, l->content_stored);
+  else if (pieces_read(tx, l, &b, err) != 0) {
+    buf_free(&b);
+    return -1;
+  }
+  int rc = 0;
+  *n = (size_t)l->content_size;
+  if (l->content_kind == CONTENT_ZLIB) rc = inflate_to(buf_str(&b), b.len, *n, out, err);
+  else if (b.len != *n) rc = err_set(err, ERR_INTERNAL, "the content of a logged message is not whole");
+  else {
+    *out = base_alloc(*n + 1);
+    memcpy(*out, buf_str(&b), *n);
+  }
+  buf_free(&b);
+  return rc;
+}
+
+int directory_text(struct store_tx *tx, int64_t version, char **out, size_t *n, struct err *err) {
+  *out = NULL;
+  *n = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT size, text FROM exchange_directory_text WHERE version = ?1", "i", version);
+  if (r == NULL) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    size_t packed;
+    const void *p = store_blob(r, 1, &packed);
+    int64_t size = store_int(r, 0);
+    unsigned char *text = NULL;
+    rc = size < 0 || size > DIRECTORY_MOST ? err_set(err, ERR_INTERNAL, "a kept directory is damaged") : inflate_to(p, packed, (size_t)size, &text, err);
+    *out = (char *)text;
+    *n = (size_t)size;
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
