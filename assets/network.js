@@ -26,6 +26,7 @@
       live.replaceChildren.apply(live, Array.prototype.slice.call(fresh.childNodes).map(function (n) { return document.importNode(n, true); }));
       var again = key && Array.prototype.find.call(live.querySelectorAll('a'), function (a) { return a.getAttribute('href') === key; });
       if (again) again.focus({ preventScroll: true });
+      live.dataset.cursor = fresh.dataset.cursor;
       live.dispatchEvent(new Event('renewed'));
       lost(false);
     }).catch(function () { lost(true); });
@@ -34,7 +35,10 @@
   function listen() {
     if (!address || !window.EventSource || source) return;
     source = new EventSource(address);
-    source.addEventListener('begin', function () { lost(false); });
+    source.addEventListener('begin', function (event) { /* something may have happened since the page was made */
+      lost(false);
+      if (String(JSON.parse(event.data).cursor) !== (live || mapBox).dataset.cursor) soon();
+    });
     source.addEventListener('change', soon);
     source.onerror = function () { lost(true); };
   }
@@ -67,7 +71,7 @@
     data.points.forEach(function (p) {
       var at = place(p);
       if (at.x < box.x - cell || at.x > box.x + box.w + cell || at.y < box.y - cell || at.y > box.y + box.h + cell) return;
-      if (mapBox.dataset.whole && scale() > 0.6 && p[3] > 1) return;
+      if (mapBox.dataset.whole && scale() > 0.6 && order[data.states[p[2]]] < 2) return;
       var key = Math.floor(at.x / cell) + ' ' + Math.floor(at.y / cell), c = found[key], state = data.states[p[2]];
       if (!c) { found[key] = { x: at.x, y: at.y, n: 1, state: state, first: p, counts: {} }; c = found[key]; } else {
         c.x = (c.x * c.n + at.x) / (c.n + 1);

@@ -9,6 +9,7 @@
 #include "certificates/certificates.h"
 #include "exchange/exchange.h"
 #include "channels/notify/notify.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -54,6 +55,18 @@
   X(ussd_allow, "127.0.0.1,::1", "addresses, by comma, that may call /ussd")                                                 \
   X(ussd_carriers, "", "how carriers' centres differ, by semicolon: `NAME screen=80/182 ops=1/18/2/17 end=bit` (docs/operator/kannel.md)") \
   X(ussd_session_seconds, "180", "silence after which a USSD session is over: what comes then answers nothing, going on is offered") \
+  X(exchange, "yes", "does the platform contain an exchange gateway? yes or no")                                             \
+  X(exchange_folder, "", "its folder; by default DATA/exchange, or a folder beside the keys of a --store")                    \
+  X(exchange_server, "", "its name, INSTANCE/CLASS/MEMBER/SERVER; by default of the pack's first organisation")               \
+  X(exchange_listen, "", "address and port for other gateways, such as 0.0.0.0:5500; empty: none calls")                     \
+  X(exchange_address, "", "how other gateways call that, such as https://gateway.example:5500; by default https:// and exchange_listen") \
+  X(exchange_systems_listen, "", "address and port for information systems over TLS; empty: they call on the platform's own address, from this machine") \
+  X(exchange_allow, "", "addresses, by comma, from which information systems may call without TLS, besides this machine")    \
+  X(exchange_errors, "7.8", "spelling of X-Road's error codes: 7.8 (server.clientproxy.unknown_member) or 7.7 (Server.ClientProxy.UnknownMember)") \
+  X(exchange_tsa, "yes", "is the exchange's ledger time-stamped too, where tsa_url is set? yes or no")                        \
+  X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
+  X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
+  X(exchange_grace_s, "86400", "how long a member directory that cannot be renewed is gone on with")                          \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
@@ -110,6 +123,7 @@ struct platform {
   struct store *samples;              /* its measurements: the main store on PostgreSQL */
   struct pack *network_pack;
   struct notify *notify;
+  struct exchange *exchange;          /* NULL: without, or not served */
   struct http_client *client;
   struct clamd *clamd;                /* NULL: documents are not scanned */
   struct template_set *templates;
@@ -141,6 +155,10 @@ int platform_network(struct platform *p, struct err *err);
 int platform_network_start(struct platform *p, struct err *err);
 void platform_network_close(struct platform *p);
 void platform_network_jobs(struct platform *p);
+/* offices.c: offices and links of the network from CSV, and out; an exit code */
+int offices_import(const struct settings *set, const char *file, bool dry, const char *lang);
+int offices_export(const struct settings *set);
+void app_network_demo(struct platform *p);                 /* somebody on duty, where nobody is yet */
 /* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
 int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
 int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
@@ -150,6 +168,13 @@ void *app_network_watch(void *arg);
 void app_network_metrics(struct platform *p, struct buf *b);
 void app_network_offices(struct platform *p, int place, struct buf *b);
 void platform_figures(struct platform *p); /* and of the figures, which count at their own pace */
+
+/* exchange.c: the gateway that the platform contains. Made at the first start, with the operator's key: its directory names the pack's organisations. */
+int platform_exchange_open(struct platform *p, struct err *err);
+void platform_exchange(struct platform *p); /* one round of its jobs */
+/* How a gateway is opened that these settings describe. Texts live as long as the settings; post: for time-stamps. */
+int exchange_settings(const struct settings *s, struct exchange_options *o, struct err *err);
+int app_post(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* ctx: a http_client */
 
 struct pack *app_compile(const char *folder, bool quiet);  /* reports on standard error; NULL when refused */
 int demo_records(struct platform *p);                      /* synthetic records, once; 0, or -1 after a message */
@@ -176,12 +201,13 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
-  X("export", command_export, "pack FOLDER [--hash H] | packs | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
+  X("export", command_export, "pack FOLDER [--hash H] | packs | offices --pack PACK | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
-  X("import", command_import, "registry CODE FILE | cases FILE --service S; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, or cases of before, from CSV: all judged first, then written; run again, it goes on where it stopped") \
+  X("import", command_import, "registry CODE FILE | cases FILE --service S | offices FILE; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, cases of before, or offices and links of the network, from CSV: all judged first, then written; run again, it goes on where it stopped") \
   X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
+  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

@@ -59,16 +59,17 @@ int command_export(int argc, char **argv) {
                            {"--to", &w.to}, {"--after", &w.after}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
-  static const struct { const char *name; int words; } kinds[] = {{"pack", 2}, {"packs", 1}, {"registry", 2}, {"cases", 1}};
+  static const struct { const char *name; int words; } kinds[] = {{"pack", 2}, {"packs", 1}, {"registry", 2}, {"cases", 1}, {"offices", 1}};
   const char *what = NULL;
   for (size_t i = 0; i < BASE_COUNT(kinds); i++)
     if (left.count == kinds[i].words && strcmp(left.items[0], kinds[i].name) == 0) what = kinds[i].name;
-  if (!what) return app_usage("export", "say what to export: pack FOLDER, packs, registry CODE, or cases --organisation CODE");
+  if (!what) return app_usage("export", "say what to export: pack FOLDER, packs, registry CODE, offices, or cases --organisation CODE");
   const char *wrong = misplaced(what, &w, hash, format);
   if (wrong) return app_usage("export", wrong);
   if (no_store(&s)) return EXIT_REFUSED;
   w.jsonl = base_same(format, "jsonl");
   if (strcmp(what, "cases") == 0) return transfer_export(&s, &w);
+  if (strcmp(what, "offices") == 0) return offices_export(&s);
   if (strcmp(what, "registry") == 0) return records_export(&s, left.items[1], format);
   struct platform p;
   struct err err;

@@ -1,4 +1,5 @@
 #include "app/app.h"
+#include "app/gateway.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ int app_main(int argc, char **argv) {
   for (size_t i = 0; i < BASE_COUNT(commands); i++) {
     if (strcmp(name, commands[i].name) != 0) continue;
     for (int k = 2; k < argc && !help; k++) help = asks_help(argv[k]);
+    if (help && commands[i].run == command_gateway) return gateway_usage(argc > 2 && !asks_help(argv[1]) && !asks_help(argv[2]) ? argv[2] : NULL, NULL);
     if (help) return app_usage(name, NULL);
     running = commands[i].name;
     if (language_init(&err)) {

@@ -102,7 +102,7 @@ static int open_stores(struct platform *p, int parts, struct err *err) {
   return rc;
 }
 
-static int post_stamp(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
+int app_post(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
   char *type = base_printf("Content-Type: %s", media_type);
   const char *headers[] = {type, NULL};
   struct http_call call = {.method = "POST", .url = url, .headers = headers, .body = body, .body_size = n, .timeout_ms = 5000};
@@ -157,7 +157,7 @@ static int open_trust(struct platform *p, int parts, struct err *err) {
   if (rc == 0) rc = trust_secret(file, p->secret, err);
   if (rc == 0) rc = name_log(p, err);
   struct trust_options o = {.key_file = key, .origin = p->origin, .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .node = p->node,
-                            .post = post_stamp, .post_ctx = p->client};
+                            .post = app_post, .post_ctx = p->client};
   if (rc == 0) rc = trust_open(p->main, &o, &p->trust, err);
   free(file);
   free(key);
@@ -312,6 +312,7 @@ int platform_open(struct platform *p, const struct settings *s, int parts) {
 void platform_close(struct platform *p) {
   platform_network_close(p);
   if (p->fast && p->fast != p->main) store_close(p->fast);
+  exchange_close(p->exchange);
   certificates_close(p->certificates);
   observatory_close(p->observatory);
   cases_close(p->cases);

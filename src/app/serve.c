@@ -101,7 +101,7 @@ static int authorise(struct http_req *r, const struct http_route *route, void *c
   struct actor who = {.kind = ACTOR_NOBODY};
   struct err err;
   bool by_cookie = false;
-  if (h) {
+  if (h && route->cross != HTTP_MACHINE) { /* what a machine's row passes on may carry somebody else's */
     token = http_bearer(r);
     if (!token) return refuse(r, ERR_UNAUTHENTICATED);
   } else if (route->cross != HTTP_BEARER && route->cross != HTTP_MACHINE) {
@@ -142,6 +142,7 @@ static void get_health(struct http_req *r) {
   if (store_ping(p->main, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "store", "message", err.message));
   if (p->fast != p->main && store_ping(p->fast, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "sessions", "message", err.message));
   if (p->clamd && clamd_ping(p->clamd, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "clamd", "message", err.message));
+  if (p->exchange) exchange_health(p->exchange, causes);
   bool good = json_array_size(causes) == 0;
   json_put(o, "status", good ? "ok" : "failing");
   json_object_set_new(o, "causes", causes);
@@ -181,6 +182,7 @@ static void get_metrics(struct http_req *r) {
   if (m->p->fast != m->p->main) store_lines(&b, m->p->fast, "sessions");
   notify_metrics(m->p->notify, &b);
   if (m->p->clamd) clamd_lines(&b, m->p->clamd);
+  if (m->p->exchange) exchange_metrics(m->p->exchange, &b);
   if (cases_figures(m->p->cases, &f, &err) == 0)
     buf_addf(&b, "# TYPE chapar_cases gauge\nchapar_cases{state=\"all\"} %lld\nchapar_cases{state=\"open\"} %lld\n# TYPE chapar_case_events gauge\nchapar_case_events %lld\n"
                  "# TYPE chapar_case_outbox gauge\nchapar_case_outbox %lld\n", (long long)f.cases, (long long)f.open, (long long)f.events, (long long)f.outbox);
@@ -252,17 +254,18 @@ static bool loopback(const char *listen) {
 
 struct serving {
   struct platform p;
-  struct http_server *server;
+  struct http_server *server, *peers, *systems; /* peers: other gateways; systems: information systems over TLS */
   struct gate gate;
   struct machines machines;
   struct api_context api;
   struct web_context web;
   struct ussd_context ussd;
-  struct jobs jobs, notices, figures, papers, network, hooks;
+  struct jobs jobs, notices, figures, papers, exchange, network, hooks;
   struct network_watch watch;
 };
 
 static int add_rows(struct serving *s, struct err *err) {
+  if (strcmp(s->p.set.exchange, "no") && exchange_routes(s->server, s->p.exchange, err)) return -1;
   if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, BASE_COUNT(metrics_rows), &s->machines, err) ||
       http_server_routes(s->server, report_rows, 1, &s->p, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
@@ -280,9 +283,11 @@ static int add_routes(struct serving *s, struct err *err) {
                                 .demo = p->set.demo, .secure = base_starts(p->set.base_url, "https:"),
                                 .submissions_per_minute = s->api.submissions_per_minute};
   s->api.observatory = s->web.observatory = p->observatory;
+  s->web.exchange = p->exchange;
   s->api.network = s->web.network = p->network;
   s->web.store = p->main;
   s->web.secret = p->secret;
+  if (p->set.demo && p->network) app_network_demo(p);
   s->api.network_feed = p->network_feed = http_feed_new(s->server, 1000, 100);
   s->ussd = (struct ussd_context){.cases = p->cases, .identity = p->identity, .store = p->main, .secret = p->set.ussd_secret[0] ? p->set.ussd_secret : NULL, .allow = p->set.ussd_allow,
                                   .session_seconds = settings_number(p->set.ussd_session_seconds, 180)};
@@ -360,6 +365,19 @@ static int begin_log(struct platform *p, struct err *err) {
   return trust_new_log(p->trust, "an empty store under a key that has signed before", err);
 }
 
+/* The gateway's listeners: for other gateways, and for information systems over TLS. */
+static int listen_exchange(struct serving *s, struct err *err) {
+  struct platform *p = &s->p;
+  if (!p->exchange) return 0;
+  const struct { const char *listen; struct http_server **place; int (*rows)(struct http_server *, struct exchange *, struct err *); } list[] = {
+    {p->set.exchange_listen, &s->peers, exchange_peer_routes}, {p->set.exchange_systems_listen, &s->systems, exchange_routes_tls}};
+  for (size_t i = 0; i < BASE_COUNT(list); i++) {
+    struct http_options o = {.listen = list[i].listen, .threads = settings_number(p->set.threads, 0), .workers = 2};
+    if (o.listen[0] && (http_server_new(&o, list[i].place, err) || list[i].rows(*list[i].place, p->exchange, err) || http_server_start(*list[i].place, err))) return -1;
+  }
+  return 0;
+}
+
 static int serve(struct serving *s) {
   struct platform *p = &s->p;
   struct err err;
@@ -370,24 +388,27 @@ static int serve(struct serving *s) {
   if (!o.workers) o.workers = postgres ? 16 : 4;
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
-      registries_rights_pack(p->registries, &err) || platform_network(p, &err) || http_server_new(&o, &s->server, &err) || add_routes(s, &err) ||
+      registries_rights_pack(p->registries, &err) || platform_network(p, &err) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
+      add_routes(s, &err) || listen_exchange(s, &err) ||
       http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     return EXIT_REFUSED;
   }
   sigset_t wanted;
   int got = 0;
-  pthread_t jobs, notices, figures, papers, network, hooks, watch;
+  pthread_t jobs, notices, figures, papers, exchange, network, hooks, watch;
   s->jobs = (struct jobs){.p = p, .round = platform_jobs, .more = platform_more};
   s->notices = (struct jobs){.p = p, .round = platform_notices};
   s->figures = (struct jobs){.p = p, .round = platform_figures, .meek = true};
   s->papers = (struct jobs){.p = p, .round = platform_papers, .meek = true};
+  s->exchange = (struct jobs){.p = p, .round = platform_exchange};
   s->network = (struct jobs){.p = p, .round = platform_network_jobs, .meek = true};
   s->hooks = (struct jobs){.p = p, .round = platform_hooks, .meek = true};
   s->watch = (struct network_watch){.p = p};
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
+  pthread_create(&exchange, NULL, jobs_thread, &s->exchange);
   pthread_create(&network, NULL, jobs_thread, &s->network);
   pthread_create(&hooks, NULL, jobs_thread, &s->hooks);
   pthread_create(&watch, NULL, app_network_watch, &s->watch);
@@ -398,12 +419,17 @@ static int serve(struct serving *s) {
   printf("chapar: %s answers at http://%.*s:%d/\n", pack_name(p->pack, LANG_EN), (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
   if (p->set.demo) printf("chapar: a demonstration; its accounts: http://%.*s:%d/demo/accounts, its messages: …/demo/outbox\n",
                           (int)(strrchr(p->set.listen, ':') - p->set.listen), p->set.listen, http_server_port(s->server));
+  if (s->peers) printf("chapar: other gateways reach %s at port %d\n", exchange_server(p->exchange), http_server_port(s->peers));
+  if (s->systems) printf("chapar: information systems reach it over TLS at port %d\n", http_server_port(s->systems));
   fflush(stdout);
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
   http_server_stop(s->server);
-  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->network.stop = s->hooks.stop = s->watch.stop = true;
+  http_server_stop(s->systems);
+  http_server_stop(s->peers);
+  s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->exchange.stop = s->network.stop = s->hooks.stop = s->watch.stop = true;
   network_stop(p->network);
+  pthread_join(exchange, NULL);
   pthread_join(jobs, NULL);
   pthread_join(network, NULL);
   pthread_join(hooks, NULL);
@@ -437,6 +463,8 @@ int command_serve(int argc, char **argv) {
   rc = platform_open(&s->p, &set, PLATFORM_ALL);
   if (rc == 0) rc = serve(s);
   http_server_free(s->server);
+  http_server_free(s->systems);
+  http_server_free(s->peers);
   json_decref(s->api.demo_accounts);
   platform_close(&s->p);
   free(s);

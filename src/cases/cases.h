@@ -118,9 +118,11 @@ struct case_asking {
   const char *tracking;
 };
 /* Send a code to the person's telephone with a text that says who asks for what. challenge: 32 hex digits. For agents; SEE also for the helpdesk.
- * ERR_INVALID with the member in err->message ("national_id", "mobile"); ERR_RATE: too many codes for a telephone, or too many wrong ones
+ * ERR_INVALID with the member in err->message ("national_id", "mobile"; "own": an agent asks for themself); ERR_RATE: too many codes for a telephone, or too many wrong ones
  * by the caller; ERR_NOT_FOUND no such case, ERR_CONFLICT a case without telephone; ERR_FORBIDDEN for others. Waits; worker routes. */
 int cases_consent_ask(struct cases *c, const struct actor *who, const struct case_asking *a, enum lang l, char challenge[40], int *expires_in, struct err *err);
+/* Is this national id the agent's own? An agent who needs a service files it as everybody does, or another agent does. 1, 0, -1. */
+int cases_counter_own(struct cases *c, const struct actor *who, const char *national_id, struct err *err);
 /* The code of KNOW or SEE, typed by who asked for it. ERR_UNAUTHENTICATED wrong, ERR_RATE spent. Waits. */
 int cases_consent_give(struct cases *c, const struct actor *who, const struct case_asking *a, const char *challenge, const char *code, struct err *err);
 /* A slip to be signed, for FILE: its number (10 digits, the last a check digit). Waits. */
@@ -316,6 +318,11 @@ struct case_rating {
   json_t *errors;                   /* new reference or NULL, when ERR_INVALID: fields "answers.ITEM" */
 };
 int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, enum lang l, struct err *err);
+/* For telephones: which decided request of this mobile is asked about, the last one decided within 60 days whose service is rated:
+ * {"tracking","service_title","service_latn","rating" (0: none yet)}, ERR_NOT_FOUND. And its score; by: "sms" or "ussd", said in the event. Whoever
+ * holds the telephone of a request answers for it; errors as cases_rate. Wait; worker routes. */
+int cases_to_rate(struct cases *c, const char *mobile, enum lang l, json_t **out, struct err *err);
+int cases_rate_by_telephone(struct cases *c, const char *mobile, const char *tracking, int score, const char *by, struct err *err);
 /* For a menu on an old telephone: newest cases of a mobile/person, public facts only. */
 int cases_of_mobile(struct cases *c, const char *mobile, int limit, enum lang l, json_t **out, struct err *err);
 

@@ -93,10 +93,33 @@ static int load_seen(struct asking *k, struct store_tx *tx, struct err *err) {
   return rc;
 }
 
+int case_own_person(struct cases *c, struct store_tx *tx, const struct actor *who, const char *national_id, struct err *err) {
+  char own[72], person[72];
+  int known = national_id && national_id[0] && who->kind == ACTOR_STAFF ? identity_staff_person(tx, who->username, own, err) : 0;
+  if (known <= 0) return known;
+  identity_person_key(c->o.identity, national_id, person);
+  return strcmp(own, person) == 0;
+}
+
+struct own { struct cases *c; const struct actor *who; const char *national_id; int answer; };
+
+static int own_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct own *k = arg;
+  k->answer = case_own_person(k->c, tx, k->who, k->national_id, err);
+  return k->answer < 0 ? -1 : 0;
+}
+
+int cases_counter_own(struct cases *c, const struct actor *who, const char *national_id, struct err *err) {
+  struct own k = {.c = c, .who = who, .national_id = national_id};
+  return store_read(c->store, own_work, &k, err) ? -1 : k.answer;
+}
+
 static int ask_work(struct store_tx *tx, void *arg, struct err *err) {
   struct asking *k = arg;
   int64_t now = store_time(tx);
   if (k->a->purpose == CONSENT_TO_SEE && load_seen(k, tx, err)) return -1;
+  int own = k->a->purpose == CONSENT_TO_SEE ? 0 : case_own_person(k->c, tx, k->who, k->a->national_id, err);
+  if (own) return own < 0 ? -1 : err_set(err, ERR_INVALID, "own");
   if (within_limits(tx, k, err)) return -1;
   return store_put(tx, err, "INSERT INTO case_consent (id,kind,purpose,code,subject,agent,organisation,office,mobile,tracking,tries,made_at,expires_at,given_at) "
                             "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,0,?11,?12,0)",

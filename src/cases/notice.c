@@ -176,6 +176,13 @@ static int put_letter(struct cases *c, struct store_tx *tx, struct arena *a, con
   return c->o.notify(c->o.notify_ctx, tx, key, to, l, subject, body, err);
 }
 
+/* Where the pack says that text messages come back to us, the news of a decision asks for the score, if there is room. */
+static const char *ask_score(struct cases *c, struct arena *a, const struct case_row *row, const char *text, enum lang l, bool latin) {
+  bool asks = row->result != RESULT_OPEN && row->def->rating && !row->rating && json_flag(pack_settings(c->pack), "rating_by_sms", false);
+  const char *longer = asks ? arena_printf(a, "%s\n%s", text, word(l, latin ? "case.latn.rate_sms" : "case.rate_sms")) : NULL;
+  return longer && text_fits_sms(longer, PARTS) ? longer : text;
+}
+
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
                 struct err *err) {
   if (!c->o.notify || !row->def || case_is_inquiry(row)) return 0;
@@ -194,6 +201,7 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     if (latin) w = values_of(c, a, row, code, reason_code, comment, LANG_FA, true);
     if (mobile && mobile[0]) {
       const char *text = latin ? latin_text(a, n, &w) : short_text(a, text_in(&n->text, l), v, l == LANG_FA ? "…" : "...");
+      if (!n->attorney) text = ask_score(c, a, row, text, l, latin);
       rc = c->o.notify(c->o.notify_ctx, tx, base, mobile, l, NULL, text, err);
     }
     if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s/mail", base), to, n, &v, l, err);

@@ -110,7 +110,9 @@ struct counter_filing {
 /* With the submission of an agent: consent used up, its scan bound, the filing on record, the telephone bound, the citizen told. */
 int case_counter_filed(struct cases *c, struct store_tx *tx, const struct counter_filing *f, struct err *err);
 json_t *case_filed_json(const struct case_counter *k, const struct actor *who); /* for the event; new reference */
-/* consent.c: the consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
+/* consent.c: is this identifier the member of staff's own, as far as the office has said who they are? 1, 0, -1 */
+int case_own_person(struct cases *c, struct store_tx *tx, const struct actor *who, const char *national_id, struct err *err);
+/* The consent that a submission goes with. subject: digest of what is filed. *fault: word key of what is wrong with it (then the
  * transaction is committed, for a wrong code counts), or NULL. */
 void case_subject(const struct case_asking *a, const char *organisation, char out[65]);
 int case_consent_check(struct cases *c, struct store_tx *tx, const struct actor *who, const struct case_counter *k, const char *subject, const char *tracking,

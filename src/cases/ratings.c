@@ -8,6 +8,7 @@ struct rate {
   struct cases *c;
   const struct actor *who;
   const char *tracking, *comment;
+  const char *mobile, *by; /* by a telephone instead of a session: which, and on which channel */
   int score;
   const json_t *answers;
   const char *detail;
@@ -41,7 +42,8 @@ static int write_rating(struct rate *k, struct store_tx *tx, struct case_row *ro
     json_object_set_new(p, "survey", json_integer(pack_survey(k->c->pack)->version));
   }
   json_put(p, "comment", k->comment);
-  case_put_mandate(p, k->who);
+  if (k->by) json_put(p, "by", k->by);
+  if (k->who) case_put_mandate(p, k->who);
   char *payload = json_canonical(p);
   json_decref(p);
   struct case_entry e = {.action = "rate", .from_state = row->state, .to_state = row->state, .role = "applicant", .organisation = "", .at = clock_now(), .payload = payload};
@@ -60,7 +62,8 @@ static int rate_work(struct store_tx *tx, void *arg, struct err *err) {
   k->detail = NULL;
   if (rc) goto out;
   rc = -1;
-  if (!case_is_applicant(k->who, &row)) err_set(err, ERR_NOT_FOUND, "no such case");
+  bool theirs = k->mobile ? !case_is_inquiry(&row) && strcmp(row.mobile, k->mobile) == 0 : case_is_applicant(k->who, &row);
+  if (!theirs) err_set(err, ERR_NOT_FOUND, "no such case");
   else if (!row.def || !row.def->rating) not_now(k, "case.not_rated", "this service is not rated", err);
   else if (row.result == RESULT_OPEN) not_now(k, "case.rated_later", "a case is rated after its decision", err);
   else if (!row.data) not_now(k, "case.erased", "the case has been erased", err);
@@ -102,4 +105,59 @@ int cases_rate(struct cases *c, const struct actor *who, struct case_rating *r, 
   int rc = store_write(c->store, STORE_FRONT, rate_work, &k, err);
   r->detail = k.detail;
   return rc;
+}
+
+/* ---- by telephone ---- */
+
+enum { LOOKED_AT = 20, RATED_DAYS = 60 };
+
+struct newest {
+  struct cases *c;
+  const char *mobile;
+  enum lang l;
+  json_t *out;
+};
+
+/* The request of this telephone that was decided last, where its service asks for a rating. */
+static int newest_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct newest *k = arg;
+  char key[40], codes[LOOKED_AT][TRACKING_SIZE];
+  int64_t closed = clock_now() - RATED_DAYS * INT64_C(86400000);
+  int n = 0, rc;
+  json_decref(k->out);
+  k->out = NULL;
+  snprintf(key, sizeof key, "m:%s", k->mobile);
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM case_person WHERE person=?1 ORDER BY ord,tracking LIMIT ?2", "ti", key, (int64_t)LOOKED_AT);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) snprintf(codes[n++], TRACKING_SIZE, "%s", store_text(r, 0));
+  store_done(r);
+  for (int i = 0; i < n && rc == 0; i++) {
+    struct arena *a = arena_new(1024 * 1024);
+    struct case_row row;
+    rc = case_load(k->c, tx, a, codes[i], &row, err);
+    bool asked = rc == 0 && row.def && row.def->rating && row.data && row.result != RESULT_OPEN && !case_is_inquiry(&row) && strcmp(row.mobile, k->mobile) == 0;
+    if (asked && row.closed_at > closed) {
+      closed = row.closed_at;
+      json_decref(k->out);
+      k->out = json_pack("{s:s,s:s,s:s,s:I}", "tracking", row.tracking, "service_title", text_in(&row.def->title, k->l), "service_latn", row.def->latn ? row.def->latn : "",
+                         "rating", (json_int_t)row.rating);
+    }
+    arena_free(a);
+  }
+  return rc;
+}
+
+int cases_to_rate(struct cases *c, const char *mobile, enum lang l, json_t **out, struct err *err) {
+  struct newest k = {.c = c, .mobile = mobile, .l = l};
+  int rc = store_read(c->store, newest_work, &k, err);
+  if (rc == 0 && !k.out) rc = err_set(err, ERR_NOT_FOUND, "nothing to rate");
+  if (rc) json_decref(k.out);
+  else *out = k.out;
+  return rc;
+}
+
+int cases_rate_by_telephone(struct cases *c, const char *mobile, const char *tracking, int score, const char *by, struct err *err) {
+  struct rate k = {.c = c, .tracking = tracking, .mobile = mobile, .by = by, .score = score};
+  if (score < 1 || score > 5) return err_set(err, ERR_INVALID, "a score is 1 to 5");
+  return store_write(c->store, STORE_FRONT, rate_work, &k, err);
 }

@@ -201,6 +201,12 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
   struct case_submission *s = j->s;
   struct case_row *row = &j->row;
   s->repeated = false;
+  int own = s->counter ? case_own_person(j->c, tx, &s->actor, j->person, err) : 0;
+  if (own < 0) return -1;
+  if (own) {
+    j->fault = "consent.own";
+    return 0;
+  }
   if (s->counter && (case_consent_check(j->c, tx, &s->actor, s->counter, j->subject, row->tracking, &j->fault, err) || j->fault)) return j->fault ? 0 : -1;
   for (unsigned counter = 0; counter < 8; counter++) {
     if (counter != j->sealed && seal(j, counter, err)) return -1;
@@ -247,7 +253,7 @@ static int outcome(struct submit_job *j, int rc, struct err *err) {
   json_decref(s->errors);
   s->errors = NULL;
   if (!j->fault) return 0;
-  s->errors = json_pack("[{s:s,s:s,s:s}]", "field", "consent", "code", strchr(j->fault, '.') + 1, "message", word(s->lang, j->fault));
+  s->errors = json_pack("[{s:s,s:s,s:s}]", "field", strcmp(j->fault, "consent.own") == 0 ? "applicant" : "consent", "code", strchr(j->fault, '.') + 1, "message", word(s->lang, j->fault));
   return err_set(err, ERR_INVALID, "the consent is not good");
 }
 

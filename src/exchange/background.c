@@ -12,7 +12,7 @@ enum { PULL_MS = 60000, SOON_MS = 5000, WITNESS_MS = 30000, PATIENCE_MS = 600000
 
 struct round {
   struct exchange *x;
-  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, complained;
+  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, published, complained;
 };
 
 static void complain(struct round *b, const char *what, const struct err *err) {
@@ -41,6 +41,12 @@ static const struct gateway *operator_of(struct members *m) {
 }
 
 /* ---- pulling ---- */
+
+/* A minute, or oftener where the time of grace is short. */
+static int64_t pace(const struct exchange *x) {
+  int64_t grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000;
+  return grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
+}
 
 static int pull_from(struct round *b, struct http_peer *p, bool pinned, struct err *err) {
   struct members *m = members_hold(b->x);
@@ -71,7 +77,7 @@ static void pull_unpinned(struct round *b, const char *address) {
 
 static void pull(struct round *b) {
   struct exchange *x = b->x;
-  int64_t now = clock_mono(), grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000, every = grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
+  int64_t now = clock_mono(), every = pace(x);
   struct err err;
   if (b->pulled && now - b->pulled < every && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
   b->pulled = now;
@@ -113,6 +119,11 @@ static void push_to(struct round *b, struct members *m, struct gateway *g) {
 static void push(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
+  publish_look(x);
+  if (clock_mono() - b->published > PULL_MS) { /* what changes by itself: keys that ended, services that came */
+    b->published = clock_mono();
+    x->publisher->dirty = true;
+  }
   if (publish_due(x) && exchange_publish(x, &err)) complain(b, "the directory could not be made", &err);
   struct members *m = members_hold(x);
   if (members_version(m) > b->pushed) {
@@ -177,6 +188,7 @@ static void roll(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
   int rc = 0;
+  if (keys_waiting(x->keys) && keys_reload(x->keys, &err)) return complain(b, "the new keys could not be read", &err);
   if (!keys_public(x->keys, SLOT_SIGN_NEXT, NULL, NULL, NULL)) {
     if (keys_public(x->keys, SLOT_SIGN_OLD, NULL, NULL, NULL)) {
       if (!b->switched) b->switched = clock_mono();
@@ -206,7 +218,8 @@ static void roll(struct round *b) {
 /* ---- the thread ---- */
 
 static void witness(struct round *b) {
-  if (b->x->platform || (b->witnessed && clock_mono() - b->witnessed < WITNESS_MS)) return;
+  int64_t every = pace(b->x) < WITNESS_MS ? pace(b->x) : WITNESS_MS;
+  if (b->x->platform || (b->witnessed && clock_mono() - b->witnessed < every)) return;
   b->witnessed = clock_mono();
   struct members *m = members_hold(b->x);
   const struct gateway *g = operator_of(m);

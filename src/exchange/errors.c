@@ -151,7 +151,7 @@ const char *fault_body(const struct fault *f, enum exchange_error_style style, c
   buf_add(out, text, n);
   free(text);
   json_decref(v);
-  return "application/json;charset=utf-8";
+  return "application/json";
 }
 
 void fault_reply(struct http_req *r, const struct exchange *x, const struct fault *f) {

@@ -349,3 +349,29 @@ int directory_text(struct store_tx *tx, int64_t version, char **out, size_t *n, 
   store_done(r);
   return rc < 0 ? -1 : 0;
 }
+
+/* ---- repetition after a restart ---- */
+
+struct holding { const char *message_id, *nonce; bool holds; };
+static int holds_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct holding *h = arg;
+  int rc;
+  h->holds = false;
+  struct store_rows *r = store_select(tx, err, "SELECT base FROM exchange_message WHERE message_id = ?1", "t", h->message_id);
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1 && !h->holds) {
+    size_t n;
+    const void *p = store_blob(r, 0, &n);
+    h->holds = p != NULL && memmem(p, n, h->nonce, strlen(h->nonce)) != NULL;
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err) {
+  struct holding h = {message_id, nonce, false};
+  struct err why = {0};
+  int rc = store_read(x->store, holds_work, &h, &why);
+  *holds = h.holds;
+  return rc == 0 ? 0 : err_set(err, ERR_UNAVAILABLE, "the log cannot be read: %s", why.message);
+}

@@ -57,6 +57,7 @@ struct exchange_options {
   int timeout_ms;                  /* of a call to a peer or an information system; 0: 60000 */
   int64_t most_body;               /* bytes; 0: 4 GiB */
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
+  const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
 /* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
@@ -68,6 +69,8 @@ const char *exchange_server(const struct exchange *x);  /* "INSTANCE/CLASS/MEMBE
 
 /* Rows for information systems (/r1, /listClients, /evidence), to be mounted on the platform's server or the gateway's own plain or TLS listener. */
 int exchange_routes(struct http_server *s, struct exchange *x, struct err *err);
+/* The same on a listener of their own with TLS: the gateway's certificate, and the information system's is asked for. Calls http_server_tls. */
+int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *err);
 /* Rows for other gateways (listener with mutual TLS; --exchange-listen): /r1, /exchange/…; calls http_server_tls itself. */
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err);
 /* One round of what is due: ledger's sequencer and time-stamps, directory pull, asynchronous deliveries, witnesses, retention. Every 200 ms. */
@@ -89,6 +92,7 @@ struct exchange_answer {
   int status; char message_id[200], error[100]; /* error: X-Road code without style, "" when the provider itself answered */
   char *media_type; struct http_content content;
 };
+/* 0: out tells; with out->error a gateway refused, and err->message says why in English. -1: the call cannot be made as it is (ERR_INVALID). */
 int exchange_call(struct exchange *x, const struct exchange_call *c, struct exchange_answer *out, struct err *err);
 void exchange_answer_free(struct exchange_answer *a);
 
@@ -194,6 +198,8 @@ int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *er
 /* Make a gateway in a folder: store, keys (by the helper), server code. Nothing is trusted yet. ERR_CONFLICT when there is one. */
 struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; /* https://host:port of its exchange listener */ };
 int exchange_init(const struct exchange_init *i, struct err *err);
+/* How others call it from now on, before exchange_open. The directory tells it after exchange_operate, or with the next announcement of keys. */
+int exchange_address(const char *folder, const char *address, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
 /* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */
@@ -203,6 +209,9 @@ void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
 int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
+/* Many in one transaction: those that are not there yet, or named otherwise. *changed: how many. */
+struct exchange_member { const char *id, *name_fa, *name_en; };
+int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err);
 int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */

@@ -69,10 +69,11 @@ static const struct held *find(const unsigned char id[32], bool witness) {
 
 /* ---- shutting the doors ---- */
 
+/* A service manager's own filter may forbid changing limits (EPERM): then its limits hold, and the filter below all the same. */
 static int limits(void) {
   static const struct { int what; rlim_t most; } rows[] = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NPROC, 0}, {RLIMIT_NOFILE, CHANNEL + 1}};
   for (size_t i = 0; i < BASE_COUNT(rows); i++)
-    if (setrlimit((__rlimit_resource_t)rows[i].what, &(struct rlimit){rows[i].most, rows[i].most})) return complain("cannot limit itself:", strerrordesc_np(errno));
+    if (setrlimit((__rlimit_resource_t)rows[i].what, &(struct rlimit){rows[i].most, rows[i].most}) && errno != EPERM) return complain("cannot limit itself:", strerrordesc_np(errno));
   return 0;
 }
 

@@ -117,13 +117,15 @@ struct evidence *evidence_begin(struct exchange *x);
 int evidence_put(struct evidence *e, const struct kept *k, struct err *err);
 int evidence_wait(struct evidence *e, struct err *err);   /* all that was put is durable, or why not */
 void evidence_end(struct evidence *e);                     /* waits too */
+/* Is there a message of this id in the log whose signature has this nonce? */
+int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err);
 
 /* ---- replay and repetition (replay.c) ---------------------------------------------------------------------------------------- */
-/* Nonces within the window, in memory and (for those after a restart) bounded by the start time: a `created` before the start of this process
- * minus nothing is refused unless the durable log says it is new. 0 new, ERR_CONFLICT seen. */
-int replay_check(struct exchange *x, const struct signed_by *s, struct err *err);
-/* Deduplication by message id at the producer, for methods that change: 1: it was answered, *answer is the kept one; 0: ours to do; ERR_CONFLICT: being done
- * now or with another digest. */
+/* Nonces within the window, in memory; for a message that was signed before this process began, the durable log is asked by its id. 0 new,
+ * ERR_CONFLICT seen, ERR_UNAVAILABLE when that cannot be told. */
+int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err);
+/* Deduplication by message id at the producer, for methods that change: 1: it was answered, *answer is the kept one; 0: ours to do; ERR_CONFLICT: with
+ * another digest. ERR_RATE: being worked on now; ERR_OUTCOME_UNKNOWN: was being worked on when the process ended. */
 struct kept_answer;
 int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const unsigned char digest[64], struct kept_answer **answer, struct err *err);
 
@@ -150,6 +152,7 @@ struct exchange {
   struct replay *replay;
   struct monitor *monitor;
   struct async *async;
+  struct sides *sides;                        /* side.h: threads, turns */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;

@@ -60,6 +60,13 @@ static int card_write(const struct exchange_init *i, struct err *err) {
   return rc;
 }
 
+int exchange_address(const char *folder, const char *address, struct err *err) {
+  struct gateway_card card;
+  char host[256];
+  if (gateway_card_read(folder, &card, err) || address_check(address, host, err)) return -1;
+  return strcmp(card.address, address) == 0 ? 0 : card_write(&(struct exchange_init){.folder = folder, .server = card.server, .address = address}, err);
+}
+
 int exchange_init(const struct exchange_init *i, struct err *err) {
   static const enum helper_slot slots[] = {SLOT_SIGN, SLOT_TLS, SLOT_WITNESS};
   struct exchange_id id;

@@ -419,6 +419,13 @@ int keys_reload(struct keys *k, struct err *err) {
   return 0;
 }
 
+bool keys_waiting(struct keys *k) {
+  pthread_mutex_lock(&k->lock);
+  bool is = !k->keys[SLOT_SIGN_NEXT].there && !k->keys[SLOT_TLS_NEXT].there && there(k->folder, "sign-next", ".pem") && there(k->folder, "tls-next", ".pem");
+  pthread_mutex_unlock(&k->lock);
+  return is;
+}
+
 int keys_switch(struct keys *k, const char *base, struct err *err) {
   pthread_mutex_lock(&k->lock);
   int rc = promote(k->folder, base, err);

@@ -36,6 +36,36 @@ int exchange_member_put(struct exchange *x, const char *id, const char *name_fa,
   return 0;
 }
 
+struct many { const struct exchange_member *list; size_t count, changed; };
+
+static int members_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct many *q = arg;
+  q->changed = 0;
+  for (size_t i = 0; i < q->count; i++) {
+    const struct exchange_member *m = &q->list[i];
+    int n = store_exec(tx, err, "INSERT INTO exchange_member (id,name_fa,name_en,at,removed_at) VALUES (?1,?2,?3,?4,0) ON CONFLICT (id) DO UPDATE SET name_fa = excluded.name_fa, "
+                       "name_en = excluded.name_en, removed_at = 0 WHERE exchange_member.name_fa <> excluded.name_fa OR exchange_member.name_en <> excluded.name_en OR exchange_member.removed_at > 0",
+                       "ttti", m->id, m->name_fa, m->name_en, store_time(tx));
+    if (n < 0) return -1;
+    q->changed += (size_t)n;
+  }
+  return q->changed ? act_put(tx, "operator", "members", "", json_pack("{s:I}", "changed", (json_int_t)q->changed), err) : 0;
+}
+
+int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err) {
+  struct many q = {.list = list, .count = count};
+  struct exchange_id parsed;
+  if (operator_only(x, err)) return -1;
+  for (size_t i = 0; i < count; i++) {
+    if (exchange_id_parse(list[i].id, 3, 4, &parsed, err)) return -1;
+    if (strcmp(parsed.instance, x->self.instance) != 0) return err_set(err, ERR_INVALID, "members of this directory begin with %s/, and %s does not", x->self.instance, list[i].id);
+  }
+  if (store_write(x->store, STORE_FRONT, members_work, &q, err)) return -1;
+  if (q.changed) x->publisher->dirty = true;
+  *changed = q.changed;
+  return 0;
+}
+
 static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
   struct change *c = arg;
   int64_t now = store_time(tx);
@@ -314,6 +344,7 @@ static int announce_work(struct store_tx *tx, void *arg, struct err *err) {
   struct rolling *q = arg;
   if (!q->retire) {
     if (key_put(tx, q->a.keyid, q->server, "sign", q->a.public_key, q->a.public_size, err) || key_put(tx, q->a.certificate, q->server, "tls", "", 0, err)) return -1;
+    if (store_put(tx, err, "UPDATE exchange_gateway SET address = ?2, witness = ?3 WHERE server = ?1", "ttt", q->server, q->a.address, q->a.witness)) return -1;
     return act_put(tx, q->server, "announce", q->server, json_pack("{s:s,s:s}", "keyid", q->a.keyid, "certificate", q->a.certificate), err);
   }
   if (store_exec(tx, err, "UPDATE exchange_gateway_key SET until_at = ?2 WHERE server = ?1 AND until_at = 0 AND revoked_at = 0 AND keyid <> ?3 AND keyid <> ?4", "titt", q->server,

@@ -1,4 +1,5 @@
 /* The operator makes the directory: rows of the store → canonical JSON, versioned, signed by the operator's key in the helper. */
+#include "exchange/background.h"
 #include "exchange/publish.h"
 #include "exchange/snapshot.h"
 
@@ -8,6 +9,17 @@
 #include <unistd.h>
 
 bool publish_due(struct exchange *x) { return x->publisher && x->publisher->dirty; }
+
+static int acted_work(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, 0, err, "SELECT MAX(at) FROM exchange_act", ""); }
+
+/* A command on the same folder (chapar gateway approve …) is another process: what it did is seen in the store. */
+void publish_look(struct exchange *x) {
+  int64_t at = 0;
+  struct err err;
+  if (!x->publisher || store_read(x->store, acted_work, &at, &err) || at == x->publisher->acted) return;
+  x->publisher->acted = at;
+  x->publisher->dirty = true;
+}
 
 int act_put(struct store_tx *tx, const char *actor, const char *act, const char *subject, json_t *detail, struct err *err) {
   unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH], mark[12];
@@ -37,6 +49,7 @@ int act_put(struct store_tx *tx, const char *actor, const char *act, const char 
 
 struct making {
   struct exchange *x;
+  json_t *services;                      /* of this gateway, as exchange_services tells; NULL: none */
   int64_t version;
   json_t *doc;                           /* made anew at each run of the work */
 };
@@ -97,8 +110,24 @@ static void member_of(const char *server, char out[EXCHANGE_ID + 1]) {
   snprintf(out, EXCHANGE_ID + 1, "%.*s", last ? (int)(last - server) : 0, server);
 }
 
+/* A member that has a gateway of its own, but services here too: the operator's gateway is named for those subsystems themselves. */
+static void put_hosted(const struct exchange *x, const json_t *services, const json_t *with, json_t *stands) {
+  json_t *seen = json_object(), *one;
+  char subsystem[EXCHANGE_ID + 1], owner[EXCHANGE_ID + 1], ours[EXCHANGE_ID + 1];
+  size_t i;
+  member_of(x->server, ours);
+  json_array_foreach(services, i, one) {
+    member_of(json_str(one, "id"), subsystem);
+    member_of(subsystem, owner);
+    if (!json_object_get(with, owner) || strcmp(owner, ours) == 0 || json_object_get(seen, subsystem)) continue;
+    json_object_set_new(seen, subsystem, json_true());
+    json_array_append_new(stands, json_string(subsystem));
+  }
+  json_decref(seen);
+}
+
 /* The operator's gateway stands for every member that has no gateway of its own. */
-static void put_stands(struct exchange *x, json_t *doc, json_t *by_server) {
+static void put_stands(struct exchange *x, const json_t *services, json_t *doc, json_t *by_server) {
   json_t *own = json_object_get(by_server, x->server), *stands = json_array(), *with = json_object(), *one;
   const char *server;
   char member[EXCHANGE_ID + 1];
@@ -113,12 +142,13 @@ static void put_stands(struct exchange *x, json_t *doc, json_t *by_server) {
     const char *text = json_str(one, "id");
     if (exchange_id_parse(text, 3, 4, &id, NULL) == 0 && !id.subsystem[0] && !json_object_get(with, text)) json_array_append_new(stands, json_string(text));
   }
+  put_hosted(x, services, with, stands);
   json_decref(with);
   if (own) json_object_set_new(own, "stands_for", stands);
   else json_decref(stands);
 }
 
-static int put_gateways(struct store_tx *tx, struct exchange *x, json_t *doc, struct err *err) {
+static int put_gateways(struct store_tx *tx, const struct making *k, json_t *doc, struct err *err) {
   json_t *by_server = json_object(), *list = json_array(), *one;
   const char *server;
   int rc = -1;
@@ -128,7 +158,7 @@ static int put_gateways(struct store_tx *tx, struct exchange *x, json_t *doc, st
     json_object_set_new(by_server, store_text(r, 0), json_pack("{s:s,s:s,s:s,s:[],s:[]}", "id", store_text(r, 0), "address", store_text(r, 1), "witness", store_text(r, 2), "keys", "certificates"));
   store_done(r);
   if (rc == 0) rc = put_keys(tx, by_server, store_time(tx), err);
-  put_stands(x, doc, by_server);
+  put_stands(k->x, k->services, doc, by_server);
   json_object_foreach(by_server, server, one) json_array_append(list, one);
 out:
   json_object_set_new(doc, "gateways", list);
@@ -173,7 +203,7 @@ static int make_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t now = store_time(tx);
   json_decref(k->doc);
   k->doc = json_pack("{s:s,s:s,s:o}", "type", "chapar-directory-v1", "instance", k->x->self.instance, "operator", operator_json(k->x));
-  if (put_members(tx, k->doc, err) || put_gateways(tx, k->x, k->doc, err) || put_groups(tx, k->doc, err)) return -1;
+  if (put_members(tx, k->doc, err) || put_gateways(tx, k, k->doc, err) || put_groups(tx, k->doc, err)) return -1;
   json_put(k->doc, "ledger", k->x->platform ? trust_public_key(k->x->platform) : "");
   put_time(k->doc, "issued_at", now);
   return 0;
@@ -215,7 +245,8 @@ int exchange_publish(struct exchange *x, struct err *err) {
   if (!x->publisher) return err_set(err, ERR_FORBIDDEN, "this gateway is not the operator's: it makes no directory");
   pthread_mutex_lock(&x->publisher->lock);
   x->publisher->dirty = false;
-  int rc = store_read(x->store, make_work, &k, err);
+  int rc = x->services ? exchange_services(x, &k.services, err) : 0;
+  if (rc == 0) rc = store_read(x->store, make_work, &k, err);
   if (rc == 0 && !unchanged(x, k.doc)) {
     rc = store_write(x->store, STORE_FRONT, version_work, &k, err);
     if (rc == 0) json_object_set_new(k.doc, "version", json_integer(k.version));
@@ -228,6 +259,7 @@ int exchange_publish(struct exchange *x, struct err *err) {
   pthread_mutex_unlock(&x->publisher->lock);
   free(text);
   json_decref(k.doc);
+  json_decref(k.services);
   return rc;
 }
 
@@ -259,6 +291,7 @@ int publish_open(struct exchange *x, struct err *err) {
 
 void publish_close(struct exchange *x) {
   if (!x->publisher) return;
+  if (x->members) background_end(x);     /* which publishes */
   pthread_mutex_destroy(&x->publisher->lock);
   free(x->publisher);
   x->publisher = NULL;

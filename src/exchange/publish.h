@@ -8,8 +8,10 @@
 struct publisher {
   pthread_mutex_t lock;                  /* one version at a time */
   _Atomic bool dirty;                    /* something has changed that the directory tells */
+  int64_t acted;                         /* of the newest act that was seen */
 };
 bool publish_due(struct exchange *x);    /* dirty: background.c publishes then */
+void publish_look(struct exchange *x);
 /* Inside work: an act of the operator becomes a leaf. detail: taken. */
 int act_put(struct store_tx *tx, const char *actor, const char *act, const char *subject, json_t *detail, struct err *err);
 

@@ -163,7 +163,7 @@ int http_server_port(const struct http_server *s)
 
 void http_server_stop(struct http_server *s)
 {
-  if (!s->daemon) return;
+  if (!s || !s->daemon) return;
   int64_t until = clock_mono() + STOP_MS;
   int fd = MHD_quiesce_daemon(s->daemon);
   if (fd >= 0) close(fd);

@@ -231,7 +231,7 @@ static int windows_work(struct store_tx *tx, void *arg, struct err *err) {
     json_object_set_new(w, "at", time_json(store_int(r, 6)));
     json_object_set_new(w, "ended_at", time_json(store_int(r, 7)));
     json_object_set_new(w, "ended_by", store_text(r, 8)[0] ? json_string(store_text(r, 8)) : json_null());
-    json_put(w, "state", k->now >= store_int(r, 3) ? "over" : k->now >= store_int(r, 2) ? "running" : "planned");
+    json_put(w, "state", store_int(r, 7) || k->now >= store_int(r, 3) ? "over" : k->now >= store_int(r, 2) ? "running" : "planned");
     json_object_set_new(w, "offices", json_integer(known ? covers(k->n, o.node) : 0));
     json_array_append_new(k->items, w);
   }

@@ -71,6 +71,14 @@ int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], in
     json_object_set_new(*out, "audit_path", proof_json(&q.proof));
     json_put(*out, "checkpoint", q.head.checkpoint);
     if (q.token != NULL) json_put(*out, "timestamp_token", q.token);
+    json_t *witnesses = NULL;
+    rc = trust_cosigners(t, q.index + 1, &witnesses, err); /* of any head that holds the leaf */
+    if (rc == 0 && json_array_size(witnesses)) json_object_set(*out, "witnesses", witnesses);
+    json_decref(witnesses);
+    if (rc != 0) {
+      json_decref(*out);
+      *out = NULL;
+    }
   }
   free(q.token);
   head_clear(&q.head);

@@ -70,7 +70,7 @@ json_t *trust_promise(const struct trust *t, const unsigned char leaf_hash[TRUST
 void trust_sign(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, unsigned char signature[TRUST_SIGNATURE]);
 json_t *trust_promise_signed(const struct trust *t, int64_t at, const unsigned char signature[TRUST_SIGNATURE]);
 /* → {"leaf_hash","promise","verifier_key", and when placed "leaf_index","tree_size","audit_path":[hex],"checkpoint"(text),
- * "timestamp_token"?(base64)}: under the newest time-stamped head that holds the leaf, else under the newest head. */
+ * "timestamp_token"?(base64), "witnesses"? (as trust_cosigners, of heads that hold the leaf)}: under the newest time-stamped head that holds the leaf, else under the newest head. */
 int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err);
 /* Offline: verify a receipt (JSON text) with a verifier key "origin+id+base64"; NULL: the one in the receipt, and the sentence says so.
  * Fills a sentence in English for the person who checks.

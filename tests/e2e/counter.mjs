@@ -55,6 +55,26 @@ async function counter(name, where) {
     same(faults(await file('k2', body())), 'consent gone', 'used up');
     good((await outbox(MOBILE)).some((m) => digits(m.text).replaceAll(' ', '').includes(filed)), 'the tracking code goes to the citizen');
   });
+  await test(`${name}: an agent files nothing for themself`, async () => {
+    const own = '0084575948', sent = (await outbox(MOBILE)).length;
+    const office = (await call(b, 'GET', '/demo/accounts')).json.find((a) => a.role === 'agent' && a.username !== 'agent').organisation, clerk = await staff(b, `${office}.agent`);
+    const before = await ask({ service: S, data: answers({ national_id: own }), applicant: { mobile: MOBILE } }, clerk);
+    same(before.status, 202, before.text);
+    const typed = await code(MOBILE), operator = await staff(b, 'operator');
+    const known = await call(b, 'POST', `${A}/staff/${office}.agent/changes`, { token: operator, body: { change: 'person', national_id: own } });
+    same(known.status, 200, known.text);
+    const late = await file('own', { data: answers({ national_id: own }), applicant: { mobile: MOBILE }, consent: { challenge: before.json.challenge, code: typed } }, { token: clerk });
+    same([late.status, faults(late)], [422, 'applicant own'], late.text);
+    for (const purpose of ['file', 'know']) {
+      const r = await ask({ purpose, service: S, ...(purpose === 'file' ? { data: answers({ national_id: own }) } : {}), applicant: { national_id: own, mobile: MOBILE } }, clerk, { lang: 'fa' });
+      same([r.status, faults(r)], [422, 'applicant.national_id own'], r.text);
+      good(r.text.includes('شمارهٔ ملی خود شماست'), r.text);
+    }
+    const slip = await call(b, 'POST', `${A}/counter/slips`, { token: clerk, body: { service: S, data: answers({ national_id: own }), applicant: { national_id: own } } });
+    same([slip.status, faults(slip)], [422, 'applicant.national_id own'], slip.text);
+    same((await outbox(MOBILE)).length, sent + 1, 'no code went out');
+    same((await ask({ service: S, data: answers(), applicant: { mobile: '09151110088' } }, clerk)).status, 202, 'for others as before');
+  });
   await test(`${name}: five wrong codes end a consent, and many end the agent's for a while`, async () => {
     const data = answers({ years: 3 }), asked = await ask({ service: S, data, applicant: { mobile: '09151110002' } }), c = await code('09151110002');
     const got = [];

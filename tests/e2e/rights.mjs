@@ -5,7 +5,8 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { serve, call, staff, citizen, test, same, good, end, folder, run, root } from './kit.mjs';
 
-const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x));
+const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x)).map((x) => (x.method === '*' ? { ...x, method: 'POST' } : x)); // every verb: one stands for all
+const relayed = /^\/(r1|evidence|exchange\/async)\//; // X-Road's words and statuses: a call without a client is a fault of 500, whoever makes it
 const s = await serve(['--data', folder()], { env: { CHAPAR_LOG_LEVEL: 'error' } }), b = s.base;
 const actions = ['assign', 'refer', 'transfer', 'inquire', 'reply', 'request_info', 'provide_info', 'suspend', 'resume', 'extend', 'approve', 'reject', 'appeal', 'withdraw', 'reopen', 'nonsense'];
 const services = ['village-residence', 'takapo-register'];
@@ -72,6 +73,8 @@ const absent = (tracking) => { // well formed, and nobody's
 const examples = [
   { name: 'tracking', path: /^(\/api\/v1)?\/cases\//, here: theirs, none: absent(theirs), owned: true },
   { name: 'id', path: /^(\/api\/v1)?\/documents\//, here: paper, none: `${paper[0] === '0' ? '1' : '0'}${paper.slice(1)}`, owned: true },
+  { name: 'id', path: /^\/admin\/exchange\/requests\//, here: 'r-0123456789abcdef' },
+  { name: 'keyid', path: /^\/admin\/exchange\/keys\//, here: '0'.repeat(64) },
   { name: 'id', path: /\/rights\//, here: 'g-000000000000000000000000' },
   { name: 'provider', path: /\/exchange\//, here: 'sabt-ahval' },
   { name: 'service', path: /\/exchange\//, here: 'person' },
@@ -102,6 +105,8 @@ const examples = [
   { name: 'step', path: /\/letters\//, here: 'sign' },
   { name: 'absence', path: /^(\/api\/v1)?\/desk\/absences?\//, here: absence, none: other(absence), owned: true },
   { name: 'search', path: /^(\/api\/v1)?\/desk\/searches\//, here: search, none: other(search), owned: true },
+  { name: 'rest', path: /^\/r1\//, here: 'KHR/GOV/10000001/x/y' },
+  { name: 'message', path: /^\/(evidence|exchange\/async)\//, here: 'x' },
   { name: 'path', path: /^\/(assets|ledger\/tile)\//, here: 'x' },
 ];
 const names = (row) => [...row.path.matchAll(/\{(\w+)(?:\.\.\.)?\}/g)].map((m) => m[1]);
@@ -150,6 +155,7 @@ await test('each row by each of the cast: 401 and 403 exactly where the row says
       const token = row.cross_site === 'token' && who.kind === 'nobody'; // a form without its token is refused before anything else
       if (token) good(r.status === 403, what);
       else if (!may(row, who, name)) same(r.status, who.kind === 'nobody' ? 401 : 403, what);
+      else if (relayed.test(row.path)) good(r.status === 500 && r.headers.get('x-road-error'), what);
       else good(r.status !== 401 && r.status < 500 && (r.status !== 403 || kept(row, name) || row.cross_site === 'machine' || (assured.test(row.path) && who.kind === 'citizen')), what);
     }));
   }
@@ -258,7 +264,7 @@ await test('every row, whatever it is asked about A, gives nothing of A\'s to th
       for (const body of row.method === 'GET' ? [undefined] : [{ organisation: holder }, { organisation: holder, cases: [{ tracking: theirs, expected_version: 1 }], action: 'assign', comment: 'x', text: 'x' }]) {
         const form = body && row.cross_site === 'token' ? new URLSearchParams({ organisation: holder, case: `${theirs}:1`, action: 'assign', key: 'k', comment: 'x' }).toString() : body;
         const r = await ask(row, `${fill(row, 'here')}?${query}`, cast[name].token, { body: form });
-        good(!r.text.includes(secret) && r.status < 500, `${row.method} ${row.path} shows ${name} (${r.status}): ${r.text.slice(0, 300)}`);
+        good(!r.text.includes(secret) && (r.status < 500 || relayed.test(row.path)), `${row.method} ${row.path} shows ${name} (${r.status}): ${r.text.slice(0, 300)}`);
         if (r.json?.items) good(!JSON.stringify(r.json.items).includes(theirs) || r.json.items.every((x) => x.status >= 400), `${row.method} ${row.path} lists ${theirs} to ${name}`);
       }
     }));

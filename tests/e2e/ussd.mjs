@@ -1,6 +1,6 @@
 // USSD over Africa's Talking's form and Kannel's address: every service that USSD gives whole is walked to its end in three tongues,
 // and no screen is longer than the limit.
-import { serve, call, test, same, good, end, folder } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder } from './kit.mjs';
 
 const gsm = /^[@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&'()*+,\-./0-9:;<=>?¡A-ZÄÖÑÜ§¿a-zäöñüà^{}\\[~\]|€]*$/;
 const ascii = (s) => s.replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
@@ -202,6 +202,45 @@ await test('tracking by code, own requests, and the message that is real', async
   good((await f.send('4')).length > 10, f.last);
   const sms = await call(b, 'GET', `/ussd/kannel?msisdn=%2B989158887777&to=4015&text=${filed.json.tracking}`);
   good(sms.text.includes(filed.json.tracking.slice(0, 4)), sms.text);
+});
+await test('the score of a decided request: by one digit in a text message, by its code and a digit, and in the menu', async () => {
+  const A = '/api/v1', phone = '09150700007', answers = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0];
+  const sms = async (text, from = phone) => (await call(b, 'GET', `/ussd/kannel?msisdn=${from}&to=4015&text=${encodeURIComponent(text)}`)).text;
+  const decide = async (key) => {
+    const f = (await call(b, 'POST', `${A}/services/village-residence/cases`, { key, lang: 'fa', body: { data: { ...answers, mobile: phone } } })).json;
+    const office = (await call(b, 'GET', `${A}/cases/${f.tracking}`)).json.holder.code, officer = await staff(b, `${office}.officer`), boss = await staff(b, `${office}.supervisor`);
+    for (let n = 0; n < 8; n++) {
+      const view = (await call(b, 'GET', `${A}/cases/${f.tracking}`, { token: officer })).json;
+      if (view.result !== 'open') return f.tracking;
+      const next = view.actions.find((a) => a.name === 'reject') || view.actions.find((a) => a.name === 'assign') || view.actions[0], reason = next.reasons?.[0]?.code;
+      for (const token of [officer, boss]) if ((await call(b, 'POST', `${A}/cases/${f.tracking}/actions/${next.name}`, { token, body: { expected_version: view.version, reason, comment: 'x', data: {} } })).status === 200) break;
+    }
+    throw new Error('never decided');
+  };
+  good((await sms('5')).includes('۱۶'), 'nothing to rate yet');
+  const one = await decide('rate-1'), d = new Dial(b, phone);
+  let told;
+  for (let n = 0; n < 50 && !told; n++) { told = (await call(b, 'GET', '/demo/outbox')).json.find((m) => m.to === phone && m.text.includes('راضی بودید')); if (!told) await new Promise((f) => setTimeout(f, 100)); }
+  good(told, JSON.stringify((await call(b, 'GET', '/demo/outbox')).json.filter((m) => m.to === phone)));
+  good(told && !/https?:/.test(told.text), 'the news of the decision asks');
+  await d.send();
+  good((await d.send('3')).includes('راضی بودید؟') && d.last.includes('درخواست‌هایم'), d.last);
+  good((await d.send('9')).includes('راضی بودید؟'), 'no such score');
+  good((await d.send('0')).includes(ascii(one).slice(0, 4)) || ascii(d.last).includes(one.slice(0, 4)), d.last);
+  good((await sms(' ۴\n')).includes('سپاس'), 'by one digit');
+  good((await sms('2')).includes('پیش‌تر'), 'once');
+  const two = await decide('rate-2'), again = new Dial(b, phone);
+  good((await sms(`${two} 9`)).includes('رد') || (await sms(`${two} 9`)).length > 20, 'the state');
+  same((await sms(`${two.match(/.{4}/g).join(' ')} 3`, '09159998877')).includes('سپاس'), false, "another's telephone");
+  await again.send();
+  await again.send('3');
+  good((await again.send('5')).includes('سپاس'), again.last);
+  good(!(await (async () => { const x = new Dial(b, phone); await x.send(); return x.send('3'); })()).includes('راضی'), 'and is not asked again');
+  const three = await decide('rate-3');
+  good((await sms(`${three.match(/.{4}/g).join(' ')} ۳`)).includes('سپاس'), 'by its code');
+  const events = async (t) => (await call(b, 'GET', `${A}/cases/${t}/events`, { token: await staff(b, 'auditor') })).json;
+  const list = (await events(one)).items || (await events(one));
+  good(JSON.stringify(list).includes('"rate"'), 'in the history');
 });
 await test('Kannel: TLVs go and come back as raw bytes', async () => {
   const r = await call(b, 'GET', '/ussd/kannel?msisdn=%2B989151112233&to=4015&text=%2A4015%23&charset=UTF-8&coding=2&smsc=ussd&id=1&op=%01&its=%2A%00');

@@ -143,7 +143,8 @@ static int read_wish(struct http_req *r, json_t *body, struct wish *w) {
 }
 
 static void refuse_wish(struct http_req *r, const struct err *err) {
-  if (err->code == ERR_INVALID) api_fault(r, strcmp(err->message, "mobile") == 0 ? "applicant.mobile" : "applicant.national_id", "required", strcmp(err->message, "mobile") == 0 ? "consent.no_mobile" : "consent.who");
+  if (err->code == ERR_INVALID && strcmp(err->message, "own") == 0) api_fault(r, "applicant.national_id", "own", "consent.own");
+  else if (err->code == ERR_INVALID) api_fault(r, strcmp(err->message, "mobile") == 0 ? "applicant.mobile" : "applicant.national_id", "required", strcmp(err->message, "mobile") == 0 ? "consent.no_mobile" : "consent.who");
   else api_error(r, err, err->code == ERR_CONFLICT ? "api.case_no_mobile" : err->code == ERR_RATE ? "api.consent_many" : NULL, NULL);
 }
 

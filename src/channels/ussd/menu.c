@@ -126,6 +126,29 @@ static void show_resume(struct turn *t) {
   t->screen = screen_list(t, s ? menu_label(t, &s->title, s->latn) : "", lines, NULL, 2);
 }
 
+/* ---- the score of a decided request ---- */
+
+static json_t *to_rate(struct turn *t) {
+  json_t *one = NULL;
+  struct err err;
+  if (cases_to_rate(t->c->cases, t->mobile, t->tongue == TONGUE_FA ? LANG_FA : LANG_EN, &one, &err) && err.code != ERR_NOT_FOUND) log_write(LOG_WARN, "ussd", "%s", err.message);
+  return one;
+}
+
+static const char *rated_title(const struct turn *t, const json_t *one) {
+  const char *latn = json_str(one, "service_latn");
+  return t->tongue == TONGUE_LATN && latn[0] ? latn : json_str(one, "service_title");
+}
+
+/* Before the list of one's requests: what was decided and has no score yet is asked about, and 0 passes over it. */
+static void show_rate(struct turn *t) {
+  json_t *one = to_rate(t);
+  const char *title = one ? rated_title(t, one) : "";
+  t->zero = "mine";
+  t->screen = screen_prompt(t, arena_printf(t->a, "%s\n%s", title, menu_word(t, "rate_ask")), "");
+  json_decref(one);
+}
+
 void menu_show(struct turn *t) {
   const char *place = json_str(t->state, "place");
   if (!place || strcmp(place, "root") == 0) show_root(t);
@@ -136,6 +159,7 @@ void menu_show(struct turn *t) {
   else if (strcmp(place, "track") == 0) show_prompt(t, "track_ask");
   else if (strcmp(place, "real") == 0) show_prompt(t, "real_ask");
   else if (strcmp(place, "resume") == 0) show_resume(t);
+  else if (strcmp(place, "rate") == 0) show_rate(t);
   else if (strcmp(place, "form") == 0) form_show(t);
   else show_text(t);
 }
@@ -188,6 +212,36 @@ static void show_mine(struct turn *t) {
   menu_finish(t, b.len ? arena_strdup(t->a, buf_str(&b)) : menu_word(t, "none"));
   buf_free(&b);
   json_decref(list);
+}
+
+/* ---- the score ---- */
+
+/* tracking NULL: the one that was decided last. What is said to the person. */
+static const char *rated(struct turn *t, const char *tracking, int score, const char *by) {
+  json_t *one = tracking ? NULL : to_rate(t);
+  const char *code = tracking ? tracking : json_str(one, "tracking"), *title = one ? rated_title(t, one) : NULL, *text = menu_word(t, "rate_none");
+  struct err err;
+  if (code && cases_rate_by_telephone(t->c->cases, t->mobile, code, score, by, &err) == 0)
+    text = title ? arena_printf(t->a, "%s %s", title, menu_word(t, "rate_thanks")) : menu_word(t, "rate_thanks");
+  else if (code && err.code == ERR_CONFLICT) text = menu_word(t, "rate_not");
+  else if (code && err.code != ERR_NOT_FOUND) text = menu_word(t, "later");
+  json_decref(one);
+  return text ? text : "";
+}
+
+static void go_mine(struct turn *t) {
+  json_t *one = to_rate(t);
+  bool asks = one && json_int(one, "rating", 0) == 0;
+  json_decref(one);
+  if (asks) menu_go(t, "rate");
+  else show_mine(t);
+}
+
+static void take_rate(struct turn *t, const char *d) {
+  if (strcmp(d, "0") == 0) return show_mine(t);
+  if (d[0] >= '1' && d[0] <= '5' && !d[1]) return menu_finish(t, rated(t, NULL, d[0] - '0', "ussd"));
+  t->fault = menu_word(t, "choose");
+  menu_show(t);
 }
 
 /* ---- taking what was typed ---- */
@@ -250,7 +304,7 @@ static void take_root(struct turn *t, const char *d) {
     if (offered_count(t) > FEW) menu_go(t, "ways");
     else go_services(t, NULL, NULL);
   } else if (strcmp(d, "2") == 0) menu_go(t, "track");
-  else if (strcmp(d, "3") == 0) show_mine(t);
+  else if (strcmp(d, "3") == 0) go_mine(t);
   else if (strcmp(d, "4") == 0) menu_go(t, "real");
   else if (strcmp(d, "5") == 0) menu_go(t, "language");
   else {
@@ -317,6 +371,7 @@ static void take(struct turn *t, const char *input) {
   else if (strcmp(place, "services") == 0) take_services(t, d);
   else if (strcmp(place, "ways") == 0) take_ways(t, d);
   else if (strcmp(place, "events") == 0 || strcmp(place, "organisations") == 0) take_groups(t, d, strcmp(place, "events") == 0);
+  else if (strcmp(place, "rate") == 0) take_rate(t, d);
   else if (strcmp(d, "0") == 0) menu_go(t, "root");
   else if (strcmp(place, "language") == 0) take_language(t, d);
   else if (strcmp(place, "track") == 0) take_track(t, input);
@@ -357,8 +412,24 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
   return 0;
 }
 
-const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a) {
-  struct turn t = {.c = c, .carrier = ussd_carrier_of(&c->carriers, NULL), .a = a, .mobile = "", .session = "", .tongue = tongue_of(state)};
+/* "5", or a tracking code and a digit after it: the score; 0: something else was written. rest: the text without it. */
+static int score_of(struct arena *a, const char *text, const char **rest) {
+  char *d = arena_strdup(a, digits_ascii(a, text));
+  size_t n = d ? strlen(d) : 0;
+  while (n && strchr(" \r\n\t.", d[n - 1])) d[--n] = 0;
+  *rest = d;
+  if (!n || d[n - 1] < '1' || d[n - 1] > '5' || (n > 1 && d[n - 2] != ' ' && d[n - 2] != '\n')) return 0;
+  int score = d[n - 1] - '0';
+  d[n - 1] = 0;
+  return score;
+}
+
+const char *ussd_message(struct ussd_context *c, const json_t *state, const char *mobile, const char *text, struct arena *a) {
+  struct turn t = {.c = c, .carrier = ussd_carrier_of(&c->carriers, NULL), .a = a, .mobile = mobile, .session = "", .tongue = tongue_of(state)};
   char code[32];
+  const char *rest = NULL;
+  int score = score_of(a, text, &rest);
+  bool alone = score && rest[strspn(rest, " \r\n\t")] == 0;
+  if (alone || (score && identifier_find_tracking(a, rest, code) == 0)) return rated(&t, alone ? NULL : code, score, "sms");
   return identifier_find_tracking(a, text, code) == 0 ? case_text(&t, code) : menu_word(&t, "sms_help");
 }

@@ -173,7 +173,7 @@ static void answer_message(struct http_req *r, const char *phone, const char *te
   if (!phone || identifier_parse(IDENT_MOBILE, phone, mobile) || !identity_limit(c->identity, "sms", mobile, 10, 600)) return plain(r, "");
   k.mobile = mobile;
   if (store_read(c->store, load_work, &k, &err)) log_write(LOG_WARN, "ussd", "%s", err.message);
-  const char *answer = ussd_message(c, k.state, text, http_arena(r));
+  const char *answer = ussd_message(c, k.state, mobile, text, http_arena(r));
   json_decref(k.state);
   coding_of(r, answer);
   plain(r, answer);

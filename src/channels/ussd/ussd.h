@@ -43,7 +43,7 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
               struct arena *a, const char **screen, bool *end, struct err *err);
 /* A text message with a tracking code is answered with the case's state; anything else with how to go on. state: of this telephone's last
  * dialogue (its language), or NULL. */
-const char *ussd_message(struct ussd_context *c, const json_t *state, const char *text, struct arena *a);
+const char *ussd_message(struct ussd_context *c, const json_t *state, const char *mobile, const char *text, struct arena *a);
 
 /* May this request of a gateway be answered: its address is listed (an empty list: everybody) and it knows the secret (?secret= or X-Secret;
  * NULL: none is asked). */

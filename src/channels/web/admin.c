@@ -88,6 +88,7 @@ json_t *admin_page(struct http_req *r, const char *title, const char *organisati
   if (acts) tab(r, tabs, "/admin/definitions", "admin_definitions", organisation);
   if (acts) tab(r, tabs, "/admin/calendars", "admin_calendars", NULL);
   tab(r, tabs, "/admin/standard", "admin_standard", organisation);
+  if (operates(r) && web_of(r)->exchange) tab(r, tabs, "/admin/exchange", "admin_exchange", NULL);
   tab(r, tabs, "/admin/acts", "admin_acts", organisation);
   crumb(page, "/desk", say(r, "desk"));
   put_list(page, "admin_tabs", tabs);
@@ -350,7 +351,7 @@ int web_admin_routes(struct http_server *s, struct web_context *ctx, struct err 
   const struct { const struct http_route *rows; size_t n; } tables[] = {
     {web_admin_rows, web_admin_count}, {web_account_rows, web_account_count}, {web_acts_rows, web_acts_count}, {web_closure_rows, web_closure_count},
     {web_switch_rows, web_switch_count}, {web_standard_rows, web_standard_count},
-    {web_proposal_rows, web_proposal_count}};
+    {web_proposal_rows, web_proposal_count}, {web_gateway_rows, web_gateway_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

@@ -15,7 +15,7 @@ const char *admin_href(struct http_req *r, const char *path, const char *organis
 const char *admin_organisation_name(struct http_req *r, const char *code); /* the code where it is unknown */
 json_t *admin_options(struct http_req *r, const char *const *values, size_t n, const char *group, const char *chosen); /* labels "web.<group>_<value>" */
 
-extern const struct http_route web_admin_rows[], web_account_rows[], web_acts_rows[], web_closure_rows[], web_switch_rows[], web_standard_rows[], web_proposal_rows[];
-extern const size_t web_admin_count, web_account_count, web_acts_count, web_closure_count, web_switch_count, web_standard_count, web_proposal_count;
+extern const struct http_route web_admin_rows[], web_account_rows[], web_acts_rows[], web_closure_rows[], web_switch_rows[], web_standard_rows[], web_proposal_rows[], web_gateway_rows[];
+extern const size_t web_admin_count, web_account_count, web_acts_count, web_closure_count, web_switch_count, web_standard_count, web_proposal_count, web_gateway_count;
 
 #endif

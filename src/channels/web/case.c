@@ -479,6 +479,10 @@ static void get_receipt(struct http_req *r) {
     put(page, "leaf_hash", json_str(receipt, "leaf_hash"));
     put(page, "leaf", json_is_integer(leaf) ? number_format(http_arena(r), http_lang(r), json_integer_value(leaf)) : NULL);
     put(page, "merge_by", show_time(r, json_str(json_object_get(receipt, "promise"), "merge_by")));
+    json_t *witnesses = json_array(), *one;
+    size_t i;
+    json_array_foreach(json_object_get(receipt, "witnesses"), i, one) json_array_append_new(witnesses, json_string(json_str(one, "name")));
+    put_list(page, "witnesses", witnesses);
   }
   put_counter(r, page, tracking);
   json_decref(receipt);

@@ -186,6 +186,11 @@ static void post_counter(struct http_req *r) {
   const char *digits = t.digits ? text_repair(http_arena(r), t.digits) : NULL;
   size_t n = digits && utf8_valid(digits, strlen(digits)) ? utf8_length(digits) : 0;
   if (!t.national_id || (identifier_parse(IDENT_NATIONAL_ID, t.national_id, id) && identifier_parse(IDENT_FIDA, t.national_id, id))) t.faults[FAULT_ID] = say(r, "national_id_wrong");
+  else {
+    int own = cases_counter_own(web_of(r)->cases, web_actor(r), id, &err);
+    if (own < 0) return web_error(r, &err);
+    if (own) t.faults[FAULT_ID] = word(http_lang(r), "consent.own");
+  }
   bool some = t.mobile && t.mobile[0];
   if (!t.no_telephone && (!some || identifier_parse(IDENT_MOBILE, t.mobile, mobile))) t.faults[FAULT_MOBILE] = say(r, some ? "mobile_wrong" : "counter_mobile");
   if (t.no_telephone && some) t.faults[FAULT_MOBILE] = say(r, "counter_mobile_both");
@@ -305,7 +310,7 @@ static void get_consent(struct http_req *r) {
 
 static const char *consent_fault(struct http_req *r, const struct err *err) {
   if (err->code == ERR_RATE) return word(http_lang(r), "api.consent_many");
-  return err->code == ERR_INVALID ? word(http_lang(r), "consent.no_mobile") : NULL;
+  return err->code == ERR_INVALID ? word(http_lang(r), strcmp(err->message, "own") == 0 ? "consent.own" : "consent.no_mobile") : NULL;
 }
 
 static void post_consent_code(struct http_req *r) {

@@ -203,7 +203,8 @@ json_t *net_incident_json(struct http_req *r, const json_t *one) {
   put_number(r, o, "id", json_int(one, "id", 0));
   put(o, "kind", net_say(r, arena_printf(http_arena(r), "kind_%s", kind ? kind : "down")));
   put(o, "name", json_str(one, "name") ? json_str(one, "name") : json_str(one, "office"));
-  put(o, "place", json_str(one, "place_name"));
+  const char *name = json_str(one, "name"), *at = json_str(one, "place_name");
+  put(o, "place", at && name && !strstr(name, at) ? at : NULL);
   put(o, "began", show_time(r, json_str(one, "began")));
   put(o, "lasted", net_ago(r, json_int(one, "duration_s", 0) * 1000));
   put_flag(o, "open", open);
@@ -271,7 +272,7 @@ static bool gather_one(void *ctx, const struct network_office *o) {
   const struct directory *d = pack_directory(web_pack(g->r));
   double lon, lat;
   if (g->within >= 0 && !directory_within(d, o->place, g->within)) return true;
-  if (g->within < 0 && o->level > OFFICE_HUB) return true;
+  if (g->within < 0 && (o->state == NETWORK_UP || o->state == NETWORK_UNKNOWN)) return true; /* of the province, only where something is wrong */
   if (!position(d, o, &lon, &lat)) return true;
   if (g->count == g->room) g->points = base_realloc(g->points, (g->room = g->room ? g->room * 2 : 256) * sizeof *g->points);
   g->points[g->count++] = (struct map_point){.lon = lon, .lat = lat, .state = network_state_text(o->state), .count = 1, .text = "",
@@ -321,8 +322,8 @@ char *net_map(struct http_req *r, const json_t *summary, int within, const char 
   v.areas = areas_of(r, summary, within, links, &v.area_count);
   if (!map_frame_of(d, within, &f)) return base_strdup("");
   network_each(net_of(r), gather_one, &g);
-  g.count = map_cluster(&f, g.points, g.count, within < 0 ? 1 : 30, net_rank);
-  name_points(&g, within < 0 ? NULL : arena_printf(http_arena(r), "/network/offices?place=%s", directory_place(d, within)->code));
+  g.count = map_cluster(&f, g.points, g.count, within < 0 ? 24 : 30, net_rank);
+  name_points(&g, within < 0 ? links ? "/network/incidents" : NULL : arena_printf(http_arena(r), "/network/offices?place=%s", directory_place(d, within)->code));
   v.points = g.points;
   v.point_count = g.count;
   char *svg = map_draw(d, &v);
@@ -348,6 +349,7 @@ static json_t *open_incidents(struct http_req *r, int place, int limit, struct e
 /* What the beginning and the wall show alike. NULL after replying. */
 static json_t *now_page(struct http_req *r, const char *title, const char *here, int place, int incidents, bool links) {
   struct err err;
+  const char *cursor = arena_printf(http_arena(r), "%lld", (long long)network_cursor(net_of(r))); /* before the rest is read: nothing is missed */
   json_t *sum = NULL, *list = NULL;
   if (network_summary(net_of(r), place, http_lang(r), &sum, &err) || !(list = open_incidents(r, place, incidents, &err))) {
     json_decref(sum);
@@ -360,6 +362,7 @@ static json_t *now_page(struct http_req *r, const char *title, const char *here,
   put(page, "svg", svg);
   free(svg);
   put(page, "attribution", directory_attribution(pack_directory(web_pack(r))));
+  put(page, "cursor", cursor);
   put_list(page, "states", net_states_json(r, states, links ? "/network/offices" : NULL));
   put_number(r, page, "offices", json_int(sum, "offices", 0));
   put_number(r, page, "connected", json_int(sum, "connected", 0));
@@ -391,6 +394,7 @@ static void get_map(struct http_req *r) {
   const struct directory *d = pack_directory(web_pack(r));
   if (bad) return not_found(r);
   int county = place >= 0 ? directory_ancestor(d, place, PLACE_COUNTY) : -1;
+  const char *cursor = arena_printf(http_arena(r), "%lld", (long long)network_cursor(net_of(r)));
   if (network_summary(net_of(r), -1, http_lang(r), &sum, &err)) return web_error(r, &err);
   const char *name = county >= 0 ? place_name(directory_place(d, county), http_lang(r)) : NULL;
   json_t *page = net_page(r, name ? word_fill(http_arena(r), http_lang(r), "web.net_map_of", "name", name, NULL) : net_say(r, "map"), "/network/map", false), *here = NULL;
@@ -398,6 +402,7 @@ static void get_map(struct http_req *r) {
   put(page, "svg", svg);
   free(svg);
   if (county >= 0) crumb(page, "/network/map", net_say(r, "map"));
+  put(page, "cursor", cursor);
   put_flag(page, "whole", county < 0);
   put(page, "place", county >= 0 ? directory_place(d, county)->code : NULL);
   put(page, "points_href", arena_printf(http_arena(r), "/network/points%s%s", county >= 0 ? "?place=" : "", county >= 0 ? directory_place(d, county)->code : ""));

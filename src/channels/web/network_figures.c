@@ -1,4 +1,5 @@
 /* Figures of the network: towns beside villages, county beside county; how it grows; tables as files. */
+#include "channels/web/map.h"
 #include "channels/web/network.h"
 
 #include <math.h>
@@ -143,6 +144,123 @@ static void get_compare(struct http_req *r) {
 
 /* ---- how it grows ---- */
 
+/* Open requests by county, nothing of single ones. */
+static bool put_requests(struct http_req *r, json_t *page) {
+  const struct directory *d = pack_directory(web_pack(r));
+  struct observe_query q = {.service = "network-connection"};
+  json_t *open = NULL, *list = json_array(), *v;
+  struct err err;
+  const char *county;
+  period_parse(NULL, cases_today(), &q.period, NULL);
+  if (observatory_open_now(web_of(r)->observatory, &q, GROUP_PLACE, &open, &err)) {
+    json_decref(list);
+    web_error(r, &err);
+    return false;
+  }
+  json_object_foreach(open, county, v) {
+    const struct place *p = directory_place(d, directory_find_place(d, county));
+    json_t *o = json_object();
+    int oldest = 0;
+    for (int k = 0; k < AGES; k++)
+      if (json_integer_value(json_array_get(json_object_get(v, "ages"), (size_t)k)) > 0) oldest = k;
+    put(o, "name", p ? place_name(p, http_lang(r)) : net_say(r, "province"));
+    put_number(r, o, "open", json_int(v, "open", 0));
+    put_number(r, o, "late", json_int(v, "late", 0));
+    put(o, "oldest", oldest ? word_fill(http_arena(r), http_lang(r), "web.net_age_days", "n", net_number(r, age_bounds[oldest - 1]), NULL)
+                            : word_fill(http_arena(r), http_lang(r), "web.net_age_new", "n", net_number(r, age_bounds[0] + 1), NULL));
+    json_array_append_new(list, o);
+  }
+  json_decref(open);
+  put_list(page, "requests", list);
+  return true;
+}
+
+/* The code under which a new link is measured: what was said when it was handed over last. */
+static const char *measured_as(struct http_req *r, const char *tracking) {
+  json_t *out = NULL, *one;
+  const char *code = NULL;
+  struct err err;
+  size_t i;
+  if (cases_events(web_of(r)->cases, web_actor(r), tracking, 0, 200, http_lang(r), &out, NULL, &err)) return NULL;
+  json_array_foreach(json_object_get(out, "items"), i, one)
+    if (base_same(json_str(one, "action"), "hand_over")) code = json_str(json_object_get(one, "data"), "measured_as");
+  code = code ? arena_strdup(http_arena(r), code) : NULL;
+  json_decref(out);
+  return code;
+}
+
+static json_t *acceptance(struct http_req *r, const json_t *item) {
+  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from = cases_today() - 3, .to = cases_today(), .place = -1};
+  struct network_line *lines = NULL;
+  struct network_office office;
+  struct err err;
+  size_t n = 0;
+  json_t *o = json_object();
+  const char *tracking = json_str(item, "tracking"), *code = measured_as(r, tracking);
+  int node = code ? network_find(net_of(r), digits_ascii(http_arena(r), code)) : -1;
+  put(o, "href", arena_printf(http_arena(r), "/cases/%s", tracking));
+  put(o, "code", show_code(r, tracking));
+  put(o, "office_href", NULL);
+  put(o, "name", code);
+  net_state(r, o, "state", "unknown");
+  put(o, "available", NULL);
+  put(o, "verdict", net_say(r, "accept_none"));
+  if (node < 0 || network_node(net_of(r), node, &office)) return o;
+  q.office = office.code;
+  if (network_availability(net_of(r), &q, &lines, &n, &err)) n = 0;
+  double share = n ? network_availability_of(&lines[0].sums, 0) : NAN;
+  int64_t measured = n ? lines[0].sums.up[0] + lines[0].sums.degraded[0] : 0;
+  bool good = office.connected && office.state == NETWORK_UP && clock_now() - office.connected_at >= 3 * INT64_C(86400000) && measured >= 2 * INT64_C(86400000) && share >= 0.999;
+  put(o, "office_href", arena_printf(http_arena(r), "/network/offices/%s", office.code));
+  put(o, "name", http_lang(r) == LANG_EN && office.name_en[0] ? office.name_en : office.name_fa);
+  net_state(r, o, "state", network_state_text(office.state));
+  put(o, "available", net_percent(r, share, 2));
+  put(o, "verdict", net_say(r, good ? "accept_good" : "accept_wait"));
+  network_availability_free(lines, n);
+  return o;
+}
+
+/* For the desk that connects: what waits for its first measurements. */
+static void put_acceptances(struct http_req *r, json_t *page) {
+  const struct service *s = pack_find(web_pack(r), "network-connection");
+  const struct organisation *owner = s ? directory_organisation(pack_directory(web_pack(r)), s->organisation) : NULL;
+  json_t *out = NULL, *list = json_array(), *one;
+  struct err err;
+  size_t i;
+  bool works = owner && (net_sees_all(web_actor(r)) || actor_in(web_actor(r), owner->code));
+  struct case_query q = {.organisation = owner ? owner->code : "", .service = "network-connection", .state = "accepting", .overdue = -1, .open = 1, .limit = 50};
+  if (works && cases_desk(web_of(r)->cases, web_actor(r), &q, http_lang(r), &out, &err) == 0)
+    json_array_foreach(json_object_get(out, "items"), i, one) json_array_append_new(list, acceptance(r, one));
+  json_decref(out);
+  put_flag(page, "accepts", works);
+  put_list(page, "acceptances", list);
+}
+
+static int64_t waiting_of(const struct network_coverage *c) { return c->offices - c->connected + c->villages_large - c->villages_connected; }
+
+/* How many wait in each county, on the map. */
+static void put_backlog_map(struct http_req *r, json_t *page) {
+  const struct directory *d = pack_directory(web_pack(r));
+  size_t n = directory_shapes(d), used = 0;
+  struct map_area *areas = arena_alloc(http_arena(r), (n + 1) * sizeof *areas);
+  for (size_t i = 0; i < n && areas; i++) {
+    const struct place *p = directory_place(d, directory_shape(d, i)->place);
+    struct network_coverage c;
+    network_coverage(net_of(r), directory_shape(d, i)->place, &c);
+    int64_t waiting = waiting_of(&c), all = c.offices + c.villages_large;
+    double share = all ? (double)waiting / (double)all : 0;
+    areas[used++] = (struct map_area){.place = directory_shape(d, i)->place, .step = waiting == 0 ? 0 : share <= 0.01 ? 1 : share <= 0.05 ? 2 : share <= 0.2 ? 3 : 4, .text = net_number(r, waiting),
+      .href = arena_printf(http_arena(r), "/network/growth?place=%s#backlog", p->code),
+      .title = word_fill(http_arena(r), http_lang(r), "web.net_backlog_county", "name", place_name(p, http_lang(r)), "n", net_number(r, waiting), NULL)};
+  }
+  struct map_view v = {.label = net_say(r, "backlog_label"), .areas = areas, .area_count = used, .within = -1, .names = true, .lang = http_lang(r)};
+  char *svg = map_draw(d, &v);
+  put(page, "svg", svg);
+  free(svg);
+  put(page, "attribution", directory_attribution(d));
+}
+
+
 static void get_growth(struct http_req *r) {
   struct err err;
   json_t *out = NULL, *list = json_array(), *one;
@@ -173,7 +291,10 @@ static void get_growth(struct http_req *r) {
   put_coverage(r, page, place);
   put(page, "apply_href", web_actor(r)->kind == ACTOR_STAFF && pack_find(web_pack(r), "network-connection") ? "/services/network-connection" : NULL);
   json_decref(out);
-  net_reply(r, page, "growth");
+  put_backlog_map(r, page);
+  put_acceptances(r, page);
+  if (put_requests(r, page)) net_reply(r, page, "growth");
+  else json_decref(page);
 }
 
 /* ---- tables as files ---- */

@@ -11,6 +11,7 @@
 
 #include "cases/cases.h"
 #include "certificates/certificates.h"
+#include "exchange/exchange.h"
 #include "http/http.h"
 #include "http/template.h"
 #include "identity/identity.h"
@@ -25,6 +26,7 @@ struct web_context {
   struct registries *registries;
   struct certificates *certificates;
   struct observatory *observatory;
+  struct exchange *exchange;        /* NULL: without */
   struct trust *trust;
   struct network *network;
   struct store *store;              /* main: for network/people.h */

@@ -1,0 +1,25 @@
+-- Messages that were taken to be delivered later. Bodies stand in files beside the store. state: waiting, answered, failed.
+CREATE TABLE exchange_async (
+  client @id NOT NULL,
+  message_id TEXT NOT NULL,
+  file TEXT NOT NULL,
+  state TEXT NOT NULL,
+  method TEXT NOT NULL,
+  target TEXT NOT NULL,
+  headers TEXT NOT NULL,
+  digest @blob NOT NULL,
+  callback TEXT,
+  pinned TEXT,
+  taken_at @time NOT NULL,
+  until_at @time NOT NULL,
+  next_at @time NOT NULL,
+  tries BIGINT NOT NULL,
+  last_error TEXT,
+  ended_at @time,
+  status BIGINT NOT NULL,
+  answer TEXT,
+  called_at @time,
+  PRIMARY KEY (client, message_id)
+) @wide;
+CREATE INDEX exchange_async_next ON exchange_async (state, next_at);
+CREATE INDEX exchange_async_ended ON exchange_async (ended_at);

@@ -1,0 +1,338 @@
+/* chapar gateway …: one organisation's gateway as a program of its own, and what its operator does with it. */
+#include "app/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- one row each ---- */
+
+struct deed {
+  struct settings set;
+  struct words_left left;                /* behind the verb */
+  char *folder;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all;
+};
+
+#define DEED_TABLE(X) \
+  X("init", deed_init, "--server INSTANCE/CLASS/MEMBER/SERVER --address https://HOST:PORT", "make a gateway in a folder: keys, certificate, store", 0) \
+  X("join", deed_join, "--operator https://HOST:PORT --code CODE [--wait SECONDS]", "ask the operator to be taken in, and wait until a person has approved it (CODE - reads it from standard input)", 0) \
+  X("card", deed_card, "[--json]", "the fingerprint that the person who approves compares", 0) \
+  X("serve", deed_serve, "[--listen 127.0.0.1:8080] [--exchange-listen ADDRESS:PORT] [--exchange-systems-listen ADDRESS:PORT]", "answer information systems and other gateways", 0) \
+  X("status", deed_status, "[--json]", "how a gateway that serves is: directory, keys, peers, evidence, time-stamps, causes; exit code 1 when something is wrong", 0) \
+  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services list", deed_service_list, "[--json]", "the services of this gateway", 0) \
+  X("services disable", deed_service_disable, "SERVICE --notice TEXT | SERVICE --enable", "answer calls with a notice for a while, or again", 1) \
+  X("services remove", deed_service_remove, "SERVICE", "publish it no longer", 1) \
+  X("subsystem", deed_subsystem, "SUBSYSTEM [--tls plain|https|mutual] [--certificates SHA256,…]", "a subsystem whose information systems call through this gateway", 1) \
+  X("grant", deed_grant, "SUBSYSTEM|group:CODE SERVICE [--method M] [--path GLOB] [--purpose TEXT] [--until YYYY-MM-DD]", "give a right", 2) \
+  X("grants", deed_grants, "[SERVICE] [--json] [--all]", "the rights that were given", 0) \
+  X("revoke", deed_revoke, "GRANT --why TEXT", "take a right back", 1) \
+  X("renew-keys", deed_renew, "", "new keys without a break: announced, used when the others know them, the old ones end", 0) \
+  X("backup", deed_backup, "FILE", "a consistent copy while serving; it holds the keys", 1) \
+  X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
+  X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
+  X("invite", deed_invite, "SERVER", "operator: a one-time code for a gateway, good for a day", 1) \
+  X("requests", deed_requests, "[--json]", "operator: who asks to be taken in", 0) \
+  X("approve", deed_approve, "REQUEST", "operator: take it in, after comparing fingerprints", 1) \
+  X("refuse", deed_refuse, "REQUEST", "operator: do not", 1) \
+  X("revoke-key", deed_revoke_key, "KEYID --why TEXT", "operator: a signing key or certificate is good no longer, everywhere within a minute", 1) \
+  X("directory", deed_directory, "[--json]", "the member directory as this gateway has it", 0)
+
+#define X(verb, fn, usage, help, words) static int fn(struct deed *d);
+DEED_TABLE(X)
+#undef X
+static const struct { const char *verb; int (*run)(struct deed *); const char *usage, *help; int words; } deeds[] = {
+#define X(verb, fn, usage, help, words) {verb, fn, usage, help, words},
+  DEED_TABLE(X)
+#undef X
+};
+
+int gateway_usage(const char *verb, const char *problem) {
+  FILE *out = problem ? stderr : stdout;
+  size_t shown = 0;
+  if (problem) fprintf(out, "chapar: %s\n", problem);
+  for (int round = 0; round < 2 && !shown; round++)
+    for (size_t i = 0; i < BASE_COUNT(deeds); i++) {
+      size_t n = verb ? strlen(verb) : 0;
+      if (round == 0 && verb && (strncmp(deeds[i].verb, verb, n) != 0 || (deeds[i].verb[n] && deeds[i].verb[n] != ' '))) continue;
+      fprintf(out, "  chapar gateway %s %s\n      %s\n", deeds[i].verb, deeds[i].usage, deeds[i].help);
+      shown++;
+    }
+  fputs("Each takes --folder FOLDER (or CHAPAR_EXCHANGE_FOLDER); see docs/operator/exchange.md.\n", out);
+  return problem ? EXIT_USAGE : EXIT_DONE;
+}
+
+static int failed(const struct err *err) {
+  fprintf(stderr, "chapar: %s\n", err->message);
+  return EXIT_REFUSED;
+}
+
+/* Takes v: as JSON, or told by the function. */
+static int show(const struct deed *d, json_t *v, void (*tell)(const json_t *v)) {
+  if (d->json) {
+    char *text = json_dumps(v, JSON_INDENT(1));
+    puts(text);
+    free(text);
+  } else {
+    tell(v);
+  }
+  json_decref(v);
+  return EXIT_DONE;
+}
+
+int gateway_open(const struct settings *s, const char *folder, struct http_client *client, struct exchange **out, struct err *err) {
+  struct exchange_options o;
+  char *node = base_printf("%s-%ld", s->node[0] ? s->node : "gateway", (long)getpid());
+  int rc = exchange_settings(s, &o, err);
+  o.folder = folder;
+  o.node = node;
+  o.post_ctx = client;
+  if (rc == 0) rc = exchange_open(&o, out, err);
+  free(node);
+  return rc;
+}
+
+/* Open, do, close: what changes lies in the store, where the process that serves sees it. */
+static int with(struct deed *d, int (*fn)(struct deed *, struct exchange *, struct err *)) {
+  struct exchange *x = NULL;
+  struct err err;
+  struct http_client *client = http_client_new();
+  int rc = gateway_open(&d->set, d->folder, client, &x, &err) || fn(d, x, &err) ? failed(&err) : EXIT_DONE;
+  exchange_close(x);
+  http_client_free(client);
+  return rc;
+}
+
+/* ---- beginning ---- */
+
+static void tell_card(const json_t *v) {
+  printf("gateway      %s\naddress      %s\nsigning key  %s\ncertificate  %s\nfingerprint  %s\n", json_str(v, "server"), json_str(v, "address"), json_str(v, "keyid"), json_str(v, "certificate"), json_str(v, "fingerprint"));
+}
+
+static int deed_init(struct deed *d) {
+  struct err err;
+  json_t *card;
+  if (!d->server || !d->address) return gateway_usage("init", "--server and --address are needed");
+  if (exchange_init(&(struct exchange_init){.folder = d->folder, .server = d->server, .address = d->address}, &err) || exchange_card(d->folder, &card, &err)) return failed(&err);
+  return show(d, card, tell_card);
+}
+
+static int deed_card(struct deed *d) {
+  struct err err;
+  json_t *card;
+  if (exchange_card(d->folder, &card, &err)) return failed(&err);
+  return show(d, card, tell_card);
+}
+
+static int deed_join(struct deed *d) {
+  struct err err;
+  json_t *card;
+  char typed[200] = "";
+  if (!d->operator_url || !d->code) return gateway_usage("join", "--operator and --code are needed");
+  if (strcmp(d->code, "-") == 0) {
+    if (!fgets(typed, sizeof typed, stdin)) return gateway_usage("join", "give the code on standard input");
+    typed[strcspn(typed, "\r\n")] = 0;
+    d->code = typed;
+  }
+  if (exchange_card(d->folder, &card, &err)) return failed(&err);
+  fprintf(stderr, "asking %s to take in %s; the person who approves compares this fingerprint:\n  %s\n", d->operator_url, json_str(card, "server"), json_str(card, "fingerprint"));
+  json_decref(card);
+  if (exchange_join(d->folder, d->operator_url, d->code, settings_number(d->wait ? d->wait : "", 3600), &err)) return failed(&err);
+  puts("joined: the member directory is here; chapar gateway serve begins");
+  return EXIT_DONE;
+}
+
+static int deed_serve(struct deed *d) { return gateway_serve(&d->set, d->folder); }
+static int deed_status(struct deed *d) { return gateway_status(&d->set, d->folder, d->json != NULL); }
+static int deed_backup(struct deed *d) { return gateway_backup(&d->set, d->folder, d->left.items[0]); }
+static int deed_restore(struct deed *d) { return gateway_restore(&d->set, d->folder, d->left.items[0]); }
+
+/* ---- services and rights ---- */
+
+static int service_add(struct deed *d, struct exchange *x, struct err *err) {
+  const char *kind = d->openapi ? "OPENAPI" : "REST";
+  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca};
+  if (exchange_service_put(x, &s, err)) return -1;
+  printf("%s is published; give rights with: chapar gateway grant SUBSYSTEM %s\n", s.id, s.id);
+  return 0;
+}
+static int deed_service_add(struct deed *d) { return with(d, service_add); }
+
+static void tell_services(const json_t *v) {
+  size_t i;
+  json_t *o;
+  if (json_array_size(v) == 0) puts("no services");
+  json_array_foreach(v, i, o) {
+    const char *disabled = json_str(o, "disabled");
+    printf("%s  %s  %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
+           disabled ? disabled : "");
+  }
+}
+
+static int service_list(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *v;
+  if (exchange_services(x, &v, err)) return -1;
+  show(d, v, tell_services);
+  return 0;
+}
+static int deed_service_list(struct deed *d) { return with(d, service_list); }
+
+static int service_disable(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_service_disable(x, d->left.items[0], d->enable ? NULL : d->notice, err)) return -1;
+  printf(d->enable ? "%s answers again\n" : "%s answers with the notice\n", d->left.items[0]);
+  return 0;
+}
+static int deed_service_disable(struct deed *d) {
+  if (!d->enable == !d->notice) return gateway_usage("services disable", "say --notice TEXT, or --enable");
+  return with(d, service_disable);
+}
+
+static int service_remove(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_service_remove(x, d->left.items[0], err)) return -1;
+  printf("%s is gone\n", d->left.items[0]);
+  return 0;
+}
+static int deed_service_remove(struct deed *d) { return with(d, service_remove); }
+
+static int subsystem(struct deed *d, struct exchange *x, struct err *err) {
+  char *spaced = base_strdup(d->certificates ? d->certificates : "");
+  for (char *p = spaced; *p; p++)
+    if (*p == ',') *p = ' ';
+  int rc = exchange_subsystem_put(x, d->left.items[0], d->tls ? d->tls : "plain", spaced, err);
+  free(spaced);
+  if (rc == 0) printf("%s calls through this gateway (%s)\n", d->left.items[0], d->tls ? d->tls : "plain");
+  return rc;
+}
+static int deed_subsystem(struct deed *d) { return with(d, subsystem); }
+
+static int grant(struct deed *d, struct exchange *x, struct err *err) {
+  char id[40];
+  int64_t until = 0;
+  if (d->until && app_day("--until", d->until, 0, &until)) return err_set(err, ERR_INVALID, "--until is a day, such as 2027-03-20");
+  struct exchange_grant g = {.subject = d->left.items[0], .service = d->left.items[1], .method = d->method ? d->method : "*", .path = d->path ? d->path : "**", .purpose = d->purpose, .until = until};
+  if (exchange_grant(x, &g, "operator of the gateway", id, err)) return -1;
+  puts(id);
+  return 0;
+}
+static int deed_grant(struct deed *d) { return with(d, grant); }
+
+static void tell_grants(const json_t *v) {
+  size_t i;
+  json_t *o;
+  if (json_array_size(v) == 0) puts("no rights were given");
+  json_array_foreach(v, i, o)
+    printf("%s  %s → %s  %s %s%s%s%s\n", json_str(o, "id"), json_str(o, "subject"), json_str(o, "service"), json_str(o, "method"), json_str(o, "path"), json_str(o, "purpose") ? "  " : "",
+           json_str(o, "purpose") ? json_str(o, "purpose") : "", json_str(o, "revoked_at") ? "  (revoked)" : "");
+}
+
+static int grants(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *v;
+  if (exchange_grants(x, d->left.count ? d->left.items[0] : NULL, d->all != NULL, &v, err)) return -1;
+  show(d, v, tell_grants);
+  return 0;
+}
+static int deed_grants(struct deed *d) { return with(d, grants); }
+
+static int take_back(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_revoke(x, d->left.items[0], "operator of the gateway", d->why, err)) return -1;
+  printf("%s is taken back\n", d->left.items[0]);
+  return 0;
+}
+static int deed_revoke(struct deed *d) { return d->why ? with(d, take_back) : gateway_usage("revoke", "say why: --why TEXT"); }
+
+static int renew(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_renew_keys(x, err)) return -1;
+  puts("new keys are made; the gateway that serves announces them and uses them when the others know them");
+  return 0;
+}
+static int deed_renew(struct deed *d) { return with(d, renew); }
+
+/* ---- the operator's ---- */
+
+static int member(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_member_put(x, d->left.items[0], d->name_fa ? d->name_fa : d->left.items[0], d->name_en ? d->name_en : d->left.items[0], err)) return -1;
+  return exchange_publish(x, err);
+}
+static int deed_member(struct deed *d) { return with(d, member); }
+
+static int invite(struct deed *d, struct exchange *x, struct err *err) {
+  char code[80];
+  if (exchange_invite(x, d->left.items[0], "operator", code, err)) return -1;
+  puts(code);
+  return 0;
+}
+static int deed_invite(struct deed *d) { return with(d, invite); }
+
+static void tell_requests(const json_t *v) {
+  size_t i;
+  json_t *o;
+  if (json_array_size(v) == 0) puts("nobody asks");
+  json_array_foreach(v, i, o) printf("%s  %s  %s\n    fingerprint %s\n", json_str(o, "id"), json_str(o, "server"), json_str(o, "address"), json_str(o, "fingerprint"));
+}
+
+static int requests(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *v;
+  if (exchange_requests(x, &v, err)) return -1;
+  show(d, v, tell_requests);
+  return 0;
+}
+static int deed_requests(struct deed *d) { return with(d, requests); }
+
+static int approve(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], "operator", true, err); }
+static int deed_approve(struct deed *d) { return with(d, approve); }
+static int refuse(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], "operator", false, err); }
+static int deed_refuse(struct deed *d) { return with(d, refuse); }
+
+static int revoke_key(struct deed *d, struct exchange *x, struct err *err) { return exchange_key_revoke(x, d->left.items[0], "operator", d->why, err); }
+static int deed_revoke_key(struct deed *d) { return d->why ? with(d, revoke_key) : gateway_usage("revoke-key", "say why: --why TEXT"); }
+
+static void tell_directory(const json_t *v) {
+  const json_t *members = json_object_get(v, "members"), *gateways = json_object_get(v, "gateways");
+  size_t i;
+  json_t *o;
+  printf("version %lld of %s, %s\n%zu members, %zu gateways\n", (long long)json_int(v, "version", 0), json_str(v, "issued_at") ? json_str(v, "issued_at") : "never", json_str(v, "state"), json_array_size(members),
+         json_array_size(gateways));
+  json_array_foreach(gateways, i, o) printf("  %s  %s  %s\n", json_str(o, "id"), json_str(o, "address"), json_str(o, "fingerprint") ? json_str(o, "fingerprint") : "");
+}
+
+static int directory(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *v;
+  if (exchange_directory(x, &v, err)) return -1;
+  show(d, v, tell_directory);
+  return 0;
+}
+static int deed_directory(struct deed *d) { return with(d, directory); }
+
+/* ---- the command ---- */
+
+static int run(struct deed *d) {
+  for (size_t i = 0; i < BASE_COUNT(deeds); i++) {
+    const char *space = strchr(deeds[i].verb, ' ');
+    size_t n = space ? (size_t)(space - deeds[i].verb) : strlen(deeds[i].verb);
+    int taken = space ? 2 : 1;
+    if (d->left.count < taken || strncmp(d->left.items[0], deeds[i].verb, n) != 0 || d->left.items[0][n] || (space && strcmp(d->left.items[1], space + 1) != 0)) continue;
+    d->left.count -= taken;
+    memmove(d->left.items, d->left.items + taken, (size_t)d->left.count * sizeof d->left.items[0]);
+    if (d->left.count < deeds[i].words || d->left.count > deeds[i].words + (strcmp(deeds[i].verb, "grants") == 0)) return gateway_usage(deeds[i].verb, "there is a word too few or too many");
+    if (!d->folder[0]) return gateway_usage(deeds[i].verb, "say where the gateway is: --folder FOLDER");
+    return deeds[i].run(d);
+  }
+  return gateway_usage(d->left.count ? d->left.items[0] : NULL, d->left.count ? "there is no such word of chapar gateway" : "say what to do:");
+}
+
+int command_gateway(int argc, char **argv) {
+  struct deed d = {.folder = NULL};
+  const char *folder = NULL;
+  struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
+                           {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {NULL, NULL}};
+  int rc = settings_read(&d.set, argc, argv, own, &d.left);
+  if (rc) return rc;
+  if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);
+  d.folder = base_strdup(folder ? folder : d.set.exchange_folder);
+  rc = run(&d);
+  free(d.folder);
+  return rc;
+}

@@ -1,0 +1,15 @@
+/* chapar gateway: what gateway.c, gateway_serve.c and gateway_copy.c share. */
+#ifndef CHAPAR_APP_GATEWAY_H
+#define CHAPAR_APP_GATEWAY_H
+
+#include "app/app.h"
+
+int gateway_usage(const char *verb, const char *problem);  /* as app_usage, for one word of chapar gateway or all */
+int gateway_open(const struct settings *s, const char *folder, struct http_client *client, struct exchange **out, struct err *err);
+/* An exit code each. */
+int gateway_serve(const struct settings *s, const char *folder);
+int gateway_status(const struct settings *s, const char *folder, bool json);
+int gateway_backup(const struct settings *s, const char *folder, const char *file);
+int gateway_restore(const struct settings *s, const char *folder, const char *file);
+
+#endif

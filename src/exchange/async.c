@@ -1,0 +1,515 @@
+/* Messages that are delivered later. Taken durably, then sent like any other as soon as the provider is there, with growing pauses, by the same message
+ * id, so that the provider's gateway does nothing twice. Bounds: MOST waiting, BODY bytes each, three days; ended ones are kept a week. */
+#include "exchange/side.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define P "server.clientproxy."
+#define BODY ((int64_t)64 << 20)
+enum { MOST = 10000, AT_ONCE = 8, LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000 };
+#define UNTIL_MS (72LL * 3600000)
+#define KEEP_MS (7LL * 86400000)
+
+struct async { pthread_mutex_t lock; char *under_way[AT_ONCE]; int64_t looked, swept; _Atomic int64_t waiting, oldest; };
+
+/* ---- bodies in files ---- */
+
+static char *file_of(struct exchange *x, const char *name, const char *what) { return base_printf("%s/async/%s.%s", x->folder, name, what); }
+
+static int write_piece(void *ctx, const void *p, size_t n) {
+  const char *s = p;
+  while (n) {
+    ssize_t done = write(*(int *)ctx, s, n);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return -1;
+    s += done;
+    n -= (size_t)done;
+  }
+  return 0;
+}
+
+static int content_write(struct exchange *x, const char *name, const char *what, const struct http_content *c, struct err *err) {
+  char *file = file_of(x, name, what);
+  int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = fd < 0 ? -1 : 0;
+  if (rc == 0 && c && c->size) rc = http_content_each(c, write_piece, &fd, NULL);
+  if (rc == 0) rc = fsync(fd);
+  if (fd >= 0 && close(fd)) rc = -1;
+  if (rc) {
+    err_set(err, ERR_UNAVAILABLE, "the message cannot be kept: %s", strerror(errno));
+    unlink(file);
+  }
+  free(file);
+  return rc ? -1 : 0;
+}
+
+static int content_read(struct exchange *x, const char *name, const char *what, struct http_content *out, struct err *err) {
+  char *file = file_of(x, name, what), piece[65536];
+  int fd = open(file, O_RDONLY | O_CLOEXEC), rc = fd < 0 ? err_set(err, ERR_UNAVAILABLE, "the kept message cannot be read: %s", strerror(errno)) : 0;
+  ssize_t n = 0;
+  *out = HTTP_NO_CONTENT;
+  while (rc == 0 && (n = read(fd, piece, sizeof piece)) > 0) rc = http_content_add(out, piece, (size_t)n, -1, err);
+  if (rc == 0 && n < 0) rc = err_set(err, ERR_UNAVAILABLE, "the kept message cannot be read: %s", strerror(errno));
+  if (fd >= 0) close(fd);
+  if (rc) http_content_free(out);
+  free(file);
+  return rc;
+}
+
+static char *headers_text(const struct http_pair *list, size_t count) {
+  json_t *all = json_array();
+  for (size_t i = 0; i < count; i++) {
+    if (!utf8_valid(list[i].value, strlen(list[i].value)) || strncasecmp(list[i].name, "Chapar-Async", 12) == 0) continue;
+    json_t *pair = json_array();
+    json_array_append_new(pair, json_string(list[i].name));
+    json_array_append_new(pair, json_string(list[i].value));
+    json_array_append_new(all, pair);
+  }
+  char *text = json_dumps(all, JSON_COMPACT);
+  json_decref(all);
+  return text;
+}
+
+static int headers_read(struct arena *a, const char *text, struct message *m, struct err *err) {
+  json_t *all = json_read(text, strlen(text), 0, err), *pair;
+  size_t i;
+  int rc = all ? 0 : -1;
+  m->arena = a;
+  json_array_foreach(all, i, pair)
+    if (rc == 0) rc = message_add(m, json_string_value(json_array_get(pair, 0)), json_string_value(json_array_get(pair, 1)), err);
+  json_decref(all);
+  return rc;
+}
+
+/* ---- taking ---- */
+
+struct taking { const char *client, *message_id, *file, *method, *target, *headers, *callback; const unsigned char *digest; bool fresh, same; };
+
+static int take_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct taking *k = arg;
+  int64_t waiting, now = store_time(tx);
+  size_t n;
+  k->fresh = k->same = false;
+  struct store_rows *rows = store_select(tx, err, "SELECT digest FROM exchange_async WHERE client = ?1 AND message_id = ?2", "tt", k->client, k->message_id);
+  int more = rows ? store_next(rows, err) : -1;
+  if (more == 1) {
+    const void *digest = store_blob(rows, 0, &n);
+    k->same = n == 64 && memcmp(digest, k->digest, 64) == 0;
+  }
+  store_done(rows);
+  if (more) return more < 0 ? -1 : 0;
+  if (store_value(tx, &waiting, 0, err, "SELECT COUNT(*) FROM exchange_async WHERE state = 'waiting'", "")) return -1;
+  if (waiting >= MOST) return err_set(err, ERR_LIMIT, "%d messages are waiting to be delivered: no more are taken", MOST);
+  k->fresh = true;
+  return store_exec(tx, err, "INSERT INTO exchange_async (client, message_id, file, state, method, target, headers, digest, callback, taken_at, until_at, next_at, tries, status) "
+                    "VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, 0, 0)", "ttttttbtii", k->client, k->message_id, k->file, k->method, k->target, k->headers, k->digest, (size_t)64,
+                    k->callback, now, now + UNTIL_MS) < 0 ? -1 : 0;
+}
+
+/* An answer is called back to a service of the client's own subsystem at this gateway, whose address its administrator has given: never to an address
+ * that a message names. */
+static int judge_callback(struct exchange *x, const struct exchange_id *client, const char *text, struct fault *fault) {
+  struct exchange_id id = *client;
+  size_t n = strcspn(text, "/");
+  if (n > EXCHANGE_PART) n = EXCHANGE_PART;
+  memcpy(id.service, text, n);
+  id.service[n] = 0;
+  struct book *b = book_hold(x);
+  const struct offered *v = book_service(b, &id);
+  bool good = v && v->lane;
+  book_drop(b);
+  return good ? 0 : fault_set(fault, P "invalid_request", "Chapar-Async-Callback names a service of the client's own subsystem at this gateway, with an address: %.100s is none", text);
+}
+
+static int read_message(struct exchange *x, struct arena *a, const struct call *q, struct message *m, struct exchange_id *client, char message_id[200], struct fault *fault) {
+  struct members *members = members_hold(x);
+  struct target t;
+  struct err err;
+  int rc = target_read(a, q->target, &t, &err) ? fault_set(fault, P "internal_error", "%s", err.message) : consumer_admit(x, members, a, q, client, fault);
+  members_drop(members);
+  if (rc) return -1;
+  if (q->content && q->content->size > BODY) return fault_set(fault, P "invalid_request", "A message that is delivered later has at most %lld bytes", (long long)BODY);
+  *m = (struct message){.method = q->method, .content = q->content};
+  if (message_take(m, a, q->headers, q->header_count, &err) || message_digest(m, &err)) return fault_set(fault, P "invalid_request", "%s", err.message);
+  message_clean(m);
+  const char *id = message_header(m, "X-Road-Id");
+  if (id && (!id[0] || strlen(id) > 199 || !utf8_valid(id, strlen(id)))) return fault_set(fault, P "invalid_request", "X-Road-Id has 1 to 199 bytes of text");
+  if (id) {
+    snprintf(message_id, 200, "%s", id);
+    return 0;
+  }
+  char uuid[37];
+  uuid_make(uuid);
+  snprintf(message_id, 200, "%s-%s", x->self.instance, uuid);
+  return message_add(m, "X-Road-Id", message_id, &err) ? fault_set(fault, P "invalid_request", "%s", err.message) : 0;
+}
+
+int async_take(struct exchange *x, struct arena *a, const struct call *q, char message_id[200], struct fault *fault) {
+  struct message m;
+  struct exchange_id client;
+  struct err err;
+  char who[EXCHANGE_ID + 1], name[33];
+  unsigned char bytes[16];
+  if (read_message(x, a, q, &m, &client, message_id, fault)) return -1;
+  const char *callback = message_header(&m, "Chapar-Async-Callback");
+  if (callback && judge_callback(x, &client, callback, fault)) return -1;
+  exchange_id_text(&client, who);
+  random_bytes(bytes, sizeof bytes);
+  hex_encode(bytes, sizeof bytes, name);
+  char *headers = headers_text(m.headers, m.header_count);
+  struct taking k = {.client = who, .message_id = message_id, .file = name, .method = q->method, .target = q->target, .headers = headers, .callback = callback, .digest = m.digest};
+  int rc = content_write(x, name, "request", q->content, &err) || store_write(x->store, STORE_FRONT, take_work, &k, &err) ? -1 : 0;
+  free(headers);
+  if (rc || !k.fresh) {
+    char *file = file_of(x, name, "request");
+    unlink(file);
+    free(file);
+  }
+  if (rc) return fault_set(fault, err.code == ERR_LIMIT ? P "internal_error" : P "logging_failed", "%s", err.message);
+  if (!k.fresh && !k.same) return fault_set(fault, P "invalid_request", "X-Road-Id %s was used for another message: each message needs an id of its own", message_id);
+  if (x->async) x->async->looked = 0;
+  return 0;
+}
+
+/* ---- delivering ---- */
+
+struct delivery {
+  struct exchange *x;
+  char *client, *message_id, *file, *method, *target, *headers, *callback, *pinned;
+  int64_t tries, until;
+  bool call_back;                          /* the answer is there: what is left is to tell it */
+  /* out */
+  const char *state;
+  int64_t status, next;
+  char *answer, *error;
+};
+
+static void delivery_free(struct delivery *d) {
+  char *all[] = {d->client, d->message_id, d->file, d->method, d->target, d->headers, d->callback, d->pinned, d->answer, d->error};
+  for (size_t i = 0; i < BASE_COUNT(all); i++) free(all[i]);
+  free(d);
+}
+
+/* Faults that time may mend. */
+static bool mendable(const char *code) {
+  static const char *const words[] = {"network_error", "unknown_host", "io_error", "global_conf_outdated", "logging_failed", "service_disabled", "maintenance_mode", "timestamping_failed"};
+  const char *last = strrchr(code, '.');
+  for (size_t i = 0; last && i < BASE_COUNT(words); i++)
+    if (strcmp(last + 1, words[i]) == 0) return true;
+  return false;
+}
+
+static int end_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct delivery *d = arg;
+  int64_t now = store_time(tx);
+  if (d->call_back)
+    return store_exec(tx, err, "UPDATE exchange_async SET called_at = ?1, next_at = ?2, tries = tries + 1, last_error = ?3 WHERE client = ?4 AND message_id = ?5", "iittt", d->next ? 0 : now, d->next,
+                      d->error, d->client, d->message_id) < 0 ? -1 : 0;
+  bool ended = strcmp(d->state, "waiting") != 0;
+  return store_exec(tx, err, "UPDATE exchange_async SET state = ?1, status = ?2, answer = ?3, last_error = ?4, tries = tries + 1, next_at = ?5, ended_at = ?6, pinned = ?7 WHERE client = ?8 AND message_id = ?9",
+                    "tittiittt", d->state, d->status, d->answer, d->error, ended ? now : d->next, ended ? now : 0, d->pinned, d->client, d->message_id) < 0 ? -1 : 0;
+}
+
+static int64_t pause_until(const struct delivery *d) {
+  int64_t s = d->tries < 9 ? 1LL << d->tries : LONGEST_S;
+  return clock_now() + (s < LONGEST_S ? s : LONGEST_S) * 1000;
+}
+
+static void fail_delivery(struct delivery *d, const struct fault *f, const char *server) {
+  bool again = mendable(f->code) && clock_now() < d->until;
+  d->state = again ? "waiting" : "failed";
+  d->next = pause_until(d);
+  d->error = base_printf("%s %s", f->code, f->message);
+  /* it may have been done there: only that gateway knows the message by its id */
+  if (again && strstr(f->code, ".io_error") && !method_idempotent(d->method) && server[0] && !d->pinned) d->pinned = base_strdup(server);
+}
+
+static void send_one(struct delivery *d, struct arena *a) {
+  struct message m = {0};
+  struct outcome got = {.content = HTTP_NO_CONTENT};
+  struct http_content content = HTTP_NO_CONTENT;
+  struct fault fault;
+  struct err err;
+  int rc = headers_read(a, d->headers, &m, &err) || content_read(d->x, d->file, "request", &content, &err) || (d->pinned && message_add(&m, "X-Road-Security-Server", d->pinned, &err)) ? -1 : 0;
+  if (rc) fault_set(&fault, P "internal_error", "%s", err.message);
+  struct call q = {.method = d->method, .target = d->target, .headers = m.headers, .header_count = m.header_count, .content = &content, .inside = true};
+  if (rc == 0) rc = consume(d->x, a, &q, &got, &fault);
+  if (rc == 0 && content_write(d->x, d->file, "answer", &got.content, &err)) rc = fault_set(&fault, P "logging_failed", "%s", err.message);
+  if (rc) fail_delivery(d, &fault, got.server);
+  else {
+    d->state = "answered";
+    d->status = got.status;
+    d->answer = headers_text(got.headers, got.header_count);
+  }
+  http_content_free(&got.content);
+  http_content_free(&content);
+}
+
+static void call_back(struct delivery *d, struct arena *a) {
+  struct exchange_id id;
+  struct message m = {0};
+  struct http_content content = HTTP_NO_CONTENT;
+  struct http_relay_answer got = {0};
+  struct err err;
+  size_t n = strcspn(d->callback, "/");
+  struct book *b = book_hold(d->x);
+  int rc = exchange_id_parse(d->client, 3, 4, &id, &err);
+  snprintf(id.service, sizeof id.service, "%.*s", (int)(n > EXCHANGE_PART ? EXCHANGE_PART : n), d->callback);
+  const struct offered *v = rc == 0 ? book_service(b, &id) : NULL;
+  if (!v || !v->lane || !v->lane->peer) rc = err_set(&err, ERR_NOT_FOUND, "the service to call back is gone");
+  if (rc == 0) rc = headers_read(a, d->answer, &m, &err) || content_read(d->x, d->file, "answer", &content, &err) ? -1 : 0;
+  char status[12];
+  snprintf(status, sizeof status, "%d", (int)d->status);
+  if (rc == 0) rc = message_add(&m, "Chapar-Async-Status", status, &err);
+  if (rc == 0) {
+    message_clean(&m);
+    struct http_relay_call call = {.method = "POST", .target = arena_printf(a, "%s%s", v->prefix, d->callback + n), .headers = m.headers, .header_count = m.header_count, .content = &content, .timeout_ms = 15000};
+    if (!call.target[0]) call.target = "/";
+    rc = http_peer_call(v->lane->peer, &call, &got, &err);
+    if (rc == 0 && (got.status < 200 || got.status > 299)) rc = err_set(&err, ERR_UNAVAILABLE, "the service to call back answered %d", got.status);
+  }
+  book_drop(b);
+  d->next = rc && clock_now() < d->until ? pause_until(d) : 0;
+  if (rc) d->error = base_printf("callback %s", err.message);
+  http_relay_answer_free(&got);
+  http_content_free(&content);
+}
+
+static void deliver(void *arg) {
+  struct delivery *d = arg;
+  struct exchange *x = d->x;
+  struct arena *a = arena_new(SIDE_ARENA);
+  struct err err;
+  (d->call_back ? call_back : send_one)(d, a);
+  if (store_write(x->store, STORE_JOBS, end_work, d, &err)) log_write(LOG_WARN, "exchange", "a delivery is not noted: %s", err.message);
+  pthread_mutex_lock(&x->async->lock);
+  for (int i = 0; i < AT_ONCE; i++)
+    if (x->async->under_way[i] && strcmp(x->async->under_way[i], d->file) == 0) {
+      free(x->async->under_way[i]);
+      x->async->under_way[i] = NULL;
+      break;
+    }
+  pthread_mutex_unlock(&x->async->lock);
+  arena_free(a);
+  delivery_free(d);
+}
+
+/* ---- from time to time ---- */
+
+struct due { struct delivery *list[AT_ONCE]; size_t count; };
+
+static int due_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct due *k = arg;
+  int more = 0;
+  struct store_rows *rows = store_select(tx, err, "SELECT client, message_id, file, method, target, headers, callback, pinned, tries, until_at, state, status, answer FROM exchange_async "
+                                         "WHERE (state = 'waiting' OR (state = 'answered' AND callback IS NOT NULL AND called_at IS NULL)) AND next_at <= ?1 ORDER BY next_at LIMIT 8", "i", clock_now());
+  while (rows && k->count < AT_ONCE && (more = store_next(rows, err)) == 1) {
+    struct delivery *d = k->list[k->count++] = base_alloc(sizeof *d);
+    char **texts[] = {&d->client, &d->message_id, &d->file, &d->method, &d->target, &d->headers, &d->callback, &d->pinned};
+    for (int i = 0; i < (int)BASE_COUNT(texts); i++) *texts[i] = base_strdup(store_text(rows, i));
+    d->tries = store_int(rows, 8);
+    d->until = store_int(rows, 9);
+    d->call_back = strcmp(store_text(rows, 10), "answered") == 0;
+    d->status = store_int(rows, 11);
+    if (d->call_back) d->answer = base_strdup(store_text(rows, 12));
+  }
+  store_done(rows);
+  return rows && more >= 0 ? 0 : -1;
+}
+
+static bool claim(struct async *s, const char *file) {
+  int room = -1;
+  bool there = false;
+  pthread_mutex_lock(&s->lock);
+  for (int i = 0; i < AT_ONCE; i++) {
+    if (!s->under_way[i]) room = i;
+    else if (strcmp(s->under_way[i], file) == 0) there = true;
+  }
+  if (!there && room >= 0) s->under_way[room] = base_strdup(file);
+  pthread_mutex_unlock(&s->lock);
+  return !there && room >= 0;
+}
+
+static void give_up_claim(struct async *s, const char *file) {
+  pthread_mutex_lock(&s->lock);
+  for (int i = 0; i < AT_ONCE; i++)
+    if (s->under_way[i] && strcmp(s->under_way[i], file) == 0) {
+      free(s->under_way[i]);
+      s->under_way[i] = NULL;
+    }
+  pthread_mutex_unlock(&s->lock);
+}
+
+static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
+  int64_t *f = arg;
+  return store_value(tx, &f[0], 0, err, "SELECT COUNT(*) FROM exchange_async WHERE state = 'waiting'", "") ||
+         store_value(tx, &f[1], 0, err, "SELECT MIN(taken_at) FROM exchange_async WHERE state = 'waiting'", "") ? -1 : 0;
+}
+
+static int old_work(struct store_tx *tx, void *arg, struct err *err) {
+  json_t *files = arg;
+  int more = 0;
+  json_array_clear(files);
+  struct store_rows *rows = store_select(tx, err, "SELECT file FROM exchange_async WHERE state <> 'waiting' AND ended_at < ?1 LIMIT 500", "i", store_time(tx) - KEEP_MS);
+  while (rows && (more = store_next(rows, err)) == 1) json_array_append_new(files, json_string(store_text(rows, 0)));
+  store_done(rows);
+  if (!rows || more < 0) return -1;
+  return store_exec(tx, err, "DELETE FROM exchange_async WHERE state <> 'waiting' AND ended_at < ?1", "i", store_time(tx) - KEEP_MS) < 0 ? -1 : 0;
+}
+
+static void sweep(struct exchange *x) {
+  json_t *files = json_array(), *f;
+  size_t i;
+  struct err err;
+  if (store_write(x->store, STORE_JOBS, old_work, files, &err)) log_write(LOG_WARN, "exchange", "ended messages are not swept: %s", err.message);
+  json_array_foreach(files, i, f) {
+    char *a = file_of(x, json_string_value(f), "request"), *b = file_of(x, json_string_value(f), "answer");
+    unlink(a);
+    unlink(b);
+    free(a);
+    free(b);
+  }
+  json_decref(files);
+}
+
+void async_jobs(struct exchange *x) {
+  struct async *s = x->async;
+  struct due k = {0};
+  struct err err;
+  int64_t now = clock_mono(), figures[2] = {0, 0};
+  if (now - s->looked < LOOK_MS) return;
+  s->looked = now;
+  if (store_read(x->store, figures_work, figures, &err) == 0) {
+    s->waiting = figures[0];
+    s->oldest = figures[1];
+  }
+  if (store_read(x->store, due_work, &k, &err)) log_write(LOG_WARN, "exchange", "messages to be delivered cannot be read: %s", err.message);
+  for (size_t i = 0; i < k.count; i++) {
+    k.list[i]->x = x;
+    if (!claim(s, k.list[i]->file)) delivery_free(k.list[i]);
+    else if (!tasks_put(x->sides->later, deliver, k.list[i])) {
+      give_up_claim(s, k.list[i]->file);
+      delivery_free(k.list[i]);
+    }
+  }
+  if (now - s->swept < SWEEP_MS && s->swept) return;
+  s->swept = now;
+  sweep(x);
+}
+
+void async_figures(struct exchange *x, int64_t *waiting, int64_t *oldest_s) {
+  *waiting = x->async->waiting;
+  *oldest_s = *waiting && x->async->oldest ? (clock_now() - x->async->oldest) / 1000 : 0;
+}
+
+int async_open(struct exchange *x, struct err *err) {
+  char *folder = base_printf("%s/async", x->folder);
+  x->async = base_alloc(sizeof *x->async);
+  pthread_mutex_init(&x->async->lock, NULL);
+  int rc = dir_make(folder, 0700, err);
+  free(folder);
+  return rc;
+}
+
+void async_close(struct exchange *x) {
+  if (!x->async) return;
+  for (int i = 0; i < AT_ONCE; i++) free(x->async->under_way[i]);
+  pthread_mutex_destroy(&x->async->lock);
+  free(x->async);
+  x->async = NULL;
+}
+
+/* ---- fetching ---- */
+
+struct kept_message { const char *client, *message_id; bool found; char *state, *file, *answer, *error; int64_t status, tries, next, until; };
+
+static int get_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct kept_message *k = arg;
+  struct store_rows *rows = store_select(tx, err, "SELECT state, file, answer, last_error, status, tries, next_at, until_at FROM exchange_async WHERE client = ?1 AND message_id = ?2", "tt", k->client, k->message_id);
+  int more = rows ? store_next(rows, err) : -1;
+  k->found = more == 1;
+  if (k->found) {
+    char **texts[] = {&k->state, &k->file, &k->answer, &k->error};
+    for (int i = 0; i < 4; i++) {
+      free(*texts[i]);
+      *texts[i] = base_strdup(store_text(rows, i));
+    }
+    k->status = store_int(rows, 4);
+    k->tries = store_int(rows, 5);
+    k->next = store_int(rows, 6);
+    k->until = store_int(rows, 7);
+  }
+  store_done(rows);
+  return more < 0 ? -1 : 0;
+}
+
+static void tell_waiting(struct http_req *r, const struct kept_message *k) {
+  char at[32], after[24];
+  int64_t s = (k->next - clock_now()) / 1000;
+  json_t *o = json_object();
+  json_put(o, "message_id", k->message_id);
+  json_put(o, "state", "waiting");
+  json_object_set_new(o, "tries", json_integer(k->tries));
+  json_put(o, "last_error", k->error);
+  clock_rfc3339(k->until, at);
+  json_put(o, "until", at);
+  snprintf(after, sizeof after, "%lld", (long long)(s < 1 ? 1 : s > LONGEST_S ? LONGEST_S : s));
+  http_reply_header(r, "Retry-After", after);
+  http_reply_json(r, 202, o);
+}
+
+static void tell_answer(struct http_req *r, struct exchange *x, const struct kept_message *k) {
+  struct message m = {0};
+  struct http_content content;
+  struct err err;
+  if (headers_read(http_arena(r), k->answer, &m, &err) || content_read(x, k->file, "answer", &content, &err)) {
+    http_problem(r, &err, NULL, NULL);
+    return;
+  }
+  http_reply_relay(r, (int)k->status, m.headers, m.header_count, &content);
+}
+
+static void tell_failed(struct http_req *r, struct exchange *x, const struct kept_message *k) {
+  struct fault f;
+  const char *text = k->error ? k->error : P "internal_error";
+  size_t n = strcspn(text, " ");
+  char code[100];
+  snprintf(code, sizeof code, "%.*s", n < sizeof code ? (int)n : 0, text);
+  fault_set(&f, code, "%s", text[n] ? text + n + 1 : "");
+  fault_reply(r, x, &f);
+}
+
+void async_get(struct http_req *r) {
+  struct exchange *x = http_ctx(r);
+  const struct http_pair *list;
+  struct call q = {.method = "GET", .encrypted = http_encrypted(r)};
+  struct exchange_id client;
+  struct fault fault;
+  struct err err;
+  char who[EXCHANGE_ID + 1];
+  q.header_count = http_headers(r, &list);
+  q.headers = list;
+  q.certified = q.encrypted && http_client_certificate(r, q.certificate);
+  struct members *m = members_hold(x);
+  int rc = consumer_admit(x, m, http_arena(r), &q, &client, &fault);
+  members_drop(m);
+  if (rc) {
+    fault_reply(r, x, &fault);
+    return;
+  }
+  exchange_id_text(&client, who);
+  struct kept_message k = {.client = who, .message_id = http_param(r, "message")};
+  if (store_read(x->store, get_work, &k, &err)) http_problem(r, &err, NULL, NULL);
+  else if (!k.found) http_problem_code(r, ERR_NOT_FOUND, NULL);
+  else if (strcmp(k.state, "waiting") == 0) tell_waiting(r, &k);
+  else if (strcmp(k.state, "answered") == 0) tell_answer(r, x, &k);
+  else tell_failed(r, x, &k);
+  free(k.state);
+  free(k.file);
+  free(k.answer);
+  free(k.error);
+}

@@ -1,0 +1,249 @@
+/* Messages that come again. Nonces stand in memory for as long as their `created` is taken; the message ids of those that change something stand in
+ * the store with their answers for a day. */
+#include "exchange/side.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_NONCES = 8 * 1024 * 1024, KEPT_BODY = 256 * 1024, DAY_MS = 86400000, SWEEP_MS = 60000 };
+
+/* Marks of nonces: 64 bits of a keyed hash each, in two tables of which the younger is filled and the older only looked into. */
+struct marks { uint64_t *slots; size_t room, count; };
+struct replay {
+  pthread_mutex_t lock;
+  unsigned char key[32];
+  char process[33];
+  struct marks young, old;
+  int64_t turned, swept;
+};
+
+static bool marks_has(const struct marks *m, uint64_t mark) {
+  for (size_t i = mark & (m->room - 1); m->room && m->slots[i]; i = (i + 1) & (m->room - 1))
+    if (m->slots[i] == mark) return true;
+  return false;
+}
+
+static void marks_put(struct marks *m, uint64_t mark) {
+  size_t i = mark & (m->room - 1);
+  while (m->slots[i]) i = (i + 1) & (m->room - 1);
+  m->slots[i] = mark;
+  m->count++;
+}
+
+static void marks_grow(struct marks *m) {
+  struct marks wide = {.room = m->room ? m->room * 2 : 1024};
+  wide.slots = base_alloc(wide.room * sizeof *wide.slots);
+  for (size_t i = 0; i < m->room; i++)
+    if (m->slots[i]) marks_put(&wide, m->slots[i]);
+  free(m->slots);
+  *m = wide;
+}
+
+static int64_t window_ms(const struct exchange *x) { return (int64_t)(x->o.window_s ? x->o.window_s : 300) * 1000; }
+
+/* A nonce is remembered for twice the window at least: it may have been made a window ahead of our clock. */
+static void turn(struct exchange *x, struct replay *r) {
+  int64_t now = clock_mono();
+  if (now - r->turned < 2 * window_ms(x) + 1000) return;
+  free(r->old.slots);
+  r->old = r->young;
+  r->young = (struct marks){0};
+  r->turned = now;
+}
+
+/* Was a message that was signed before this process began taken by the one before it? Its log knows: a signature's base names its nonce. */
+static int logged(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
+  bool seen = false;
+  if (evidence_holds(x, message_id, s->nonce, &seen, err)) return -1;
+  return seen ? err_set(err, ERR_CONFLICT, "this message has been here before: it was taken before this gateway began again") : 0;
+}
+
+int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
+  struct replay *r = x->replay;
+  unsigned char hash[32];
+  char text[120];
+  uint64_t mark;
+  int n = snprintf(text, sizeof text, "%s %s", s->keyid, s->nonce), rc = 0;
+  hmac_sha256(r->key, sizeof r->key, text, (size_t)n, hash);
+  memcpy(&mark, hash, sizeof mark);
+  if (!mark) mark = 1;
+  if (s->created * 1000 < x->began + 1000 && logged(x, s, message_id, err)) return -1;
+  pthread_mutex_lock(&r->lock);
+  turn(x, r);
+  if (marks_has(&r->young, mark) || marks_has(&r->old, mark)) rc = err_set(err, ERR_CONFLICT, "this message has been here before: its nonce was seen");
+  else if (r->young.count + r->old.count >= MOST_NONCES) rc = err_set(err, ERR_UNAVAILABLE, "more messages came within the window than are remembered");
+  else {
+    if (r->young.count * 2 >= r->young.room) marks_grow(&r->young);
+    marks_put(&r->young, mark);
+  }
+  pthread_mutex_unlock(&r->lock);
+  return rc;
+}
+
+/* ---- repetition ---- */
+
+struct repeat {
+  struct exchange *x;
+  const char *client, *message_id;
+  const unsigned char *digest;
+  bool ours;
+  int64_t status;
+  char process[33];
+  bool same;
+  char *headers;
+  void *body; size_t size;
+};
+
+static void repeat_clear(struct repeat *k) {
+  free(k->headers);
+  free(k->body);
+  k->headers = NULL;
+  k->body = NULL;
+}
+
+static int begin_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct repeat *k = arg;
+  repeat_clear(k);
+  int n = store_exec(tx, err, "INSERT INTO exchange_repeat (client, message_id, digest, process, at, status) VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT DO NOTHING", "ttbti",
+                     k->client, k->message_id, k->digest, (size_t)64, k->x->replay->process, store_time(tx));
+  if (n < 0) return -1;
+  k->ours = n > 0;
+  if (k->ours) return 0;
+  struct store_rows *rows = store_select(tx, err, "SELECT digest, process, status, headers, body FROM exchange_repeat WHERE client = ?1 AND message_id = ?2", "tt", k->client, k->message_id);
+  int more = rows ? store_next(rows, err) : -1;
+  if (more == 1) {
+    size_t size;
+    const void *digest = store_blob(rows, 0, &size), *body;
+    k->same = size == 64 && memcmp(digest, k->digest, 64) == 0;
+    snprintf(k->process, sizeof k->process, "%s", store_text(rows, 1));
+    k->status = store_int(rows, 2);
+    k->headers = base_strdup(store_text(rows, 3));
+    body = store_blob(rows, 4, &k->size);
+    k->body = k->size ? base_alloc(k->size + 1) : NULL;
+    if (k->size) memcpy(k->body, body, k->size);
+  }
+  store_done(rows);
+  return more < 0 ? -1 : 0;
+}
+
+static int give_kept(struct repeat *k, struct kept_answer **out, struct err *err) {
+  json_t *list = k->headers ? json_read(k->headers, strlen(k->headers), 0, err) : NULL;
+  if (!list) return err_set(err, ERR_CONFLICT, "this message was answered, with more than is kept for a repetition: ask the provider by X-Road-Id");
+  struct kept_answer *a = base_alloc(sizeof *a);
+  a->arena = arena_new(SIDE_ARENA);
+  a->status = (int)k->status;
+  a->header_count = json_array_size(list);
+  a->headers = arena_alloc(a->arena, (a->header_count + 1) * sizeof *a->headers);
+  for (size_t i = 0; i < a->header_count; i++) {
+    const json_t *pair = json_array_get(list, i);
+    a->headers[i] = (struct http_pair){arena_strdup(a->arena, json_string_value(json_array_get(pair, 0))), arena_strdup(a->arena, json_string_value(json_array_get(pair, 1)))};
+  }
+  json_decref(list);
+  a->content = HTTP_NO_CONTENT;
+  if (k->size && http_content_add(&a->content, k->body, k->size, -1, err)) {
+    kept_answer_free(a);
+    return -1;
+  }
+  *out = a;
+  return 1;
+}
+
+int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const unsigned char digest[64], struct kept_answer **answer, struct err *err) {
+  char who[EXCHANGE_ID + 1];
+  exchange_id_text(client, who);
+  struct repeat k = {.x = x, .client = who, .message_id = message_id, .digest = digest};
+  int rc = store_write(x->store, STORE_FRONT, begin_work, &k, err);
+  if (rc == 0 && !k.ours) {
+    if (!k.same) rc = err_set(err, ERR_CONFLICT, "X-Road-Id %s was used for another message: each message needs an id of its own", message_id);
+    else if (k.status) rc = give_kept(&k, answer, err);
+    else if (strcmp(k.process, x->replay->process) == 0) rc = err_set(err, ERR_RATE, "message %s is being worked on: ask again in a while, with the same X-Road-Id", message_id);
+    else rc = err_set(err, ERR_OUTCOME_UNKNOWN, "message %s was being worked on when this gateway ended: ask the provider what became of it", message_id);
+  }
+  repeat_clear(&k);
+  return rc;
+}
+
+static int end_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct repeat *k = arg;
+  int rc = k->status ? store_exec(tx, err, "UPDATE exchange_repeat SET status = ?1, headers = ?2, body = ?3 WHERE client = ?4 AND message_id = ?5", "itbtt", k->status, k->headers, k->body, k->size,
+                                  k->client, k->message_id)
+                     : store_exec(tx, err, "DELETE FROM exchange_repeat WHERE client = ?1 AND message_id = ?2", "tt", k->client, k->message_id);
+  return rc < 0 ? -1 : 0;
+}
+
+static int gather(void *ctx, const void *p, size_t n) {
+  buf_add(ctx, p, n);
+  return 0;
+}
+
+int repeat_end(struct exchange *x, const char *message_id, const struct exchange_id *client, const struct message *answer, const struct http_content *content, struct err *err) {
+  char who[EXCHANGE_ID + 1];
+  struct buf body = {0};
+  exchange_id_text(client, who);
+  struct repeat k = {.x = x, .client = who, .message_id = message_id, .status = answer ? answer->status : 0};
+  if (answer && content->size <= KEPT_BODY) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < answer->header_count; i++) {
+      json_t *pair = json_array();
+      bool text = utf8_valid(answer->headers[i].value, strlen(answer->headers[i].value));
+      json_array_append_new(pair, json_string(answer->headers[i].name));
+      json_array_append_new(pair, json_string(text ? answer->headers[i].value : ""));
+      json_array_append_new(list, pair);
+    }
+    k.headers = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    if (http_content_each(content, gather, &body, err)) goto out;
+    k.body = body.data;
+    k.size = body.len;
+  }
+  int rc = store_write(x->store, STORE_FRONT, end_work, &k, err);
+  free(k.headers);
+  buf_free(&body);
+  return rc;
+out:
+  free(k.headers);
+  buf_free(&body);
+  return -1;
+}
+
+void kept_answer_free(struct kept_answer *k) {
+  if (!k) return;
+  http_content_free(&k->content);
+  arena_free(k->arena);
+  free(k);
+}
+
+/* ---- from time to time ---- */
+
+static int sweep_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_exec(tx, err, "DELETE FROM exchange_repeat WHERE at < ?1", "i", store_time(tx) - DAY_MS) < 0 ? -1 : 0;
+}
+
+void replay_jobs(struct exchange *x) {
+  struct replay *r = x->replay;
+  struct err err;
+  if (clock_mono() - r->swept < SWEEP_MS) return;
+  r->swept = clock_mono();
+  if (store_write(x->store, STORE_JOBS, sweep_work, x, &err)) log_write(LOG_WARN, "exchange", "kept answers are not swept: %s", err.message);
+}
+
+int replay_open(struct exchange *x, struct err *err) {
+  struct replay *r = x->replay = base_alloc(sizeof *r);
+  unsigned char bytes[16];
+  pthread_mutex_init(&r->lock, NULL);
+  random_bytes(r->key, sizeof r->key);
+  random_bytes(bytes, sizeof bytes);
+  hex_encode(bytes, sizeof bytes, r->process);
+  r->turned = clock_mono();
+  return 0;
+}
+
+void replay_close(struct exchange *x) {
+  struct replay *r = x->replay;
+  if (!r) return;
+  free(r->young.slots);
+  free(r->old.slots);
+  pthread_mutex_destroy(&r->lock);
+  free(r);
+  x->replay = NULL;
+}

@@ -1,0 +1,134 @@
+/* Inside exchange: what the two sides of a gateway share (consumer, producer, services, rights, routes, asynchronous messages). */
+#ifndef CHAPAR_EXCHANGE_SIDE_H
+#define CHAPAR_EXCHANGE_SIDE_H
+
+#include "exchange/inside.h"
+
+#include <uthash.h>
+
+enum { SIDE_TIMEOUT = 60000, SIDE_ARENA = 2 * 1024 * 1024, SIDE_PATH = 8192, SIDE_THREADS = 256, SIDE_QUEUE = 1024, SIDE_LANE = 128 /* of one service or peer at once */ };
+#define SIDE_BODY ((int64_t)4 << 30)
+
+/* ---- the book: services, endpoints, subsystems, rights and groups as one unchanging view (services.c, access.c) ---- */
+/* What outlives a view: connections to one information system, and how many calls to it are under way. */
+struct lane { struct lane *next; char *key; struct http_peer *peer; atomic_int busy; };
+struct endpoint { struct endpoint *next; const char *method, *path; };
+struct grant {
+  struct grant *next;
+  const char *id, *subject, *service, *method, *path, *purpose;
+  int64_t from, until;
+  _Atomic int64_t *uses;                    /* counted since they were last written; lives beside the views */
+};
+struct offered {
+  UT_hash_handle hh;
+  const char *id, *kind, *url, *openapi_url, *title_fa, *title_en, *ca_file, *notice;
+  const char *prefix;                       /* path of the url, "" */
+  bool any_certificate, digest_only;
+  int timeout_ms;
+  exchange_local local; void *ctx; char *(*openapi)(void *ctx);
+  struct endpoint *endpoints; size_t endpoint_count;
+  struct grant *grants; size_t grant_count;
+  struct lane *lane;                        /* NULL: local, or the url is not good */
+};
+enum tls_mode { TLS_PLAIN, TLS_HTTPS, TLS_MUTUAL };
+struct subsystem { UT_hash_handle hh; const char *id; enum tls_mode tls; unsigned char (*pins)[32]; size_t pin_count; };
+struct group { UT_hash_handle hh; const char *key; /* "code member" */ };
+struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; };
+struct book *book_hold(struct exchange *x);
+void book_drop(struct book *b);
+const struct offered *book_service(const struct book *b, const struct exchange_id *id);
+const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id); /* three or four parts */
+int services_open(struct exchange *x, struct err *err);
+void services_close(struct exchange *x);
+int services_reload(struct exchange *x, struct err *err);          /* read the store again */
+void services_jobs(struct exchange *x);                             /* changes by commands; uses of grants */
+int services_changed(struct store_tx *tx, struct err *err);        /* inside work: others shall read again */
+bool grant_fits(const struct exchange *x, const struct book *b, const struct members *m, const struct grant *g, const struct exchange_id *client, int64_t now);
+/* "SERVICE:…", "SUBSYSTEM:…", "MEMBER:…", as messages name an identifier. */
+const char *id_shown(const struct exchange_id *id, char out[EXCHANGE_ID + 20]);
+char *id_encoded(struct arena *a, const struct exchange_id *id);    /* each part percent-encoded, for headers */
+/* Percent-encoded parts, as in headers and paths. */
+int id_decode(const char *text, int least, int most, struct exchange_id *out, struct err *err);
+
+/* ---- a message's way (consumer.c, producer.c) ---- */
+struct call {                              /* by an information system */
+  const char *method, *target;             /* target: raw, "/r1/…[?query]" */
+  const struct http_pair *headers; size_t header_count;
+  const struct http_content *content;
+  bool inside;                             /* there is no connection whose TLS could be judged */
+  bool encrypted, certified; unsigned char certificate[32];
+  int timeout_ms;
+};
+struct outcome {
+  int status;
+  struct http_pair *headers; size_t header_count;
+  struct http_content content;             /* the caller's */
+  char message_id[200];
+  char server[EXCHANGE_ID + 1];            /* the gateway that was tried last */
+};
+/* 0: an answer (the provider's own errors too); -1: *fault. Blocks. Memory: a. */
+int consume(struct exchange *x, struct arena *a, const struct call *q, struct outcome *out, struct fault *fault);
+/* What the checks before routing say of a caller (async.c asks as well): client registered, its TLS. */
+int consumer_admit(struct exchange *x, struct members *m, struct arena *a, const struct call *q, struct exchange_id *client, struct fault *fault);
+
+bool path_dotted(const char *raw);          /* a segment that is "." or "..", in whatever spelling: no gateway's listener takes such a path */
+struct target { struct exchange_id service; const char *path, *query; /* raw; query NULL: none */ };
+int target_read(struct arena *a, const char *raw, struct target *out, struct err *err);
+/* The gateway of who answers. request: as it arrived, target_uri as this gateway calls itself. from: by its certificate, NULL: it showed none.
+ * Always gives an answer, signed when a key is there. Its content is the caller's. */
+struct produced { struct message answer; struct http_content content; };
+void produce(struct exchange *x, struct arena *a, struct members *m, const struct message *request, const struct gateway *from, struct produced *out);
+bool method_safe(const char *method);       /* GET HEAD OPTIONS TRACE */
+bool method_idempotent(const char *method); /* those, PUT, DELETE */
+int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, struct err *err); /* the list and, with copy, the texts are copied */
+void message_strip(struct message *m);       /* what this protocol added: content digest and our signature */
+int64_t now_micros(void);
+
+/* ---- metadata services (metadata.c): the answer of listMethods, allowedMethods, getOpenAPI ---- */
+bool metadata_is(const char *method, const struct exchange_id *service);
+int metadata_answer(struct exchange *x, struct arena *a, struct members *m, const struct book *b, const struct exchange_id *client, const struct exchange_id *service,
+                    const char *query, struct message *answer, struct http_content *content, struct fault *fault);
+void metadata_clients(struct http_req *r);  /* GET /listClients */
+
+/* ---- repetition (replay.c) ---- */
+struct kept_answer { int status; struct http_pair *headers; size_t header_count; struct http_content content; struct arena *arena; };
+int replay_open(struct exchange *x, struct err *err);
+void replay_close(struct exchange *x);
+void replay_jobs(struct exchange *x);
+/* After repeat_begin answered 0: keep the answer, or (answer NULL) forget that it was begun, because nothing was done. */
+int repeat_end(struct exchange *x, const char *message_id, const struct exchange_id *client, const struct message *answer, const struct http_content *content, struct err *err);
+void kept_answer_free(struct kept_answer *k);
+
+/* ---- threads that wait for others (tasks.c): a server's threads and a platform's few workers never do ---- */
+struct tasks;
+struct tasks *tasks_new(int most, int queue);
+void tasks_free(struct tasks *t);            /* finishes what is queued */
+bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg); /* false: full */
+void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting);
+
+/* ---- asynchronous messages (async.c) ---- */
+int async_open(struct exchange *x, struct err *err);
+void async_close(struct exchange *x);
+void async_jobs(struct exchange *x);
+/* Take a message to be delivered later: 0 with its id, -1 with *fault. */
+int async_take(struct exchange *x, struct arena *a, const struct call *q, char message_id[200], struct fault *fault);
+void async_get(struct http_req *r);          /* GET /exchange/async/{id} */
+void async_figures(struct exchange *x, int64_t *waiting, int64_t *oldest_s);
+
+/* ---- figures (monitor.c) ---- */
+int monitor_open(struct exchange *x, struct err *err);
+void monitor_close(struct exchange *x);
+void monitor_jobs(struct exchange *x);
+void monitor_metrics(struct exchange *x, struct buf *out);
+
+/* What x->sides holds (exchange.c). */
+struct sides {
+  struct tasks *consumers, *producers, *later;
+  atomic_uint turn;
+  char *address;                           /* of the gateway's card */
+  _Atomic int64_t stamped, stamp_failed, round;   /* monotonic ms; stamp_failed: wall clock since when, 0: good */
+  atomic_bool stamping;
+  char stamp_error[200];
+};
+
+#endif

@@ -1,0 +1,105 @@
+#include "exchange/side.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { IDLE_S = 30, STACK = 512 * 1024 };
+
+struct tasks {
+  pthread_mutex_t lock;
+  pthread_cond_t wake, gone;
+  struct task { void (*work)(void *arg); void *arg; } *ring;
+  int room, head, count, most, threads, idle, busy;
+  bool closing;
+};
+
+/* A thread waits half a minute for more and ends: a gateway that nobody calls has none. Lock is held. */
+static bool wait_more(struct tasks *t) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += IDLE_S;
+  t->idle++;
+  while (!t->count && !t->closing)
+    if (pthread_cond_timedwait(&t->wake, &t->lock, &until)) break;
+  t->idle--;
+  return t->count > 0;
+}
+
+static void *serve_tasks(void *arg) {
+  struct tasks *t = arg;
+  pthread_mutex_lock(&t->lock);
+  while (t->count || wait_more(t)) {
+    struct task next = t->ring[t->head];
+    t->head = (t->head + 1) % t->room;
+    t->count--;
+    t->busy++;
+    pthread_mutex_unlock(&t->lock);
+    next.work(next.arg);
+    pthread_mutex_lock(&t->lock);
+    t->busy--;
+  }
+  t->threads--;
+  if (!t->threads) pthread_cond_signal(&t->gone);
+  pthread_mutex_unlock(&t->lock);
+  return NULL;
+}
+
+struct tasks *tasks_new(int most, int queue) {
+  struct tasks *t = base_alloc(sizeof *t);
+  pthread_mutex_init(&t->lock, NULL);
+  pthread_cond_init(&t->wake, NULL);
+  pthread_cond_init(&t->gone, NULL);
+  t->most = most;
+  t->room = queue;
+  t->ring = base_alloc((size_t)queue * sizeof *t->ring);
+  return t;
+}
+
+void tasks_free(struct tasks *t) {
+  if (!t) return;
+  pthread_mutex_lock(&t->lock);
+  t->closing = true;
+  pthread_cond_broadcast(&t->wake);
+  while (t->threads) pthread_cond_wait(&t->gone, &t->lock);
+  pthread_mutex_unlock(&t->lock);
+  pthread_cond_destroy(&t->wake);
+  pthread_cond_destroy(&t->gone);
+  pthread_mutex_destroy(&t->lock);
+  free(t->ring);
+  free(t);
+}
+
+/* One more thread, when all are busy. Lock is held. */
+static bool grow(struct tasks *t) {
+  pthread_attr_t attr;
+  pthread_t thread;
+  pthread_attr_init(&attr);
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attr, STACK);
+  bool made = pthread_create(&thread, &attr, serve_tasks, t) == 0;
+  pthread_attr_destroy(&attr);
+  if (made) t->threads++;
+  return made;
+}
+
+bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg) {
+  pthread_mutex_lock(&t->lock);
+  bool fits = t->count < t->room && !t->closing;
+  if (fits) {
+    if (t->idle <= t->count && t->threads < t->most && !grow(t) && !t->threads) fits = false;
+  }
+  if (fits) {
+    t->ring[(t->head + t->count++) % t->room] = (struct task){work, arg};
+    pthread_cond_signal(&t->wake);
+  }
+  pthread_mutex_unlock(&t->lock);
+  return fits;
+}
+
+void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting) {
+  pthread_mutex_lock(&t->lock);
+  *threads = t->threads;
+  *busy = t->busy;
+  *waiting = t->count;
+  pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,209 @@
+// Gateways as processes with real TLS: an operator's platform and two members' gateways; joining by a page, services and rights, revocation,
+// new keys under traffic, an operator that is away, a ledger that forks, a key helper that dies.
+import { spawn, execFileSync } from 'node:child_process';
+import { createServer } from 'node:http';
+import { createServer as listener } from 'node:net';
+import { cpSync, existsSync, readFileSync, writeFileSync, statSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { chapar, folder, serve, staff, call, run, runs, fails, test, same, good, end, sleep, example } from './kit.mjs';
+
+const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
+const until = async (what, fn, ms = 30000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(100); } };
+const dir = folder();
+const peers = await port(), address = `https://127.0.0.1:${peers}`;
+const data = ['--data', join(dir, 'platform')], op = join(dir, 'platform', 'exchange');
+const wide = (p) => ['--exchange-listen', `127.0.0.1:${p}`];
+let platform = await serve(data, { args: [...wide(peers), '--exchange-address', address] });
+const server = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instance = server.split('/')[0];
+const A = `${instance}/GOV/90000001`, B = `${instance}/GOV/90000002`;
+
+// An information system: answers what it was asked.
+const provider = createServer((q, s) => { s.setHeader('Content-Type', 'application/json'); s.end(JSON.stringify({ path: q.url, client: q.headers['x-road-client'] })); });
+await new Promise((done) => provider.listen(0, '127.0.0.1', done));
+
+// A browser's session of the operator, for forms.
+const session = await (async () => {
+  const token = await staff(platform.base, 'operator');
+  return { token };
+})();
+const operator = async () => { session.token = await staff(platform.base, 'operator'); return session.token; };
+const page = async () => (await call(platform.base, 'GET', '/admin/exchange', { token: session.token })).text.replaceAll('&#x2F;', '/');
+const form = (path, fields) => call(platform.base, 'POST', path, { token: session.token, body: new URLSearchParams(fields).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
+
+const gateways = {};
+async function start(name, more = []) {
+  const g = gateways[name];
+  g.child = spawn(chapar, ['gateway', 'serve', '--folder', g.folder, '--listen', '127.0.0.1:0', ...wide(g.port), '--access-log', 'no', '--exchange-grace-s', '8', ...more], { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'] });
+  process.on('exit', () => g.child.kill('SIGKILL'));
+  g.base = await new Promise((ok, bad) => {
+    let text = '';
+    g.child.stdout.on('data', (d) => { text += d; const m = /at (http:\/\/\S+?)\/?\s/.exec(text); if (m) ok(m[1]); });
+    g.child.on('exit', (c) => bad(new Error(`gateway ${name} ended with ${c}`)));
+  });
+}
+const stop = (g) => new Promise((done) => { g.child.on('exit', done); g.child.kill('SIGTERM'); });
+const must = async (name, fn) => { let bad = null; await test(name, async () => { try { await fn(); } catch (e) { bad = e; throw e; } }); if (bad) end(); };
+const status = async (name) => { const r = await runs('gateway', 'status', '--folder', gateways[name].folder, '--json'); return { ...JSON.parse(r.out), exit: r.status }; };
+const ask = (what = 'hello') => call(gateways.b.base, 'GET', `/r1/${A}/data/echo/${what}`, { headers: { 'X-Road-Client': `${B}/asks` } });
+
+await test('a gateway is made by one command, and refuses to be made twice or wrongly', async () => {
+  for (const [name, member] of [['a', A], ['b', B]]) {
+    const g = gateways[name] = { folder: join(dir, name), port: await port(), server: `${member}/ss1` };
+    const card = JSON.parse(run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://127.0.0.1:${g.port}`, '--json'));
+    same(card.server, g.server);
+    good(/^([0-9a-f]{4}-){7}[0-9a-f]{4}$/.test(card.fingerprint), card.fingerprint);
+    g.fingerprint = card.fingerprint;
+    same(statSync(join(g.folder, 'keys', 'sign.pem')).mode & 0o77, 0, 'others may read the key');
+  }
+  same(fails(['gateway', 'init', '--folder', gateways.a.folder, '--server', gateways.a.server, '--address', 'https://127.0.0.1:5500']).status, 1);
+  same(fails(['gateway', 'init', '--folder', join(dir, 'x'), '--server', 'A/B', '--address', 'https://127.0.0.1:5500']).status, 1);
+  same(fails(['gateway', 'init', '--folder', join(dir, 'x'), '--server', 'A/B/C/D', '--address', 'http://127.0.0.1:5500']).status, 1);
+  same(fails(['gateway', 'fly']).status, 2);
+  good(/renew-keys/.test(run('gateway', '--help')) && /--operator/.test(run('gateway', 'join', '--help')), 'help');
+  const before = await status('a');
+  good(before.exit === 1 && before.serving === false && before.directory.state === 'none', JSON.stringify(before));
+});
+
+await must('joining: a code by the page, the same fingerprint on both sides, a person approves', async () => {
+  for (const member of [A, B]) same((await form('/admin/exchange/members', { id: member, name_fa: 'آزمون', name_en: 'Test' })).status, 303);
+  for (const s of [`${A}/data`, `${B}/asks`]) same((await form('/admin/exchange/members', { id: s, name_fa: 'زیرسامانه' })).status, 303);
+  same((await form('/admin/exchange/members', { id: 'XX/GOV/1', name_fa: 'بیگانه' })).status, 422);
+  same((await form('/admin/exchange/invitations', { server: `${instance}/GOV/nobody/ss1` })).status, 404);
+  for (const name of ['a', 'b']) {
+    const g = gateways[name], shown = await form('/admin/exchange/invitations', { server: g.server });
+    const code = /id="code">([0-9A-Z-]+)</.exec(shown.text)?.[1];
+    good(code, `no code: ${shown.status}`);
+    const wrong = code.slice(0, 5) + (code[5] === '0' ? '1' : '0') + code.slice(6);
+    same((await runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', wrong, '--wait', '1')).status, 1, 'a wrong code');
+    const began = Date.now(), joining = runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '60');
+    let early = null;
+    joining.then((r) => { early = r; });
+    const request = await until('the request on the page', async () => { if (early) throw new Error(`join ended: ${early.err}`); return /\/admin\/exchange\/requests\/(r-[0-9a-f]{16})/.exec(await page())?.[1]; });
+    good((await page()).includes(g.fingerprint), 'the page shows the fingerprint that init showed');
+    same((await form(`/admin/exchange/requests/${request}`, { act: 'approve' })).status, 303);
+    const r = await joining;
+    same(r.status, 0, r.err);
+    good(r.err.includes(g.fingerprint), 'the command shows it too');
+    good(Date.now() - began < 60000, 'under a minute');
+    g.code = code;
+  }
+  same(fails(['gateway', 'join', '--folder', gateways.b.folder, '--operator', address, '--code', gateways.a.code, '--wait', '1']).status, 1, "another's code");
+});
+
+await must('services and rights by command; an exchange through both gateways; what is not granted is refused', async () => {
+  run('gateway', 'services', 'add', `${A}/data/echo`, `http://127.0.0.1:${provider.address().port}/api`, '--folder', gateways.a.folder);
+  same(fails(['gateway', 'services', 'add', 'nonsense', 'http://127.0.0.1:1', '--folder', gateways.a.folder]).status, 1);
+  run('gateway', 'subsystem', `${B}/asks`, '--tls', 'plain', '--folder', gateways.b.folder);
+  run('gateway', 'subsystem', `${A}/data`, '--tls', 'plain', '--folder', gateways.a.folder);
+  await start('a');
+  await start('b');
+  const refused = await ask();
+  good(/access_denied/.test(refused.headers.get('x-road-error') ?? ''), `${refused.status} ${refused.text}`);
+  const grant = run('gateway', 'grant', `${B}/asks`, `${A}/data/echo`, '--method', 'GET', '--purpose', 'test', '--folder', gateways.a.folder).trim();
+  await until('the right to work', async () => (await ask()).status === 200);
+  const r = await ask('x?y=1');
+  same([r.status, r.json?.path, r.json?.client], [200, '/api/x?y=1', `${B}/asks`]);
+  same(JSON.parse(run('gateway', 'grants', '--folder', gateways.a.folder, '--json'))[0].id, grant);
+  good(JSON.parse(run('gateway', 'services', 'list', '--folder', gateways.a.folder, '--json')).some((s) => s.id === `${A}/data/echo`), 'listed');
+  const s = await status('b');
+  same([s.exit, s.serving, s.directory.state, s.causes], [0, true, 'fresh', []], JSON.stringify(s.causes));
+  good(s.peers.some((p) => p.server === gateways.a.server && p.state === 'reached'), JSON.stringify(s.peers));
+  run('gateway', 'revoke', grant, '--why', 'test', '--folder', gateways.a.folder);
+  await until('the right to be gone', async () => (await ask()).status !== 200);
+  run('gateway', 'grant', `${B}/asks`, `${A}/data/echo`, '--folder', gateways.a.folder);
+  await until('a new right', async () => (await ask()).status === 200);
+});
+
+await test('the directory is checked with openssl alone', () => {
+  const text = readFileSync(join(gateways.a.folder, 'directory'), 'utf8'), [line, second] = text.split('\n');
+  writeFileSync(join(dir, 'd.json'), line + '\n');
+  writeFileSync(join(dir, 'd.sig'), Buffer.from(second.split(' ')[1], 'base64'));
+  good(/Verified OK/.test(execFileSync('openssl', ['dgst', '-sha256', '-verify', join(gateways.a.folder, 'operator.pub'), '-signature', join(dir, 'd.sig'), join(dir, 'd.json')], { encoding: 'utf8' })), 'openssl');
+  same(JSON.parse(line).type, 'chapar-directory-v1');
+});
+
+await test('the key helper is killed: another begins and no call fails', async () => {
+  const before = (await status('b')).directory.key_helper;
+  let over = false, bad = 0, made = 0;
+  const traffic = (async () => { while (!over) { const r = await ask(); made++; if (r.status !== 200) bad++; } })();
+  await sleep(200);
+  process.kill(before.pid, 'SIGKILL');
+  const after = await until('another helper', async () => { const k = (await status('b')).directory.key_helper; return k.pid !== before.pid && k.restarts > before.restarts && k; });
+  await sleep(200);
+  over = true;
+  await traffic;
+  good(bad === 0 && made > 2, `${bad} of ${made} failed`);
+  good(after.pid > 0, 'its number');
+});
+
+await test('new keys under traffic: announced, used when they are known, no call fails', async () => {
+  const keys = (f) => readFileSync(join(f, 'keys', 'tls.crt'), 'utf8');
+  const before = ['a', 'b'].map((n) => keys(gateways[n].folder));
+  let over = false, bad = [], made = 0;
+  const traffic = (async () => { while (!over) { const r = await ask(); made++; if (r.status !== 200) bad.push(`${r.status} ${r.text}`); } })();
+  for (const n of ['a', 'b']) run('gateway', 'renew-keys', '--folder', gateways[n].folder);
+  await until('new certificates in use', async () => ['a', 'b'].every((n, i) => keys(gateways[n].folder) !== before[i]), 60000);
+  const shown = execFileSync('sh', ['-c', `openssl s_client -connect 127.0.0.1:${gateways.a.port} </dev/null 2>/dev/null | openssl x509 -fingerprint -sha256 -noout`], { encoding: 'utf8' });
+  const own = execFileSync('openssl', ['x509', '-in', join(gateways.a.folder, 'keys', 'tls.crt'), '-fingerprint', '-sha256', '-noout'], { encoding: 'utf8' });
+  same(shown, own, 'the listener shows the new certificate');
+  await sleep(300);
+  over = true;
+  await traffic;
+  good(bad.length === 0 && made > 5, `${bad.length} of ${made} failed: ${bad[0]}`);
+  await until('the old keys to have an end', async () => (await status('a')).directory.gateways.filter((g) => [gateways.a.server, gateways.b.server].includes(g.id)).every((g) => g.keys.length === 2 && g.keys.filter((k) => k.until).length === 1));
+});
+
+await test('gateways witness the ledger: who has co-signed stands on the receipt', async () => {
+  const filed = await call(platform.base, 'POST', '/api/v1/services/village-residence/cases', { key: 'witnessed', body: { data: await example(platform.base) } });
+  same(filed.status, 201, filed.text);
+  const names = await until('witnesses on the receipt', async () => { const w = (await call(platform.base, 'GET', `/api/v1/cases/${filed.json.tracking}/receipt`)).json?.witnesses; return w?.length === 2 && w.map((x) => x.name).sort(); }, 80000);
+  same(names, [gateways.a.server, gateways.b.server].sort());
+  good((await call(platform.base, 'GET', `/cases/${filed.json.tracking}/receipt`)).text.replaceAll('&#x2F;', '/').includes(gateways.a.server), 'the page of the receipt');
+  good((await page()).includes(gateways.b.server), 'the page of the exchange');
+});
+
+await test('the operator is away: exchanges go on within grace, the age is shown and alarmed; then they stop; back, all is well', async () => {
+  await platform.stop('SIGKILL');
+  same((await ask()).status, 200, 'at once');
+  const old = await until('the alarm', async () => { const s = await status('b'); return s.directory.state === 'old' && s; });
+  good(old.exit === 1 && old.causes.some((c) => c.part === 'exchange.directory') && old.directory.problem, JSON.stringify(old.causes));
+  same((await ask()).status, 200, 'within grace');
+  await until('the end of grace', async () => (await status('b')).directory.state === 'expired');
+  const r = await ask();
+  good(r.status !== 200 && /global_conf_outdated/.test(r.headers.get('x-road-error') ?? ''), `${r.status} ${r.headers.get('x-road-error')}`);
+  platform = await serve(data, { args: [...wide(peers), '--exchange-address', address] });
+  await operator();
+  await until('to be fresh again', async () => (await status('b')).directory.state === 'fresh');
+  await until('exchanges', async () => (await ask()).status === 200);
+});
+
+await test('a copy is made while serving and verified when it is put back; a damaged one is refused', async () => {
+  const copy = join(dir, 'a.copy'), there = join(dir, 'restored');
+  run('gateway', 'backup', copy, '--folder', gateways.a.folder);
+  same(statSync(copy).mode & 0o77, 0, 'it holds keys');
+  good(/verifies/.test(run('gateway', 'restore', copy, '--folder', there)), 'restored');
+  same(readFileSync(join(there, 'gateway.json'), 'utf8'), readFileSync(join(gateways.a.folder, 'gateway.json'), 'utf8'));
+  same(fails(['gateway', 'restore', copy, '--folder', there]).status, 1, 'into a folder that is in use');
+  const bytes = readFileSync(copy);
+  writeFileSync(join(dir, 'half.copy'), bytes.subarray(0, bytes.length >> 1));
+  same(fails(['gateway', 'restore', join(dir, 'half.copy'), '--folder', join(dir, 'half')]).status, 1, 'half a copy');
+  good(!existsSync(join(dir, 'half')), 'nothing is left');
+});
+
+await test('a key that was revoked by the page is refused everywhere', async () => {
+  const g = (await status('a')).directory.gateways.find((x) => x.id === gateways.b.server), key = g.keys.find((k) => !k.until && !k.revoked_at).keyid;
+  same((await form(`/admin/exchange/keys/${key}`, { why: '' })).status, 422);
+  same((await ask()).status, 200);
+  same((await form(`/admin/exchange/keys/${key}`, { why: 'lost' })).status, 303);
+  await until('refusal', async () => (await ask()).status !== 200, 15000);
+  same((await form('/admin/exchange/gateways', { server: gateways.b.server, why: 'gone' })).status, 303);
+  await until('to be gone', async () => !(await status('a')).directory.gateways.some((x) => x.id === gateways.b.server));
+  const r = await call(platform.base, 'GET', '/admin/exchange', { token: await staff(platform.base, 'manager.bargh').catch(() => session.token) });
+  good([200, 403].includes(r.status), `${r.status}`);
+});
+
+await stop(gateways.a);
+await stop(gateways.b);
+provider.close();
+await platform.stop();
+end();

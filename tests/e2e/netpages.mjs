@@ -1,0 +1,217 @@
+// The government network as people and programs see it: pages, map, interface, changes as they happen, who is told, CSV in and out; both engines.
+import { createServer } from 'node:http';
+import { createHmac } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { serve, call, staff, test, same, good, end, folder, postgres, pack, runs, sleep } from './kit.mjs';
+
+const require = createRequire(import.meta.url), A = '/api/v1';
+const until = async (what, fn, most = 60000) => { for (const began = Date.now(); Date.now() - began < most; await sleep(150)) { const v = await fn(); if (v) return v; } throw new Error(`never: ${what}`); };
+const page = (b, path, o = {}) => call(b, 'GET', path, { ...o, headers: { Accept: 'text/html', ...o.headers } });
+const form = async (b, path, token, fields) => {
+  const token_of = /name="form_token" value="([^"]+)"/.exec((await page(b, path.replace(/\/(note|acknowledge|hand|[^/]+\/drop|[^/]+\/end)$/, '').replace(/\/hooks$/, '/contacts'), { headers: { Cookie: `session=${token}` } })).text)?.[1];
+  return call(b, 'POST', path, { headers: { Accept: 'text/html', Cookie: `session=${token}`, 'Content-Type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams({ form_token: token_of, ...fields }).toString() });
+};
+
+async function network(name, where) {
+  const s = await serve(where, { env: { CHAPAR_PROBE_INTERVAL: '10' } }), b = s.base;
+  const operator = await staff(b, 'operator'), get = async (path, token) => { const r = await call(b, 'GET', A + path, { token }); if (r.status !== 200) throw new Error(`${path}: ${r.status} ${r.text}`); return r.json; };
+  const heard = [], hook = createServer((q, a) => { let text = ''; q.on('data', (d) => { text += d; }); q.on('end', () => { heard.push({ text, headers: q.headers }); a.statusCode = heard.length === 1 ? 500 : 204; a.end(); }); });
+  await new Promise((done) => hook.listen(0, '127.0.0.1', done));
+  let key = '';
+
+  await test(`${name}: somebody and a program are told; the program's key is shown once`, async () => {
+    const url = `http://127.0.0.1:${hook.address().port}/network`;
+    const made = await form(b, '/network/hooks', operator, { url });
+    same(made.status, 200, made.text.slice(0, 500));
+    key = /<code dir="ltr">([0-9a-f]{64})<\/code>/.exec(made.text)[1];
+    good(!(await page(b, '/network/contacts', { token: operator })).text.includes(key), 'not again');
+    same((await form(b, '/network/hooks', operator, { url: 'ftp://x' })).status, 422);
+    same((await form(b, '/network/contacts', operator, { name: 'م', to: '09150001122', level: '0' })).status, 422);
+    same((await form(b, '/network/contacts', operator, { name: 'مریم رضایی', to: '0915', level: '0' })).status, 422);
+    same((await form(b, '/network/contacts', operator, { name: 'مریم رضایی', to: '۰۹۱۵۰۰۰۱۱۲۲', level: '0' })).status, 303);
+    same((await form(b, '/network/contacts', operator, { name: 'مریم رضایی', to: '09150001122', level: '0' })).status, 422, 'twice');
+    const acts = await call(b, 'GET', `${A}/acts`, { token: operator });
+    good(['network_contact_put', 'network_hook_put'].every((x) => acts.text.includes(x)), 'recorded');
+  });
+
+  const first = await until('an incident of the demonstration', async () => (await get('/network/incidents?open=true')).items.find((x) => x.kind === 'down'), 90000);
+  await test(`${name}: offices are listed, filtered and paged; the map and the summary agree`, async () => {
+    const sum = await get('/network/summary'), cut = await get('/offices?state=down&limit=200');
+    good(sum.offices > 4000 && Object.values(sum.states).reduce((a, x) => a + x, 0) === sum.offices, JSON.stringify(sum.states));
+    good(cut.items.some((x) => x.code === first.office && x.state === 'down' && x.since), 'the office of the incident is down');
+    const seen = new Set();
+    for (let next = '', n = 0; n < 5; n++) { const p = await get(`/offices?limit=200&place=0916${next ? `&next=${next}` : ''}`); p.items.forEach((x) => { good(!seen.has(x.code) && x.county === '0916', x.code); seen.add(x.code); }); next = p.next; if (!next) break; }
+    same(seen.size, (await get('/network/summary?place=0916')).offices);
+    const found = (await call(b, 'GET', `${A}/offices?q=${encodeURIComponent('شهرداري')}`, { lang: 'fa' })).json.items;
+    good(found.length > 20 && found.every((x) => x.name.includes('شهرداری')), `by words, with Arabic letters: ${JSON.stringify(found).slice(0, 300)}`);
+    for (const q of ['state=nope', 'level=nope', 'limit=0', 'setting=x']) same((await call(b, 'GET', `${A}/offices?${q}`)).status, 422, q);
+    same((await get('/offices?place=nope')).items, []);
+    for (const p of ['/offices/NOPE', '/network/incidents/99999999', '/offices/NOPE/series']) same((await call(b, 'GET', A + p)).status, 404, p);
+    const svg = (await page(b, '/network', { lang: 'en' })).text, step = (code) => new RegExp(`class="area(?: step(\\d))?" data-place="${code}"`).exec(svg)?.[1];
+    same((svg.match(/data-place=/g) || []).length, 34, 'every county');
+    const county = cut.items.find((x) => x.code === first.office).county;
+    good(step(county) > 0 && new RegExp(`data-number="${county}">[1-9]`).test(svg), `the county of a fault is coloured and numbered: ${step(county)}`);
+    good(svg.includes('OpenStreetMap'), 'whose outlines they are');
+    const points = (await call(b, 'GET', '/network/points')).json;
+    same(points.points.length, sum.offices);
+    same(points.states[points.points.find((x) => x[4] === first.office)[2]], 'down');
+  });
+  await test(`${name}: everybody sees states; addresses, notes and names are for those whose offices they are`, async () => {
+    const bare = await get(`/offices/${first.office}`), whole = await get(`/offices/${first.office}`, operator), other = await get(`/offices/${first.office}`, await staff(b, 'takapo.officer'));
+    good(!('address' in bare) && !('address' in other) && whole.address.startsWith('127.'), JSON.stringify([bare.address, whole.address]));
+    good(!(await page(b, `/network/offices/${first.office}`)).text.includes(whole.address), 'not on the page');
+    const note = 'یادداشت محرمانه ۱۲۳';
+    const go = (act, token, body = {}) => call(b, 'POST', `${A}/network/incidents/${first.id}/${act}`, { token, body });
+    same((await go('note', undefined, { text: note })).status, 401);
+    same((await go('note', await staff(b, 'takapo.manager'), { text: note })).status, 404);
+    same((await go('note', operator, {})).status, 422);
+    same((await go('note', operator, { text: note })).status, 200);
+    same((await go('acknowledge', operator)).status, 200);
+    same((await go('acknowledge', operator)).status, 409, 'once');
+    const mine = await get(`/network/incidents/${first.id}`, operator), theirs = await get(`/network/incidents/${first.id}`);
+    good(mine.acknowledged_by === 'operator' && JSON.stringify(mine).includes(note), 'the operator reads it');
+    good(!('acknowledged_by' in theirs) && theirs.acknowledged_at && !JSON.stringify(theirs).includes(note) && !JSON.stringify(theirs).includes('operator'), JSON.stringify(theirs).slice(0, 600));
+    good(!(await page(b, `/network/incidents/${first.id}`)).text.includes(note), 'nor on the page');
+  });
+  await test(`${name}: who is on duty was told once, and it is written down; the program's message is signed`, async () => {
+    await until('the message', async () => (await call(b, 'GET', '/demo/outbox')).json.filter((m) => m.to === '09150001122' && m.text.includes('شبکه دولت')).length >= 1);
+    const told = (await get(`/network/incidents/${first.id}`, operator)).told;
+    good(told.some((x) => x.who === 'مریم رضایی' && x.channel === 'sms'), JSON.stringify(told));
+    await until('the program', () => heard.length > 0);
+    const { text, headers } = heard[0], [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(headers['chapar-signature']);
+    same(v1, createHmac('sha256', key).update(`${t}.${text}`).digest('hex'), 'signature');
+    good(JSON.parse(text).id === headers['chapar-event-id'] && ['opened', 'closed', 'escalated'].includes(JSON.parse(text).event), text);
+  });
+  await test(`${name}: a fault becomes a case with its clock at the desk of the network, once`, async () => {
+    same((await call(b, 'POST', `${A}/network/incidents/${first.id}/hand`, { token: operator, body: {} })).status, 200);
+    const tracking = await until('the case', async () => (await get(`/network/incidents/${first.id}`, operator)).case);
+    const c = await get(`/cases/${tracking}`, await staff(b, 'ict.officer'));
+    same([c.service, c.data.office_code, c.data.incident], ['network-fault', first.office, first.id]);
+    good(c.due?.legal, 'its clock runs');
+  });
+  await test(`${name}: changes are told as they happen, to many, by few threads`, async () => {
+    const ends = [], streams = await Promise.all(Array.from({ length: 30 }, async () => { const c = new AbortController(); ends.push(c); return fetch(`${b}${A}/network/events`, { signal: c.signal }); }));
+    good(streams.every((r) => r.headers.get('content-type').startsWith('text/event-stream')), 'a stream');
+    const change = (r) => new Promise((done, bad) => { let text = ''; (async () => { for await (const x of r.body) { text += Buffer.from(x); const m = /event: change\ndata: (.*)\n\n/.exec(text); if (m) return done(JSON.parse(m[1])); } })().catch(bad); });
+    const waiting = Promise.all(streams.map(change));
+    same((await call(b, 'POST', `${A}/network/incidents/${first.id}/note`, { token: operator, body: { text: 'آنچه می‌گذرد' } })).status, 200);
+    same((await call(b, 'GET', `${A}/network/summary`)).status, 200, 'others are answered meanwhile');
+    const told = await waiting.catch((e) => e);
+    ends.forEach((c) => c.abort());
+    good(Array.isArray(told) && told.every((x) => x.cursor && Array.isArray(x.changes)), String(told).slice(0, 300));
+  });
+  await test(`${name}: maintenance is planned by those it concerns, and ended`, async () => {
+    const hour = new Date(Date.now() + 3600e3 + 3.5 * 3600e3).toISOString(), plan = { office: 'KR-0904-0001', from_day: hour.slice(0, 10), from_hour: hour.slice(11, 16), to_day: new Date(Date.now() + 86400e3).toISOString().slice(0, 10), to_hour: '۲۳:۵۹', reason: 'تعویض دکل' };
+    for (const [wrong, field] of [[{ office: 'NOPE' }, 'office'], [{ from_day: 'x' }, 'from_day'], [{ to_hour: '25:00' }, 'to_hour'], [{ reason: '' }, 'reason'], [{ to_day: '1500/01/01' }, 'to_hour']]) {
+      const r = await form(b, '/network/maintenance', operator, { ...plan, ...wrong });
+      good(r.status === 422 && r.text.includes(`href="#${field}"`), `${field}: ${r.status}`);
+    }
+    same((await form(b, '/network/maintenance', operator, plan)).status, 303);
+    const w = (await get('/network/maintenance')).items[0];
+    same([w.office, w.state, w.reason], ['KR-0904-0001', 'planned', 'تعویض دکل']);
+    same((await form(b, `/network/maintenance/${w.id}/end`, operator, {})).status, 303);
+    same((await get('/network/maintenance')).items[0].state, 'over');
+  });
+  await test(`${name}: figures for Prometheus and as open data; tables as CSV`, async () => {
+    const metrics = (await call(b, 'GET', '/metrics')).text, of = (m, l) => Number(new RegExp(`^${m}\\{${l}\\} ([\\d.e+-]+)$`, 'm').exec(metrics)?.[1]);
+    good(of('chapar_network_offices', 'state="up",level="hub"') > 20 && !metrics.includes(first.office), 'sums alone');
+    const targets = await get('/network/targets');
+    same(targets.length, 34);
+    const county = (await get(`/offices/${first.office}`)).county, one = targets.find((x) => x.labels.county === county).labels;
+    const text = (await call(b, 'GET', `${one.__metrics_path__}?place=${one.__param_place}`)).text;
+    good(new RegExp(`chapar_office_up\\{office="${first.office}",[^}]*\\} [01]`).test(text), 'each office there');
+    const open = await get('/network/indicators');
+    good(open.items.length === 34 && open.items.every((x) => x.offices > 0 && x.coverage && x.availability && !('office' in x)) && open.licence.includes('creativecommons'), 'open data');
+    for (const [file, head] of [['offices.csv', 'code,name,organisation'], ['incidents.csv?open=all', 'id,kind,office'], ['compare.csv?by=county', 'key,name,offices'], ['compare.csv?by=setting', 'key,name,offices'], [`series.csv?office=${first.office}&span=hour`, 'at,until,probes'], ['backlog.csv', 'kind,code,name'], ['maintenance.csv', 'id,office,name']]) {
+      const r = await call(b, 'GET', `/network/tables/${file}`);
+      good(r.status === 200 && r.text.replace(/^\uFEFF/, '').startsWith(head), `${file}: ${r.status} ${r.text.slice(0, 80)}`);
+      if (file !== 'backlog.csv') good(r.text.trim().split('\r\n').length > 1, `${file} has rows`);
+    }
+    same((await call(b, 'GET', '/network/tables/nope.csv')).status, 404);
+  });
+  if (!process.env.CHAPAR_TEST_NO_BROWSER && name === 'sqlite') await browse(b, operator, first);
+  hook.close();
+  await s.stop();
+  return where;
+}
+
+// Pages by eye: axe, widths, both languages; the map by its script; the wall renews itself.
+async function browse(b, operator, incident) {
+  const { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  await test('pages: nothing for axe, nothing sideways, at 360 and 1440 px in both languages', async () => {
+    const paths = ['/network', '/network/map', '/network/map?place=0904', '/network/wall', '/network/offices?state=down', `/network/offices/${incident.office}`, '/network/tree?office=KR-0916-0001', '/network/incidents', `/network/incidents/${incident.id}`, '/network/compare?by=county', '/network/growth', '/network/maintenance', '/network/contacts'];
+    const bad = [], context = await browser.newContext(), tab = await context.newPage();
+    for (const [i, path] of paths.entries())
+      for (const [lang, width] of [[['fa', 'en'][i % 2], 360], [['en', 'fa'][i % 2], 1440]]) {
+        await tab.setViewportSize({ width, height: 800 });
+        await context.addCookies([{ name: 'lang', value: lang, url: b }, { name: 'session', value: operator, url: b }]);
+        await tab.goto(b + path, { waitUntil: 'load' });
+        const p = await tab.evaluate(() => ({ wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, key: /\b(web|network|api)\.net?_?\w+/.exec(document.body.innerText)?.[0], dir: document.documentElement.dir }));
+        if (p.wide > 1 || p.key || p.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`${path} ${width} ${lang}: ${JSON.stringify(p)}`);
+        await tab.evaluate(axe);
+        const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
+        for (const v of found.violations) bad.push(`${path} ${width} ${lang}: axe ${v.id} ${v.nodes.map((x) => x.target.join(' ')).slice(0, 3).join(' | ')}`);
+      }
+    await context.close();
+    good(!bad.length, bad.join('\n'));
+  });
+  await test('pages: the map is magnified by its button, and says nothing against the policy', async () => {
+    const context = await browser.newContext(), tab = await context.newPage(), said = [];
+    tab.on('console', (m) => { if (m.type() === 'error') said.push(m.text()); });
+    tab.on('pageerror', (e) => said.push(String(e)));
+    await tab.goto(`${b}/network/map?place=0904&lang=en`);
+    const before = await tab.locator('svg.map').getAttribute('viewBox');
+    await tab.getByRole('button', { name: 'Zoom in' }).click();
+    good(await tab.locator('svg.map').getAttribute('viewBox') !== before, 'the picture moved');
+    await tab.locator('svg.map .points a').first().waitFor({ state: 'attached' });
+    same(said, []);
+    await context.close();
+  });
+  await test('pages: the wall renews itself when something happens', async () => {
+    const context = await browser.newContext(), tab = await context.newPage();
+    await tab.goto(`${b}/network/wall?lang=en`);
+    await tab.evaluate(() => { window.renewed = 0; document.getElementById('live').addEventListener('renewed', () => { window.renewed += 1; }); });
+    await call(b, 'POST', `${A}/network/incidents/${incident.id}/note`, { token: operator, body: { text: 'برای دیوار' } });
+    await tab.waitForFunction(() => window.renewed > 0);
+    await context.close();
+  });
+  await browser.close();
+}
+
+async function commands() {
+  const data = folder(), file = join(folder(), 'offices.csv'), s = await serve(['--data', data]);
+  await s.stop();
+  const at = ['--pack', pack, '--data', data];
+  await test('offices go out as CSV, and come in: told before it is done, refused with its line', async () => {
+    const out = await runs('export', 'offices', ...at);
+    good(out.status === 0 && out.out.split('\r\n').length > 4500, out.err);
+    writeFileSync(file, 'code,organisation,place,level,uplinks,name_fa,address\nNEW-1,ict,0916051392,office,KR-0916-0001,دفتر تازه,192.0.2.7\nKR-0904-0001,,,,,,192.0.2.8\n');
+    const mixed = await runs('import', 'offices', file, '--dry-run', ...at);
+    good(mixed.status === 1 && /offices\.csv:3: /.test(mixed.err), `what the pack says is not emptied: ${mixed.err}`);
+    writeFileSync(file, 'code,organisation,place,level,uplinks,name_fa,address\nNEW-1,ict,0916051392,office,KR-0916-0001,دفتر تازه,192.0.2.7\n');
+    const dry = await runs('import', 'offices', file, '--dry-run', ...at);
+    good(dry.status === 0 && dry.out.includes('+ NEW-1') && dry.out.includes('1 new'), dry.out + dry.err);
+    good(!(await runs('export', 'offices', ...at)).out.includes('NEW-1'), 'nothing was written');
+    same((await runs('import', 'offices', file, ...at)).status, 0);
+    good((await runs('export', 'offices', ...at)).out.includes('NEW-1,ict,0916051392,office,KR-0916-0001,دفتر تازه'), 'it is there');
+    writeFileSync(file, 'code,address,interval\nNEW-1,192.0.2.9,120\n');
+    const changed = await runs('import', 'offices', file, '--dry-run', ...at);
+    good(/~ NEW-1 \(line 2\) address: '192\.0\.2\.7' -> '192\.0\.2\.9'/.test(changed.out), changed.out + changed.err);
+    writeFileSync(file, 'code,adress\nNEW-1,192.0.2.9\n');
+    const typo = await runs('import', 'offices', file, ...at);
+    good(typo.status === 1 && typo.err.includes("did you mean 'address'"), typo.err);
+    writeFileSync(file, 'code,address\nNEW-1,example.com\nNEW-1,192.0.2.1\n');
+    const wrong = await runs('import', 'offices', file, '--lang', 'fa', ...at);
+    good(wrong.status === 1 && /offices\.csv:2: address: .*[آ-ی]/.test(wrong.err) && /offices\.csv:3: /.test(wrong.err), wrong.err);
+    same((await runs('ledger', 'verify', '--data', data)).status, 0, 'each import is in the ledger');
+  });
+}
+
+await network('sqlite', ['--data', folder()]);
+await commands();
+const pg = postgres();
+if (pg) await network('postgresql', ['--store', pg.url]);
+end();

@@ -1,0 +1,289 @@
+/* The whole life between two gateways with real TLS: information system → consumer → producer → information system, and back. */
+#include "exchange/side.h"
+#include "store-kit.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#define OPERATOR "KHR/GOV/1/op"
+#define OTHER "KHR/GOV/2/ss1"
+#define CLIENT "KHR/GOV/2/desk"
+#define LOCAL "KHR/GOV/1/office"
+#define PROVIDER "KHR/GOV/1/registry"
+#define SERVICE PROVIDER "/persons"
+
+struct side_kit { struct exchange *x; struct http_server *peers; char *folder, address[60]; pthread_t thread; atomic_bool stop; };
+static struct side_kit a, b;
+static struct http_server *system_;
+static char root[128], url[100];
+static atomic_int asked_times;
+static char heard[4096];
+
+static int free_port(void) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t n = sizeof at;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(fd, (struct sockaddr *)&at, n) || getsockname(fd, (struct sockaddr *)&at, &n)) fail();
+  close(fd);
+  return ntohs(at.sin_port);
+}
+
+/* ---- an information system ---- */
+
+static void answer(struct http_req *r) {
+  const struct http_pair *list;
+  size_t n = http_headers(r, &list), len = 0, used = (size_t)snprintf(heard, sizeof heard, "%s %s?%s\n", http_method(r), http_raw_path(r), http_raw_query(r));
+  for (size_t i = 0; i < n && used < sizeof heard; i++) used += (size_t)snprintf(heard + used, sizeof heard - used, "%s:%s\n", list[i].name, list[i].value);
+  atomic_fetch_add(&asked_times, 1);
+  if (strstr(http_raw_path(r), "/fails")) {
+    http_reply(r, 404, "text/plain", "none such", 9);
+    return;
+  }
+  if (strstr(http_raw_path(r), "/away")) {
+    http_redirect(r, 302, "http://127.0.0.1:1/elsewhere");
+    return;
+  }
+  const void *body = http_body(r, &len);
+  http_reply_header(r, "X-Road-Error", "made.by.provider");
+  http_reply_header(r, "X-Own", "kept");
+  http_reply(r, 200, "application/json", len ? body : "{\"value\":42}", len ? len : 12);
+}
+
+static const struct http_route rows[] = {
+  {"GET", "/base/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, 0, answer, "."}, {"POST", "/base/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, 1 << 20, answer, "."},
+  {"DELETE", "/base/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, 0, answer, "."}, {"GET", "/base", HTTP_INLINE, 0, HTTP_MACHINE, 0, answer, "."}, {"POST", "/base", HTTP_INLINE, 0, HTTP_MACHINE, 1 << 20, answer, "."}};
+
+/* ---- gateways ---- */
+
+static void *jobs(void *arg) {
+  struct side_kit *s = arg;
+  while (!s->stop) {
+    exchange_jobs(s->x);
+    kit_sleep(50);
+  }
+  return NULL;
+}
+
+static void make(struct side_kit *s, const char *name, const char *server) {
+  s->folder = base_printf("%s/%s", root, name);
+  snprintf(s->address, sizeof s->address, "https://127.0.0.1:%d", free_port());
+  must(exchange_init(&(struct exchange_init){.folder = s->folder, .server = server, .address = s->address}, err));
+}
+
+static void open_side(struct side_kit *s) { must(exchange_open(&(struct exchange_options){.folder = s->folder, .timeout_ms = 8000, .window_s = 60}, &s->x, err)); }
+
+static void listen_side(struct side_kit *s) {
+  must(http_server_new(&(struct http_options){.listen = s->address + 8, .threads = 1, .workers = 2}, &s->peers, err));
+  must(exchange_peer_routes(s->peers, s->x, err));
+  must(http_server_start(s->peers, err));
+  s->stop = false;
+  assert_int_equal(pthread_create(&s->thread, NULL, jobs, s), 0);
+}
+
+static void stop_side(struct side_kit *s) {
+  s->stop = true;
+  pthread_join(s->thread, NULL);
+  http_server_stop(s->peers);
+  http_server_free(s->peers);
+  exchange_close(s->x);
+  s->peers = NULL;
+  s->x = NULL;
+}
+
+struct joining { char code[80]; int rc; struct err err; };
+static void *join_other(void *arg) {
+  struct joining *j = arg;
+  j->rc = exchange_join(b.folder, a.address, j->code, 20, &j->err);
+  return NULL;
+}
+
+static void join(void) {
+  struct joining j = {.rc = -1};
+  pthread_t thread;
+  bool approved = false;
+  must(exchange_invite(a.x, OTHER, "operator", j.code, err));
+  pthread_create(&thread, NULL, join_other, &j);
+  for (int i = 0; i < 400 && !approved; i++) {
+    json_t *list = NULL;
+    must(exchange_requests(a.x, &list, err));
+    if (json_array_size(list)) {
+      must(exchange_approve(a.x, json_str(json_array_get(list, 0), "id"), "operator", true, err));
+      must(exchange_publish(a.x, err));
+      approved = true;
+    }
+    json_decref(list);
+    kit_sleep(25);
+  }
+  pthread_join(thread, NULL);
+  if (j.rc) fail_msg("join: %s", j.err.message);
+}
+
+static int setup(void **state) {
+  char id[40];
+  snprintf(root, sizeof root, "/tmp/chapar-life-XXXXXX");
+  assert_non_null(mkdtemp(root));
+  must(language_init(err));
+  must(http_server_new(&(struct http_options){.listen = "127.0.0.1:0", .threads = 1, .workers = 1}, &system_, err));
+  must(http_server_routes(system_, rows, BASE_COUNT(rows), NULL, err));
+  must(http_server_start(system_, err));
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/base", http_server_port(system_));
+  make(&a, "a", OPERATOR);
+  make(&b, "b", OTHER);
+  open_side(&a);
+  must(exchange_operate(a.x, err));
+  must(exchange_member_put(a.x, "KHR/GOV/1", "یک", "One", err));
+  must(exchange_member_put(a.x, "KHR/GOV/2", "دو", "Two", err));
+  must(exchange_member_put(a.x, PROVIDER, "ثبت", "Registry", err));
+  must(exchange_member_put(a.x, LOCAL, "دفتر", "Office", err));
+  must(exchange_member_put(a.x, CLIENT, "میز", "Desk", err));
+  must(exchange_subsystem_put(a.x, PROVIDER, "plain", "", err));
+  must(exchange_subsystem_put(a.x, LOCAL, "plain", "", err));
+  must(exchange_service_put(a.x, &(struct exchange_service){.id = SERVICE, .kind = "REST", .url = url}, err));
+  must(exchange_grant(a.x, &(struct exchange_grant){.subject = CLIENT, .service = SERVICE, .path = "/open/**"}, "t", id, err));
+  must(exchange_grant(a.x, &(struct exchange_grant){.subject = LOCAL, .service = SERVICE, .path = "/open/**"}, "t", id, err));
+  must(exchange_publish(a.x, err));
+  listen_side(&a);
+  join();
+  open_side(&b);
+  must(exchange_subsystem_put(b.x, CLIENT, "plain", "", err));
+  listen_side(&b);
+  return 0;
+}
+
+static int teardown(void **state) {
+  stop_side(&b);
+  stop_side(&a);
+  http_server_stop(system_);
+  http_server_free(system_);
+  free(a.folder);
+  free(b.folder);
+  return 0;
+}
+
+/* ---- asking ---- */
+
+struct asking { const char *client, *method, *path, *id, *body; };
+static char body_[65536];
+
+static int gather(void *ctx, const void *p, size_t n) {
+  buf_add(ctx, p, n);
+  return 0;
+}
+
+static void ask(struct exchange *x, const struct asking *q, struct exchange_answer *out) {
+  struct http_content content = HTTP_NO_CONTENT;
+  struct buf text = {0};
+  struct err err = {0};
+  if (q->body) must(http_content_add(&content, q->body, strlen(q->body), -1, err));
+  must(exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
+                                                .content = q->body ? &content : NULL, .media_type = q->body ? "application/json" : NULL}, out, err));
+  if (out->content.size) must(http_content_each(&out->content, gather, &text, err));
+  snprintf(body_, sizeof body_, "%s", buf_str(&text));
+  buf_free(&text);
+  http_content_free(&content);
+  (void)err;
+}
+
+static void expect(struct exchange *x, struct asking q, int status, const char *error) {
+  struct exchange_answer got;
+  ask(x, &q, &got);
+  if (got.status != status || strcmp(got.error, error)) fail_msg("%s %s: %d %s %s, not %d %s", q.method ? q.method : "GET", q.path, got.status, got.error, body_, status, error);
+  exchange_answer_free(&got);
+}
+
+#define Q(...) ((struct asking){__VA_ARGS__})
+
+static void passes(void **state) {
+  expect(b.x, Q(.path = "/open/1?x=%20y"), 200, "");
+  assert_string_equal(body_, "{\"value\":42}");
+  assert_non_null(strstr(heard, "GET /base/open/1?x=%20y\n"));
+  assert_non_null(strstr(heard, "X-Road-Client:" CLIENT "\n"));
+  assert_null(strstr(heard, "Signature"));
+  assert_null(strstr(heard, "Content-Digest"));
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .body = "{\"a\":1}"), 200, "");
+  assert_string_equal(body_, "{\"a\":1}");
+  expect(b.x, Q(.path = "/open/fails"), 404, "");
+  assert_string_equal(body_, "none such");
+  expect(b.x, Q(.path = "/open/away"), 302, "");
+}
+
+static void stays_inside(void **state) {
+  expect(a.x, Q(.client = LOCAL, .path = "/open/1"), 200, "");
+  expect(a.x, Q(.client = LOCAL, .path = "/shut/1"), 500, "server.serverproxy.access_denied");
+}
+
+static void refuses(void **state) {
+  expect(b.x, Q(.path = "/shut"), 500, "server.serverproxy.access_denied");
+  expect(b.x, Q(.path = "/open/%2e%2e/shut"), 500, "server.clientproxy.invalid_request");
+  expect(b.x, Q(.path = "/open/..%2fshut"), 500, "server.clientproxy.invalid_request");
+  expect(b.x, Q(.path = "/open%2fshut"), 500, "server.serverproxy.access_denied");
+  expect(b.x, Q(.client = "KHR/GOV/9/nobody", .path = "/open/1"), 500, "server.clientproxy.unknown_member");
+  expect(b.x, Q(.client = PROVIDER, .path = "/open/1"), 500, "server.clientproxy.unknown_member"); /* known, and not this gateway's */
+  must(exchange_service_disable(a.x, SERVICE, "back at ten", err));
+  expect(b.x, Q(.path = "/open/1"), 500, "server.serverproxy.service_disabled");
+  must(exchange_service_disable(a.x, SERVICE, NULL, err));
+  expect(b.x, Q(.path = "/open/1"), 200, "");
+}
+
+static void done_once(void **state) {
+  int before = asked_times;
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "once-1", .body = "{\"a\":1}"), 200, "");
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "once-1", .body = "{\"a\":1}"), 200, "");
+  assert_string_equal(body_, "{\"a\":1}");
+  assert_int_equal(asked_times, before + 1);
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "once-1", .body = "{\"a\":2}"), 500, "server.serverproxy.invalid_request");
+  expect(b.x, Q(.path = "/open/x", .id = "once-2"), 200, "");
+  expect(b.x, Q(.path = "/open/x", .id = "once-2"), 200, "");
+  assert_int_equal(asked_times, before + 3);
+}
+
+static void kept_by_both(void **state) {
+  expect(b.x, Q(.path = "/open/1", .id = "kept-1"), 200, "");
+  struct side_kit *sides[] = {&a, &b};
+  for (int i = 0; i < 2; i++) {
+    json_t *o = NULL;
+    must(exchange_evidence(sides[i]->x, "kept-1", NULL, &o, err));
+    assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
+    json_decref(o);
+    refused(exchange_evidence(sides[i]->x, "kept-1", "KHR/GOV/9/other", &o, err), ERR_NOT_FOUND);
+  }
+}
+
+static void provider_away(void **state) {
+  must(exchange_service_put(a.x, &(struct exchange_service){.id = SERVICE, .kind = "REST", .url = "http://127.0.0.1:1/base"}, err));
+  expect(b.x, Q(.path = "/open/1"), 500, "server.serverproxy.network_error");
+  expect(b.x, Q(.method = "POST", .path = "/open/1", .id = "again-1", .body = "{}"), 500, "server.serverproxy.network_error");
+  must(exchange_service_put(a.x, &(struct exchange_service){.id = SERVICE, .kind = "WSDL", .url = url}, err));
+  expect(b.x, Q(.path = "/open/1"), 500, "server.serverproxy.service_type");
+  must(exchange_service_put(a.x, &(struct exchange_service){.id = SERVICE, .kind = "REST", .url = url}, err));
+  expect(b.x, Q(.method = "POST", .path = "/open/1", .id = "again-1", .body = "{}"), 200, ""); /* nothing had been done */
+}
+
+static void gateway_away(void **state) {
+  stop_side(&a);
+  expect(b.x, Q(.path = "/open/1"), 500, "server.clientproxy.network_error");
+  open_side(&a);
+  listen_side(&a);
+  expect(b.x, Q(.path = "/open/1"), 200, "");
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "once-1", .body = "{\"a\":1}"), 200, ""); /* kept across a restart */
+}
+
+static void figures(void **state) {
+  json_t *o = NULL;
+  must(exchange_monitor(b.x, LANG_EN, &o, err));
+  assert_true(json_array_size(json_object_get(o, "services")) > 0);
+  json_decref(o);
+  struct buf text = {0};
+  exchange_metrics(a.x, &text);
+  assert_non_null(strstr(buf_str(&text), "chapar_exchange_messages_total{side=\"producer\",service=\"" SERVICE "\""));
+  buf_free(&text);
+  json_t *causes = json_array();
+  assert_int_equal(exchange_health(b.x, causes), 0);
+  json_decref(causes);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(stays_inside), cmocka_unit_test(refuses), cmocka_unit_test(done_once),
+                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(figures)};
+  return cmocka_run_group_tests(tests, setup, teardown);
+}
