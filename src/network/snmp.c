@@ -18,15 +18,7 @@ struct before { char code[NETWORK_CODE]; int64_t number; uint64_t in, out; int64
 struct snmp_reader { struct before *before; size_t count, room; };
 
 struct snmp_reader *snmp_reader_new(void) {
-  static bool ready;
-  if (!ready) {
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
-    netsnmp_ds_set_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_MIBDIRS, "");
-    snmp_disable_log();
-    init_snmp("chapar");
-    ready = true;
-  }
+  snmp_disable_log(); /* sessions set the library up as far as version 2c needs: no files of names, no configuration */
   return base_alloc(sizeof(struct snmp_reader));
 }
 
