@@ -210,6 +210,7 @@ await test('new keys under traffic: announced, used when they are known, no call
 });
 
 await test('gateways witness the ledger: who has co-signed stands on the receipt', async () => {
+  run('backup', join(dir, 'early.copy'), ...data); // for the test after the next
   const filed = await call(platform.base, 'POST', '/api/v1/services/village-residence/cases', { key: 'witnessed', body: { data: await example(platform.base) } });
   same(filed.status, 201, filed.text);
   const names = await until('witnesses on the receipt', async () => { const w = (await call(platform.base, 'GET', `/api/v1/cases/${filed.json.tracking}/receipt`)).json?.witnesses; return w?.length === 2 && w.map((x) => x.name).sort(); }, 80000);
@@ -220,6 +221,7 @@ await test('gateways witness the ledger: who has co-signed stands on the receipt
 
 await test('the operator is away: exchanges go on within grace, the age is shown and alarmed; then they stop; back, all is well', async () => {
   await platform.stop('SIGKILL');
+  const restored = runs('restore', join(dir, 'early.copy'), '--data', join(dir, 'restored-platform'));
   same((await ask()).status, 200, 'at once');
   const old = await until('the alarm', async () => { const s = await status('b'); return s.directory.state === 'old' && s; });
   good(old.exit === 1 && old.causes.some((c) => c.part === 'exchange.directory') && old.directory.problem, JSON.stringify(old.causes));
@@ -227,10 +229,22 @@ await test('the operator is away: exchanges go on within grace, the age is shown
   await until('the end of grace', async () => (await status('b')).directory.state === 'expired');
   const r = await ask();
   good(r.status !== 200 && /global_conf_outdated/.test(r.headers.get('x-road-error') ?? ''), `${r.status} ${r.headers.get('x-road-error')}`);
-  platform = await serve(data, { args: [...wide(peers), '--exchange-address', address] });
+  same((await restored).status, 0, 'the platform comes back from a copy');
+  platform = await serve(['--data', join(dir, 'restored-platform')], { args: [...wide(peers), '--exchange-address', address, '--exchange-folder', op] });
   await operator();
   await until('to be fresh again', async () => (await status('b')).directory.state === 'fresh');
   await until('exchanges', async () => (await ask()).status === 200);
+});
+
+await test('the ledger went back behind what was witnessed: no gateway co-signs it, and each says so', async () => {
+  const filed = await call(platform.base, 'POST', '/api/v1/services/village-residence/cases', { key: 'another history', body: { data: await example(platform.base) } });
+  same(filed.status, 201, filed.text);
+  for (const n of ['a', 'b']) {
+    const s = await until('the alarm', async () => { const x = await status(n); return x.causes.some((c) => c.part === 'exchange.witness') && x; });
+    good(/went back|forks|two histories/.test(s.directory.witnessed[0].problem) && s.exit === 1, JSON.stringify(s.directory.witnessed));
+  }
+  const receipt = await until('its place', async () => { const r = (await call(platform.base, 'GET', `/api/v1/cases/${filed.json.tracking}/receipt`)).json; return r?.checkpoint && r; });
+  same(receipt.witnesses, undefined);
 });
 
 await test('a copy is made while serving and verified when it is put back; a damaged one is refused', async () => {
