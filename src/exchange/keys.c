@@ -46,7 +46,7 @@ struct keys {
   int channel;
   pid_t helper;
   uint32_t next;
-  bool reading;
+  bool reading, told;                    /* told: it was we who ended it, for it to read its keys again */
   int under_way;
   struct wait *waiting;
   unsigned char in[2 * HELPER_FRAME * 64];
@@ -217,7 +217,8 @@ static void lead(struct keys *k) {
     k->have += (size_t)got;
     if (digest_input(k) == 0) return;
   }
-  if (channel >= 0) log_write(LOG_WARN, "exchange", "the key helper has ended; another begins");
+  if (channel >= 0 && !k->told) log_write(LOG_WARN, "exchange", "the key helper has ended; another begins");
+  k->told = false;
   if (begin(k, &err)) {
     log_write(LOG_ERROR, "exchange", "%s", err.message);
     tell_all(k, &err);
@@ -410,7 +411,8 @@ int keys_reload(struct keys *k, struct err *err) {
   struct wait w;
   pthread_mutex_lock(&k->lock);
   memset(k->begun, 0, sizeof k->begun);
-  if (k->channel >= 0) shutdown(k->channel, SHUT_RDWR); /* whoever reads begins another */
+  k->told = k->channel >= 0;
+  if (k->told) shutdown(k->channel, SHUT_RDWR); /* whoever reads begins another */
   pthread_mutex_unlock(&k->lock);
   if (ask(k, HELPER_LIST, NULL, NULL, 0, &w, err)) return -1;
   pthread_mutex_lock(&k->lock);
