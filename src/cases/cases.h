@@ -472,6 +472,9 @@ int cases_letter_get(struct cases *c, const struct actor *who, const char *track
 /* {"waiting":[letters with "kind" "paraph" or "sign"],"received":[letters sent to this organisation]}. ERR_FORBIDDEN. */
 int cases_letter_queue(struct cases *c, const struct actor *who, const char *organisation, enum lang l, json_t **out, struct err *err);
 /* paper.c: sheets as PDF; *pdf is malloc'ed. address: absolute address of the case's page, for its QR code. A look has to be recorded before. */
+/* The receipt of a request as a sheet. facts: what its page shows (code, service, owner, submitted, due_norm, due_legal, plain, leaf, leaf_hash, address and
+ * filed {office, agent, consent, slip}), each may be missing. malloc'ed. */
+int cases_receipt_pdf(struct cases *c, const json_t *facts, enum lang l, void **pdf, size_t *n, struct err *err);
 int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address, enum lang l, void **pdf, size_t *n, struct err *err);
 /* The whole case for the archive or a court, out of a view of cases_get: answers, documents, history, letters, proof; remarks where asked for. */
 int cases_folder_pdf(struct cases *c, const struct actor *who, const json_t *view, bool remarks, const char *address, enum lang l, void **pdf, size_t *n,

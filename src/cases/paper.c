@@ -75,6 +75,41 @@ int cases_letter_pdf(struct cases *c, const json_t *letter, const char *address,
   return rc;
 }
 
+/* ---- the receipt ---- */
+
+int cases_receipt_pdf(struct cases *c, const json_t *facts, enum lang l, void **pdf, size_t *n, struct err *err) {
+  static const struct { const char *label, *name; } rows[] = {{"web.service", "service"}, {"web.organisation", "owner"}, {"web.submitted_at", "submitted"}}, by[] = {
+    {"web.counter_office", "office"}, {"web.receipt_agent", "agent"}, {"web.receipt_consent", "consent"}}, until[] = {{"web.usually_until", "due_norm"}, {"web.legally_until", "due_legal"}};
+  struct arena *a = arena_new(256 * 1024);
+  const json_t *filed = json_object_get(facts, "filed");
+  struct print_options o = {.lang = l, .title = word(l, "web.receipt_title"), .author = json_str(facts, "owner"), .head = pack_name(c->pack, l), .at = clock_now()};
+  struct print *p = print_new(&o);
+  print_heading(p, 1, word(l, "web.receipt_done"));
+  print_text(p, PRINT_NORMAL, PRINT_CENTER, word(l, "web.your_code"));
+  print_text(p, PRINT_LARGE, PRINT_CENTER, apart(a, json_str(facts, "code")));
+  print_text(p, PRINT_SMALL, PRINT_CENTER, word(l, "web.receipt_keep"));
+  print_rule(p);
+  for (size_t i = 0; i < BASE_COUNT(rows); i++) print_fact(p, word(l, rows[i].label), json_str(facts, rows[i].name));
+  for (size_t i = 0; i < BASE_COUNT(by); i++)
+    if (json_str(filed, by[i].name)) print_fact(p, word(l, by[i].label), json_str(filed, by[i].name));
+  if (json_str(filed, "slip") && json_str(filed, "slip")[0]) print_fact(p, word(l, "web.receipt_slip"), apart(a, json_str(filed, "slip")));
+  for (size_t i = 0; i < BASE_COUNT(until); i++)
+    if (json_str(facts, until[i].name)) print_fact(p, word(l, until[i].label), json_str(facts, until[i].name));
+  print_heading(p, 2, word(l, "web.what_next"));
+  if (json_str(facts, "plain")) print_text(p, PRINT_NORMAL, PRINT_START, json_str(facts, "plain"));
+  print_text(p, PRINT_NORMAL, PRINT_START, word(l, "web.next_2"));
+  print_text(p, PRINT_NORMAL, PRINT_START, word(l, "web.next_3"));
+  print_heading(p, 2, word(l, "web.promise_title"));
+  if (json_str(facts, "leaf")) print_fact(p, word(l, "web.leaf_place"), apart(a, json_str(facts, "leaf")));
+  print_text(p, PRINT_SMALL, PRINT_START, json_str(facts, "leaf_hash"));
+  print_space(p, 6);
+  const char *lines[] = {word(l, "web.receipt_check"), apart(a, json_str(facts, "code"))};
+  if (json_str(facts, "address")) print_qr(p, json_str(facts, "address"), 28, lines, BASE_COUNT(lines));
+  int rc = print_finish(p, pdf, n, err);
+  arena_free(a);
+  return rc;
+}
+
 /* ---- the folder ---- */
 
 static void print_facts(struct print *p, struct arena *a, enum lang l, const json_t *view) {

@@ -101,7 +101,8 @@ const char *table_text(enum table_name t);
 int table_parse(const char *text);                        /* -1 when unknown */
 /* The caller has judged the right to see it. New reference. */
 int observatory_table(struct observatory *o, enum table_name t, const struct observe_query *q, enum lang l, json_t **out, struct err *err);
-/* The whole of the query as one row of "services": {"arrived","closed","open","late","median","norm","legal",…} with the same cells. */
+/* The whole of the query as one row of "services": {"arrived","closed","open","late","median","norm","legal",…} with the same cells, small counts
+ * hidden as there: a service and a place together may be one person. */
 int observatory_summary(struct observatory *o, const struct observe_query *q, enum lang l, json_t **out, struct err *err);
 /* UTF-8 with a mark for spreadsheets, RFC 4180; cells that a spreadsheet would run (= + - @ and the like first) begin with an apostrophe. malloc'ed. */
 char *table_csv(const json_t *table, size_t *n);

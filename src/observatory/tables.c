@@ -163,7 +163,7 @@ static int organisations(struct making *m, struct err *err) { return grouped(m, 
 static int places(struct making *m, struct err *err) { return grouped(m, GROUP_PLACE, "place", county_name, err); }
 
 int observatory_summary(struct observatory *o, const struct observe_query *q, enum lang l, json_t **out, struct err *err) {
-  struct making m = {.o = o, .q = q, .l = l, .columns = json_array(), .rows = json_array()};
+  struct making m = {.o = o, .q = q, .l = l, .hide = !q->organisation, .columns = json_array(), .rows = json_array()};
   json_t *sums = NULL, *open = NULL, *row = json_array();
   int rc = observatory_sums(o, q, GROUP_ALL, &sums, err);
   if (rc == 0) rc = observatory_open_now(o, q, GROUP_ALL, &open, err);
@@ -171,7 +171,8 @@ int observatory_summary(struct observatory *o, const struct observe_query *q, en
     group_cells(&m, row, json_object_get(sums, ""), json_object_get(open, ""));
     *out = json_object();
     for (size_t i = 0; i < BASE_COUNT(group_columns); i++) json_object_set(*out, group_columns[i].key, json_array_get(row, i));
-    json_object_set_new(*out, "late_days", json_integer(sums_get(json_object_get(open, ""), "late_days")));
+    bool few = json_is_string(json_object_get(*out, "late"));
+    json_object_set_new(*out, "late_days", few ? json_null() : json_integer(sums_get(json_object_get(open, ""), "late_days")));
   }
   json_decref(sums);
   json_decref(open);

@@ -23,6 +23,26 @@ async function people(b) {
   return { sample, mobile, person, file, see, act, first, owner, token };
 }
 
+// Whoever guesses codes is stopped: sixty questions a minute from one address, by every way together, and then a sentence that says when to come again.
+async function guessing() {
+  const s = await serve(['--data', folder()], { demo: false }), b = s.base;
+  let typed; // well formed, and nobody's
+  for (const last of '23456789ABCDEFGHJKMNPQRSTVWXYZ01') if (!typed && (await call(b, 'GET', `/verify/K7QM2XPD9T4${last}`)).status === 200) typed = `K7QM2XPD9T4${last}`;
+  const code = () => typed;
+  await test('sixty questions a minute are answered to one address', async () => {
+    const f = () => { const form = new FormData(); form.append('file', new Blob([Buffer.from('%PDF-1.4\n%%EOF\n')], { type: 'application/pdf' }), 'a.pdf'); return form; };
+    const ask = [(i) => call(b, 'GET', `/verify/${code(i)}`), (i) => call(b, 'GET', `${A}/certificates/${code(i)}`), () => call(b, 'POST', `${A}/certificates/verify`, { body: f() }), (i) => call(b, 'GET', `/verify?code=${code(i)}`)];
+    const answers = [];
+    good(typed, 'a code');
+    for (let i = 1; i < 60; i++) answers.push((await ask[i % 4](i)).status);
+    good(answers.every((x) => x !== 429), answers.join());
+    for (const [i, way] of ask.entries()) { const r = await way(i); same(r.status, 429, `${i}: ${r.text.slice(0, 200)}`); good(r.text.length > 50, 'and says so'); }
+    same((await call(b, 'GET', '/verify')).status, 200, 'the page itself is there');
+    same((await call(b, 'GET', `${A}/services`)).status, 200, 'and everything else');
+  });
+  await s.stop();
+}
+
 async function life(name, where) {
   const s = await serve(where), b = s.base, p = await people(b), t = p.first, P = `${A}/cases/${t}`;
   const check = async (body, lang = 'en') => { const f = new FormData(); for (const [k, v] of Object.entries(body)) f.append(k, v instanceof Buffer ? new Blob([v], { type: 'application/pdf' }) : v, ...(v instanceof Buffer ? ['a.pdf'] : [])); return call(b, 'POST', `${A}/certificates/verify`, { body: f, lang }); };
@@ -229,7 +249,8 @@ async function pages() {
 
 if (process.argv[2] === 'pages') await pages();
 else {
-  await life('sqlite', ['--data', folder()]);
+  await guessing();
+await life('sqlite', ['--data', folder()]);
   const pg = postgres();
   if (pg) await life('postgres', ['--store', pg.url, '--keys', join(folder(), 'keys')]);
 }

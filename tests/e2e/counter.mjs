@@ -1,6 +1,8 @@
 // The counter: agents file for people who cannot, by their consent; what the office sees afterwards; telephones bound; unusual looking. Both engines.
 import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence';
@@ -96,6 +98,21 @@ async function counter(name, where) {
     good(/^[0-9a-f]{64}$/.test(own.events[0].filed.consent.proof), 'with its proof');
     const leaf = (await call(b, 'GET', `${A}/cases/${filed}/events/1/leaf`, { token: person })).json;
     good(leaf.payload.includes('"consent":{"kind":"code"'), 'and in the leaf of the ledger');
+  });
+  await test(`${name}: the receipt is a sheet of paper too; who filed it stands on it for those who may know`, async () => {
+    const sheet = async (token, lang) => {
+      const r = await fetch(`${b}/cases/${filed}/receipt/pdf`, { headers: { 'Accept-Language': lang, ...(token ? { Authorization: `Bearer ${token}` } : {}) } }), bytes = Buffer.from(await r.arrayBuffer());
+      same([r.status, r.headers.get('content-type'), bytes.subarray(0, 5).toString()], [200, 'application/pdf', '%PDF-'], lang);
+      const at = join(folder(), 'receipt.pdf');
+      writeFileSync(at, bytes);
+      good(/Pages:\s+1\b/.test(execFileSync('pdfinfo', [at], { encoding: 'utf8' })), 'one sheet');
+      return execFileSync('pdftotext', ['-layout', at, '-'], { encoding: 'utf8' });
+    };
+    const code = filed.match(/.{4}/g).join(' '), mine = await sheet(agent, 'en'), anybody = await sheet(null, 'en');
+    good(mine.includes(code) && mine.includes('Agent') && mine.includes('agent') && mine.includes('Legal deadline'), mine);
+    good(anybody.includes(code) && !/^\s*Agent\b/m.test(anybody), anybody);
+    good(!mine.includes(ID) && !mine.includes(MOBILE), 'nothing personal');
+    good(digits(await sheet(agent, 'fa')).replace(/\s/g, '').includes(filed), 'in Persian digits');
   });
   await test(`${name}: a signed slip, scanned or kept, is the other way; the citizen hears of it`, async () => {
     const data = answers({ years: 5, mobile: '09151110004' }), slip = await call(b, 'POST', `${A}/counter/slips`, { token: agent, body: { service: S, data } });

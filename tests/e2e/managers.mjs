@@ -102,6 +102,12 @@ async function figures(name, where) {
     const province = (await get(operator, `${A}/statistics/organisations`)).json.items;
     good(province.find((x) => x.code === office).arrived >= 64, 'the province');
     good(province.every((x) => typeof x.refused !== 'number') && province.every((x) => x.closed === 0 || x.closed === '<5' || x.closed >= 5), 'small counts are not told where organisations are compared');
+    const few = (await call(b, 'GET', `${A}/services/road-fault`)).json.form_schema.examples[0];
+    for (let i = 0; i < 3; i++) { const r = await call(b, 'POST', `${A}/services/road-fault/cases`, { token: person, key: `few${i}`, body: { data: few } }); same(r.status, 201, r.text); }
+    let sum;
+    for (let i = 0; i < 100; i++) { sum = (await get(operator, `${A}/statistics?service=road-fault`)).json; if (sum.events_left === 0 && sum.figures.arrived !== 0) break; await new Promise((done) => setTimeout(done, 100)); }
+    same([sum.figures.arrived, sum.figures.open, sum.figures.closed], ['<5', '<5', 0], 'nor in the sum of one service');
+    good((await call(b, 'GET', '/managers/province?service=road-fault', { token: operator, headers: { Accept: 'text/html' } })).status === 200, 'the page');
     for (const bad of ['1405-13', 'x', '1405-02-01..1405-01-01', "1405' OR 1=1"]) same((await get(operator, `${A}/statistics?period=${encodeURIComponent(bad)}`)).status, 422, bad);
     same((await get(operator, `${A}/statistics/nothing`)).status, 404);
   });

@@ -458,13 +458,17 @@ static void put_counter(struct http_req *r, json_t *page, const char *tracking) 
   json_decref(filed);
 }
 
-static void get_receipt(struct http_req *r) {
+/* What a receipt says, for the page and for paper; NULL after replying. */
+static json_t *receipt_page(struct http_req *r) {
   const char *tracking = tracking_of(r);
   json_t *view = NULL, *receipt = NULL;
   struct actor nobody = {.kind = ACTOR_NOBODY};
   struct err err;
-  if (!tracking) return;
-  if (cases_get(web_of(r)->cases, &nobody, tracking, http_lang(r), &view, &err)) return web_error(r, &err);
+  if (!tracking) return NULL;
+  if (cases_get(web_of(r)->cases, &nobody, tracking, http_lang(r), &view, &err)) {
+    web_error(r, &err);
+    return NULL;
+  }
   json_t *page = page_new(web_of(r), r, say(r, "receipt_title"), false);
   put_case(r, page, view);
   const char *address = web_address(r, arena_printf(http_arena(r), "/cases/%s", tracking));
@@ -487,7 +491,25 @@ static void get_receipt(struct http_req *r) {
   put_counter(r, page, tracking);
   json_decref(receipt);
   json_decref(view);
-  page_reply(web_of(r), r, 200, "receipt", page);
+  return page;
+}
+
+static void get_receipt(struct http_req *r) {
+  json_t *page = receipt_page(r);
+  if (page) page_reply(web_of(r), r, 200, "receipt", page);
+}
+
+static void get_receipt_pdf(struct http_req *r) {
+  json_t *page = receipt_page(r);
+  void *pdf = NULL;
+  size_t n = 0;
+  struct err err;
+  if (!page) return;
+  int rc = cases_receipt_pdf(web_of(r)->cases, page, http_lang(r), &pdf, &n, &err);
+  json_decref(page);
+  if (rc) return web_error(r, &err);
+  http_reply_header(r, "Content-Disposition", "inline; filename=\"receipt.pdf\"");
+  http_reply_take(r, 200, "application/pdf", pdf, n);
 }
 
 static void get_document(struct http_req *r) {
@@ -501,6 +523,7 @@ const struct http_route web_case_rows[] = {
   {"GET", "/track", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_track, "Enter a tracking code."},
   {"GET", "/cases/{tracking}", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_case, "A case: what happens now; all of it for its citizen and its staff."},
   {"GET", "/cases/{tracking}/receipt", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_receipt, "The receipt, to print or keep."},
+  {"GET", "/cases/{tracking}/receipt/pdf", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_receipt_pdf, "The receipt on paper."},
   {"GET", "/documents/{id}", HTTP_WORKER, PERMIT_SESSION, HTTP_SAFE, 0, get_document, "A document of a case."},
 };
 const size_t web_case_count = BASE_COUNT(web_case_rows);

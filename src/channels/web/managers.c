@@ -315,7 +315,7 @@ static bool put_tiles(struct http_req *r, json_t *page, const struct view *v) {
     snprintf(key, sizeof key, "observatory.c_%s", tiles[i].key);
     put(o, "label", word(http_lang(r), key));
     put(o, "value", text && text[0] ? text : "–");
-    put_flag(o, "alarm", tiles[i].alarm && json_integer_value(cell) > 0);
+    put_flag(o, "alarm", tiles[i].alarm && (json_is_string(cell) || json_integer_value(cell) > 0));
     json_array_append_new(list, o);
   }
   put_list(page, "tiles", list);
