@@ -275,21 +275,40 @@ static void plan_takes_effect(struct hub *h, json_t *plan) {
   }
 }
 
-/* The plan, from the centre, else as it was when the centre last answered. */
+static int call(struct hub *h, const char *body, char **answer, size_t *size, struct err *err) {
+  char *path = base_printf("/probe/%s", h->o->name), *signature = sign(h->key, body, strlen(body));
+  int rc = h->o->call(h->o->ctx, path, signature, body, strlen(body), answer, size, err);
+  free(path);
+  free(signature);
+  return rc;
+}
+
+/* The plan comes with the answer to a report, also to one without samples; without the centre it is as it was when it last answered. */
+static void take_plan(struct hub *h, const char *text, size_t size, bool fresh) {
+  struct err err;
+  json_t *plan = text ? json_read(text, size, 6, &err) : NULL;
+  char *file = base_printf("%s/plan.json", h->o->folder);
+  bool other = plan && (!h->ping || json_int(plan, "revision", 0) != h->revision);
+  if (other && fresh && file_write(file, text, size, 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  if (plan && !json_array_size(h->samples) && h->first < json_int(plan, "next", 0)) h->first = json_int(plan, "next", 0);
+  if (other) plan_takes_effect(h, plan);
+  json_decref(plan);
+  free(file);
+}
+
 static void ask_plan(struct hub *h) {
-  char *path = base_printf("/api/v1/network/probers/%s/plan", h->o->name), *file = base_printf("%s/plan.json", h->o->folder), *text = NULL;
+  char *file = base_printf("%s/plan.json", h->o->folder), *text = NULL;
   size_t size = 0;
   struct err err;
-  bool fresh = h->o->call(h->o->ctx, path, NULL, NULL, 0, &text, &size, &err) == 0;
+  json_t *ask = json_pack("{s:s,s:I,s:I,s:[]}", "name", h->o->name, "from", (json_int_t)h->first, "now", (json_int_t)clock_now(), "samples");
+  char *body = json_canonical(ask);
+  bool fresh = call(h, body, &text, &size, &err) == 0;
+  if (!fresh) log_write(LOG_INFO, "network", "the centre does not answer: %s", err.message);
   if (!fresh && !h->ping) text = file_read(file, REPORT_MOST * 4, &size, &err);
-  json_t *plan = text ? json_read(text, size, 6, &err) : NULL;
-  if (plan && fresh && file_write(file, text, size, 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
-  if (plan && h->first < json_int(plan, "next", 0)) h->first = json_int(plan, "next", 0);
-  if (plan && (!h->ping || json_int(plan, "revision", 0) != h->revision)) plan_takes_effect(h, plan);
-  if (!plan && !h->ping) log_write(LOG_WARN, "network", "no plan yet: %s", err.message);
-  json_decref(plan);
+  take_plan(h, text, size, fresh);
+  json_decref(ask);
+  free(body);
   free(text);
-  free(path);
   free(file);
 }
 
@@ -351,7 +370,7 @@ static void send_queue(struct hub *h) {
   size_t count = queued(h, &list), begin = count > QUEUE_FILES ? count - QUEUE_FILES : 0;
   bool going = true;
   for (size_t i = 0; i < count; i++) {
-    char *file = file_of(h, list[i]), *text = NULL, *body = NULL, *signature = NULL, *answer = NULL;
+    char *file = file_of(h, list[i]), *text = NULL, *body = NULL, *answer = NULL;
     size_t size = 0, answered = 0;
     struct err err;
     if (i < begin) {
@@ -362,18 +381,14 @@ static void send_queue(struct hub *h) {
       body = text ? as_of_now(text, size) : NULL;
       if (!body) unlink(file); /* not whole: the disk was full */
       else {
-        signature = sign(h->key, body, strlen(body));
-        char *path = base_printf("/api/v1/network/probers/%s/reports", h->o->name);
-        going = h->o->call(h->o->ctx, path, signature, body, strlen(body), &answer, &answered, &err) == 0;
+        going = call(h, body, &answer, &answered, &err) == 0;
         if (going) unlink(file);
         else log_write(LOG_INFO, "network", "the centre has not taken number %lld: %s", (long long)list[i], err.message);
-        free(path);
       }
     }
     free(file);
     free(text);
     free(body);
-    free(signature);
     free(answer);
   }
   free(list);

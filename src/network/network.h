@@ -328,7 +328,8 @@ int network_report(struct network *n, const char *name, const void *body, size_t
 struct network_hub_options {
   const char *name, *folder;         /* folder: its key (made when missing) and its queue */
   struct network_options probe;      /* how to send */
-  int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* body NULL: GET */
+  /* POST to the centre, which answers network_prober_plan (malloc'ed). path: /probe/NAME. -1: not taken, it is tried again. */
+  int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err);
   void *ctx;
   volatile bool *stop;
 };
