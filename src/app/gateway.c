@@ -21,6 +21,7 @@ struct deed {
   X("card", deed_card, "[--json]", "the fingerprint that the person who approves compares", 0) \
   X("serve", deed_serve, "[--listen 127.0.0.1:8080] [--exchange-listen ADDRESS:PORT] [--exchange-systems-listen ADDRESS:PORT]", "answer information systems and other gateways", 0) \
   X("status", deed_status, "[--json]", "how a gateway that serves is: directory, keys, peers, evidence, time-stamps, causes; exit code 1 when something is wrong", 0) \
+  X("test", deed_test, "SUBSYSTEM SERVICE [METHOD PATH]", "one call through the gateway that serves: what was answered, or which side refused it, in which check, and what to do", 2) \
   X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
   X("services list", deed_service_list, "[--json]", "the services of this gateway", 0) \
   X("services disable", deed_service_disable, "SERVICE --notice TEXT | SERVICE --enable", "answer calls with a notice for a while, or again", 1) \
@@ -249,6 +250,10 @@ static int renew(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_renew(struct deed *d) { return with(d, renew); }
 
+static int deed_test(struct deed *d) {
+  return gateway_test(d->folder, d->left.items[0], d->left.items[1], d->left.count > 2 ? d->left.items[2] : NULL, d->left.count > 3 ? d->left.items[3] : NULL);
+}
+
 /* ---- the operator's ---- */
 
 static int member(struct deed *d, struct exchange *x, struct err *err) {
@@ -315,7 +320,7 @@ static int run(struct deed *d) {
     if (d->left.count < taken || strncmp(d->left.items[0], deeds[i].verb, n) != 0 || d->left.items[0][n] || (space && strcmp(d->left.items[1], space + 1) != 0)) continue;
     d->left.count -= taken;
     memmove(d->left.items, d->left.items + taken, (size_t)d->left.count * sizeof d->left.items[0]);
-    if (d->left.count < deeds[i].words || d->left.count > deeds[i].words + (strcmp(deeds[i].verb, "grants") == 0)) return gateway_usage(deeds[i].verb, "there is a word too few or too many");
+    if (d->left.count < deeds[i].words || d->left.count > deeds[i].words + ((strcmp(deeds[i].verb, "test") == 0 ? 2 : strcmp(deeds[i].verb, "grants") == 0))) return gateway_usage(deeds[i].verb, "there is a word too few or too many");
     if (!d->folder[0]) return gateway_usage(deeds[i].verb, "say where the gateway is: --folder FOLDER");
     return deeds[i].run(d);
   }

@@ -8,6 +8,7 @@ int gateway_usage(const char *verb, const char *problem);  /* as app_usage, for 
 int gateway_open(const struct settings *s, const char *folder, struct http_client *client, struct exchange **out, struct err *err);
 /* An exit code each. */
 int gateway_serve(const struct settings *s, const char *folder);
+int gateway_test(const char *folder, const char *client, const char *service, const char *method, const char *path); /* method and path may be NULL */
 int gateway_status(const struct settings *s, const char *folder, bool json);
 int gateway_backup(const struct settings *s, const char *folder, const char *file);
 int gateway_restore(const struct settings *s, const char *folder, const char *file);

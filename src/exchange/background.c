@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PULL_MS = 60000, SOON_MS = 5000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
+enum { PULL_MS = 60000, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
 
 struct round {
   struct exchange *x;

@@ -190,7 +190,7 @@ static int their_fault(struct way *w, const struct message *answer) {
   struct err err;
   json_t *o = NULL;
   if (answer->content && http_content_each(answer->content, read_all, &text, &err) == 0) o = json_read(buf_str(&text), text.len, 4, &err);
-  const char *code = json_str(o, "type"), *message = json_str(o, "message"), *detail = json_str(o, "detail");
+  const char *code = o ? json_str(o, "type") : message_header(answer, "X-Road-Error"), *message = json_str(o, "message"), *detail = json_str(o, "detail");
   if (code && base_starts(code, "server.serverproxy.") && fault_known(code)) {
     fault_set(w->fault, code, "%s", message ? message : "");
     if (detail && strlen(detail) == 36) snprintf(w->fault->detail, sizeof w->fault->detail, "%s", detail);

@@ -1,5 +1,6 @@
 /* The gateway itself: opened, jobs, health. */
 #include "exchange/side.h"
+#include "exchange/witness.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,8 @@ int exchange_health(struct exchange *x, json_t *causes) {
   char keyid[65];
   int64_t failed = atomic_load(&x->sides->stamp_failed);
   struct members *m = members_hold(x);
+  json_t *seen = NULL, *log;
+  size_t i;
   switch (members_state(x, m)) {
   case MEMBERS_FRESH: break;
   case MEMBERS_OLD: cause(causes, "exchange.directory", "the member directory cannot be renewed; it is gone on with for the time of grace: is the operator's platform reachable?"); break;
@@ -154,6 +157,9 @@ int exchange_health(struct exchange *x, json_t *causes) {
   keys_signer(x->keys, &signer, keyid);
   if (!keyid[0]) cause(causes, "exchange.keys", "there is no signing key in use");
   if (store_ping(x->store, &err)) cause(causes, "exchange.log", err.message);
+  if (witness_seen(x, &seen, &err) == 0)
+    json_array_foreach(seen, i, log) if (json_str(log, "problem")[0]) cause(causes, "exchange.witness", json_str(log, "problem"));
+  json_decref(seen);
   if (failed && clock_now() - failed > STAMP_LATE_MS) cause(causes, "exchange.timestamps", x->sides->stamp_error);
   return json_array_size(causes) > before ? -1 : 0;
 }

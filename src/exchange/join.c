@@ -256,6 +256,13 @@ static int take_first(const char *folder, struct http_peer *p, const char *pem, 
   const struct operator_key *keys = NULL;
   struct signed_line line;
   int rc = peer_text(p, "GET", "/exchange/directory", NULL, 0, &status, &answer, &n, err);
+  /* The request may have been approved by another process than the one that answers: it takes the new version in a moment. */
+  for (int i = 0; rc == 0 && status == 403 && i < 40; i++) {
+    free(answer);
+    answer = NULL;
+    nanosleep(&(struct timespec){.tv_nsec = 250 * 1000000L}, NULL);
+    rc = peer_text(p, "GET", "/exchange/directory", NULL, 0, &status, &answer, &n, err);
+  }
   if (rc == 0 && status != 200) rc = peer_refused(status, answer, n, err);
   if (rc == 0) rc = signed_read(answer, n, &line, err);
   if (rc == 0) rc = members_read(answer, n, &m, err);

@@ -252,6 +252,7 @@ static int ask(struct turn *t, struct message *answer) {
   else
     rc = t->service->local ? ask_local(t, answer) : ask_system(t, answer);
   t->called = now_micros() - began;
+  if (strcmp(t->request->method, "HEAD") == 0) http_content_free(&t->out->content);
   return rc;
 }
 
@@ -276,7 +277,8 @@ static void put_fault(struct turn *t, struct message *answer) {
   *answer = (struct message){.status = fault_status(&t->fault), .arena = t->a};
   http_content_free(&t->out->content);
   const char *type = fault_body(&t->fault, EXCHANGE_ERRORS_78, "application/json", &body);
-  if (http_content_add(&t->out->content, body.data, body.len, -1, &err)) log_write(LOG_WARN, "exchange", "an error has no body: %s", err.message);
+  bool head = strcmp(t->request->method, "HEAD") == 0; /* its answers have no body, so none may be signed */
+  if (!head && http_content_add(&t->out->content, body.data, body.len, -1, &err)) log_write(LOG_WARN, "exchange", "an error has no body: %s", err.message);
   if (message_add(answer, "Content-Type", type, &err) || message_add(answer, "X-Road-Error", t->fault.code, &err)) log_write(LOG_WARN, "exchange", "%s", err.message);
   buf_free(&body);
 }

@@ -160,7 +160,9 @@ static bool find(const struct node *n, int method, const struct target *t, size_
       if (find(n->any, method, t, count, i + 1, depth + 1, out)) return true;
     }
   }
-  for (size_t k = i; k < count; k++)
+  /* A machine's path is passed on as it came, with its double slashes. */
+  const struct row *rest = method >= 0 ? n->rest[method] : NULL;
+  for (size_t k = i; k < count && !(rest && rest->route->cross == HTTP_MACHINE); k++)
     if (!t->segments[k].size && (k == i || k + 1 < count)) return false;
   if (depth == HTTP_MOST_PARAMS || !take(n->rest, method, out)) return false;
   out->values[depth] = s->text;

@@ -21,6 +21,11 @@ const char *net_query(struct http_req *r, const char *name) {
 
 const char *net_number(struct http_req *r, int64_t n) { return number_format(http_arena(r), http_lang(r), n); }
 
+const char *net_count(struct http_req *r, const char *what, int64_t n) {
+  const char *key = arena_printf(http_arena(r), "web.net_%s_%s", n == 1 ? "one" : "many", what);
+  return key ? word_fill(http_arena(r), http_lang(r), key, "n", net_number(r, n), NULL) : "";
+}
+
 /* ---- who ---- */
 
 bool net_sees_all(const struct actor *who) { return actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR); }

@@ -236,23 +236,43 @@ static void put_acceptances(struct http_req *r, json_t *page) {
   put_list(page, "acceptances", list);
 }
 
-static int64_t waiting_of(const struct network_coverage *c) { return c->offices - c->connected + c->villages_large - c->villages_connected; }
+/* How many wait in each county: what the list below has, counted. */
+static json_t *waiting_by_county(struct http_req *r) {
+  json_t *counts = json_object(), *one;
+  struct err err;
+  char *after = NULL;
+  size_t i;
+  do {
+    json_t *out = NULL;
+    int rc = network_backlog(net_of(r), -1, after, 200, http_lang(r), &out, &err);
+    free(after);
+    after = rc ? NULL : base_strdup(json_str(out, "next"));
+    json_array_foreach(json_object_get(out, "items"), i, one) {
+      const char *county = json_str(one, "county");
+      if (county) json_object_set_new(counts, county, json_integer(json_int(counts, county, 0) + 1));
+    }
+    json_decref(out);
+  } while (after);
+  return counts;
+}
 
 /* How many wait in each county, on the map. */
 static void put_backlog_map(struct http_req *r, json_t *page) {
   const struct directory *d = pack_directory(web_pack(r));
   size_t n = directory_shapes(d), used = 0;
   struct map_area *areas = arena_alloc(http_arena(r), (n + 1) * sizeof *areas);
+  json_t *counts = waiting_by_county(r);
   for (size_t i = 0; i < n && areas; i++) {
     const struct place *p = directory_place(d, directory_shape(d, i)->place);
     struct network_coverage c;
     network_coverage(net_of(r), directory_shape(d, i)->place, &c);
-    int64_t waiting = waiting_of(&c), all = c.offices + c.villages_large;
+    int64_t waiting = json_int(counts, p->code, 0), all = c.offices > c.villages_large ? c.offices : c.villages_large;
     double share = all ? (double)waiting / (double)all : 0;
     areas[used++] = (struct map_area){.place = directory_shape(d, i)->place, .step = waiting == 0 ? 0 : share <= 0.01 ? 1 : share <= 0.05 ? 2 : share <= 0.2 ? 3 : 4, .text = net_number(r, waiting),
       .href = arena_printf(http_arena(r), "/network/growth?place=%s#backlog", p->code),
       .title = word_fill(http_arena(r), http_lang(r), "web.net_backlog_county", "name", place_name(p, http_lang(r)), "n", net_number(r, waiting), NULL)};
   }
+  json_decref(counts);
   struct map_view v = {.label = net_say(r, "backlog_label"), .areas = areas, .area_count = used, .within = -1, .names = true, .lang = http_lang(r)};
   char *svg = map_draw(d, &v);
   put(page, "svg", svg);

@@ -215,7 +215,9 @@ static void show_incident(struct http_req *r, const char *wrong) {
   put(page, "case_code", tracking && tracking[0] && sees ? show_code(r, tracking) : NULL);
   put(page, "case_href", tracking && tracking[0] && sees ? arena_printf(http_arena(r), "/cases/%s", tracking) : NULL);
   put_flag(page, "handed", tracking && tracking[0]);
-  put(page, "services", json_int(incident, "services", 0) > 0 ? net_number(r, json_int(incident, "services", 0)) : NULL);
+  put(page, "offices_told", net_count(r, "offices", json_int(incident, "offices", 0)));
+  put(page, "services", json_int(incident, "services", 0) > 0 ? net_count(r, "services", json_int(incident, "services", 0)) : NULL);
+  put(page, "population_told", json_int(incident, "population", 0) > 0 ? net_count(r, "people", json_int(incident, "population", 0)) : NULL);
   put_list(page, "members", members_json(r, json_object_get(incident, "members")));
   int64_t total = json_int(incident, "members_total", 0), shown = (int64_t)json_array_size(json_object_get(incident, "members"));
   put(page, "members_more", total > shown ? word_fill(http_arena(r), http_lang(r), "web.net_more", "n", net_number(r, total - shown), NULL) : NULL);

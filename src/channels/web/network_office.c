@@ -229,9 +229,9 @@ static void put_facts(struct http_req *r, json_t *page, const json_t *office) {
   const char *probed = net_since(r, json_str(office, "probed"));
   put(page, "probed", probed ? word_fill(http_arena(r), http_lang(r), "web.net_before", "t", probed, NULL) : NULL);
   put(page, "connected_at", json_str(office, "connected_at") ? show_day_short(r, json_str(office, "connected_at")) : NULL);
-  put_number(r, page, "blast_offices", json_int(blast, "offices", 0));
-  put(page, "blast_services", json_int(blast, "services", 0) > 0 ? net_number(r, json_int(blast, "services", 0)) : NULL);
-  put(page, "blast_population", json_int(blast, "population", 0) > 0 ? net_number(r, json_int(blast, "population", 0)) : NULL);
+  put(page, "blast_offices", net_count(r, "offices", json_int(blast, "offices", 0)));
+  put(page, "blast_services", json_int(blast, "services", 0) > 0 ? net_count(r, "services", json_int(blast, "services", 0)) : NULL);
+  put(page, "blast_population", json_int(blast, "population", 0) > 0 ? net_count(r, "people", json_int(blast, "population", 0)) : NULL);
   json_object_foreach((json_t *)(uintptr_t)children, k, v) below += json_integer_value(v);
   put(page, "below", below ? net_number(r, below) : NULL);
   put_list(page, "children", below ? net_states_json(r, children, NULL) : json_array());
