@@ -16,7 +16,10 @@ static void post_report(struct http_req *r) {
   struct err err;
   int64_t next = 0;
   json_t *plan = NULL;
-  if (network_report(p->network, name, body ? body : "", n, signature, &next, &err) || network_prober_plan(p->network, name, &plan, &err)) return http_problem(r, &err, NULL, NULL);
+  if (network_report(p->network, name, body ? body : "", n, signature, &next, &err) || network_prober_plan(p->network, name, &plan, &err)) {
+    if (err.code == ERR_UNAUTHENTICATED) err.code = ERR_NOT_FOUND; /* there is no session to begin, and who is admitted is not told */
+    return http_problem(r, &err, NULL, NULL);
+  }
   http_reply_json(r, 200, plan);
 }
 
@@ -41,7 +44,7 @@ static int call_centre(void *ctx, const char *path, const char *signature, const
   free(url);
   free(header);
   if (rc) return -1;
-  if (a.status != 200) rc = err_set(err, ERR_UNAVAILABLE, "the centre answered %d: %.300s", a.status, a.body ? a.body : "");
+  if (a.status != 200) rc = err_set(err, ERR_UNAVAILABLE, "the centre answered %d%s: %.300s", a.status, a.status == 404 ? " (is this prober admitted there, with this key?)" : "", a.body ? a.body : "");
   else {
     *answer = a.body;
     *size = a.size;
