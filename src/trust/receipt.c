@@ -170,7 +170,7 @@ static int proof_check(struct checking *c, struct err *err) {
 
 static int known_only(const json_t *receipt, struct err *err) {
   static const char *const known[] = {"leaf_hash",  "promise",    "verifier_key",    "leaf_index", "tree_size",
-                                      "audit_path", "checkpoint", "timestamp_token", "leaf"};
+                                      "audit_path", "checkpoint", "timestamp_token", "leaf", "witnesses"};
   const char *name;
   json_t *value;
   if (!json_is_object(receipt)) return err_set(err, ERR_MALFORMED, "a receipt is a JSON object");
