@@ -1,119 +1,218 @@
-/* The log: each signed message with its leaf, durable before it is released. Many exchanges share one commit. */
-#include "exchange/inside.h"
+/* The durable log of signed messages: each one a row and a leaf of the gateway's ledger, many in one commit. */
+#include "exchange/evidence.h"
+#include "exchange/signature.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
-enum { KEPT_KIB = 64 };
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20 };
 
-struct entry {
-  struct entry *next;
-  struct evidence *e;
-  enum side side;
-  char *message_id, *client, *service, *method, *target, *keyid, *headers, *base, *header;
-  int status;
-  int64_t at;
-  struct buf body;
-  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
+struct evidence {
+  struct exchange *x;
+  pthread_mutex_t lock;
+  pthread_cond_t done;
+  int waiting;
+  bool failed;
+  struct err why;                     /* of the first that failed */
 };
-struct evidence { struct exchange *x; pthread_mutex_t lock; pthread_cond_t wake; int waiting; struct err failed; bool fails; struct entry *all; };
+
+/* One message on its way into the store. */
+struct item {
+  struct evidence *e;
+  struct members *members;
+  struct logged l;
+  char *message_id, *keyid, *base, *header;
+  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+};
+
+/* ---- the leaf ---- */
+
+char *logged_header(const struct logged *l) {
+  char at[32];
+  clock_rfc3339_ms(l->at, at);
+  return base_printf("{\"at\":\"%s\",\"kind\":\"message\",\"part\":\"%s\",\"side\":\"%s\"}", at, l->answer ? "answer" : "request",
+                     l->side == SIDE_CONSUMER ? "consumer" : "producer");
+}
+
+static void put_bytes(json_t *o, const char *key, const void *p, size_t n) {
+  char *text = base64_encode(p, n);
+  json_put(o, key, text);
+  free(text);
+}
+
+char *logged_payload(const struct logged *l, const char *server) {
+  json_t *o = json_object();
+  put_bytes(o, "base", l->base, l->base_size);
+  json_put(o, "client", l->client);
+  put_bytes(o, "content_digest", l->content_digest, sizeof l->content_digest);
+  json_object_set_new(o, "content_size", json_integer(l->content_size));
+  json_object_set_new(o, "directory", json_integer(l->directory));
+  json_put(o, "keyid", l->keyid);
+  json_put(o, "message_id", l->message_id);
+  json_put(o, "part", l->answer ? "answer" : "request");
+  json_put(o, "server", server);
+  json_put(o, "service", l->service);
+  json_put(o, "side", l->side == SIDE_CONSUMER ? "consumer" : "producer");
+  put_bytes(o, "signature", l->signature, sizeof l->signature);
+  char *text = json_canonical(o);
+  json_decref(o);
+  return text;
+}
+
+/* ---- content ---- */
+
+struct gathering { unsigned char *p; size_t n, room; };
+static int gather(void *ctx, const void *p, size_t n) {
+  struct gathering *g = ctx;
+  if (n > g->room - g->n) return -1;
+  memcpy(g->p + g->n, p, n);
+  g->n += n;
+  return 0;
+}
+
+static int64_t most_kept(const struct exchange *x) {
+  int64_t most = (int64_t)(x->o.log_bodies_kib > 0 ? x->o.log_bodies_kib : BODIES_KIB) * 1024;
+  return most < CONTENT_MOST ? most : CONTENT_MOST;
+}
+
+static int content_take(struct item *i, const struct http_content *c, int64_t most, struct err *err) {
+  if (c == NULL || c->size <= 0 || c->size > most) return 0;
+  struct gathering g = {base_alloc((size_t)c->size), 0, (size_t)c->size};
+  if (http_content_each(c, gather, &g, err) != 0 || g.n != g.room) {
+    free(g.p);
+    return err_set(err, ERR_UNAVAILABLE, "the content of a message cannot be read to be logged");
+  }
+  i->l.content = g.p;
+  i->l.content_stored = g.n;
+  i->l.content_kind = CONTENT_PLAIN;
+  if (g.n <= CONTENT_INLINE) return 0;
+  uLongf room = compressBound((uLong)g.n);
+  unsigned char *small = base_alloc(room);
+  if (compress2(small, &room, g.p, (uLong)g.n, 1) == Z_OK && room < g.n - g.n / 8) {
+    free(g.p);
+    i->l.content = base_realloc(small, room);
+    i->l.content_stored = room;
+    i->l.content_kind = CONTENT_ZLIB;
+  } else {
+    free(small);
+  }
+  return 0;
+}
+
+/* ---- writing ---- */
+
+static int directory_keep(struct store_tx *tx, const struct item *i, struct err *err) {
+  int64_t there;
+  size_t n;
+  if (i->l.directory <= 0) return 0;
+  if (store_value(tx, &there, 0, err, "SELECT 1 FROM exchange_directory_text WHERE version = ?1", "i", i->l.directory) != 0) return -1;
+  const char *text = there ? NULL : members_text(i->members, &n);
+  if (text == NULL) return 0;
+  uLongf size = compressBound((uLong)n);
+  unsigned char *small = base_alloc(size);
+  int rc = compress2(small, &size, (const unsigned char *)text, (uLong)n, 1) != Z_OK ? err_set(err, ERR_INTERNAL, "the directory cannot be compressed") :
+    store_put(tx, err, "INSERT INTO exchange_directory_text (version, size, text) VALUES (?1, ?2, ?3) ON CONFLICT (version) DO NOTHING", "iib",
+              i->l.directory, (int64_t)n, small, (size_t)size);
+  free(small);
+  return rc;
+}
+
+static int pieces_put(struct store_tx *tx, const struct logged *l, struct err *err) {
+  int64_t n = 0;
+  for (size_t at = 0; at < l->content_stored; at += CONTENT_PIECE, n++) {
+    size_t size = l->content_stored - at < CONTENT_PIECE ? l->content_stored - at : CONTENT_PIECE;
+    if (store_put(tx, err, "INSERT INTO exchange_content (at, leaf_hash, n, piece) VALUES (?1, ?2, ?3, ?4)", "ibib", l->at, l->leaf_hash, (size_t)TRUST_HASH, n,
+                  l->content + at, size) != 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int put_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct item *i = arg;
+  const struct logged *l = &i->l;
+  bool inside = l->content_stored <= CONTENT_INLINE;
+  if (directory_keep(tx, i, err) != 0) return -1;
+  if (store_put(tx, err,
+                "INSERT INTO exchange_message (" LOGGED_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                "ibtiitttibbbibib", l->at, l->leaf_hash, (size_t)TRUST_HASH, l->message_id, (int64_t)l->side, (int64_t)l->answer, l->client, l->service, l->keyid,
+                l->directory, l->base, l->base_size, l->signature, sizeof l->signature, l->salt, sizeof l->salt, l->content_size, l->content_digest,
+                sizeof l->content_digest, (int64_t)l->content_kind, inside ? l->content : NULL, inside ? l->content_stored : (size_t)0) != 0)
+    return -1;
+  if (!inside && pieces_put(tx, l, err) != 0) return -1;
+  return trust_append(tx, l->leaf_hash, i->header, l->digest, err);
+}
+
+static void item_free(struct item *i) {
+  if (i->members != NULL) members_drop(i->members);
+  free(i->l.content);
+  free(i->message_id);
+  free(i->keyid);
+  free(i->base);
+  free(i->header);
+  free(i);
+}
+
+static void put_done(void *arg, int rc, const struct err *err) {
+  struct item *i = arg;
+  struct evidence *e = i->e;
+  item_free(i);
+  pthread_mutex_lock(&e->lock);
+  if (rc != 0 && !e->failed) {
+    e->failed = true;
+    e->why = *err;
+  }
+  e->waiting--;
+  pthread_cond_signal(&e->done);
+  pthread_mutex_unlock(&e->lock);
+}
 
 struct evidence *evidence_begin(struct exchange *x) {
   struct evidence *e = base_alloc(sizeof *e);
   e->x = x;
   pthread_mutex_init(&e->lock, NULL);
-  pthread_cond_init(&e->wake, NULL);
+  pthread_cond_init(&e->done, NULL);
   return e;
 }
 
-static void entry_free(struct entry *k) {
-  char *all[] = {k->message_id, k->client, k->service, k->method, k->target, k->keyid, k->headers, k->base, k->header};
-  for (size_t i = 0; i < BASE_COUNT(all); i++) free(all[i]);
-  buf_free(&k->body);
-  free(k);
-}
-
-static int put_work(struct store_tx *tx, void *arg, struct err *err) {
-  const struct entry *k = arg;
-  char leaf[65];
-  hex_encode(k->leaf, sizeof k->leaf, leaf);
-  if (store_put(tx, err, "INSERT INTO exchange_message (leaf, message_id, side, client, service, at, status, method, target, keyid, headers, base, body, header, salt) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)", "tttttiitttttbtb", leaf, k->message_id, k->side == SIDE_CONSUMER ? "consumer" : "producer", k->client,
-                k->service, k->at, (int64_t)k->status, k->method, k->target, k->keyid, k->headers, k->base, k->body.data, k->body.len, k->header, k->salt, sizeof k->salt))
-    return -1;
-  return trust_append(tx, k->leaf, k->header, k->digest, err);
-}
-
-static void put_done(void *arg, int rc, const struct err *err) {
-  struct entry *k = arg;
-  struct evidence *e = k->e;
-  pthread_mutex_lock(&e->lock);
-  if (rc && !e->fails) {
-    e->fails = true;
-    e->failed = *err;
-  }
-  if (--e->waiting == 0) pthread_cond_signal(&e->wake);
-  pthread_mutex_unlock(&e->lock);
-}
-
-static char *id_copy(const struct exchange_id *id) {
-  char text[EXCHANGE_ID + 1];
-  exchange_id_text(id, text);
-  return base_strdup(text);
-}
-
-static int body_piece(void *ctx, const void *p, size_t n) {
-  buf_add(ctx, p, n);
+/* Everything but the store's work is done on the caller's thread. */
+static int item_make(struct item *i, const struct kept *k, struct err *err) {
+  const struct exchange *x = i->e->x;
+  struct message m = *k->message;
+  struct logged *l = &i->l;
+  if (!utf8_valid(k->message_id, strlen(k->message_id))) return err_set(err, ERR_INVALID, "a message id is text in UTF-8");
+  i->members = members_hold(i->e->x);
+  i->message_id = base_strdup(k->message_id);
+  i->keyid = base_strdup(k->keyid);
+  i->base = base_strdup(k->base);
+  exchange_id_text(k->client, i->client);
+  exchange_id_text(k->service, i->service);
+  *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
+                       .answer = m.status > 0, .message_id = i->message_id, .client = i->client, .service = i->service, .keyid = i->keyid,
+                       .base = (unsigned char *)i->base, .base_size = strlen(i->base)};
+  if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
+  memcpy(l->content_digest, m.digest, sizeof l->content_digest);
+  random_bytes(l->salt, sizeof l->salt);
+  i->header = logged_header(l);
+  char *payload = logged_payload(l, x->server);
+  trust_leaf(i->header, l->salt, payload, strlen(payload), l->digest, l->leaf_hash);
+  free(payload);
   return 0;
 }
 
-static char *headers_text(const struct message *m) {
-  json_t *list = json_array();
-  for (size_t i = 0; i < m->header_count; i++) {
-    json_t *pair = json_array(), *value = json_string(m->headers[i].value);
-    json_array_append_new(pair, json_string(m->headers[i].name));
-    json_array_append_new(pair, value ? value : json_string(""));
-    json_array_append_new(list, pair);
+int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
+  struct item *i = base_alloc(sizeof *i);
+  i->e = e;
+  if (item_make(i, k, err) != 0) {
+    item_free(i);
+    return -1;
   }
-  size_t n;
-  char *text = json_text(list, &n);
-  json_decref(list);
-  return text;
-}
-
-/* The leaf's payload is the signature base: it binds headers, content digest, time and key. */
-static void make_leaf(struct entry *k) {
-  char at[32];
-  unsigned char hash[32];
-  char id[65];
-  sha256(k->message_id, strlen(k->message_id), hash);
-  hex_encode(hash, 32, id);
-  clock_rfc3339_ms(k->at, at);
-  json_t *o = json_object();
-  json_put(o, "at", at);
-  json_put(o, "kind", k->status ? "answer" : "request");
-  json_put(o, "message", id);
-  json_put(o, "side", k->side == SIDE_CONSUMER ? "consumer" : "producer");
-  k->header = json_canonical(o);
-  json_decref(o);
-  random_bytes(k->salt, sizeof k->salt);
-  trust_leaf(k->header, k->salt, k->base, strlen(k->base), k->digest, k->leaf);
-}
-
-int evidence_put(struct evidence *e, const struct kept *kept, struct err *err) {
-  const struct message *m = kept->message;
-  int64_t most = (int64_t)(e->x->o.log_bodies_kib ? e->x->o.log_bodies_kib : KEPT_KIB) * 1024;
-  struct entry *k = base_alloc(sizeof *k);
-  *k = (struct entry){.next = e->all, .e = e, .side = kept->side, .message_id = base_strdup(kept->message_id), .client = id_copy(kept->client), .service = id_copy(kept->service),
-                      .method = base_strdup(m->status ? NULL : m->method), .target = base_strdup(m->status ? NULL : m->target_uri), .keyid = base_strdup(kept->keyid),
-                      .headers = headers_text(m), .base = base_strdup(kept->base), .status = m->status, .at = kept->at};
-  e->all = k;
-  if (m->content && m->content->size && m->content->size <= most && !kept->digest_only && http_content_each(m->content, body_piece, &k->body, err)) return -1;
-  make_leaf(k);
   pthread_mutex_lock(&e->lock);
   e->waiting++;
   pthread_mutex_unlock(&e->lock);
-  if (store_submit(e->x->store, STORE_FRONT, put_work, k, put_done, err) == 0) return 0;
+  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) == 0) return 0;
+  item_free(i);
   pthread_mutex_lock(&e->lock);
   e->waiting--;
   pthread_mutex_unlock(&e->lock);
@@ -122,95 +221,157 @@ int evidence_put(struct evidence *e, const struct kept *kept, struct err *err) {
 
 int evidence_wait(struct evidence *e, struct err *err) {
   pthread_mutex_lock(&e->lock);
-  while (e->waiting) pthread_cond_wait(&e->wake, &e->lock);
+  while (e->waiting > 0) pthread_cond_wait(&e->done, &e->lock);
+  bool failed = e->failed;
+  struct err why = e->why;
   pthread_mutex_unlock(&e->lock);
-  if (e->fails && err) *err = e->failed;
-  return e->fails ? -1 : 0;
+  return failed ? err_set(err, why.code, "%s", why.message) : 0;
 }
 
 void evidence_end(struct evidence *e) {
+  if (e == NULL) return;
   evidence_wait(e, NULL);
-  for (struct entry *k = e->all, *next; k; k = next) {
-    next = k->next;
-    entry_free(k);
-  }
-  pthread_cond_destroy(&e->wake);
+  pthread_mutex_lock(&e->lock); /* who told us last has let go of it */
+  pthread_mutex_unlock(&e->lock);
+  pthread_cond_destroy(&e->done);
   pthread_mutex_destroy(&e->lock);
   free(e);
 }
 
 /* ---- reading ---- */
 
-struct reading { struct exchange *x; const char *message_id, *asker; json_t *list; };
-
-static json_t *message_told(const struct store_rows *rows) {
-  static const char *const names[] = {"leaf_hash", "side", "client", "service", "method", "target", "keyid", "signature_base"};
-  static const int columns[] = {0, 1, 2, 3, 6, 7, 8, 10};
-  json_t *o = json_object(), *headers;
-  char at[32];
-  size_t n;
-  struct err err;
-  for (size_t i = 0; i < BASE_COUNT(names); i++)
-    if (!store_null(rows, columns[i])) json_put(o, names[i], store_text(rows, columns[i]));
-  clock_rfc3339_ms(store_int(rows, 4), at);
-  json_put(o, "at", at);
-  if (store_int(rows, 5)) json_object_set_new(o, "status", json_integer(store_int(rows, 5)));
-  headers = json_read(store_text(rows, 9), strlen(store_text(rows, 9)), 0, &err);
-  json_object_set_new(o, "headers", headers ? headers : json_array());
-  const void *body = store_blob(rows, 11, &n);
-  if (n) {
-    char *text = base64_encode(body, n);
-    json_put(o, "body", text);
-    free(text);
-  }
-  char salt[2 * TRUST_SALT + 1];
-  json_t *parts = json_object();
-  hex_encode(store_blob(rows, 13, &n), TRUST_SALT, salt);
-  json_put(parts, "header", store_text(rows, 12));
-  json_put(parts, "salt", salt);
-  json_object_set_new(o, "leaf", parts);
-  return o;
+static const void *blob_dup(const struct store_rows *r, int column, size_t *n) {
+  const void *p = store_blob(r, column, n);
+  unsigned char *out = base_alloc(*n + 1);
+  if (p != NULL) memcpy(out, p, *n);
+  return out;
 }
 
-static int read_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct reading *r = arg;
-  int more = 0;
-  json_array_clear(r->list);
-  struct store_rows *rows = store_select(tx, err, "SELECT leaf, side, client, service, at, status, method, target, keyid, headers, base, body, header, salt FROM exchange_message "
-                                         "WHERE message_id = ?1 ORDER BY at, leaf LIMIT 200", "t", r->message_id);
-  while (rows && (more = store_next(rows, err)) == 1) {
-    size_t n = r->asker ? strlen(r->asker) : 0;
-    bool part = !n || !strcmp(store_text(rows, 2), r->asker) || (!strncmp(store_text(rows, 3), r->asker, n) && store_text(rows, 3)[n] == '/');
-    if (part) json_array_append_new(r->list, message_told(rows));
-  }
-  store_done(rows);
-  return rows && more >= 0 ? 0 : -1;
+static int blob_exact(const struct store_rows *r, int column, void *out, size_t n) {
+  size_t size;
+  const void *p = store_blob(r, column, &size);
+  if (p == NULL || size != n) return -1;
+  memcpy(out, p, n);
+  return 0;
 }
 
-static void add_receipts(struct exchange *x, json_t *list) {
-  size_t i;
-  json_t *o, *receipt = NULL;
-  json_array_foreach(list, i, o) {
-    unsigned char leaf[32];
-    int64_t at;
-    struct err err;
-    if (hex_decode(json_str(o, "leaf_hash"), leaf, 32) == 0 && clock_parse(json_str(o, "at"), &at) == 0 && trust_receipt(x->ledger, leaf, at, &receipt, &err) == 0)
-      json_object_set_new(o, "receipt", receipt);
-  }
+int logged_row(const struct store_rows *r, struct logged *out, struct err *err) {
+  memset(out, 0, sizeof *out);
+  out->at = store_int(r, 0);
+  out->message_id = base_strdup(store_text(r, 2));
+  out->side = store_int(r, 3) == 1 ? SIDE_PRODUCER : SIDE_CONSUMER;
+  out->answer = store_int(r, 4) != 0;
+  out->client = base_strdup(store_text(r, 5));
+  out->service = base_strdup(store_text(r, 6));
+  out->keyid = base_strdup(store_text(r, 7));
+  out->directory = store_int(r, 8);
+  out->base = blob_dup(r, 9, &out->base_size);
+  out->content_size = store_int(r, 12);
+  out->content_kind = (int)store_int(r, 14);
+  out->content = (unsigned char *)(uintptr_t)blob_dup(r, 15, &out->content_stored);
+  if (blob_exact(r, 1, out->leaf_hash, TRUST_HASH) == 0 && blob_exact(r, 10, out->signature, 64) == 0 && blob_exact(r, 11, out->salt, TRUST_SALT) == 0 &&
+      blob_exact(r, 13, out->content_digest, 64) == 0)
+    return 0;
+  logged_clear(out);
+  return err_set(err, ERR_INTERNAL, "a logged message is damaged");
 }
 
-int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err) {
-  struct reading r = {x, message_id, asker, json_array()};
-  int rc = store_read(x->store, read_work, &r, err);
-  if (rc == 0 && !json_array_size(r.list)) rc = err_set(err, ERR_NOT_FOUND, "this gateway has no message %s", message_id);
-  if (rc) {
-    json_decref(r.list);
+void logged_clear(struct logged *l) {
+  free((char *)(uintptr_t)l->message_id);
+  free((char *)(uintptr_t)l->client);
+  free((char *)(uintptr_t)l->service);
+  free((char *)(uintptr_t)l->keyid);
+  free((void *)(uintptr_t)l->base);
+  free(l->content);
+  memset(l, 0, sizeof *l);
+}
+
+static int inflate_to(const void *p, size_t n, size_t size, unsigned char **out, struct err *err) {
+  uLongf got = (uLongf)size;
+  *out = base_alloc(size + 1);
+  if (uncompress(*out, &got, p, (uLong)n) == Z_OK && got == size) return 0;
+  free(*out);
+  *out = NULL;
+  return err_set(err, ERR_INTERNAL, "what was kept compressed is damaged");
+}
+
+static int pieces_read(struct store_tx *tx, const struct logged *l, struct buf *b, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT piece FROM exchange_content WHERE at = ?1 AND leaf_hash = ?2 ORDER BY n", "ib", l->at, l->leaf_hash, (size_t)TRUST_HASH);
+  int rc;
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    size_t n;
+    const void *p = store_blob(r, 0, &n);
+    buf_add(b, p, n);
+  }
+  store_done(r);
+  return rc;
+}
+
+int logged_content(struct store_tx *tx, const struct logged *l, unsigned char **out, size_t *n, struct err *err) {
+  struct buf b = {.cap = 2 * CONTENT_MOST};
+  *out = NULL;
+  *n = 0;
+  if (l->content_kind == CONTENT_NONE) return 0;
+  if (l->content_size < 0 || l->content_size > CONTENT_MOST) return err_set(err, ERR_INTERNAL, "a logged message is damaged");
+  if (l->content_stored > 0) buf_add(&b, l->content, l->content_stored);
+  else if (pieces_read(tx, l, &b, err) != 0) {
+    buf_free(&b);
     return -1;
   }
-  add_receipts(x, r.list);
-  *out = json_object();
-  json_put(*out, "message_id", message_id);
-  json_put(*out, "server", x->server);
-  json_object_set_new(*out, "messages", r.list);
-  return 0;
+  int rc = 0;
+  *n = (size_t)l->content_size;
+  if (l->content_kind == CONTENT_ZLIB) rc = inflate_to(buf_str(&b), b.len, *n, out, err);
+  else if (b.len != *n) rc = err_set(err, ERR_INTERNAL, "the content of a logged message is not whole");
+  else {
+    *out = base_alloc(*n + 1);
+    memcpy(*out, buf_str(&b), *n);
+  }
+  buf_free(&b);
+  return rc;
+}
+
+int directory_text(struct store_tx *tx, int64_t version, char **out, size_t *n, struct err *err) {
+  *out = NULL;
+  *n = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT size, text FROM exchange_directory_text WHERE version = ?1", "i", version);
+  if (r == NULL) return -1;
+  int rc = store_next(r, err);
+  if (rc == 1) {
+    size_t packed;
+    const void *p = store_blob(r, 1, &packed);
+    int64_t size = store_int(r, 0);
+    unsigned char *text = NULL;
+    rc = size < 0 || size > DIRECTORY_MOST ? err_set(err, ERR_INTERNAL, "a kept directory is damaged") : inflate_to(p, packed, (size_t)size, &text, err);
+    *out = (char *)text;
+    *n = (size_t)size;
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+/* ---- repetition after a restart ---- */
+
+struct holding { const char *message_id, *nonce; bool holds; };
+static int holds_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct holding *h = arg;
+  int rc;
+  h->holds = false;
+  struct store_rows *r = store_select(tx, err, "SELECT base FROM exchange_message WHERE message_id = ?1", "t", h->message_id);
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1 && !h->holds) {
+    size_t n;
+    const void *p = store_blob(r, 0, &n);
+    h->holds = p != NULL && memmem(p, n, h->nonce, strlen(h->nonce)) != NULL;
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err) {
+  struct holding h = {message_id, nonce, false};
+  struct err why = {0};
+  int rc = store_read(x->store, holds_work, &h, &why);
+  *holds = h.holds;
+  return rc == 0 ? 0 : err_set(err, ERR_UNAVAILABLE, "the log cannot be read: %s", why.message);
 }

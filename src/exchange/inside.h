@@ -117,6 +117,8 @@ struct evidence *evidence_begin(struct exchange *x);
 int evidence_put(struct evidence *e, const struct kept *k, struct err *err);
 int evidence_wait(struct evidence *e, struct err *err);   /* all that was put is durable, or why not */
 void evidence_end(struct evidence *e);                     /* waits too */
+/* Is there a message of this id in the log whose signature has this nonce? */
+int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err);
 
 /* ---- replay and repetition (replay.c) ---------------------------------------------------------------------------------------- */
 /* Nonces within the window, in memory; for a message that was signed before this process began, the durable log is asked by its id. 0 new,

@@ -259,3 +259,43 @@ int64_t trust_index(struct trust *t, const unsigned char leaf_hash[TRUST_HASH]) 
   struct index_query q = {.leaf_hash = leaf_hash, .index = -1};
   return store_read(t->store, index_work, &q, NULL) == 0 ? q.index : -1;
 }
+
+/* ---- how far time-stamps are behind ---- */
+
+struct behind {
+  int64_t generation, leaves, since;
+};
+
+static int leaf_written(struct store_tx *tx, int64_t index, int64_t *at, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT header FROM ledger_leaf WHERE idx = ?1", "i", index);
+  if (r == NULL) return -1;
+  int rc = store_next(r, err);
+  const char *header = rc == 1 ? store_text(r, 0) : NULL;
+  json_t *v = header == NULL ? NULL : json_read(header, strlen(header), 4, NULL);
+  const char *text = json_str(v, "at");
+  if (text != NULL) clock_parse(text, at);
+  json_decref(v);
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
+
+static int behind_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct behind *b = arg;
+  int64_t stamped, size, waiting;
+  unsigned char root[TRUST_HASH];
+  b->since = 0;
+  if (store_value(tx, &stamped, 0, err, "SELECT MAX(tree_size) FROM ledger_stamp WHERE generation = ?1", "i", b->generation) != 0 ||
+      store_value(tx, &waiting, 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0 || state_read(tx, &size, root, err) != 0)
+    return -1;
+  b->leaves = size - stamped + waiting;
+  if (size > stamped) return leaf_written(tx, stamped, &b->since, err);
+  return store_value(tx, &b->since, 0, err, "SELECT MIN(at) FROM ledger_pending", "");
+}
+
+int trust_unstamped(struct trust *t, int64_t *leaves, int64_t *since, struct err *err) {
+  struct behind b = {.generation = trust_name(t)->generation};
+  int rc = store_read(t->store, behind_work, &b, err);
+  *leaves = rc == 0 ? b.leaves : 0;
+  *since = rc == 0 ? b.since : 0;
+  return rc;
+}

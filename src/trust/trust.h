@@ -58,6 +58,8 @@ int trust_sequence(struct trust *t, int64_t *placed, struct err *err);
 int trust_new_log(struct trust *t, const char *why, struct err *err);
 /* Time-stamp the newest head that has none, if an authority is set. ERR_UNAVAILABLE when it does not answer: traffic goes on. */
 int trust_timestamp(struct trust *t, struct err *err);
+/* How far time-stamps are behind: leaves (placed or waiting) that no stamped head holds yet, and when the oldest of them was written (0: none). */
+int trust_unstamped(struct trust *t, int64_t *leaves, int64_t *since, struct err *err);
 
 /* ---- promises and receipts ------------------------------------------------------------ */
 /* Deterministic (Ed25519): the same leaf and time give the same promise. Signed text:

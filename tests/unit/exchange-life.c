@@ -244,6 +244,13 @@ static void kept_by_both(void **state) {
     json_t *o = NULL;
     must(exchange_evidence(sides[i]->x, "kept-1", NULL, &o, err));
     assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
+    size_t n;
+    char *text = json_text(o, &n), *said = NULL;
+    struct err why = {0};
+    if (exchange_evidence_verify(text, n, NULL, NULL, &said, &why)) fail_msg("%s\n%s", said, why.message);
+    assert_non_null(strstr(said, "It answers the request above and no other."));
+    free(said);
+    free(text);
     json_decref(o);
     refused(exchange_evidence(sides[i]->x, "kept-1", "KHR/GOV/9/other", &o, err), ERR_NOT_FOUND);
   }

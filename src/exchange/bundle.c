@@ -1,0 +1,161 @@
+/* Evidence of one exchange as a JSON bundle: the signed messages, the directory that names their keys, receipts of the ledger. */
+#include "exchange/evidence.h"
+#include "exchange/members.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGES_MOST = 64, DIRECTORIES_MOST = 8 };
+
+struct found { struct logged l; unsigned char *content; size_t n; };
+struct asking {
+  const char *message_id, *asker;
+  struct found list[MESSAGES_MOST];
+  size_t count;
+  struct { int64_t version; char *text; size_t n; } directories[DIRECTORIES_MOST];
+  size_t directory_count;
+};
+
+static void clear(struct asking *q) {
+  for (size_t i = 0; i < q->count; i++) {
+    logged_clear(&q->list[i].l);
+    free(q->list[i].content);
+  }
+  for (size_t i = 0; i < q->directory_count; i++) free(q->directories[i].text);
+  q->count = q->directory_count = 0;
+}
+
+/* Did this subsystem ask, or answer? */
+static bool took_part(const struct logged *l, const char *asker) {
+  size_t n = asker == NULL ? 0 : strlen(asker);
+  return asker == NULL || strcmp(l->client, asker) == 0 || (strncmp(l->service, asker, n) == 0 && (l->service[n] == '/' || l->service[n] == '\0'));
+}
+
+static int directory_find(struct store_tx *tx, struct asking *q, int64_t version, struct err *err) {
+  for (size_t i = 0; i < q->directory_count; i++)
+    if (q->directories[i].version == version) return 0;
+  if (version <= 0 || q->directory_count == DIRECTORIES_MOST) return 0;
+  char *text;
+  size_t n;
+  if (directory_text(tx, version, &text, &n, err) != 0) return -1;
+  if (text == NULL) return 0;
+  q->directories[q->directory_count].version = version;
+  q->directories[q->directory_count].text = text;
+  q->directories[q->directory_count++].n = n;
+  return 0;
+}
+
+static int find_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct asking *q = arg;
+  int rc;
+  clear(q);
+  struct store_rows *r = store_select(tx, err, "SELECT " LOGGED_COLUMNS " FROM exchange_message WHERE message_id = ?1 ORDER BY at, part LIMIT 200", "t", q->message_id);
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1 && q->count < MESSAGES_MOST) {
+    struct found *f = &q->list[q->count];
+    *f = (struct found){0};
+    if (logged_row(r, &f->l, err) != 0) {
+      rc = -1;
+      break;
+    }
+    if (took_part(&f->l, q->asker)) q->count++;
+    else logged_clear(&f->l);
+  }
+  store_done(r);
+  for (size_t i = 0; rc >= 0 && i < q->count; i++)
+    if (logged_content(tx, &q->list[i].l, &q->list[i].content, &q->list[i].n, err) != 0 || directory_find(tx, q, q->list[i].l.directory, err) != 0) rc = -1;
+  return rc < 0 ? -1 : 0;
+}
+
+static void put_base64(json_t *o, const char *key, const void *p, size_t n) {
+  char *text = base64_encode(p, n);
+  json_put(o, key, text);
+  free(text);
+}
+
+int logged_json(struct exchange *x, const struct logged *l, const unsigned char *content, size_t n, json_t **out, struct err *err) {
+  json_t *receipt = NULL, *leaf = json_object(), *o = json_object();
+  char hex[2 * TRUST_SALT + 1], at[32];
+  *out = NULL;
+  if (trust_receipt(x->ledger, l->leaf_hash, l->at, &receipt, err) != 0) {
+    json_decref(leaf);
+    json_decref(o);
+    return -1;
+  }
+  char *header = logged_header(l), *payload = logged_payload(l, x->server);
+  hex_encode(l->salt, TRUST_SALT, hex);
+  json_put(leaf, "header", header);
+  json_put(leaf, "salt", hex);
+  json_put(leaf, "payload", payload);
+  json_object_set_new(receipt, "leaf", leaf);
+  free(header);
+  free(payload);
+  clock_rfc3339_ms(l->at, at);
+  json_put(o, "part", l->answer ? "answer" : "request");
+  json_put(o, "side", l->side == SIDE_CONSUMER ? "consumer" : "producer");
+  json_put(o, "at", at);
+  json_put(o, "client", l->client);
+  json_put(o, "service", l->service);
+  json_object_set_new(o, "directory", json_integer(l->directory));
+  json_put(o, "keyid", l->keyid);
+  put_base64(o, "base", l->base, l->base_size);
+  put_base64(o, "signature", l->signature, sizeof l->signature);
+  json_object_set_new(o, "content_size", json_integer(l->content_size));
+  put_base64(o, "content_digest", l->content_digest, sizeof l->content_digest);
+  if (content != NULL) put_base64(o, "content", content, n);
+  json_object_set_new(o, "receipt", receipt);
+  *out = o;
+  return 0;
+}
+
+/* The public key of a message, as its directory lists it. */
+static void put_key(json_t *message, const struct asking *q, const struct logged *l) {
+  for (size_t i = 0; i < q->directory_count; i++) {
+    struct members *m = NULL;
+    const struct gateway *of;
+    const void *key;
+    size_t n;
+    if (q->directories[i].version != l->directory || members_read(q->directories[i].text, q->directories[i].n, &m, NULL) != 0) continue;
+    if (members_key(m, l->keyid, l->at, &of, &key, &n, NULL) == 0) {
+      put_base64(message, "public_key", key, n);
+      json_put(message, "signed_by", of->id);
+    }
+    members_drop(m);
+  }
+}
+
+int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err) {
+  struct asking *q = base_alloc(sizeof *q);
+  char now[32];
+  *out = NULL;
+  q->message_id = message_id;
+  q->asker = asker;
+  int rc = store_read(x->store, find_work, q, err);
+  if (rc == 0 && q->count == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the log");
+  json_t *o = json_object(), *messages = json_array(), *directories = json_array();
+  clock_rfc3339(clock_now(), now);
+  json_put(o, "type", EVIDENCE_TYPE);
+  json_put(o, "message_id", message_id);
+  json_put(o, "server", x->server);
+  json_put(o, "exported_at", now);
+  json_object_set_new(o, "messages", messages);
+  json_object_set_new(o, "directories", directories);
+  for (size_t i = 0; rc == 0 && i < q->count; i++) {
+    json_t *one;
+    rc = logged_json(x, &q->list[i].l, q->list[i].content, q->list[i].n, &one, err);
+    if (rc != 0) break;
+    put_key(one, q, &q->list[i].l);
+    json_array_append_new(messages, one);
+  }
+  for (size_t i = 0; rc == 0 && i < q->directory_count; i++) {
+    json_t *d = json_object();
+    json_object_set_new(d, "version", json_integer(q->directories[i].version));
+    put_base64(d, "text", q->directories[i].text, q->directories[i].n);
+    json_array_append_new(directories, d);
+  }
+  clear(q);
+  free(q);
+  if (rc == 0) *out = o;
+  else json_decref(o);
+  return rc;
+}
