@@ -326,6 +326,12 @@ static void document_faults(struct step *s) {
       json_array_append_new(s->a->errors, json_pack("{s:s,s:s,s:s}", "field", s->act->fields[i]->name, "code", "document", "message", word(s->a->lang, "case.document")));
 }
 
+static int bind_attached(struct step *s, struct err *err) {
+  if (case_bind_ids(s->tx, s->attached, NULL, &s->a->actor, s->row.tracking, err) == 0) return 0;
+  if (err->code == ERR_INVALID) s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", CASES_ATTACHED, "code", "document", "message", word(s->a->lang, "case.document"));
+  return -1;
+}
+
 static bool brings_documents(const struct step *s) {
   bool any = json_array_size(s->attached) > 0;
   for (size_t i = 0; i < s->act->field_count && !any; i++)
@@ -342,10 +348,7 @@ static int commit_step(struct step *s, struct err *err) {
     if (err->code == ERR_INVALID) document_faults(s);
     return -1;
   }
-  if (case_bind_ids(s->tx, s->attached, NULL, &s->a->actor, s->row.tracking, err)) {
-    if (err->code == ERR_INVALID) s->a->errors = json_pack("[{s:s,s:s,s:s}]", "field", CASES_ATTACHED, "code", "document", "message", word(s->a->lang, "case.document"));
-    return -1;
-  }
+  if (bind_attached(s, err)) return -1;
   if (s->a->actor.kind != ACTOR_SYSTEM && !e.organisation[0] && brings_documents(s) && case_news_put(s->tx, s->row.tracking, s->at, err)) return -1;
   if (effect(s, err)) return -1;
   if (to >= 0) cases_set_state(s->c, &s->row, to, s->at);
@@ -398,6 +401,21 @@ static int claim_key(struct act_job *j, struct step *s, struct err *err) {
 
 /* ---- inquiries: what another organisation is asked ---- */
 
+/* Any action takes documents beside its own fields, unless one of these has the name; so does the answer to an inquiry, which is no action of the workflow. */
+static int take_attached(struct step *s, struct err *err) {
+  const char *word_key = NULL;
+  for (size_t i = 0; s->act && i < s->act->field_count; i++)
+    if (strcmp(s->act->fields[i]->name, CASES_ATTACHED) == 0) return 0;
+  s->attached = json_incref(json_object_get(s->given, CASES_ATTACHED));
+  json_object_del(s->given, CASES_ATTACHED);
+  if (!s->attached && !(s->act && case_adds(s->act))) return 0;
+  if (!json_array_size(s->attached)) word_key = "case.documents_needed";
+  if (json_array_size(s->attached) > CASES_ATTACHED_MOST) word_key = "case.documents_many";
+  for (size_t i = 0; i < json_array_size(s->attached) && !word_key; i++)
+    if (!json_is_string(json_array_get(s->attached, i))) word_key = "case.documents_needed";
+  return word_key ? refuse_field(s, CASES_ATTACHED, "document", word_key, "documents is a list of 1 to 10 documents that were sent before", err) : 0;
+}
+
 static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;
   const char *answer = json_str(s->given, "answer");
@@ -411,8 +429,10 @@ static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
   }
   if (strcmp(answer, "object") == 0 && !(s->a->comment && s->a->comment[0]))
     return refuse_field(s, "comment", "required", "case.reason_required", "an objection needs its reason", err);
+  if (take_attached(s, err)) return -1;
   int claimed = claim_key(j, s, err);
   if (claimed) return claimed;
+  if (bind_attached(s, err)) return -1;
   json_t *p = json_object(), *out = json_object();
   json_put(p, "answer", answer);
   json_put(p, "comment", s->a->comment);
@@ -421,6 +441,8 @@ static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
   json_put(out, "inquiry", row->inquiry);
   json_put(out, "organisation", row->holder);
   json_put(out, "comment", s->a->comment);
+  if (s->attached) json_object_set(p, CASES_ATTACHED, s->attached);
+  if (s->attached) json_object_set(out, CASES_ATTACHED, s->attached);
   char *payload = json_canonical(p);
   json_decref(p);
   struct case_entry e = {.action = "reply", .from_state = row->state, .to_state = INQUIRY_ANSWERED, .role = "officer", .organisation = row->holder,
@@ -437,21 +459,6 @@ static int reply_inquiry(struct act_job *j, struct step *s, struct err *err) {
 }
 
 /* ---- the whole action ---- */
-
-/* Any action takes documents beside its own fields, unless one of these has the name. */
-static int take_attached(struct step *s, struct err *err) {
-  const char *word_key = NULL;
-  for (size_t i = 0; i < s->act->field_count; i++)
-    if (strcmp(s->act->fields[i]->name, CASES_ATTACHED) == 0) return 0;
-  s->attached = json_incref(json_object_get(s->given, CASES_ATTACHED));
-  json_object_del(s->given, CASES_ATTACHED);
-  if (!s->attached && !case_adds(s->act)) return 0;
-  if (!json_array_size(s->attached)) word_key = "case.documents_needed";
-  if (json_array_size(s->attached) > CASES_ATTACHED_MOST) word_key = "case.documents_many";
-  for (size_t i = 0; i < json_array_size(s->attached) && !word_key; i++)
-    if (!json_is_string(json_array_get(s->attached, i))) word_key = "case.documents_needed";
-  return word_key ? refuse_field(s, CASES_ATTACHED, "document", word_key, "documents is a list of 1 to 10 documents that were sent before", err) : 0;
-}
 
 static int perform(struct act_job *j, struct step *s, struct err *err) {
   struct case_row *row = &s->row;

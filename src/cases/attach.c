@@ -27,7 +27,7 @@ const struct action *cases_action(const struct service *s, int state, const char
 
 const struct field *cases_attached(const struct action *act) {
   pthread_once(&once, make);
-  for (size_t i = 0; i < act->field_count; i++)
+  for (size_t i = 0; act && i < act->field_count; i++)
     if (strcmp(act->fields[i]->name, CASES_ATTACHED) == 0) return NULL;
   return act == &add ? &needed : &attached;
 }

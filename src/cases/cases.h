@@ -214,7 +214,7 @@ int cases_act(struct cases *c, struct case_act *a, store_done_fn done, void *arg
 #define CASES_ATTACHED "documents"
 #define CASES_ATTACHED_MOST 10
 const struct action *cases_action(const struct service *s, int state, const char *name); /* of the workflow, or add_documents; NULL */
-const struct field *cases_attached(const struct action *act);                            /* the question for them; NULL: the action has its own */
+const struct field *cases_attached(const struct action *act);                            /* (NULL: the answer to an inquiry) the question for them; NULL: the action has its own */
 
 /* ---- reading --------------------------------------------------------------------------------- */
 /* What the caller may see of a case: everybody {"tracking","service","service_version","definition","organisation","state","state_title","submitted_at","due"};

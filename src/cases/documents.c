@@ -141,6 +141,18 @@ static int asked_to_see(struct get *k, struct store_tx *tx, const char *parent, 
   return rc;
 }
 
+/* What came with the answer to an inquiry is for who answered and for the office that asked: k->right, NULL for others. */
+static int came_with_reply(struct get *k, struct store_tx *tx, struct arena *a, const struct case_row *child, enum case_right right, struct err *err) {
+  struct case_row parent;
+  k->right = right == CASE_INQUIRED ? "inquired" : NULL;
+  if (k->right) return 0;
+  if (case_load(k->c, tx, a, child->parent, &parent, err)) return err->code == ERR_NOT_FOUND ? 0 : -1;
+  right = case_right_of(k->who, &parent);
+  k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : NULL;
+  snprintf(k->tracking, sizeof k->tracking, "%s", parent.tracking);
+  return 0;
+}
+
 /* Whoever may read the case that it belongs to; before it belongs to one, the one who sent it. */
 static int may_read(struct get *k, struct store_tx *tx, const char *person, const char *tracking, bool internal, struct err *err) {
   const char *mine = k->who->kind == ACTOR_CITIZEN ? k->who->pair : k->who->person;
@@ -151,9 +163,12 @@ static int may_read(struct get *k, struct store_tx *tx, const char *person, cons
   int rc = case_load(k->c, tx, a, tracking, &row, err);
   if (rc == 0) rc = case_at_counter(tx, k->who, &row, err);
   enum case_right right = rc ? CASE_PUBLIC : case_right_of(k->who, &row);
-  arena_free(a);
-  if (rc) return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such document") : -1;
   snprintf(k->tracking, sizeof k->tracking, "%s", tracking);
+  bool replied = rc == 0 && case_is_inquiry(&row);
+  if (replied) rc = came_with_reply(k, tx, a, &row, right, err);
+  arena_free(a);
+  if (replied) return rc < 0 ? -1 : k->right ? 0 : err_set(err, ERR_NOT_FOUND, "no such document");
+  if (rc) return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no such document") : -1;
   k->right = right == CASE_STAFF ? "staff" : right == CASE_AUDITOR ? "auditor" : right == CASE_CONSENT && !internal ? "consent" : NULL;
   if (!k->right && right == CASE_CITIZEN && !internal && k->who->acting_as[0]) k->right = "mandate";
   if (k->right || (right == CASE_CITIZEN && !internal)) return 0;
@@ -266,8 +281,10 @@ int case_bind_internal(struct store_tx *tx, const json_t *ids, const struct acto
 
 json_t *case_documents(struct store_tx *tx, const char *tracking, bool internal, struct err *err) {
   struct store_rows *r = store_select(tx, err,
-    "SELECT document.id,filename,media_type,size,at,document_internal.id FROM document LEFT JOIN document_internal ON document_internal.id=document.id "
-    "WHERE document.tracking=?1 ORDER BY at,document.id LIMIT 500", "t", tracking);
+    "SELECT id,filename,media_type,size,at,hidden FROM (SELECT document.id,filename,media_type,size,at,document_internal.id AS hidden FROM document "
+    "LEFT JOIN document_internal ON document_internal.id=document.id WHERE document.tracking=?1 UNION ALL "
+    "SELECT document.id,filename,media_type,size,at,document.id FROM case_child JOIN document ON document.tracking=case_child.tracking WHERE case_child.parent=?1) AS d "
+    "ORDER BY at,id LIMIT 500", "t", tracking);
   json_t *list = r ? json_array() : NULL;
   int rc = r ? 0 : -1;
   while (r && (rc = store_next(r, err)) == 1) {
@@ -294,6 +311,17 @@ json_t *case_documents(struct store_tx *tx, const char *tracking, bool internal,
 /* Bytes are kept once for equal documents: those that another one still has stay. */
 static int drop_bytes(struct store_tx *tx, const char *sha256_hex, struct err *err) {
   return store_put(tx, err, "DELETE FROM document_chunk WHERE sha256=?1 AND NOT EXISTS (SELECT 1 FROM document WHERE document.sha256=?1)", "t", sha256_hex);
+}
+
+int case_forget_replied(struct store_tx *tx, const char *parent, struct err *err) {
+  char children[200][TRACKING_SIZE];
+  int n = 0, rc;
+  struct store_rows *r = store_select(tx, err, "SELECT tracking FROM case_child WHERE parent=?1 ORDER BY tracking LIMIT 200", "t", parent);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) snprintf(children[n++], TRACKING_SIZE, "%s", store_text(r, 0));
+  store_done(r);
+  for (int i = 0; i < n && rc == 0; i++) rc = case_forget_documents(tx, children[i], err);
+  return rc;
 }
 
 int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err) {

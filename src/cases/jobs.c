@@ -114,7 +114,7 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
 
 static int erase(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err) {
   struct case_entry e = {.action = "erase", .from_state = row->state, .to_state = row->state, .role = "system", .organisation = "", .at = clock_now(), .payload = "{}"};
-  if (forget_answers(c, tx, row, err) || case_forget_documents(tx, row->tracking, err)) return -1;
+  if (forget_answers(c, tx, row, err) || case_forget_documents(tx, row->tracking, err) || case_forget_replied(tx, row->tracking, err)) return -1;
   if (c->o.certificate_forget && c->o.certificate_forget(c->o.certificate_ctx, tx, row->tracking, err)) return -1;
   row->data = NULL;
   row->next_ord = NO_ORD;

@@ -123,6 +123,7 @@ static int parent_work(struct store_tx *tx, void *arg, struct err *err) {
     struct case_entry entry = {.action = "inquiry_reply", .from_state = row.state, .to_state = row.state, .role = "system",
                                .organisation = json_str(e->payload, "organisation") ? json_str(e->payload, "organisation") : "", .at = clock_now(), .payload = payload};
     if (case_append(e->c, tx, &row, &entry, NULL, err)) goto out;
+    if (json_array_size(json_object_get(e->payload, CASES_ATTACHED)) && case_news_put(tx, e->tracking, entry.at, err)) goto out;
   }
   if (store_value(tx, &open, 0, err, "SELECT COUNT(*) FROM case_child WHERE parent=?1 AND open=1", "t", e->tracking)) goto out;
   rc = 0;

@@ -294,6 +294,7 @@ json_t *case_documents(struct store_tx *tx, const char *tracking, bool internal,
 bool case_adds(const struct action *act);            /* is it the action that adds documents and decides nothing */
 int64_t case_new_documents(const json_t *events);    /* documents that came after the office last acted; events with their payload, oldest first */
 int case_forget_documents(struct store_tx *tx, const char *tracking, struct err *err);
+int case_forget_replied(struct store_tx *tx, const char *parent, struct err *err); /* those that came with answers to its inquiries */
 int case_expire_documents(struct store_tx *tx, void *arg, struct err *err); /* work: some of those that no case names after their days */
 
 int case_bind_document(struct store_tx *tx, const struct actor *who, const char *tracking, const char *id, struct err *err);

@@ -418,7 +418,7 @@ static void put_full(struct load *k, const struct actor *who, enum case_right ri
       }
   }
   if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(o, "remarks", k->remarks);
-  if (sees_internal(right) || right == CASE_CITIZEN || right == CASE_CONSENT) json_object_set(o, "documents", k->documents);
+  if (sees_internal(right) || right == CASE_CITIZEN || right == CASE_CONSENT || right == CASE_INQUIRED) json_object_set(o, "documents", k->documents);
   if (right == CASE_STAFF) json_object_set_new(o, "new_documents", json_integer(case_new_documents(k->events)));
   name_children(k, l);
   json_object_set(o, "children", k->children);
@@ -474,7 +474,9 @@ static void show_events(struct load *k, enum case_right right, enum lang l) {
       if (right != CASE_INQUIRED) json_object_set(e, "comment", json_object_get(p, "comment") ? json_object_get(p, "comment") : json_null());
       json_object_set(e, "reason", json_object_get(p, "reason") ? json_object_get(p, "reason") : json_null());
       if (!masked(right) && right != CASE_INQUIRED && strcmp(json_str(e, "action"), "submit") != 0 && json_object_get(p, "data")) json_object_set(e, "data", json_object_get(p, "data"));
-      if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
+      const char *what = json_str(e, "action");
+      bool colleagues = strcmp(what, "inquiry_reply") == 0, own = strcmp(what, "reply") == 0; /* what came with an answer is for offices */
+      if (!masked(right) && (right != CASE_INQUIRED || own) && (!colleagues || sees_internal(right)) && json_object_get(p, CASES_ATTACHED)) json_object_set(e, CASES_ATTACHED, json_object_get(p, CASES_ATTACHED));
       if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "filed")) json_object_set(e, "filed", json_object_get(p, "filed"));
       if (!masked(right) && right != CASE_INQUIRED && json_object_get(p, "sources")) json_object_set(e, "sources", json_object_get(p, "sources"));
       if (right == CASE_STAFF || right == CASE_AUDITOR) json_object_set(e, "who", json_object_get(p, "who") ? json_object_get(p, "who") : json_null());

@@ -157,6 +157,23 @@ async function documents(name, where) {
     same((await act(f.json.tracking, me, 'add_documents', { expected_version: 1, data: { documents: [extra] } })).status, 200);
     same((await open(asked, extra)).status, 404, 'what is no answer');
     good((await call(b, 'GET', `${A}/me/access`, { token: me })).json.items.some((x) => x.basis === 'inquired' && x.organisation === q.to), 'and the citizen sees that they looked');
+    // Their answer brings papers of its own: for them and for the office that asked, nobody else.
+    const child = (await see(f.json.tracking, theirs)).children.find((c) => c.inquiry === q.inquiry).tracking, theirPaper = await put(asked, 'answer'), version = (await see(child, asked)).version;
+    const reply = (documents, key) => call(b, 'POST', `${A}/cases/${child}/actions/reply`, { token: asked, key, body: { expected_version: version, data: { answer: 'agree', documents } } });
+    same((await reply([])).status, 422);
+    const wrong = await reply([extra]);
+    same([wrong.status, wrong.json.errors[0].field], [422, 'documents'], wrong.text);
+    const answered = await reply([theirPaper], 'answer');
+    same(answered.status, 200, answered.text);
+    same((await reply([theirPaper], 'answer')).json.version, answered.json.version, 'the same key again');
+    for (let k = 0; k < 100 && !(await see(f.json.tracking, theirs)).events.some((e) => e.action === 'inquiry_reply' && e.documents); k++) await sleep(100);
+    const seen = await see(f.json.tracking, theirs), its = seen.events.find((e) => e.action === 'inquiry_reply' && e.documents);
+    same([its?.documents, seen.documents.some((x) => x.id === theirPaper)], [[theirPaper], true], JSON.stringify(seen.events));
+    for (const [who, token, status] of [['the office', theirs, 200], ['who answered', asked, 200], ['the auditor', auditor, 200], ['the citizen', me, 404], ['a stranger', stranger, 404], ['another office', elsewhere, 404]])
+      if (token) same((await open(token, theirPaper)).status, status, who);
+    const own = await see(f.json.tracking, me);
+    good(!JSON.stringify(own).includes(theirPaper), 'nor named to the citizen');
+    same((await see(child, asked)).documents.map((x) => x.id), [theirPaper]);
   });
   await test(`${name}: on the pages: several at once and one by one, taken away again, kept when something else is wrong`, async () => {
     const cookie = `session=${me}`, path = `/cases/${t}/actions/provide_info`;

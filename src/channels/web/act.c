@@ -50,6 +50,7 @@ static int acting_open(struct acting *k, struct http_req *r) {
   bool office = k->right && !own_right(k->right), asks = false;
   for (size_t n = 0; k->action && n < k->action->field_count; n++) asks = asks || k->action->fields[n]->type == FIELD_DOCUMENT;
   /* The office sends papers with anything; an applicant where the form has no question for them. */
+  if (!k->action && k->shown && json_str(k->view, "inquiry")) k->attached = cases_attached(NULL); /* the answer to an inquiry */
   if (k->action && (office || !asks) && k->action->kind != ACT_ASSIGN && k->action->kind != ACT_WITHDRAW && !k->service->mandate.present) k->attached = cases_attached(k->action);
   return 0;
 }
