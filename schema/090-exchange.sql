@@ -36,6 +36,6 @@ CREATE TABLE exchange_content (
 CREATE TABLE exchange_directory_text (
   version BIGINT NOT NULL,
   size BIGINT NOT NULL,
-  text @blob NOT NULL,
+  packed @blob NOT NULL,
   PRIMARY KEY (version)
 ) @wide;

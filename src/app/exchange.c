@@ -63,7 +63,7 @@ static int put_members(struct platform *p, struct err *err) {
   int rc = exchange_members_put(p->exchange, list, n, &changed, err);
   for (size_t i = 0; i < n; i++) free((char *)list[i].id);
   free(list);
-  return rc ? rc : exchange_publish(p->exchange, err);
+  return rc ? rc : exchange_data_join(p->data, p->exchange, err); /* which publishes */
 }
 
 /* Made at the first start; its address may change at any. */
@@ -97,5 +97,12 @@ int platform_exchange_open(struct platform *p, struct err *err) {
 }
 
 void platform_exchange(struct platform *p) {
-  if (p->exchange) exchange_jobs(p->exchange);
+  static int64_t told;
+  struct err err;
+  if (!p->exchange) return;
+  exchange_jobs(p->exchange);
+  if (exchange_data_rights(p->data, &err) && clock_mono() - told > 5000) {
+    told = clock_mono();
+    log_write(LOG_WARN, "exchange", "rights to data: %s", err.message);
+  }
 }

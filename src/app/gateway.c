@@ -54,6 +54,7 @@ int gateway_usage(const char *verb, const char *problem) {
   FILE *out = problem ? stderr : stdout;
   size_t shown = 0;
   if (problem) fprintf(out, "chapar: %s\n", problem);
+  fputs("usage: chapar gateway WORD … --folder FOLDER\n", out);
   for (int round = 0; round < 2 && !shown; round++)
     for (size_t i = 0; i < BASE_COUNT(deeds); i++) {
       size_t n = verb ? strlen(verb) : 0;

@@ -155,6 +155,8 @@ static int take_up(struct platform *p, const json_t *list, struct err *err) {
   int rc = cases_pack_folder(p->cases, folder, err);
   struct pack *with = rc == 0 ? compile(folder, list, err) : NULL;
   if (with) rc = cases_serve_pack(p->cases, with, folder, err);
+  if (with && rc == 0 && (registries_rights_pack(p->registries, with, err) || exchange_data_forms(p->data, with, err)))
+    log_write(LOG_WARN, "packs", "new forms cannot ask other organisations yet: %s", err->message);
   pack_unref(with);
   overlay_drop(folder);
   return rc;

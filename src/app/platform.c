@@ -224,9 +224,10 @@ static int give_right(void *ctx, struct store_tx *tx, const struct case_grant *k
   return registries_right_put(ctx, tx, &r, err);
 }
 
-/* Now the registries of this store answer; when organisations exchange messages, the question goes to their gateways from here. */
+/* Through the exchange, wherever the provider's registry is; where no gateway runs, the registries of this store answer. */
 static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
-  return registries_prefill(ctx, s, national_id, answers, out, err);
+  const struct platform *p = ctx;
+  return p->exchange ? exchange_data_prefill(p->data, s, national_id, answers, out, err) : registries_prefill(p->registries, s, national_id, answers, out, err);
 }
 
 static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {
@@ -263,7 +264,7 @@ static int open_rest(struct platform *p, struct err *err) {
   if (!workers) workers = s->store[0] ? 16 : 4;
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
-                            .prefill = ask_known, .prefill_ctx = p->registries, .known = ask_one, .known_ctx = p->registries, .grant = give_right, .grant_ctx = p->registries,
+                            .prefill = ask_known, .prefill_ctx = p, .known = ask_one, .known_ctx = p->registries, .grant = give_right, .grant_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
                             .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;

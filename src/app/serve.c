@@ -267,7 +267,7 @@ struct serving {
 static int add_rows(struct serving *s, struct err *err) {
   if (strcmp(s->p.set.exchange, "no") && exchange_routes(s->server, s->p.exchange, err)) return -1;
   if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, BASE_COUNT(metrics_rows), &s->machines, err) ||
-      http_server_routes(s->server, report_rows, 1, &s->p, err) ||
+      http_server_routes(s->server, report_rows, 1, &s->p, err) || http_server_routes(s->server, probe_rows, 1, &s->p, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
     return -1;
   return ussd_routes(s->server, &s->ussd, err);
@@ -275,7 +275,7 @@ static int add_rows(struct serving *s, struct err *err) {
 
 static int add_routes(struct serving *s, struct err *err) {
   struct platform *p = &s->p;
-  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .data = p->data, .server = s->server, .base_url = p->set.base_url,
+  s->api = (struct api_context){.cases = p->cases, .identity = p->identity, .registries = p->registries, .certificates = p->certificates, .trust = p->trust, .data = p->data, .exchange = p->exchange, .server = s->server, .base_url = p->set.base_url,
                                 .demo = p->set.demo, .outbox = outbox, .outbox_ctx = p->notify, .submissions_per_minute = settings_number(p->set.submissions_per_minute, 60)};
   if (p->set.demo && s->api.submissions_per_minute && strcmp(settings_source("submissions_per_minute"), "default") == 0) s->api.submissions_per_minute = 0;
   if (p->set.demo && demo_accounts(p, &s->api.demo_accounts)) return err_set(err, ERR_INTERNAL, "the demonstration's accounts could not be made");
@@ -388,7 +388,7 @@ static int serve(struct serving *s) {
   if (!o.workers) o.workers = postgres ? 16 : 4;
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
-      registries_rights_pack(p->registries, &err) || platform_network(p, &err) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
+      registries_rights_pack(p->registries, NULL, &err) || platform_network(p, &err) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
       add_routes(s, &err) || listen_exchange(s, &err) ||
       http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);

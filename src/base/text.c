@@ -28,8 +28,11 @@ bool utf8_valid(const char *s, size_t n)
 {
   if (!n) return true;
   const char *end = s + n;
-  while (s < end)
-    if (utf8_next(&s, end) < 0) return false;
+  while (s < end) {
+    uint64_t eight;
+    while (end - s >= 8 && (memcpy(&eight, s, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) s += 8; /* ASCII */
+    if (s < end && utf8_next(&s, end) < 0) return false;
+  }
   return true;
 }
 

@@ -5,7 +5,7 @@
 
 static struct field attached = {.name = CASES_ATTACHED, .type = FIELD_DOCUMENT, .hint = {"", ""}, .latn = "", .has_max = true, .max = CASES_ATTACHED_MOST,
                                 .place_kind = -1, .organisation_kind = -1, .accept = "pdf,jpeg,png"};
-static struct field needed;
+static struct field needed, answered; /* answered: with the answer to an inquiry */
 static struct action add = {.name = "add_documents", .kind = ACT_OWN, .to = -1,
                             .roles = 1u << ROLE_APPLICANT | 1u << ROLE_AGENT | 1u << ROLE_OFFICER | 1u << ROLE_SUPERVISOR | 1u << ROLE_MANAGER | 1u << ROLE_PROVIDER};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -13,6 +13,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void make(void) {
   attached.label = (struct text){word(LANG_FA, "case.attached"), word(LANG_EN, "case.attached")};
   attached.hint = (struct text){word(LANG_FA, "case.attached_hint"), word(LANG_EN, "case.attached_hint")};
+  answered = attached;
+  answered.hint = (struct text){word(LANG_FA, "case.answered_hint"), word(LANG_EN, "case.answered_hint")};
   needed = attached;
   needed.required = true;
   needed.hint = (struct text){"", ""};
@@ -27,7 +29,8 @@ const struct action *cases_action(const struct service *s, int state, const char
 
 const struct field *cases_attached(const struct action *act) {
   pthread_once(&once, make);
-  for (size_t i = 0; act && i < act->field_count; i++)
+  if (!act) return &answered;
+  for (size_t i = 0; i < act->field_count; i++)
     if (strcmp(act->fields[i]->name, CASES_ATTACHED) == 0) return NULL;
   return act == &add ? &needed : &attached;
 }

@@ -167,13 +167,22 @@ void case_message_keys(int64_t at, const char *tracking, char from[64], char to[
   snprintf(to, 64, "%013lld/%.16s0", (long long)at, tracking);   /* the sign after the slash */
 }
 
-static int put_letter(struct cases *c, struct store_tx *tx, struct arena *a, const char *key, const char *to, const struct notice *n, const struct values *v, enum lang l,
-                      struct err *err) {
+/* One more at the end of a list. */
+static int add(struct arena *a, struct case_told ***end, const struct case_told *one, struct err *err) {
+  struct case_told *t = one->key && one->to && one->text ? arena_alloc(a, sizeof *t) : NULL;
+  if (!t) return err_set(err, ERR_LIMIT, "a message is too long");
+  *t = *one;
+  **end = t;
+  *end = &t->next;
+  return 0;
+}
+
+static int add_letter(struct arena *a, struct case_told ***end, const char *base, const char *to, const struct notice *n, const struct values *v, enum lang l, struct err *err) {
   const char *text = n->mail.fa && n->mail.fa[0] ? text_in(&n->mail, l) : text_in(&n->text, l);
   const char *body = arena_printf(a, "%s\n\n%s\n", filled(a, text, v), word_fill(a, l, "case.mail_end", "tracking", v->tracking, NULL));
   const char *subject = word_fill(a, l, "case.mail_subject", "service", v->service, "state", v->state, NULL);
-  if (!body || !subject) return err_set(err, ERR_LIMIT, "the letter is too long");
-  return c->o.notify(c->o.notify_ctx, tx, key, to, l, subject, body, err);
+  if (!subject) return err_set(err, ERR_LIMIT, "the letter is too long");
+  return add(a, end, &(struct case_told){.key = arena_printf(a, "%s/mail", base), .to = to, .subject = subject, .text = body, .lang = l}, err);
 }
 
 /* Where the pack says that text messages come back to us, the news of a decision asks for the score, if there is room. */
@@ -183,18 +192,20 @@ static const char *ask_score(struct cases *c, struct arena *a, const struct case
   return longer && text_fits_sms(longer, PARTS) ? longer : text;
 }
 
-int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
-                struct err *err) {
+int case_notice_make(struct cases *c, struct arena *a, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
+                     struct case_told **out, struct err *err) {
+  *out = NULL;
   if (!c->o.notify || !row->def || case_is_inquiry(row)) return 0;
   enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
   int rc = 0;
   for (size_t i = 0; i < row->def->notice_count && rc == 0; i++) {
     const struct notice *n = &row->def->notices[i];
     if (strcmp(n->on, on) != 0) continue;
-    struct arena *a = arena_new(512 * 1024);
-    char code[48], base[64];
-    identifier_group(IDENT_TRACKING, row->tracking, code);
-    snprintf(base, sizeof base, "%013lld/%.16s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i);
+    char grouped[48];
+    identifier_group(IDENT_TRACKING, row->tracking, grouped);
+    const char *code = arena_strdup(a, grouped);
+    if (!code) return err_set(err, ERR_LIMIT, "a message is too long");
+    const char *base = arena_printf(a, "%013lld/%.16s/%lld/%zu", (long long)row->changed_at, row->tracking, (long long)seq, i);
     const char *to = n->attorney ? NULL : mail_of(a, row), *mobile = n->attorney ? attorney_mobile(row, a) : row->mobile;
     bool latin = row->lang == CASE_LATIN && !n->attorney;
     struct values v = values_of(c, a, row, code, reason_code, comment, l, false), w = v;
@@ -202,10 +213,25 @@ int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row
     if (mobile && mobile[0]) {
       const char *text = latin ? latin_text(a, n, &w) : short_text(a, text_in(&n->text, l), v, l == LANG_FA ? "…" : "...");
       if (!n->attorney) text = ask_score(c, a, row, text, l, latin);
-      rc = c->o.notify(c->o.notify_ctx, tx, base, mobile, l, NULL, text, err);
+      rc = add(a, &out, &(struct case_told){.key = base, .to = mobile, .text = text, .lang = l}, err);
     }
-    if (rc == 0 && to) rc = put_letter(c, tx, a, arena_printf(a, "%s/mail", base), to, n, &v, l, err);
-    arena_free(a);
+    if (rc == 0 && to) rc = add_letter(a, &out, base, to, n, &v, l, err);
   }
+  return rc;
+}
+
+int case_notice_put(struct cases *c, struct store_tx *tx, const struct case_told *list, struct err *err) {
+  int rc = 0;
+  for (; list && rc == 0; list = list->next) rc = c->o.notify(c->o.notify_ctx, tx, list->key, list->to, list->lang, list->subject, list->text, err);
+  return rc;
+}
+
+int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
+                struct err *err) {
+  struct arena *a = arena_new(512 * 1024);
+  struct case_told *list;
+  int rc = case_notice_make(c, a, row, on, seq, reason_code, comment, &list, err);
+  if (rc == 0) rc = case_notice_put(c, tx, list, err);
+  arena_free(a);
   return rc;
 }

@@ -129,8 +129,27 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
  * two that act at once meet, and the one that comes too late is run again. */
 int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf[TRUST_HASH],
                 struct err *err);
-/* The same for an event that changes nothing of the row but `escalated` and `next_ord`. */
-int case_append_next(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, struct err *err);
+/* An event made ready before its transaction, for a row that has the version after it. */
+struct case_sealed {
+  char header[320];
+  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
+};
+void case_seal(struct case_sealed *out, const struct case_row *row, const struct case_entry *e);
+/* An event that changes nothing of the row but `escalated` and `next_ord` (and version and changed_at); row is as after it. 1; 0: the case had moved
+ * on, nothing is written; -1. */
+int case_put_next(struct cases *c, struct store_tx *tx, const struct case_row *row, const struct case_entry *e, const struct case_sealed *s, struct err *err);
+/* Cases whose next look is before an ordinal, in that order, after (ord, submitted_at, last), which become those of the last one. */
+struct case_due {
+  const char *calendar;
+  int64_t before, ord, submitted_at;
+  bool closed, more; /* closed: only what is to be erased; more: set, there may be others */
+  char last[TRACKING_SIZE];
+};
+int case_load_due(struct cases *c, struct store_tx *tx, struct arena *a, size_t enough, struct case_due *k, struct case_row *rows, size_t most, size_t *count,
+                  struct err *err); /* at most `most`, or until the arena holds `enough` */
+
+/* due.c: one turn; closed: erase only. c->more: some were left for want of time */
+int case_due_run(struct cases *c, bool closed, int64_t *done, struct err *err);
 
 /* definitions.c: which text a case began under */
 void case_definitions_open(struct cases *c);
@@ -195,6 +214,15 @@ size_t case_terms(const struct pack *p, const struct service *s, const json_t *d
 #define CASE_LATIN 2 /* of row.lang, beside enum lang: Persian in Latin letters */
 int case_notice(struct cases *c, struct store_tx *tx, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
                 struct err *err);
+/* The same in two steps: the texts into an arena, beside the writer if need be; then into the transaction. */
+struct case_told {
+  struct case_told *next;
+  const char *key, *to, *subject, *text; /* subject: of a letter */
+  enum lang lang;
+};
+int case_notice_make(struct cases *c, struct arena *a, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
+                     struct case_told **out, struct err *err);
+int case_notice_put(struct cases *c, struct store_tx *tx, const struct case_told *list, struct err *err);
 /* Keys of the messages about what happened to a case at a time lie between these two: TIME/TRACKING/… */
 void case_message_keys(int64_t at, const char *tracking, char from[64], char to[64]);
 /* {{name}} in a text by pairs; unknown names become nothing. */

@@ -114,6 +114,33 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
   return case_define(c, tx, row, err);
 }
 
+int case_load_due(struct cases *c, struct store_tx *tx, struct arena *a, size_t enough, struct case_due *k, struct case_row *rows, size_t most, size_t *count,
+                  struct err *err) {
+  size_t n = 0;
+  int rc = 0;
+  *count = 0;
+  struct store_rows *r = store_select(tx, err,
+    "SELECT " COLUMNS " FROM cases WHERE calendar=?1 AND next_ord<?2 AND (next_ord,submitted_at,tracking)>(?5,?6,?7) AND (?4=0 OR result<>0) "
+    "ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiiiiit", k->calendar, k->before, (int64_t)most, (int64_t)k->closed, k->ord, k->submitted_at, k->last);
+  if (!r) return -1;
+  while (n < most && (n == 0 || arena_used(a) < enough) && (rc = store_next(r, err)) == 1) {
+    memset(&rows[n], 0, sizeof rows[n]);
+    read_row(a, r, &rows[n++]);
+  }
+  store_done(r);
+  if (rc < 0) return -1;
+  if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "a case is larger than a list of them may be");
+  for (size_t i = 0; i < n; i++)
+    if (case_define(c, tx, &rows[i], err)) return -1;
+  k->more = rc == 1; /* stopped before the end */
+  *count = n;
+  if (!n) return 0;
+  k->ord = rows[n - 1].next_ord;
+  k->submitted_at = rows[n - 1].submitted_at;
+  snprintf(k->last, sizeof k->last, "%s", rows[n - 1].tracking);
+  return 0;
+}
+
 bool case_is_inquiry(const struct case_row *row) { return row->inquiry && row->inquiry[0]; }
 
 /* The same text but for what happens to a key that is there already. */
@@ -136,14 +163,6 @@ int case_insert(struct store_tx *tx, const struct case_row *w, struct err *err) 
   return store_exec(tx, err, INSERT_CASE " ON CONFLICT DO NOTHING", CASE_VALUES(w));
 }
 
-/* What an update of the row has answered: how many rows were still as they were read. */
-static int saved(struct cases *c, const struct case_row *w, int n, struct err *err) {
-  if (n < 0) return -1;
-  if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
-  shelves_forget(c, w->tracking);
-  return 0;
-}
-
 int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, int64_t old_version, struct err *err) {
   int n = store_exec(tx, err,
     "UPDATE cases SET owner=?1,provider=?2,holder=?3,state=?4,result=?5,version=?6,changed_at=?7,closed_at=?8,assignee=?9,"
@@ -155,7 +174,10 @@ int case_save(struct cases *c, struct store_tx *tx, const struct case_row *w, in
     w->norm_ord, w->legal_ord, w->state_day, w->state_at, w->state_legal_ord, w->prior_state, w->stopped_ord, w->stopped_days,
     w->extended, w->appealed, w->decider, w->escalated, w->next_ord, w->letter_no, w->letter_date, w->rating, w->changed ? w->data : NULL,
     w->tracking, old_version, w->start_day);
-  return saved(c, w, n, err);
+  if (n < 0) return -1;
+  if (n == 0) return err_set(err, ERR_CONFLICT, "the case has moved on");
+  shelves_forget(c, w->tracking);
+  return 0;
 }
 
 /* Canonical JSON by hand: every value is made of letters that need no escape. */
@@ -170,44 +192,38 @@ void case_header(char out[320], const struct case_row *row, const struct case_en
   buf_free(&b);
 }
 
-static int event_put(struct store_tx *tx, const char *tracking, int64_t seq, const struct case_entry *e, const char *header,
-                   const unsigned char salt[TRUST_SALT], const unsigned char digest[TRUST_HASH], const unsigned char leaf[TRUST_HASH],
-                   struct err *err) {
+void case_seal(struct case_sealed *out, const struct case_row *row, const struct case_entry *e) {
+  random_bytes(out->salt, sizeof out->salt);
+  case_header(out->header, row, e, row->version);
+  trust_leaf(out->header, out->salt, e->payload, strlen(e->payload), out->digest, out->leaf);
+}
+
+static int event_put(struct store_tx *tx, const struct case_row *row, const struct case_entry *e, const struct case_sealed *s, struct err *err) {
   if (store_put(tx, err,
         "INSERT INTO case_event (tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash) "
         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
-        "titittttt" "btb", tracking, seq, e->action, e->at, e->from_state, e->to_state, e->role, e->organisation, header,
-        (const void *)salt, (size_t)TRUST_SALT, e->payload, (const void *)leaf, (size_t)TRUST_HASH))
+        "titittttt" "btb", row->tracking, row->version, e->action, e->at, e->from_state, e->to_state, e->role, e->organisation, s->header,
+        (const void *)s->salt, (size_t)TRUST_SALT, e->payload, (const void *)s->leaf, (size_t)TRUST_HASH))
     return -1;
-  return trust_append(tx, leaf, header, digest, err);
-}
-
-/* Of the row's indexes only that of deadlines is written. */
-static int save_next(struct cases *c, struct store_tx *tx, const struct case_row *w, struct err *err) {
-  int n = store_exec(tx, err, "UPDATE cases SET version=?1,changed_at=?2,escalated=?3,next_ord=?4 WHERE tracking=?5 AND version=?6", "iiiiti", w->version,
-                     w->changed_at, w->escalated, w->next_ord, w->tracking, w->version - 1);
-  return saved(c, w, n, err);
-}
-
-static int put_entry(struct store_tx *tx, const struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH], struct err *err) {
-  unsigned char salt[TRUST_SALT], digest[TRUST_HASH], leaf[TRUST_HASH];
-  char header[320];
-  random_bytes(salt, sizeof salt);
-  case_header(header, row, e, row->version);
-  trust_leaf(header, salt, e->payload, strlen(e->payload), digest, leaf);
-  if (leaf_out) memcpy(leaf_out, leaf, TRUST_HASH);
-  return event_put(tx, row->tracking, row->version, e, header, salt, digest, leaf, err);
+  return trust_append(tx, s->leaf, s->header, s->digest, err);
 }
 
 int case_append(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, unsigned char leaf_out[TRUST_HASH],
                 struct err *err) {
+  struct case_sealed sealed;
   row->version++;
   row->changed_at = e->at;
-  return case_save(c, tx, row, row->version - 1, err) ? -1 : put_entry(tx, row, e, leaf_out, err);
+  if (case_save(c, tx, row, row->version - 1, err)) return -1;
+  case_seal(&sealed, row, e);
+  if (leaf_out) memcpy(leaf_out, sealed.leaf, TRUST_HASH);
+  return event_put(tx, row, e, &sealed, err);
 }
 
-int case_append_next(struct cases *c, struct store_tx *tx, struct case_row *row, const struct case_entry *e, struct err *err) {
-  row->version++;
-  row->changed_at = e->at;
-  return save_next(c, tx, row, err) ? -1 : put_entry(tx, row, e, NULL, err);
+/* Of the row's indexes only that of deadlines is written. */
+int case_put_next(struct cases *c, struct store_tx *tx, const struct case_row *w, const struct case_entry *e, const struct case_sealed *s, struct err *err) {
+  int n = store_exec(tx, err, "UPDATE cases SET version=?1,changed_at=?2,escalated=?3,next_ord=?4 WHERE tracking=?5 AND version=?6", "iiiiti", w->version,
+                     w->changed_at, w->escalated, w->next_ord, w->tracking, w->version - 1);
+  if (n != 1) return n < 0 ? -1 : 0;
+  shelves_forget(c, w->tracking);
+  return event_put(tx, w, e, s, err) ? -1 : 1;
 }

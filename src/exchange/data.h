@@ -11,6 +11,7 @@ struct exchange_data {
   struct exchange *x;              /* NULL before exchange_data_join */
   struct served { struct exchange_data *d; const struct data_service *s; } *served; /* those with a registry */
   size_t count;
+  json_t *there;                   /* subsystems that were told, by id */
   int64_t seen, round;             /* rights: newest change that was told; when they were last read (clock_mono) */
 };
 

@@ -112,7 +112,7 @@ static int directory_keep(struct store_tx *tx, const struct item *i, struct err 
   uLongf size = compressBound((uLong)n);
   unsigned char *small = base_alloc(size);
   int rc = compress2(small, &size, (const unsigned char *)text, (uLong)n, 1) != Z_OK ? err_set(err, ERR_INTERNAL, "the directory cannot be compressed") :
-    store_put(tx, err, "INSERT INTO exchange_directory_text (version, size, text) VALUES (?1, ?2, ?3) ON CONFLICT (version) DO NOTHING", "iib",
+    store_put(tx, err, "INSERT INTO exchange_directory_text (version, size, packed) VALUES (?1, ?2, ?3) ON CONFLICT (version) DO NOTHING", "iib",
               i->l.directory, (int64_t)n, small, (size_t)size);
   free(small);
   return rc;
@@ -334,7 +334,7 @@ int logged_content(struct store_tx *tx, const struct logged *l, unsigned char **
 int directory_text(struct store_tx *tx, int64_t version, char **out, size_t *n, struct err *err) {
   *out = NULL;
   *n = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT size, text FROM exchange_directory_text WHERE version = ?1", "i", version);
+  struct store_rows *r = store_select(tx, err, "SELECT size, packed FROM exchange_directory_text WHERE version = ?1", "i", version);
   if (r == NULL) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {

@@ -187,6 +187,8 @@ bool exchange_data_id(const struct exchange_data *d, int organisation, const cha
 /* Tell a gateway of ours: members, subsystems, services, then (exchange_data_rights, to be called every round) the rights as they change. */
 int exchange_data_join(struct exchange_data *d, struct exchange *x, struct err *err);
 int exchange_data_rights(struct exchange_data *d, struct err *err);
+/* The subsystems by which the forms of a pack ask, also of one that is served from now on. */
+int exchange_data_forms(struct exchange_data *d, const struct pack *p, struct err *err);
 /* What is known for a form: the port `prefill` of cases. Every provider is asked at once, each by one call; who does not answer in time is
  * passed over: {"field":{"organisation","registry","refuse","key"?, and "value", or "why": "refused"|"stopped"|"unreachable"}}. */
 int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);

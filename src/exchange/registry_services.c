@@ -250,6 +250,7 @@ int exchange_data_open(const struct exchange_data_options *o, struct exchange_da
   d->o = *o;
   d->o.pack = pack_ref(o->pack);
   if (!d->o.timeout_ms) d->o.timeout_ms = 2500;
+  d->there = json_object();
   d->served = base_alloc((pack_data_services(o->pack) + 1) * sizeof *d->served);
   for (size_t i = 0; i < pack_data_services(o->pack); i++) {
     const struct data_service *s = pack_data_service(o->pack, i);
@@ -262,6 +263,7 @@ int exchange_data_open(const struct exchange_data_options *o, struct exchange_da
 void exchange_data_close(struct exchange_data *d) {
   if (!d) return;
   pack_unref(d->o.pack);
+  json_decref(d->there);
   free(d->served);
   free(d);
 }

@@ -304,3 +304,16 @@ void core_refresh(struct core *c, int64_t at) {
     core_show(c, c->order[o], at, at);
   }
 }
+
+void core_rewind(struct core *c, int prober, int64_t at, void (*undo)(void *ctx, int node, int64_t since), void *ctx) {
+  for (int i = 0; i < c->count; i++) {
+    struct core_node *n = &c->nodes[i];
+    if (n->spec.prober != prober || !n->away || n->shown != NETWORK_UNKNOWN || n->hard == NETWORK_UNKNOWN) continue;
+    undo(ctx, i, n->shown_since);
+    n->away = false;
+    n->shown = n->hard;
+    n->shown_since = n->hard_since;
+    c->out.state(c->out.ctx, i, NETWORK_UNKNOWN, n->hard, n->hard_since, at, n->incident);
+  }
+  core_back(c, prober, at);
+}

@@ -8,6 +8,8 @@ void core_show(struct core *c, int node, int64_t since, int64_t at);
 void core_judge(struct core *c, int node, int64_t at);
 bool core_all_dead(const struct core *c, const struct core_node *n);
 /* causes.c */
+/* The prober measured all the while and only was not heard: what was called unknown is taken back, node by node, and states go on from before. */
+void core_rewind(struct core *c, int prober, int64_t at, void (*undo)(void *ctx, int node, int64_t since), void *ctx);
 void core_refresh(struct core *c, int64_t at);
 int64_t core_open(struct core *c, enum network_incident_kind kind, int root, int prober, int64_t began, int64_t at);
 void core_close(struct core *c, int64_t id, int64_t ended, int64_t at);

@@ -317,18 +317,19 @@ int network_plan(struct network *n, const struct network_by *by, const struct ne
 
 /* A hub's prober signs its reports with an Ed25519 key; the centre knows the public half. key: base64 of 32 bytes; "" takes the right away. An act. Operators alone. */
 int network_prober_put(struct network *n, const struct network_by *by, const char *name, const char *key, struct err *err);
-/* {"items":[{"name","key_id","last","away","behind_s","offices"}]} */
+/* {"items":[{"name","key","last","away","behind_s","offices"}]} */
 int network_probers(struct network *n, json_t **out, struct err *err);
-/* What it is to probe, signed request or none: {"offices":[{"code","address","interval_s","checks","uplinks"}],"packets",…,"revision"}. ERR_NOT_FOUND. */
+/* What it is to probe: {"offices":[{"code","address","interval_ms"}],"packets","gap_ms","timeout_ms","revision","next"}. ERR_NOT_FOUND. */
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
 /* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body). Samples come in their order; what came already is passed over: *next is the number that is
  * wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct err *err);
-/* `chapar probe`: measure for the centre until *stop; keeps what could not be reported in FOLDER (at most 256 MiB, oldest lost first and counted). post: one HTTP call, wired by app. */
+/* `chapar probe`: measure for the centre until *stop; keeps what could not be reported in FOLDER (at most 60,000 reports of five seconds, the oldest lost first and told). post: one HTTP call, wired by app. */
 struct network_hub_options {
   const char *name, *folder;         /* folder: its key (made when missing) and its queue */
   struct network_options probe;      /* how to send */
-  int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* body NULL: GET */
+  /* POST to the centre, which answers network_prober_plan (malloc'ed). path: /probe/NAME. -1: not taken, it is tried again. */
+  int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err);
   void *ctx;
   volatile bool *stop;
 };

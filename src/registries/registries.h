@@ -111,7 +111,7 @@ int registries_telephone(struct registries *g, const char *national_id, const ch
 #define RIGHT_NOTICE_DAYS 30
 /* At the start: every service of the pack may ask what its fields are filled in with (subsystem: the service's code), and no more. What its
  * provider took back stays taken back. Changes are one act. */
-int registries_rights_pack(struct registries *g, struct err *err);
+int registries_rights_pack(struct registries *g, const struct pack *p, struct err *err); /* p NULL: the room's own */
 /* Inside work: an approved request for data. Applied once by event. What cannot be given is logged and passed over. */
 struct data_right {
   const char *event, *tracking, *asker, *service, *purpose, *basis; /* service: a data service's code; basis may be NULL */

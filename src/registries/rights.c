@@ -30,7 +30,7 @@ struct wanted {
 };
 
 struct planned {
-  struct registries *g;
+  const struct pack *pack;
   struct wanted *list;
   size_t count;
 };
@@ -46,7 +46,7 @@ static void want_field(struct planned *p, const struct service *s, const struct 
   for (size_t i = p->count; i-- > 0 && p->list[i].s == s;)
     if (p->list[i].d == from->data) w = &p->list[i];
   if (!w) {
-    const struct directory *d = pack_directory(p->g->pack);
+    const struct directory *d = pack_directory(p->pack);
     const struct organisation *o = directory_organisation(d, s->organisation >= 0 ? s->organisation : s->secretary);
     if (!o) return;
     char *text = base_printf("pack\n%s\n%s\n%s", s->code, from->organisation, from->service);
@@ -101,10 +101,10 @@ static int pack_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct planned *p = arg;
   json_t *given = json_array(), *ended = json_array();
   int rc = 0;
-  for (size_t i = 0; rc == 0 && i < p->count; i++) rc = pack_right(tx, p->g->pack, &p->list[i], given, err);
+  for (size_t i = 0; rc == 0 && i < p->count; i++) rc = pack_right(tx, p->pack, &p->list[i], given, err);
   if (rc == 0) rc = pack_ended(tx, p, ended, err);
   if (rc == 0 && (json_array_size(given) || json_array_size(ended))) {
-    json_t *detail = json_pack("{s:O,s:O,s:s}", "given", given, "ended", ended, "pack", pack_hash(p->g->pack));
+    json_t *detail = json_pack("{s:O,s:O,s:s}", "given", given, "ended", ended, "pack", pack_hash(p->pack));
     struct act a = {.kind = "data_rights_pack", .who = "system", .organisation = "", .subject = "", .detail = detail};
     rc = identity_act_put(tx, &a, err);
     json_decref(detail);
@@ -114,13 +114,13 @@ static int pack_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
-int registries_rights_pack(struct registries *g, struct err *err) {
-  struct planned p = {.g = g};
-  for (size_t i = 0; i < pack_services(g->pack); i++) {
-    const struct service *s = pack_service(g->pack, i);
+int registries_rights_pack(struct registries *g, const struct pack *pack, struct err *err) {
+  struct planned p = {.pack = pack ? pack : g->pack};
+  for (size_t i = 0; i < pack_services(p.pack); i++) {
+    const struct service *s = pack_service(p.pack, i);
     for (size_t k = 0; k < s->field_count; k++) {
       struct data_source from;
-      if (pack_data_source(g->pack, s->fields[k], &from) && from.data->key) want_field(&p, s, &from);
+      if (pack_data_source(p.pack, s->fields[k], &from) && from.data->key) want_field(&p, s, &from);
     }
   }
   int rc = store_write(g->store, STORE_JOBS, pack_work, &p, err);

@@ -245,7 +245,7 @@ static void fill(struct writer *w) {
   if (w->mixed) {
     take(w, STORE_FRONT, most);
     w->fronts = w->count;
-    if (w->fronts > 0) w->jobs_share = s->credit_us;
+    w->jobs_share = w->fronts > 0 ? s->credit_us : STORE_JOIN_MS * 1000;
     w->jobs_most = STORE_ALONE_MS * 1000;
     most *= 2;
   }

@@ -12,7 +12,8 @@ enum {
   STORE_ROOM = 4,
   STORE_QUEUE_MOST = 20000, /* most work waiting in one queue */
   STORE_JOBS_MS = 5,        /* longest batch of jobs while somebody waits */
-  STORE_ALONE_MS = 20,      /* and, where one writer serves all, while nobody does */
+  STORE_ALONE_MS = 20,      /* where one writer serves all: and while nobody does */
+  STORE_JOIN_MS = 2,        /* and when somebody comes while they run */
   STORE_EXIT = 70           /* the process ends when the disk cannot be trusted */
 };
 

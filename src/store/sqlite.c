@@ -160,7 +160,14 @@ static int make_file(const char *where, struct err *err) {
   return rc;
 }
 
+/* Before SQLite's first use: nobody asks it how much memory it has, and to count that is a lock and an unlock for every piece. */
+static void configure(void) {
+  if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK) log_write(LOG_DEBUG, "store", "SQLite was in use before: it counts its memory");
+}
+
 static int sq_open(struct store *s, const char *where, struct err *err) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, configure);
   if (where[0] == '\0' || where[0] == ':') return err_set(err, ERR_UNAVAILABLE, "sqlite: needs the path of a file");
   s->where = base_strdup(where);
   if (make_file(where, err) != 0) return -1;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { FRAME = 4096 + 24, PARTS = 4, TAIL = 16, PASSES = 8, SHORT_MS = 5, LONG_MS = 50 };
+enum { FRAME = 4096 + 24, PARTS = 16, TAIL = 16, PASSES = 8, SHORT_MS = 5, LONG_MS = 50 };
 
 struct wal {
   struct store *store;
@@ -43,6 +43,13 @@ void wal_written(struct wal *w, int frames) {
 
 /* ---- the thread -------------------------------------------------------------------------- */
 
+/* SQLite itself syncs the file only when the whole log is in it: all that was copied before would wait for the writer's own last part. */
+static int sync_file(struct conn *c) {
+  sqlite3_file *f = NULL;
+  int rc = sqlite3_file_control(sq_handle(c), "main", SQLITE_FCNTL_FILE_POINTER, &f);
+  return rc == SQLITE_OK && f != NULL && f->pMethods != NULL ? f->pMethods->xSync(f, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) : rc;
+}
+
 /* One pass over what is committed, beside readers and writer. How many frames it has brought over; -1: none can be now. */
 static int pass(struct wal *w) {
   int in_log = 0, copied = 0;
@@ -52,6 +59,7 @@ static int pass(struct wal *w) {
   int before = w->copied;
   pthread_mutex_unlock(&w->lock);
   int rc = sqlite3_wal_checkpoint_v2(sq_handle(w->conn), NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
+  if (rc == SQLITE_OK) rc = sync_file(w->conn);
   sq_end_if_fatal(w->conn, rc);
   pthread_mutex_lock(&w->lock);
   bool same = rc == SQLITE_OK && round == w->round && copied > before;

@@ -13,7 +13,7 @@ enum {
   MINUTE_MS = 60000,
   LIMIT_LEAST = 64,
   TARGET_US = 5000,
-  ALONE_US = 25000
+  ALONE_US = 8000
 };
 
 #define INSERT_PENDING "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5)"

@@ -79,8 +79,9 @@ async function contract(name, where) {
 
   await part(`${name}: the document and the routes are the same`, async () => {
     const rows = new Set();
+    /* What a gateway by itself tells (gateway_serve.c) stands in the operator's guide. */
     for (const dir of ['src/channels/api', 'src/channels/ussd', 'src/app'])
-      for (const f of readdirSync(join(root, dir)).filter((x) => x.endsWith('.c')))
+      for (const f of readdirSync(join(root, dir)).filter((x) => x.endsWith('.c') && x !== 'gateway_serve.c'))
         for (const [, m, p] of readFileSync(join(root, dir, f), 'utf8').matchAll(/\{"(GET|POST|PUT|DELETE)", "([^"]+)"/g)) if (!p.startsWith('/demo/')) rows.add(`${m} ${p.replace('...', '')}`);
     const told = Object.entries(doc.paths).flatMap(([p, v]) => Object.keys(v).map((m) => `${m.toUpperCase()} ${p}`));
     same(told.filter((x) => !rows.has(x)), [], 'documented, not there');

@@ -160,6 +160,8 @@ async function documents(name, where) {
     // Their answer brings papers of its own: for them and for the office that asked, nobody else.
     const child = (await see(f.json.tracking, theirs)).children.find((c) => c.inquiry === q.inquiry).tracking, theirPaper = await put(asked, 'answer'), version = (await see(child, asked)).version;
     const reply = (documents, key) => call(b, 'POST', `${A}/cases/${child}/actions/reply`, { token: asked, key, body: { expected_version: version, data: { answer: 'agree', documents } } });
+    const form = (await call(b, 'GET', `/cases/${child}/actions/reply`, { token: asked, headers: { Accept: 'text/html' } })).text;
+    good(form.includes('type="file"') && form.includes('Only the office that asked'), 'on the page too');
     same((await reply([])).status, 422);
     const wrong = await reply([extra]);
     same([wrong.status, wrong.json.errors[0].field], [422, 'documents'], wrong.text);

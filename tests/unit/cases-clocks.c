@@ -353,6 +353,61 @@ static void each_organisation_has_its_calendar(void **state) {
   must(cases_calendar_close(k->cases, &k->manager, "crews", kit_day("2026-05-10"), NULL, NULL, true, err));
 }
 
+/* ---- an escalation is made beside the writer ---- */
+
+static atomic_bool opened;
+
+static int stand(struct store_tx *tx, void *arg, struct err *err) {
+  while (!opened) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  return 0;
+}
+
+static void *runs_due(void *arg) {
+  struct kit *k = arg;
+  int64_t done = 0;
+  must(case_due_run(k->cases, false, &done, err));
+  return NULL;
+}
+
+struct late { struct kit *k; const char *tracking; };
+
+static void *approves(void *arg) {
+  const struct late *l = arg;
+  acts(kit_act(l->k, l->tracking, &l->k->officer, "approve", NULL));
+  return NULL;
+}
+
+static void waits_for(struct kit *k, int64_t front, int64_t jobs) {
+  struct store_stats s;
+  do {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    store_stats(k->store, &s);
+  } while (s.queued_front < front || s.queued_jobs < jobs);
+}
+
+/* The writers stand still while it is made; who decides then comes before it is written: it is judged anew, and nobody is told. */
+static void who_decides_before_an_escalation_is_written_is_heard(void **state) {
+  struct kit *k = *state;
+  struct actor p = kit_person(k, 5);
+  const char *t = kit_permit(k, &k->ali, "person"), *other = kit_permit(k, &p, "person");
+  kit_now("2026-06-14"); /* the first state had until the thirteenth */
+  opened = false;
+  for (int i = 0; i < 128; i++) must(store_submit(k->store, STORE_FRONT, stand, NULL, NULL, err)); /* of every writer */
+  struct late l = {k, t};
+  pthread_t due, act;
+  pthread_create(&due, NULL, runs_due, k);
+  waits_for(k, 0, 2);
+  pthread_create(&act, NULL, approves, &l);
+  waits_for(k, 1, 2);
+  opened = true;
+  pthread_join(due, NULL);
+  pthread_join(act, NULL);
+  assert_int_equal(kit_events(k, t, "approve"), 1);
+  assert_int_equal(kit_events(k, other, "escalate"), 1);
+  if (!kit_postgres) assert_int_equal(kit_events(k, t, "escalate"), 0); /* there several write at once, and either may be first */
+  kit_verified(k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     KIT_TEST(deadlines_pass_over_weekend_and_holidays), KIT_TEST(filed_on_a_closed_day_counts_from_the_next),
@@ -362,6 +417,7 @@ int main(void) {
     KIT_TEST(a_closure_ahead_moves_open_deadlines_alone), KIT_TEST(a_closure_of_the_past_moves_only_what_began_before),
     KIT_TEST(escalation_after_a_closure_comes_on_its_day), KIT_TEST(an_opening_of_the_past_never_delays_the_earlier_clock),
     KIT_TEST(a_clock_behind_another_is_heard_all_the_same), KIT_TEST(beyond_the_horizon_is_provisional), KIT_TEST(each_organisation_has_its_calendar),
+    KIT_TEST(who_decides_before_an_escalation_is_written_is_heard),
   };
   KIT_RUN(tests);
 }

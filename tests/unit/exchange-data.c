@@ -28,7 +28,7 @@ static int setup(void **state) {
   must(exchange_id_parse("KHR/GOV/10000015/registries/person", 5, 5, &a->service, err));
   kit_put(a->k, "persons", "{\"national_id\":\"" ID "\",\"first_name\":\"مریم\",\"last_name\":\"رضایی\",\"mobile\":\"09151234567\",\"father_id\":\"" OTHER "\"}", RECORD_IMPORT, NULL, false);
   kit_put(a->k, "persons", "{\"national_id\":\"" ID "\",\"last_name\":\"رضایی‌نیا\"}", RECORD_IMPORT, NULL, false);
-  must(registries_rights_pack(a->k->g, err));
+  must(registries_rights_pack(a->k->g, NULL, err));
   *state = a;
   return 0;
 }

@@ -36,7 +36,7 @@ static int64_t acts(struct kit *k) {
 
 static void the_pack_gives_each_form_what_it_asks_and_no_more(void **state) {
   struct kit *k = *state;
-  must(registries_rights_pack(k->g, err));
+  must(registries_rights_pack(k->g, NULL, err));
   json_t *list = rights(k, (struct right_query){.provider = "sabt-ahval", .valid = true});
   const json_t *licence = right_of(list, "business-licence"), *village = right_of(list, "village-residence");
   assert_non_null(licence);
@@ -47,7 +47,7 @@ static void the_pack_gives_each_form_what_it_asks_and_no_more(void **state) {
   assert_string_equal(json_str(licence, "source"), "pack");
   json_decref(list);
   assert_int_equal(acts(k), 1);
-  must(registries_rights_pack(k->g, err));
+  must(registries_rights_pack(k->g, NULL, err));
   assert_int_equal(acts(k), 1); /* nothing changed, nothing is recorded */
 }
 
@@ -57,7 +57,7 @@ static void what_a_provider_took_back_stays_so_until_it_is_given_again(void **st
   struct err err;
   struct actor manager = kit_staff("sabt-ahval", STAFF_MANAGER), officer = kit_staff("sabt-ahval", STAFF_OFFICER), asker = kit_staff("samt", STAFF_MANAGER),
                stranger = kit_staff("abfa", STAFF_MANAGER);
-  must(registries_rights_pack(k->g, err));
+  must(registries_rights_pack(k->g, NULL, err));
   json_t *list = rights(k, (struct right_query){.provider = "sabt-ahval", .asker = "samt"});
   snprintf(id, sizeof id, "%s", json_str(json_array_get(list, 0), "id"));
   snprintf(grant, sizeof grant, "%s", json_str(json_array_get(list, 0), "grant"));
@@ -73,7 +73,7 @@ static void what_a_provider_took_back_stays_so_until_it_is_given_again(void **st
   must(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "دیگر لازم نیست", err));
   assert_int_equal(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "again", &err), -1);
   assert_int_equal(err.code, ERR_CONFLICT);
-  must(registries_rights_pack(k->g, err)); /* as at the next start */
+  must(registries_rights_pack(k->g, NULL, err)); /* as at the next start */
   list = rights(k, (struct right_query){.id = id});
   assert_string_equal(json_str(json_array_get(list, 0), "state"), "revoked");
   assert_string_equal(json_str(json_array_get(list, 0), "why"), "دیگر لازم نیست");
@@ -136,7 +136,7 @@ static void an_approved_request_gives_a_right_once_and_for_its_term(void **state
 static void a_year_after_nobody_read_it_a_right_is_to_be_reviewed(void **state) {
   struct kit *k = *state;
   struct actor manager = kit_staff("sabt-ahval", STAFF_MANAGER);
-  must(registries_rights_pack(k->g, err));
+  must(registries_rights_pack(k->g, NULL, err));
   clock_set(clock_now() + INT64_C(400) * 86400000);
   json_t *list = rights(k, (struct right_query){.provider = "sabt-ahval", .valid = true, .review = true});
   size_t before = json_array_size(list);

@@ -22,6 +22,7 @@ struct api_context {
   struct observatory *observatory;
   struct trust *trust;
   struct exchange_data *data;       /* registries as data services */
+  struct exchange *exchange;        /* NULL: no gateway runs in this process */
   struct network *network;
   struct http_feed *network_feed;   /* GET /api/v1/network/events */
   struct http_server *server;       /* for the list of routes */

@@ -104,7 +104,48 @@ static void get_requests(struct http_req *r) {
   api_list(r, rc, &o, &err);
 }
 
+/* ---- at work ---- */
+
+static bool is_of(const json_t *line, const char *prefix) {
+  const char *id = json_str(line, base_same(json_str(line, "side"), "producer") ? "service" : "client");
+  return id && base_starts(id, prefix);
+}
+
+/* All of it for the operator and auditors; for others what their organisation gives and asks. */
+static void get_monitor(struct http_req *r) {
+  struct api_context *c = api_of(r);
+  const struct actor *who = api_actor(r);
+  json_t *out = NULL, *mine = json_array(), *one;
+  struct err err;
+  size_t i;
+  if (!c->exchange || exchange_monitor(c->exchange, http_lang(r), &out, &err)) {
+    json_decref(mine);
+    return c->exchange ? http_problem(r, &err, NULL, NULL) : http_problem_code(r, ERR_NOT_FOUND, word(http_lang(r), "web.xc_live_off"));
+  }
+  if (!actor_has_role(who, NULL, STAFF_OPERATOR) && !actor_has_role(who, NULL, STAFF_AUDITOR)) {
+    const struct directory *d = pack_directory(cases_pack(c->cases));
+    const struct organisation *o = who->role_count ? directory_organisation(d, directory_find_organisation(d, who->roles[0].organisation)) : NULL;
+    const char *prefix = o ? arena_printf(http_arena(r), "%s/%s/%s/", pack_instance(cases_pack(c->cases)), o->class_, o->member) : NULL;
+    json_array_foreach(json_object_get(out, "services"), i, one)
+      if (prefix && is_of(one, prefix)) json_array_append(mine, one);
+    json_t *own = json_pack("{s:O,s:O}", "services", mine, "directory", json_object_get(out, "directory"));
+    json_decref(out);
+    out = own;
+  }
+  json_decref(mine);
+  http_reply_json(r, 200, out);
+}
+
+void api_exchange_examples(struct http_req *r) {
+  json_t *out = NULL;
+  struct err err;
+  if (!api_of(r)->exchange) return http_reply_json(r, 200, json_array());
+  int rc = exchange_data_examples(api_of(r)->data, &out, &err);
+  api_list(r, rc, &out, &err);
+}
+
 const struct http_route api_exchange_rows[] = {
+  {"GET", "/api/v1/exchange/monitor", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_monitor, "Staff: figures of data services and calls; all for the operator and auditors."},
   {"GET", "/api/v1/exchange/services", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_services, "Data services: what organisations publish."},
   {"GET", "/api/v1/exchange/services/{provider}/{service}/openapi", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_openapi, "OpenAPI 3.1 of a data service that a registry here answers."},
   {"GET", "/api/v1/exchange/grants", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_grants, "Staff: who may ask their organisation for what and why, or whom it may ask."},

@@ -38,6 +38,7 @@ extern const size_t api_certificate_count;
 extern const struct http_route api_letter_rows[];
 extern const size_t api_letter_count;
 
+void api_exchange_examples(struct http_req *r); /* GET /demo/exchange */
 extern const struct http_route api_exchange_rows[];
 extern const size_t api_exchange_count;
 extern const struct http_route api_statistics_rows[];

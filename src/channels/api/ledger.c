@@ -138,5 +138,6 @@ static void get_outbox(struct http_req *r) {
 const struct http_route api_demo_rows[] = {
   {"GET", "/demo/accounts", HTTP_INLINE, PERMIT_ALL, HTTP_SAFE, 0, get_accounts, "Accounts of the demonstration."},
   {"GET", "/demo/outbox", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_outbox, "Messages that the demonstration would have sent, newest first."},
+  {"GET", "/demo/exchange", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, api_exchange_examples, "Calls that work at the platform's own gateway."},
 };
 const size_t api_demo_count = BASE_COUNT(api_demo_rows);

@@ -206,6 +206,8 @@ static void show_rights(struct http_req *r, const struct organisation *o, const 
   put_list(page, "given", given);
   put_list(page, "held", held);
   put_list(page, "review", review);
+  const struct actor *who = web_actor(r);
+  put_flag(page, "sees_all", actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR));
   web_exchange_figures(r, page, o->code);
   page_reply(web_of(r), r, status, "exchange", page);
 }

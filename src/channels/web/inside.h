@@ -141,7 +141,7 @@ int web_network_routes(struct http_server *s, struct web_context *ctx, struct er
 void put_rights_due(struct http_req *r, json_t *page, const char *organisation); /* exchange.c: how many rights wait for this manager's look */
 json_t *web_exchange_uses(struct http_req *r);                   /* exchange_live.c: {grant: {"used_at","uses"}}, new reference */
 void web_exchange_figures(struct http_req *r, json_t *page, const char *organisation); /* of its services and its own calls */
-extern const struct http_route web_exchange_rows[];
-extern const size_t web_exchange_count;
+extern const struct http_route web_exchange_rows[], web_exchange_live_rows[];
+extern const size_t web_exchange_count, web_exchange_live_count;
 
 #endif

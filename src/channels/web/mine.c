@@ -145,6 +145,7 @@ static void put_times(struct http_req *r, json_t *line) {
 
 static void get_access(struct http_req *r) {
   json_t *out = NULL, *one, *list = json_array();
+  const json_t *first[50]; /* of each line; as many as are asked for */
   struct err err;
   size_t i;
   if (cases_my_access(web_of(r)->cases, web_actor(r), http_query(r, "after"), 50, http_lang(r), &out, &err)) {
@@ -154,10 +155,13 @@ static void get_access(struct http_req *r) {
   json_array_foreach(json_object_get(out, "items"), i, one) {
     char key[64];
     const char *tracking = json_str(one, "tracking"), *basis = json_str(one, "basis");
-    if (same_look(json_array_get(json_object_get(out, "items"), i ? i - 1 : 0), i ? one : NULL)) { /* newest first: one line tells how often that day */
-      put_times(r, json_array_get(list, json_array_size(list) - 1));
+    size_t k = 0;
+    while (k < json_array_size(list) && !same_look(first[k], one)) k++;
+    if (k < json_array_size(list)) { /* one line tells how often that day */
+      put_times(r, json_array_get(list, k));
       continue;
     }
+    first[k] = one;
     json_t *o = json_object();
     snprintf(key, sizeof key, "web.basis_%.40s", basis ? basis : "");
     put(o, "at", show_time(r, json_str(one, "at")));

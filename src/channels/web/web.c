@@ -257,7 +257,7 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
   if (web_admin_routes(s, ctx, err)) return -1;
   if (web_network_routes(s, ctx, err)) return -1;
   if (http_server_routes(s, web_transfer_rows, web_transfer_count, ctx, err)) return -1;
-  if (http_server_routes(s, web_exchange_rows, web_exchange_count, ctx, err)) return -1;
+  if (http_server_routes(s, web_exchange_rows, web_exchange_count, ctx, err) || http_server_routes(s, web_exchange_live_rows, web_exchange_live_count, ctx, err)) return -1;
   if (http_server_routes(s, web_counter_rows, web_counter_count, ctx, err) || http_server_routes(s, web_looks_rows, web_looks_count, ctx, err)) return -1;
   if (ctx->cases == NULL) return 0; /* the rows alone, to list them */
   search_build(ctx);

@@ -1,0 +1,172 @@
+/* A prober elsewhere, with real packets to 127/8 and a centre in the same program: signed reports, a cut between them, catching up, and what is not signed or came already. */
+#include "network/inner.h"
+#include "network/inner_core.h"
+#include "store-kit.h"
+
+#include <stdatomic.h>
+
+enum { WAIT_MS = 40000 };
+
+static struct network *net;
+static volatile bool stop;
+static atomic_bool cut;
+static atomic_int taken, refused_reports;
+static char last_body[1 << 16], last_signature[200], hub_folder[200];
+
+static int call_centre(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
+  int64_t next;
+  json_t *plan;
+  if (cut) return err_set(err, ERR_UNAVAILABLE, "the line is cut");
+  if (strcmp(path, "/probe/hub-1") != 0) return err_set(err, ERR_NOT_FOUND, "%s", path);
+  if (network_report(net, "hub-1", body, n, signature, &next, err) || network_prober_plan(net, "hub-1", &plan, err)) {
+    refused_reports++;
+    return -1;
+  }
+  if (n < sizeof last_body && strstr(body, "\"samples\":[[")) {
+    memcpy(last_body, body, n);
+    last_body[n] = 0;
+    snprintf(last_signature, sizeof last_signature, "%s", signature);
+    taken++;
+  }
+  *answer = json_text(plan, size);
+  json_decref(plan);
+  return 0;
+}
+
+static void *hub_main(void *ctx) {
+  struct network_hub_options o = {.name = "hub-1", .folder = hub_folder, .call = call_centre, .stop = &stop, .probe = {.retry_ms = 200}};
+  must(network_hub_run(&o, err));
+  return NULL;
+}
+
+static struct network_office office(const char *code) {
+  struct network_office o;
+  assert_int_equal(network_node(net, network_find(net, code), &o), 0);
+  return o;
+}
+
+static void until_state(const char *code, enum network_state s) {
+  for (int64_t end = clock_mono() + WAIT_MS; office(code).state != s; kit_sleep(20))
+    if (clock_mono() > end) fail_msg("%s is %s, not %s", code, network_state_text(office(code).state), network_state_text(s));
+}
+
+static void put_file(const char *folder, const char *name, const char *text) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  must(file_write(path, text, strlen(text), 0644, err));
+}
+
+static int64_t unknown_spans(void) {
+  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from = day_of(clock_now()) - 1, .to = day_of(clock_now()), .place = -1, .office = "O-1"};
+  struct network_line *lines;
+  size_t n;
+  must(network_availability(net, &q, &lines, &n, err));
+  int64_t ms = lines[0].sums.unknown[0];
+  network_availability_free(lines, n);
+  return ms;
+}
+
+static void reports(void **state) {
+  pthread_t hub;
+  char key[64];
+  struct network_by by = {"op", NULL};
+  json_t *j;
+  int64_t next;
+  must(network_hub_key(hub_folder, key, err));
+  refused(network_report(net, "hub-1", "{}", 2, "", &next, err), ERR_UNAUTHENTICATED); /* not admitted */
+  refused(network_prober_put(net, &by, "hub-1", "short", err), ERR_INVALID);
+  must(network_prober_put(net, &by, "hub-1", key, err));
+  must(network_load(net, err));
+  struct network_plan_row rows[] = {{.line = 2, .code = "O-1", .address = "127.0.0.21", .prober = "hub-1"}, {.line = 3, .code = "O-2", .address = "127.0.0.22", .prober = "hub-1"}};
+  must(network_plan(net, &by, rows, 2, false, LANG_EN, &j, err));
+  json_decref(j);
+  must(network_load(net, err));
+  pthread_create(&hub, NULL, hub_main, NULL);
+  until_state("O-1", NETWORK_UP);
+  until_state("O-2", NETWORK_UP);
+  int64_t since = office("O-1").since, before = unknown_spans();
+  /* the line between them is cut; the centre no longer knows */
+  cut = true;
+  kit_sleep(1500);
+  pthread_mutex_lock(&net->lock);
+  core_away(net->core, 1, net->probers[1].last, network_label(net), true);
+  pthread_mutex_unlock(&net->lock);
+  assert_int_equal(office("O-1").state, NETWORK_UNKNOWN);
+  int64_t had = office("O-1").probed;
+  cut = false;
+  until_state("O-1", NETWORK_UP); /* and what was measured meanwhile takes the place of "unknown" */
+  assert_int_equal(office("O-1").since, since);
+  for (int64_t end = clock_mono() + WAIT_MS; office("O-1").probed <= had; kit_sleep(20)) assert_true(clock_mono() < end);
+  must(network_settle(net, err));
+  assert_int_equal(unknown_spans(), before);
+  must(network_probers(net, &j, err));
+  assert_false(json_flag(json_array_get(json_object_get(j, "items"), 0), "away", true));
+  json_decref(j);
+  stop = true;
+  pthread_join(hub, NULL);
+  assert_int_equal(refused_reports, 0);
+  assert_true(taken > 0);
+  /* again, changed, under another name, by nobody: nothing changes */
+  int64_t wanted = net->probers[1].next, probes = net->probes;
+  must(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err));
+  assert_int_equal(next, wanted);
+  refused(network_report(net, "hub-2", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+  refused(network_report(net, "", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+  for (size_t i = 0; i < strlen(last_body); i += 7) {
+    last_body[i] ^= 1;
+    refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+    last_body[i] ^= 1;
+  }
+  refused(network_report(net, "hub-1", last_body, strlen(last_body), NULL, &next, err), ERR_UNAUTHENTICATED);
+  assert_int_equal(net->probes, probes);
+  must(network_prober_put(net, &by, "hub-1", "", err)); /* its right is taken away */
+  must(network_load(net, err));
+  refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+}
+
+int main(void) {
+  static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports)};
+  struct err begun;
+  struct store *main_store, *samples;
+  struct trust *ledger;
+  char folder[200], where[600], pem[200];
+  if (kit_start(NULL) || language_init(&begun)) return 1;
+  struct ping_options none = {.packets = 1};
+  struct ping *p = ping_new(&none, 1);
+  bool can = ping_method(p, AF_INET) != PING_NONE;
+  ping_free(p);
+  if (!can) {
+    print_message("network-hub: SKIPPED: this program may not send echo requests\n");
+    kit_stop(NULL);
+    return 77;
+  }
+  snprintf(folder, sizeof folder, "%s/pack", kit_dir);
+  snprintf(hub_folder, sizeof hub_folder, "%s/hub", kit_dir);
+  must(dir_make(folder, 0755, err));
+  put_file(folder, "places.csv", "code,parent,kind,setting,name_fa,name_en,lat,lon,population,population_year,households\n09,,province,mixed,استان,Province,,,,,\n");
+  put_file(folder, "organisations.csv", "code,kind,parent,place,class,member,name_fa,name_en,phone,unit_of\nost,agency,,09,GOV,1,استانداری,Governor,,\n");
+  put_file(folder, "offices.csv", "code,organisation,place,level,uplinks,name_fa,name_en,lat,lon,synthetic\nC-1,ost,09,core,,یک,,,,1\nO-1,ost,09,office,C-1,الف,,,,1\nO-2,ost,09,office,C-1,ب,,,,1\n");
+  struct directory *dir = directory_load(folder, NULL, NULL);
+  kit_new_where(false, where, sizeof where);
+  must(store_open(where, NULL, &main_store, err));
+  must(store_migrate(main_store, main_rooms, err));
+  kit_new_where(false, where, sizeof where);
+  must(store_open(where, NULL, &samples, err));
+  must(store_migrate(samples, sample_rooms, err));
+  snprintf(pem, sizeof pem, "%s/key.pem", kit_dir);
+  struct trust_options t = {.key_file = pem, .origin = "test/ledger", .node = "one"};
+  must(trust_open(main_store, &t, &ledger, err));
+  struct network_options o = {.node = "one", .packets = 3, .gap_ms = 5, .timeout_ms = 300, .interval_ms = 300};
+  must(network_open(main_store, samples, ledger, dir, &o, &net, err));
+  net->holder = true;
+  net->cursor = 1;
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  network_close(net);
+  trust_close(ledger);
+  store_close(samples);
+  store_close(main_store);
+  directory_free(dir);
+  kit_stop(NULL);
+  return failed;
+}
