@@ -18,7 +18,7 @@ for (const [name, n] of Object.entries(sizes)) writeFileSync(join(web, name), Bu
 const nginx = (name, http) => {
   const d = join(dir, name);
   mkdirSync(d);
-  writeFileSync(join(d, 'nginx.conf'), `daemon off; worker_processes 2; pid ${d}/pid; error_log ${d}/error.log; events { worker_connections 2048; }
+  writeFileSync(join(d, 'nginx.conf'), `daemon off; ${process.getuid() === 0 ? "user root;" : ""} worker_processes 2; pid ${d}/pid; error_log ${d}/error.log; events { worker_connections 2048; }
 http { access_log off; client_body_temp_path ${d}/b; proxy_temp_path ${d}/p; fastcgi_temp_path ${d}/f; uwsgi_temp_path ${d}/u; scgi_temp_path ${d}/s; keepalive_requests 1000000; sendfile on; ${http} }`);
   return launch('nginx', ['-c', join(d, 'nginx.conf'), '-p', d], {}, d);
 };

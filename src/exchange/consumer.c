@@ -156,7 +156,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   skew = by.created - clock_now() / 1000;
   if (skew > window || skew < -window)
     return fault_set(w->fault, P "invalid_message", "The response of %s was signed %lld seconds away from this gateway's clock: set the clocks of both", g->id, (long long)skew);
-  if (members_key(w->m, by.keyid, by.created * 1000, &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
+  if (members_key(w->m, by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
   if (signature_check(answer, request, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
   int rc = log_one(w, answer, base, by.keyid);

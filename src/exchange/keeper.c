@@ -66,7 +66,7 @@ void told_connect(struct gateway *g) {
   if (!t->peer) {
     struct members_keeper *k = t->keeper;
     pthread_mutex_lock(&k->lock);
-    struct http_peer_options o = {.base = t->address, .certificate = k->certificate, .key = k->key, .pins = (const unsigned char (*)[32])t->pins, .pin_count = t->pin_count};
+    struct http_peer_options o = {.base = t->address, .certificate = k->certificate, .key = k->key, .pins = (const unsigned char (*)[32])t->pins, .pin_count = t->pin_count, .connections = 128};
     if (t->pin_count && http_peer_new(&o, &t->peer, &err)) log_write(LOG_WARN, "exchange", "%s: %s", t->id, err.message);
     pthread_mutex_unlock(&k->lock);
   }

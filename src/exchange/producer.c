@@ -91,7 +91,7 @@ static int check_signature(struct turn *t, char **base) {
   if (skew > window || skew < -window)
     return fault_set(&t->fault, P "invalid_message", "The request was signed %lld seconds away from the clock of the provider's gateway (at most %lld are taken): set the clocks of both",
                      (long long)skew, (long long)window);
-  if (members_key(t->m, t->by.keyid, t->by.created * 1000, &of, &key, &n, &err)) return fault_set(&t->fault, P "cert_validation", "The key that signed the request: %s", err.message);
+  if (members_key(t->m, t->by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(&t->fault, P "cert_validation", "The key that signed the request: %s", err.message);
   if (strcmp(of->id, t->from->id)) return fault_set(&t->fault, P "cert_validation", "The request was signed by %s and came from %s", of->id, t->from->id);
   if (signature_check(request, NULL, key, n, base, &err)) return fault_set(&t->fault, P "invalid_signature_value", "The signature of the request is not good: %s", err.message);
   t->believed = true;
@@ -270,6 +270,13 @@ static int name_answer(struct turn *t, struct message *answer, struct err *err) 
          message_add(answer, "X-Road-Service", service, err) || message_add(answer, "X-Road-Request-Id", t->request_id, err) || message_add(answer, "X-Road-Request-Hash", hash, err) ? -1 : 0;
 }
 
+/* An answer names its request by that one's signature. */
+static bool bindable(struct turn *t) {
+  struct signed_by by;
+  struct err err;
+  return t->message_id[0] && t->request_id && t->target.service.instance[0] && message_header(t->request, "Signature") && signature_read(t->request, &by, &err) == 0;
+}
+
 /* The same error again as an answer: signed and logged like any other, so that a refusal is proven too. */
 static void put_fault(struct turn *t, struct message *answer) {
   struct buf body = {0};
@@ -332,7 +339,7 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
   struct message answer = {.arena = a};
   keys_signer(x->keys, &t->signer, t->keyid);
   int rc = work(t, &answer);
-  bool named = t->message_id[0] && t->request_id && t->target.service.instance[0];
+  bool named = rc == 0 || bindable(t);
   if (rc) put_fault(t, &answer);
   /* Who is not believed yet is told what is wrong, and nothing is kept of it: no one fills the log from outside. */
   bool logged = t->believed && !(rc && strcmp(t->fault.code, P "logging_failed") == 0);

@@ -89,7 +89,7 @@ static struct lane *lane_of(struct exchange *x, struct offered *v, const struct 
   while (l && strcmp(l->key, key)) l = l->next;
   if (!l) {
     bool tls = base_starts(base, "https:");
-    struct http_peer_options o = {.base = base, .certificate = tls ? s->certificate : NULL, .ca_file = v->ca_file, .any_certificate = v->any_certificate, .connections = 64};
+    struct http_peer_options o = {.base = base, .certificate = tls ? s->certificate : NULL, .ca_file = v->ca_file, .any_certificate = v->any_certificate, .connections = 128};
     struct err err;
     if (o.certificate) o.key = *shown;
     l = base_alloc(sizeof *l);

@@ -6,7 +6,6 @@
 #include <math.h>
 
 enum { MINUTE = 60000, NODES = 7 };
-static const char *const codes[NODES] = {"C-1", "C-2", "H-1", "O-1", "O-2", "V-1", "V-2"};
 
 struct kit { struct store *main, *samples; struct trust *trust; struct network *n; int64_t t0; char told[64][80]; int tellings; };
 

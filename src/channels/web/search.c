@@ -63,7 +63,11 @@ static const struct index *index_of(const struct pack *p) {
   if (x && x->pack == p) return x;
   pthread_mutex_lock(&making);
   for (x = newest; x && x->pack != p;) x = x->before;
-  if (!x) x = newest = build(p, newest);
+  if (!x) {
+    struct index *made = build(p, newest); /* clang 14 takes no chain of assignments through an atomic */
+    newest = made;
+    x = made;
+  }
   pthread_mutex_unlock(&making);
   return x;
 }
