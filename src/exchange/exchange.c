@@ -160,7 +160,9 @@ int exchange_health(struct exchange *x, json_t *causes) {
   if (witness_seen(x, &seen, &err) == 0)
     json_array_foreach(seen, i, log) if (json_str(log, "problem")[0]) cause(causes, "exchange.witness", json_str(log, "problem"));
   json_decref(seen);
-  if (failed && clock_now() - failed > STAMP_LATE_MS) cause(causes, "exchange.timestamps", x->sides->stamp_error);
+  int64_t leaves, since = 0; /* the gap itself, as this process may have begun after the authority fell silent */
+  if (failed && (clock_now() - failed > STAMP_LATE_MS || (trust_unstamped(x->ledger, &leaves, &since, NULL) == 0 && since > 0 && clock_now() - since > STAMP_LATE_MS)))
+    cause(causes, "exchange.timestamps", x->sides->stamp_error);
   return json_array_size(causes) > before ? -1 : 0;
 }
 

@@ -146,18 +146,17 @@ int exchange_revoke(struct exchange *x, const char *grant, const char *by, const
 int exchange_grants(struct exchange *x, const char *service, bool all, json_t **out, struct err *err);
 int exchange_group_put(struct exchange *x, const char *code, const char *const *members, size_t count, struct err *err); /* local group */
 
-/* ---- evidence (evidence.c, archive.c) ------------------------------------------------------------------------------- */
-/* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/exchange.md. For `asker`
+/* ---- evidence (evidence.c, bundle.c, proof.c) ------------------------------------------------------------------------------- */
+/* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/evidence.md. For `asker`
  * (a subsystem of ours that took part; NULL: the operator of this gateway). ERR_NOT_FOUND. */
 int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err);
 /* Offline: check a bundle with the directory's key in it or a given one. *sentence in English for the person who checks; caller frees. */
 int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
-int exchange_archive(struct exchange *x, const char *folder, int64_t before, int64_t *count, struct err *err); /* to files, then out of the store */
 
 /* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */
 /* Live figures of the last minute, hour and day for each service and side, from memory and hourly rows:
  * {"services":[{"service","client"?,"side","rate","errors","p50_ms","p95_ms","p99_ms","bytes_in","bytes_out","last_error":{"code","at","side","check","advice"}}],
- *  "directory":{"version","age_s","alarm"},"timestamps":{"behind","since"},"ledger":{…},"peers":[{"server","address","state","last_error"}],"async":{"waiting","oldest_s"}} */
+ *  "directory":{"version","age_s","alarm"},"timestamps":{"behind","since","leaves","oldest"},"ledger":{…},"peers":[{"server","address","state","last_error"}],"async":{"waiting","oldest_s"}} */
 int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *err);
 int exchange_health(struct exchange *x, json_t *causes);  /* append {"part","message"}; 0 when all is well */
 

@@ -358,6 +358,11 @@ int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *
   clock_rfc3339(failed, at);
   json_put(part, "since", failed ? at : NULL);
   json_put(part, "error", failed ? x->sides->stamp_error : NULL);
+  int64_t unstamped = 0, oldest_leaf = 0;
+  if (x->o.tsa) trust_unstamped(x->ledger, &unstamped, &oldest_leaf, NULL);
+  clock_rfc3339(oldest_leaf, at);
+  json_object_set_new(part, "leaves", json_integer(unstamped));
+  json_put(part, "oldest", oldest_leaf ? at : NULL);
   json_object_set_new(o, "timestamps", part);
   part = json_object();
   trust_size(x->ledger, &size, NULL);
@@ -400,4 +405,6 @@ void monitor_metrics(struct exchange *x, struct buf *out) {
   if (trust_size(x->ledger, &size, NULL) == 0) buf_addf(out, "chapar_exchange_ledger_leaves %lld\n", (long long)size);
   async_figures(x, &later, &oldest);
   buf_addf(out, "chapar_exchange_async_waiting %lld\nchapar_exchange_timestamps_behind %d\n", (long long)later, atomic_load(&x->sides->stamp_failed) != 0);
+  if (x->o.tsa && trust_unstamped(x->ledger, &size, &oldest, NULL) == 0)
+    buf_addf(out, "chapar_exchange_unstamped_leaves %lld\nchapar_exchange_unstamped_seconds %lld\n", (long long)size, oldest ? (long long)(clock_now() - oldest) / 1000 : 0LL);
 }
