@@ -173,7 +173,6 @@ static int gather(void *ctx, const void *p, size_t n) {
 static void ask(struct exchange *x, const struct asking *q, struct exchange_answer *out) {
   struct http_content content = HTTP_NO_CONTENT;
   struct buf text = {0};
-  struct err err = {0};
   if (q->body) must(http_content_add(&content, q->body, strlen(q->body), -1, err));
   must(exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
                                                 .content = q->body ? &content : NULL, .media_type = q->body ? "application/json" : NULL}, out, err));
@@ -181,7 +180,6 @@ static void ask(struct exchange *x, const struct asking *q, struct exchange_answ
   snprintf(body_, sizeof body_, "%s", buf_str(&text));
   buf_free(&text);
   http_content_free(&content);
-  (void)err;
 }
 
 static void expect(struct exchange *x, struct asking q, int status, const char *error) {

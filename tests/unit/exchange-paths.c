@@ -111,11 +111,11 @@ static int teardown(void **state) {
 static bool may(struct kit *k, const char *client, const char *method, const char *raw) {
   struct exchange_id who, service;
   struct right right;
-  struct err err;
+  struct err why;
   char path[SIDE_PATH];
   must(exchange_id_parse(client, 3, 4, &who, err));
   must(exchange_id_parse(SERVICE, 5, 5, &service, err));
-  return path_normalise(raw, path, sizeof path, &err) == 0 && access_check(&k->x, NULL, &who, &service, method, path, &right, &err) == 0;
+  return path_normalise(raw, path, sizeof path, &why) == 0 && access_check(&k->x, NULL, &who, &service, method, path, &right, &why) == 0;
 }
 
 static void rights(void **state) {

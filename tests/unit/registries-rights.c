@@ -54,7 +54,7 @@ static void the_pack_gives_each_form_what_it_asks_and_no_more(void **state) {
 static void what_a_provider_took_back_stays_so_until_it_is_given_again(void **state) {
   struct kit *k = *state;
   char id[RIGHT_ID], grant[RIGHT_ID];
-  struct err err;
+  struct err why;
   struct actor manager = kit_staff("sabt-ahval", STAFF_MANAGER), officer = kit_staff("sabt-ahval", STAFF_OFFICER), asker = kit_staff("samt", STAFF_MANAGER),
                stranger = kit_staff("abfa", STAFF_MANAGER);
   must(registries_rights_pack(k->g, NULL, err));
@@ -62,17 +62,17 @@ static void what_a_provider_took_back_stays_so_until_it_is_given_again(void **st
   snprintf(id, sizeof id, "%s", json_str(json_array_get(list, 0), "id"));
   snprintf(grant, sizeof grant, "%s", json_str(json_array_get(list, 0), "grant"));
   json_decref(list);
-  assert_int_equal(registries_right_change(k->g, &stranger, id, RIGHT_REVOKE, "not ours", &err), -1);
-  assert_int_equal(err.code, ERR_NOT_FOUND);
-  assert_int_equal(registries_right_change(k->g, &officer, id, RIGHT_REVOKE, "not mine", &err), -1);
-  assert_int_equal(err.code, ERR_FORBIDDEN);
-  assert_int_equal(registries_right_change(k->g, &asker, id, RIGHT_REVOKE, "not mine", &err), -1);
-  assert_int_equal(err.code, ERR_FORBIDDEN);
-  assert_int_equal(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "", &err), -1);
-  assert_int_equal(err.code, ERR_INVALID);
+  assert_int_equal(registries_right_change(k->g, &stranger, id, RIGHT_REVOKE, "not ours", &why), -1);
+  assert_int_equal(why.code, ERR_NOT_FOUND);
+  assert_int_equal(registries_right_change(k->g, &officer, id, RIGHT_REVOKE, "not mine", &why), -1);
+  assert_int_equal(why.code, ERR_FORBIDDEN);
+  assert_int_equal(registries_right_change(k->g, &asker, id, RIGHT_REVOKE, "not mine", &why), -1);
+  assert_int_equal(why.code, ERR_FORBIDDEN);
+  assert_int_equal(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "", &why), -1);
+  assert_int_equal(why.code, ERR_INVALID);
   must(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "دیگر لازم نیست", err));
-  assert_int_equal(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "again", &err), -1);
-  assert_int_equal(err.code, ERR_CONFLICT);
+  assert_int_equal(registries_right_change(k->g, &manager, id, RIGHT_REVOKE, "again", &why), -1);
+  assert_int_equal(why.code, ERR_CONFLICT);
   must(registries_rights_pack(k->g, NULL, err)); /* as at the next start */
   list = rights(k, (struct right_query){.id = id});
   assert_string_equal(json_str(json_array_get(list, 0), "state"), "revoked");
