@@ -357,7 +357,7 @@ static int holds_work(struct store_tx *tx, void *arg, struct err *err) {
   struct holding *h = arg;
   int rc;
   h->holds = false;
-  struct store_rows *r = store_select(tx, err, "SELECT base FROM exchange_message WHERE message_id = ?1", "t", h->message_id);
+  struct store_rows *r = store_select(tx, err, "SELECT base FROM exchange_message WHERE message_id = ?1 AND side = ?2 AND part = 0", "ti", h->message_id, (int64_t)SIDE_PRODUCER);
   if (r == NULL) return -1;
   while ((rc = store_next(r, err)) == 1 && !h->holds) {
     size_t n;

@@ -117,7 +117,8 @@ struct evidence *evidence_begin(struct exchange *x);
 int evidence_put(struct evidence *e, const struct kept *k, struct err *err);
 int evidence_wait(struct evidence *e, struct err *err);   /* all that was put is durable, or why not */
 void evidence_end(struct evidence *e);                     /* waits too */
-/* Is there a message of this id in the log whose signature has this nonce? */
+/* Was a request of this id taken here, as the producer, whose signature has this nonce? What we asked ourselves does not count: where both sides are ours
+ * it stands in the same log. */
 int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err);
 
 /* ---- replay and repetition (replay.c) ---------------------------------------------------------------------------------------- */
