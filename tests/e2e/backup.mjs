@@ -7,7 +7,7 @@ import { checkLog, caseReceipt, checkCheckpoint, logKey, getText } from './ledge
 
 const keys_of = (where) => (where[0] === '--data' ? join(where[1], 'keys') : where[3]);
 const files = (dir) => (existsSync(dir) ? readdirSync(dir, { recursive: true }).sort() : []);
-const keysText = (dir) => files(dir).map((f) => [f, readFileSync(join(dir, f), 'hex')]);
+const keysText = (dir) => files(dir).filter((f) => !f.startsWith('exchange')) /* the gateway's own folder lives */.map((f) => [f, readFileSync(join(dir, f), 'hex')]);
 
 async function refused(where, file, ...words) {
   const r = await runs('restore', ...where, file);
