@@ -338,7 +338,7 @@ int network_hub_run(const struct network_hub_options *o, struct err *err);
 
 /* ---- the demonstration's faults ----------------------------------------------------------------------------------------------------------------- */
 /* In a demonstration packets really go to each office's address; the answers of those whose line is cut by the schedule are dropped at the prober's socket.
- * {"cut":[{"office","name","kind" (cut, loss, slow),"from","until"}] now and in the next half hour}; "cut" is empty without demo. */
+ * {"cut":[{"office","name","kind" (cut, loss),"from","until"}] now and in the next half hour}; "cut" is empty without demo. */
 int network_demo(struct network *n, enum lang l, json_t **out, struct err *err);
 
 /* ---- the ledger --------------------------------------------------------------------------------------------------------------------------------- */
