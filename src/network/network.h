@@ -274,7 +274,7 @@ struct network_availability_query {
   const char *organisation, *office; /* codes; NULL all */
 };
 /* One line a group: key is a code ("urban"/"rural", a level's name), name in both languages; in the order of the table's codes. Caller frees with
- * network_availability_free. A year of 4,200 offices takes well below 200 ms. Waits. */
+ * network_availability_free. Waits. */
 struct network_line { const char *key, *name_fa, *name_en; struct network_sums sums; int64_t incidents; double goal; int64_t budget_ms, budget_left_ms; };
 int network_availability(struct network *n, const struct network_availability_query *q, struct network_line **out, size_t *count, struct err *err);
 void network_availability_free(struct network_line *lines, size_t count);
