@@ -66,6 +66,9 @@
   X(exchange_tsa, "yes", "is the exchange's ledger time-stamped too, where tsa_url is set? yes or no")                        \
   X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
   X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
+  X(exchange_keep_days, "", "how many days the log of messages is kept before it goes into archives; empty: no limit by age") \
+  X(exchange_keep_mb, "", "how many MB of messages the log keeps before the oldest go into archives; empty: no limit by size") \
+  X(exchange_archive, "", "folder of the archives; by default archive in the gateway's folder")                            \
   X(exchange_grace_s, "86400", "how long a member directory that cannot be renewed is gone on with")                          \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \
@@ -200,7 +203,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("serve", command_serve, "--pack PACK (--data DIR | --store URL) [--listen ADDRESS] [--demo]", "answer citizens, officers and machines") \
   X("staff", command_staff, "add --username U --organisation CODE --role ROLE [--name NAME] (--data DIR | --store URL)", "add a member of staff; password on standard input") \
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
-  X("evidence", command_evidence, "export MESSAGE-ID --gateway FOLDER | verify FILE [--key FILE] [--tsa-ca FILE]", "one exchanged message with its proof as JSON, and its judge, offline: docs/developer/evidence.md") \
+  X("evidence", command_evidence, "export MESSAGE-ID (--gateway FOLDER | --archive FILE) | verify FILE [--key FILE] [--tsa-ca FILE]", "one exchanged message with its proof as JSON, and its judge, offline: docs/developer/evidence.md") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("export", command_export, "pack FOLDER [--hash H] | packs | offices --pack PACK | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
@@ -209,7 +212,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
-  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
+  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | archive | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
   X("probe", command_probe, "--name NAME --folder DIR --centre URL | admit NAME KEY|none --pack PACK (--data DIR | --store URL)", "measure the network from a hub and report to the centre, signed, catching up after a cut; or admit such a prober by the key that it prints") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \

@@ -12,7 +12,7 @@ struct deed {
   struct settings set;
   struct words_left left;                /* behind the verb */
   char *folder;
-  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *older_than, *unstamped, *digest_only, *bodies;
 };
 
 #define DEED_TABLE(X) \
@@ -22,7 +22,8 @@ struct deed {
   X("serve", deed_serve, "[--listen 127.0.0.1:8080] [--exchange-listen ADDRESS:PORT] [--exchange-systems-listen ADDRESS:PORT]", "answer information systems and other gateways", 0) \
   X("status", deed_status, "[--json]", "how a gateway that serves is: directory, keys, peers, evidence, time-stamps, causes; exit code 1 when something is wrong", 0) \
   X("test", deed_test, "SUBSYSTEM SERVICE [METHOD PATH]", "one call through the gateway that serves: what was answered, or which side refused it, in which check, and what to do", 2) \
-  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE] [--digest-only]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services set", deed_service_set, "SERVICE --digest-only | SERVICE --bodies", "what the log keeps of its messages from now on: digests alone, or bodies too", 1) \
   X("services list", deed_service_list, "[--json]", "the services of this gateway", 0) \
   X("services disable", deed_service_disable, "SERVICE --notice TEXT | SERVICE --enable", "answer calls with a notice for a while, or again", 1) \
   X("services remove", deed_service_remove, "SERVICE", "publish it no longer", 1) \
@@ -31,6 +32,8 @@ struct deed {
   X("grants", deed_grants, "[SERVICE] [--json] [--all]", "the rights that were given", 0) \
   X("revoke", deed_revoke, "GRANT --why TEXT", "take a right back", 1) \
   X("renew-keys", deed_renew, "", "new keys without a break: announced, used when the others know them, the old ones end", 0) \
+  X("archive", deed_archive, "[--older-than DAYS] [--unstamped] [--json]", "put what is old (by exchange_keep_days and exchange_keep_mb, or older than so many days) into archives, out of the log", 0) \
+  X("archives", deed_archives, "[--json]", "the archives that were made", 0) \
   X("backup", deed_backup, "FILE", "a consistent copy while serving; it holds the keys", 1) \
   X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
   X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
@@ -146,6 +149,15 @@ static int deed_join(struct deed *d) {
   return EXIT_DONE;
 }
 
+static int archive(struct deed *d, struct exchange *x, struct err *err) { return gateway_archive(x, d->older_than, d->unstamped != NULL, d->json != NULL, err); }
+static int deed_archive(struct deed *d) {
+  if (!d->older_than && !settings_number(d->set.exchange_keep_days, 0) && !settings_number(d->set.exchange_keep_mb, 0))
+    return gateway_usage("archive", "say what is old: --older-than DAYS, or the settings exchange_keep_days and exchange_keep_mb");
+  return with(d, archive);
+}
+static int archives(struct deed *d, struct exchange *x, struct err *err) { return gateway_archives(x, d->json != NULL, err); }
+static int deed_archives(struct deed *d) { return with(d, archives); }
+
 static int deed_serve(struct deed *d) { return gateway_serve(&d->set, d->folder); }
 static int deed_status(struct deed *d) { return gateway_status(&d->set, d->folder, d->json != NULL); }
 static int deed_backup(struct deed *d) { return gateway_backup(&d->set, d->folder, d->left.items[0]); }
@@ -155,12 +167,22 @@ static int deed_restore(struct deed *d) { return gateway_restore(&d->set, d->fol
 
 static int service_add(struct deed *d, struct exchange *x, struct err *err) {
   const char *kind = d->openapi ? "OPENAPI" : "REST";
-  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca};
+  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca, .log_digest_only = d->digest_only != NULL};
   if (exchange_service_put(x, &s, err)) return -1;
   printf("%s is published; give rights with: chapar gateway grant SUBSYSTEM %s\n", s.id, s.id);
   return 0;
 }
 static int deed_service_add(struct deed *d) { return with(d, service_add); }
+
+static int service_set(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_service_log(x, d->left.items[0], d->digest_only != NULL, err)) return -1;
+  printf(d->digest_only ? "of %s the log keeps digests from now on\n" : "of %s the log keeps bodies from now on\n", d->left.items[0]);
+  return 0;
+}
+static int deed_service_set(struct deed *d) {
+  if (!d->digest_only == !d->bodies) return gateway_usage("services set", "say --digest-only, or --bodies");
+  return with(d, service_set);
+}
 
 static void tell_services(const json_t *v) {
   size_t i;
@@ -168,7 +190,8 @@ static void tell_services(const json_t *v) {
   if (json_array_size(v) == 0) puts("no services");
   json_array_foreach(v, i, o) {
     const char *disabled = json_str(o, "disabled");
-    printf("%s  %s  %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
+    printf("%s  %s  %s  log: %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)",
+           base_same(json_str(o, "log"), "digest") ? "digests" : "bodies", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
            disabled ? disabled : "");
   }
 }
@@ -176,6 +199,14 @@ static void tell_services(const json_t *v) {
 static int service_list(struct deed *d, struct exchange *x, struct err *err) {
   json_t *v;
   if (exchange_services(x, &v, err)) return -1;
+  if (!d->json) { /* of others' services what was said of the log */
+    json_t *own, *all = exchange_log_policies(x), *value;
+    const char *id;
+    size_t i;
+    json_array_foreach(v, i, own) json_object_del(all, json_str(own, "id"));
+    json_object_foreach(all, id, value) printf("%s  (another's)  log: %s\n", id, base_same(json_string_value(value), "digest") ? "digests" : "bodies");
+    json_decref(all);
+  }
   show(d, v, tell_services);
   return 0;
 }
@@ -333,7 +364,7 @@ int command_gateway(int argc, char **argv) {
   const char *folder = NULL;
   struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
                            {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
-                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {NULL, NULL}};
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {NULL, NULL}};
   int rc = settings_read(&d.set, argc, argv, own, &d.left);
   if (rc) return rc;
   if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);

@@ -12,5 +12,9 @@ int gateway_test(const char *folder, const char *client, const char *service, co
 int gateway_status(const struct settings *s, const char *folder, bool json);
 int gateway_backup(const struct settings *s, const char *folder, const char *file);
 int gateway_restore(const struct settings *s, const char *folder, const char *file);
+/* gateway_keep.c: of an opened gateway; what they tell goes to standard output */
+int gateway_archive(struct exchange *x, const char *older_than, bool unstamped, bool json, struct err *err);
+int gateway_archives(struct exchange *x, bool json, struct err *err);
+void gateway_tell_log(const json_t *v);
 
 #endif

@@ -187,9 +187,10 @@ static json_t *ask(const char *folder) {
 static json_t *look(const struct settings *set, const char *folder, struct err *err) {
   struct http_client *client = http_client_new();
   struct exchange *x = NULL;
-  json_t *o = json_object(), *directory = NULL;
+  json_t *o = json_object(), *directory = NULL, *log = NULL;
   int rc = gateway_open(set, folder, client, &x, err);
   if (rc == 0) rc = exchange_directory(x, &directory, err);
+  if (rc == 0 && exchange_log_status(x, &log, NULL) == 0) json_object_set_new(o, "log", log);
   if (rc == 0) {
     json_put(o, "server", exchange_server(x));
     json_object_del(directory, "members");
@@ -226,6 +227,7 @@ static void print(const json_t *v) {
   json_array_foreach(json_object_get(v, "peers"), i, o)
     if (!base_same(json_str(o, "state"), "reached")) printf("             %s: %s\n", json_str(o, "server"), json_str(o, "last_error"));
   if (json_object_get(v, "ledger")) printf("evidence     %lld leaves in the ledger\n", (long long)json_int(json_object_get(v, "ledger"), "size", 0));
+  gateway_tell_log(json_object_get(v, "log"));
   if (stamps) printf("time-stamps  %s\n", !json_flag(stamps, "asked", false) ? "no authority is set" : json_flag(stamps, "behind", false) ? "behind: the authority does not answer" : "up to date");
   json_array_foreach(json_object_get(d, "witnessed"), i, o)
     printf("witness      %s seen up to %lld leaves%s%s\n", json_str(o, "origin"), (long long)json_int(o, "tree_size", 0), json_str(o, "problem")[0] ? ": " : "", json_str(o, "problem"));

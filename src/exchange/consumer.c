@@ -324,14 +324,12 @@ static int send_it(struct way *w, struct outcome *out) {
 static int go(struct way *w, struct outcome *out) {
   struct err err;
   struct book *b;
-  const struct offered *v;
   if (check_self(w)) return -1;
   if (target_read(w->a, w->q->target, &w->target, &err)) return fail(w, P "internal_error", &err);
   if (path_dotted(w->target.path)) return fault_set(w->fault, P "invalid_request", "Invalid request URI: a path without \".\" and \"..\" is needed");
   if (consumer_admit(w->x, w->m, w->a, w->q, &w->client, w->fault) || build(w)) return -1;
   b = book_hold(w->x);
-  v = book_service(b, &w->target.service);
-  w->digest_only = v && v->digest_only;
+  w->digest_only = book_digest_only(b, &w->target.service, book_service(b, &w->target.service));
   book_drop(b);
   int rc = send_it(w, out);
   if (rc && arena_overflowed(w->a)) return fault_set(w->fault, P "internal_error", "The message's headers are too large");

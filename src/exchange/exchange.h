@@ -58,6 +58,8 @@ struct exchange_options {
   int64_t most_body;               /* bytes; 0: 4 GiB */
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
   const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
+  int keep_days, keep_mb;          /* the log of messages goes into archives by age and by size (archive.c); 0: it is kept whole */
+  const char *archive_folder;      /* where they are written; NULL: archive/ in the folder */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
 /* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
@@ -123,9 +125,12 @@ struct exchange_service {
 int exchange_service_put(struct exchange *x, const struct exchange_service *s, struct err *err);
 int exchange_service_remove(struct exchange *x, const char *id, struct err *err);
 int exchange_service_disable(struct exchange *x, const char *id, const char *notice, struct err *err); /* notice NULL: enable again */
+/* What evidence keeps of a service from now on, ours or another's that is asked through here: digests alone, or bodies too. ERR_INVALID. */
+int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err);
+json_t *exchange_log_policies(struct exchange *x);   /* {service: "digest"|"bodies"} of those that were said; new reference */
 /* Every endpoint pair (method, glob) of a REST service that getOpenAPI or listMethods tells. */
 int exchange_endpoint_put(struct exchange *x, const char *service, const char *method, const char *path, struct err *err);
-/* [{"id","kind","url","title":{"fa","en"},"disabled","endpoints":[{"method","path"}],"grants":n}] */
+/* [{"id","kind","url","title":{"fa","en"},"disabled","log": "bodies"|"digest","endpoints":[{"method","path"}],"grants":n}] */
 int exchange_services(struct exchange *x, json_t **out, struct err *err);
 /* Subsystems that live behind this gateway: their clients may call from information systems. tls: "plain", "https", "mutual". certificates:
  * SHA-256 in hex of the clients' certificates, by space (mutual). */
@@ -152,6 +157,25 @@ int exchange_group_put(struct exchange *x, const char *code, const char *const *
 int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err);
 /* Offline: check a bundle with the directory's key in it or a given one. *sentence in English for the person who checks; caller frees. */
 int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
+
+/* ---- the log over years (archive.c, archive_find.c) --------------------------------------------------------------------------- */
+/* What is old enough, or too much, leaves the log for archives: written, fsynced, read back and judged before anything is removed; a process killed at
+ * any point loses nothing, and the next run ends what it began. Messages without a place in the ledger, or without a time-stamp where there is an
+ * authority, stay. The leaves stay in any case. Blocks; one run at a time (ERR_CONFLICT). ERR_UNAVAILABLE: a disk is full. */
+struct exchange_archive_run {
+  int64_t older_than_ms;           /* -1: by keep_days and keep_mb */
+  bool unstamped;                  /* do not wait for time-stamps */
+  int64_t file_bytes;              /* of one archive; 0: 64 MiB */
+  void (*progress)(void *ctx, int64_t messages, int64_t bytes); void *ctx;
+};
+/* {"files":[name],"messages","bytes","left": why some that were wanted stayed, or null} */
+int exchange_archive(struct exchange *x, const struct exchange_archive_run *o, json_t **out, struct err *err);
+int exchange_archives(struct exchange *x, json_t **out, struct err *err); /* newest first: [{"name","state","from","until","messages","bytes","sha256","made_at","there"}] */
+/* {"messages","bytes","store_bytes","oldest","free_bytes","keep_days","keep_mb","archive":{"folder","free_bytes","files","messages","bytes","last","last_at","problem"}} */
+int exchange_log_status(struct exchange *x, json_t **out, struct err *err);
+/* Offline, of one file: a bundle of a message in it, as exchange_evidence gives; and all of it judged, in memory that does not grow with it. */
+int exchange_archive_evidence(const char *file, const char *message_id, json_t **out, struct err *err);
+int exchange_archive_verify(const char *file, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
 
 /* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */
 /* Live figures of the last minute, hour and day for each service and side, from memory and hourly rows:

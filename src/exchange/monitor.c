@@ -370,6 +370,7 @@ int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *
   json_put(part, "origin", trust_origin(x->ledger));
   json_object_set_new(o, "ledger", part);
   json_object_set_new(o, "peers", members_peers(x));
+  if (exchange_log_status(x, &part, NULL) == 0) json_object_set_new(o, "log", part);
   part = json_object();
   async_figures(x, &waiting, &oldest);
   json_object_set_new(part, "waiting", json_integer(waiting));

@@ -102,7 +102,7 @@ static int check_signature(struct turn *t, char **base) {
 
 static int put_one(struct turn *t, struct evidence *e, const struct message *m, const char *base, const char *keyid, struct err *err) {
   struct kept k = {.side = SIDE_PRODUCER, .message_id = t->message_id, .client = &t->client, .service = &t->target.service, .message = m, .base = base, .keyid = keyid,
-                   .digest_only = t->service && t->service->digest_only, .at = clock_now()};
+                   .digest_only = book_digest_only(t->b, &t->target.service, t->service), .at = clock_now()};
   return evidence_put(e, &k, err);
 }
 

@@ -38,6 +38,7 @@ void book_drop(struct book *b) {
   HASH_CLEAR(hh, b->services);
   HASH_CLEAR(hh, b->subsystems);
   HASH_CLEAR(hh, b->groups);
+  HASH_CLEAR(hh, b->policies);
   arena_free(b->arena);
   free(b);
 }
@@ -48,6 +49,16 @@ const struct offered *book_service(const struct book *b, const struct exchange_i
   exchange_id_text(id, text);
   HASH_FIND_STR(b->services, text, found);
   return found;
+}
+
+bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v) {
+  char text[EXCHANGE_ID + 1];
+  struct policy *p = NULL;
+  if (b->policies) {
+    exchange_id_text(service, text);
+    HASH_FIND_STR(b->policies, text, p);
+  }
+  return p ? p->digest_only : v && v->digest_only;
 }
 
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id) {
@@ -244,13 +255,26 @@ static int read_subsystems(struct store_tx *tx, struct reading *r, struct err *e
   return rows && more == 0 ? 0 : -1;
 }
 
+static int read_policies(struct store_tx *tx, struct reading *r, struct err *err) {
+  int more;
+  struct store_rows *rows = store_select(tx, err, "SELECT service, digest_only FROM exchange_log_policy", "");
+  while (rows && (more = store_next(rows, err)) == 1) {
+    struct policy *p = room(r, sizeof *p);
+    p->id = keep(r, rows, 0);
+    p->digest_only = store_int(rows, 1) != 0;
+    HASH_ADD_KEYPTR(hh, r->b->policies, p->id, strlen(p->id), p);
+  }
+  store_done(rows);
+  return rows && more == 0 ? 0 : -1;
+}
+
 static int read_version(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, 0, err, "SELECT version FROM exchange_change WHERE name = 'book'", ""); }
 
 static int read_book(struct store_tx *tx, void *arg, struct err *err) {
   struct reading *r = arg;
   if (read_version(tx, &r->version, err) || read_services(tx, r, err)) return -1;
   add_local(r);
-  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) ? -1 : 0;
+  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) || read_policies(tx, r, err) ? -1 : 0;
 }
 
 static int reload(struct exchange *x, struct err *err) {
@@ -473,6 +497,30 @@ int exchange_service_disable(struct exchange *x, const char *id, const char *not
   return change(x, notice_work, &n, err);
 }
 
+struct policing { const char *id; bool digest_only; };
+
+static int policy_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct policing *p = arg;
+  if (store_exec(tx, err, "INSERT INTO exchange_log_policy (service, digest_only) VALUES (?1, ?2) ON CONFLICT (service) DO UPDATE SET digest_only = excluded.digest_only", "ti", p->id,
+                 (int64_t)p->digest_only) < 0)
+    return -1;
+  return services_changed(tx, err);
+}
+
+int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err) {
+  struct exchange_id parsed;
+  struct policing p = {id, digest_only};
+  return exchange_id_parse(id, 5, 5, &parsed, err) ? -1 : change(x, policy_work, &p, err);
+}
+
+json_t *exchange_log_policies(struct exchange *x) {
+  struct book *b = book_hold(x);
+  json_t *o = json_object();
+  for (const struct policy *p = b->policies; p; p = p->hh.next) json_object_set_new(o, p->id, json_string(p->digest_only ? "digest" : "bodies"));
+  book_drop(b);
+  return o;
+}
+
 static int endpoint_work(struct store_tx *tx, void *arg, struct err *err) {
   const char *const *e = arg;
   if (store_exec(tx, err, "INSERT INTO exchange_endpoint (service, method, path) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", "ttt", e[0], e[1], e[2]) < 0) return -1;
@@ -526,6 +574,8 @@ int exchange_services(struct exchange *x, json_t **out, struct err *err) {
     json_put(title, "en", v->title_en);
     json_object_set_new(o, "title", title);
     json_put(o, "disabled", v->notice);
+    struct exchange_id id;
+    json_put(o, "log", exchange_id_parse(v->id, 5, 5, &id, NULL) == 0 && book_digest_only(b, &id, v) ? "digest" : "bodies");
     for (const struct endpoint *e = v->endpoints; e; e = e->next) json_array_append_new(list, json_pack("{s:s,s:s}", "method", e->method, "path", e->path));
     json_object_set_new(o, "endpoints", list);
     json_object_set_new(o, "grants", json_integer((json_int_t)v->grant_count));

@@ -33,10 +33,12 @@ struct offered {
 enum tls_mode { TLS_PLAIN, TLS_HTTPS, TLS_MUTUAL };
 struct subsystem { UT_hash_handle hh; const char *id; enum tls_mode tls; unsigned char (*pins)[32]; size_t pin_count; };
 struct group { UT_hash_handle hh; const char *key; /* "code member" */ };
-struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; };
+struct policy { UT_hash_handle hh; const char *id; bool digest_only; };
+struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; struct policy *policies; };
 struct book *book_hold(struct exchange *x);
 void book_drop(struct book *b);
 const struct offered *book_service(const struct book *b, const struct exchange_id *id);
+bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v); /* what the log keeps; v: it, NULL when another's */
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id); /* three or four parts */
 int services_open(struct exchange *x, struct err *err);
 void services_close(struct exchange *x);
