@@ -5,7 +5,7 @@
 #include "app/app.h"
 
 int gateway_usage(const char *verb, const char *problem);  /* as app_usage, for one word of chapar gateway or all */
-int gateway_open(const struct settings *s, const char *folder, struct http_client *client, struct exchange **out, struct err *err);
+int gateway_open(const struct settings *s, const char *folder, struct http_client *client, const char *actor /* of a command, or NULL */, struct exchange **out, struct err *err);
 /* An exit code each. */
 int gateway_serve(const struct settings *s, const char *folder);
 int gateway_test(const char *folder, const char *client, const char *service, const char *method, const char *path); /* method and path may be NULL */

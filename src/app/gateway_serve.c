@@ -134,7 +134,7 @@ int gateway_serve(const struct settings *set, const char *folder) {
   pthread_sigmask(SIG_BLOCK, &wanted, NULL); /* before any thread */
   signal(SIGPIPE, SIG_IGN);
   s.client = http_client_new();
-  if (gateway_open(set, folder, s.client, &s.x, &err) || listen_on(&s, set, &err) || leave_address(&s, set, folder, &err)) {
+  if (gateway_open(set, folder, s.client, NULL, &s.x, &err) || listen_on(&s, set, &err) || leave_address(&s, set, folder, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     goto out;
   }
@@ -188,7 +188,7 @@ static json_t *look(const struct settings *set, const char *folder, struct err *
   struct http_client *client = http_client_new();
   struct exchange *x = NULL;
   json_t *o = json_object(), *directory = NULL, *log = NULL;
-  int rc = gateway_open(set, folder, client, &x, err);
+  int rc = gateway_open(set, folder, client, NULL, &x, err);
   if (rc == 0) rc = exchange_directory(x, &directory, err);
   if (rc == 0 && exchange_log_status(x, &log, NULL) == 0) json_object_set_new(o, "log", log);
   if (rc == 0) {

@@ -9,6 +9,7 @@
  * Leaves, tiles and heads of the ledger stay, so that every proof of consistency goes on. One run at a time, by a lock beside the store. */
 #include "exchange/archive.h"
 #include "exchange/members.h"
+#include "exchange/publish.h"
 #include "exchange/side.h"
 
 #include <dirent.h>
@@ -236,7 +237,7 @@ static int name_file(struct run *r, struct out *f, struct err *err) {
     free(path);
     path = base_printf("%s/%s", r->folder, f->name);
     if (access(path, F_OK) != 0) break;
-    snprintf(f->name, sizeof f->name, "%.60s-%d" ARCHIVE_END, base, i);
+    snprintf(f->name, sizeof f->name, "%.50s-%d" ARCHIVE_END, base, i);
   }
   rc = rename(f->part, path) ? err_set(err, ERR_UNAVAILABLE, "%s cannot be made: %s", path, strerrordesc_np(errno)) : folder_sync(r->folder, err);
   free(path);
@@ -347,6 +348,7 @@ static int close_work(struct store_tx *tx, void *arg, struct err *err) {
     if (store_value(tx, &there, 0, err, "SELECT 1 FROM exchange_archived WHERE key8 = ?1 LIMIT 1", "i", archive_key('d', text))) return -1;
     if (there && store_put(tx, err, "DELETE FROM exchange_directory_text WHERE version = ?1", "i", version[i])) return -1;
   }
+  if (act_put(tx, a->x->o.actor ? a->x->o.actor : "gateway", "archive", a->name, json_pack("{s:I,s:s}", "messages", (json_int_t)a->sum.messages, "sha256", a->sum.sha256), err)) return -1;
   return store_put(tx, err, "UPDATE exchange_archive SET state = 'closed' WHERE n = ?1", "i", a->n);
 }
 

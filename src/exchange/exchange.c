@@ -19,6 +19,7 @@ static void keep_options(struct exchange *x, const struct exchange_options *o) {
   x->o.tsa_ca_file = base_strdup(o->tsa_ca_file);
   x->o.allow = base_strdup(o->allow);
   x->o.archive_folder = base_strdup(o->archive_folder);
+  x->o.actor = base_strdup(o->actor);
   x->began = clock_now();
 }
 
@@ -86,6 +87,7 @@ void exchange_close(struct exchange *x) {
   free((char *)x->o.tsa_ca_file);
   free((char *)x->o.allow);
   free((char *)x->o.archive_folder);
+  free((char *)x->o.actor);
   free(x->folder);
   free(x->node);
   free(x->server);

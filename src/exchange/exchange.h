@@ -59,6 +59,7 @@ struct exchange_options {
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
   const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
   int keep_days, keep_mb;          /* the log of messages goes into archives by age and by size (archive.c); 0: it is kept whole */
+  const char *actor;               /* who acts through this opening, for the record ("command: name"): a command. NULL: the gateway that serves */
   const char *archive_folder;      /* where they are written; NULL: archive/ in the folder */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
@@ -149,7 +150,15 @@ int exchange_grant(struct exchange *x, const struct exchange_grant *g, const cha
 int exchange_revoke(struct exchange *x, const char *grant, const char *by, const char *why, struct err *err);
 /* Newest first: [{"id","subject","service","method","path","purpose","tracking","from","until","revoked_at","used_at","uses"}] */
 int exchange_grants(struct exchange *x, const char *service, bool all, json_t **out, struct err *err);
-int exchange_group_put(struct exchange *x, const char *code, const char *const *members, size_t count, struct err *err); /* local group */
+/* Local groups: of this gateway alone, for its own rights ("group:CODE"). id: a member or a subsystem. ERR_NOT_FOUND: it is not in it. */
+int exchange_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
+int exchange_groups(struct exchange *x, json_t **out, struct err *err); /* [{"code","members":[…],"global": of the directory, by the operator}] */
+
+/* ---- acts (publish.c) ---------------------------------------------------------------------------------------------------------- */
+/* Who did what here, newest first: the operator's acts, and of every gateway its own (services, rights, groups, keys, archives). Each is a leaf of the
+ * gateway's ledger. before: "next" of the answer before, NULL. limit: 1–500.
+ * {"items":[{"id","at","actor","act","subject","detail":{"why"?…},"leaf_hash"}],"next": or null} ERR_INVALID. */
+int exchange_acts(struct exchange *x, const char *before, int limit, json_t **out, struct err *err);
 
 /* ---- evidence (evidence.c, bundle.c, proof.c) ------------------------------------------------------------------------------- */
 /* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/evidence.md. For `asker`
@@ -233,17 +242,22 @@ int exchange_card(const char *folder, json_t **out, struct err *err);
 void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
-int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
-/* Many in one transaction: those that are not there yet, or named otherwise. *changed: how many. */
+int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, const char *by, struct err *err); /* member or subsystem */
+/* Many in one transaction: those that are not there yet, or named otherwise; who was removed stays so. *changed: how many. */
 struct exchange_member { const char *id, *name_fa, *name_en; };
 int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err);
-int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
+/* A member with its subsystems, or a subsystem (why: 1–300 bytes): its gateways leave the directory, their keys and certificates are revoked, it is in no
+ * group, and rights that it was given end at every gateway that takes the new directory. ERR_NOT_FOUND, ERR_INVALID (the operator itself). */
+int exchange_member_remove(struct exchange *x, const char *id, const char *by, const char *why, struct err *err);
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */
-int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err);
+int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, const char *why /* may be NULL */, struct err *err);
 int exchange_gateway_remove(struct exchange *x, const char *server, const char *by, const char *why, struct err *err); /* all its keys are revoked */
 int exchange_global_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
 int exchange_key_revoke(struct exchange *x, const char *keyid, const char *by, const char *why, struct err *err);
+/* The operator's key rolls over: a next one is made and named by the directory; it signs when the gateways seen lately know it (at most ten minutes later), or
+ * at once. Gateways that were away follow by the directories that were kept. ERR_CONFLICT: it does so already. */
+int exchange_renew_operator_key(struct exchange *x, const char *by, const char *why, bool at_once, struct err *err);
 int exchange_publish(struct exchange *x, struct err *err);             /* a new version, signed, pushed to the gateways it can reach */
 /* {"version","issued_at","age_s","members":[{"id","name","subsystems":[…]}],"gateways":[{"id","address","keys":[{"keyid","from","until","revoked_at"}],"certificates":[…]}],"groups":[…]} */
 int exchange_directory(struct exchange *x, json_t **out, struct err *err);

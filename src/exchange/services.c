@@ -346,13 +346,19 @@ static void flush_uses(struct exchange *x) {
   json_decref(all);
 }
 
+int services_look(struct exchange *x, struct err *err) {
+  int64_t version;
+  if (store_read(x->store, read_version, &version, err)) return -1;
+  return version != x->services->version ? services_reload(x, err) : 0;
+}
+
 void services_jobs(struct exchange *x) {
   struct services *s = x->services;
   struct err err;
-  int64_t now = clock_mono(), version;
+  int64_t now = clock_mono();
   if (now - s->looked < LOOK_MS) return;
   s->looked = now;
-  if (store_read(x->store, read_version, &version, &err) == 0 && version != s->version && services_reload(x, &err)) log_write(LOG_WARN, "exchange", "%s", err.message);
+  if (services_look(x, &err)) log_write(LOG_WARN, "exchange", "%s", err.message);
   if (now - s->counted < USES_MS) return;
   s->counted = now;
   flush_uses(x);
@@ -403,8 +409,19 @@ static int told_again(struct exchange *x, struct err *err) {
   return rc;
 }
 
-static int change(struct exchange *x, store_work work, void *arg, struct err *err) {
-  return store_write(x->store, STORE_FRONT, work, arg, err) || told_again(x, err) ? -1 : 0;
+struct changing { store_work work; void *arg; const char *actor, *act, *subject; json_t *detail; };
+
+static int change_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct changing *c = arg;
+  if (c->work(tx, c->arg, err)) return -1;
+  return c->actor ? act_put(tx, c->actor, c->act, c->subject, json_incref(c->detail), err) : 0;
+}
+
+int services_change(struct exchange *x, store_work work, void *arg, const char *act, const char *subject, json_t *detail, struct err *err) {
+  struct changing c = {work, arg, x->o.actor, act, subject, detail ? detail : json_object()};
+  int rc = store_write(x->store, STORE_FRONT, change_work, &c, err) || told_again(x, err) ? -1 : 0;
+  json_decref(c.detail);
+  return rc;
 }
 
 static int put_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -457,7 +474,7 @@ int exchange_service_put(struct exchange *x, const struct exchange_service *s, s
     put_local(x, s);
     return told_again(x, err);
   }
-  return change(x, put_work, (void *)s, err);
+  return services_change(x, put_work, (void *)s, "service", s->id, json_pack("{s:s?,s:s}", "url", s->url, "log", s->log_digest_only ? "digest" : "bodies"), err);
 }
 
 static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -468,7 +485,7 @@ static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
   return services_changed(tx, err);
 }
 
-int exchange_service_remove(struct exchange *x, const char *id, struct err *err) { return change(x, remove_work, (void *)id, err); }
+int exchange_service_remove(struct exchange *x, const char *id, struct err *err) { return services_change(x, remove_work, (void *)id, "service-remove", id, NULL, err); }
 
 struct closing { const char *id, *text; };
 
@@ -494,7 +511,7 @@ int exchange_service_disable(struct exchange *x, const char *id, const char *not
   struct closing n = {id, notice};
   if (!known(x, id, err)) return -1;
   if (notice && (!notice[0] || strlen(notice) > 300)) return err_set(err, ERR_INVALID, "a notice is between 1 and 300 bytes");
-  return change(x, notice_work, &n, err);
+  return services_change(x, notice_work, &n, notice ? "notice" : "notice-end", id, notice ? json_pack("{s:s}", "why", notice) : NULL, err);
 }
 
 struct policing { const char *id; bool digest_only; };
@@ -510,7 +527,7 @@ static int policy_work(struct store_tx *tx, void *arg, struct err *err) {
 int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err) {
   struct exchange_id parsed;
   struct policing p = {id, digest_only};
-  return exchange_id_parse(id, 5, 5, &parsed, err) ? -1 : change(x, policy_work, &p, err);
+  return exchange_id_parse(id, 5, 5, &parsed, err) ? -1 : services_change(x, policy_work, &p, "log", id, json_pack("{s:s}", "log", digest_only ? "digest" : "bodies"), err);
 }
 
 json_t *exchange_log_policies(struct exchange *x) {
@@ -532,7 +549,7 @@ int exchange_endpoint_put(struct exchange *x, const char *service, const char *m
   if (!known(x, service, err)) return -1;
   if (!method || !method[0] || strlen(method) > 20 || !path || (path[0] != '/' && strcmp(path, "**")) || strlen(path) > 500)
     return err_set(err, ERR_INVALID, "an endpoint is a method and a path that begins with '/'");
-  return change(x, endpoint_work, e, err);
+  return services_change(x, endpoint_work, e, "service", service, json_pack("{s:s,s:s}", "method", method, "path", path), err);
 }
 
 static int subsystem_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -550,7 +567,7 @@ int exchange_subsystem_put(struct exchange *x, const char *id, const char *tls, 
   if (exchange_id_parse(id, 3, 4, &parsed, err)) return -1;
   if (!tls || tls_of(tls) < 0) return err_set(err, ERR_INVALID, "the connection to information systems is plain, https or mutual");
   if (tls_of(tls) == TLS_MUTUAL && !pins_read(s[2], pins, MOST_PINS)) return err_set(err, ERR_INVALID, "mutual TLS needs the SHA-256 of a client's certificate: 64 hex digits");
-  return change(x, subsystem_work, s, err);
+  return services_change(x, subsystem_work, s, "subsystem", id, json_pack("{s:s}", "tls", tls), err);
 }
 
 /* ---- telling ---- */

@@ -43,8 +43,13 @@ const struct subsystem *book_subsystem(const struct book *b, const struct exchan
 int services_open(struct exchange *x, struct err *err);
 void services_close(struct exchange *x);
 int services_reload(struct exchange *x, struct err *err);          /* read the store again */
+int services_look(struct exchange *x, struct err *err);            /* read again if another process has changed something */
 void services_jobs(struct exchange *x);                             /* changes by commands; uses of grants */
 int services_changed(struct store_tx *tx, struct err *err);        /* inside work: others shall read again */
+/* One change of the book by work, read again afterwards; when a command does it (options.actor), the act is a leaf of the same transaction. detail: taken. */
+int services_change(struct exchange *x, store_work work, void *arg, const char *act, const char *subject, json_t *detail, struct err *err);
+/* Before a newer directory is used: who left it has no rights here any more. */
+int access_left(struct exchange *x, const struct members *now, const struct members *fresh, struct err *err);
 bool grant_fits(const struct exchange *x, const struct book *b, const struct members *m, const struct grant *g, const struct exchange_id *client, int64_t now);
 /* "SERVICE:…", "SUBSYSTEM:…", "MEMBER:…", as messages name an identifier. */
 const char *id_shown(const struct exchange_id *id, char out[EXCHANGE_ID + 20]);

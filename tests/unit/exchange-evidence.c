@@ -83,9 +83,9 @@ static int begin(void **state) {
   must(members_open(&x, err));
   must(publish_open(&x, err));
   must(exchange_operate(&x, err));
-  must(exchange_member_put(&x, "KHR/GOV/1", "یک", "One", err));
-  must(exchange_member_put(&x, "KHR/GOV/1/ask", "پرسش", "Ask", err));
-  must(exchange_member_put(&x, "KHR/GOV/1/tell", "پاسخ", "Tell", err));
+  must(exchange_member_put(&x, "KHR/GOV/1", "یک", "One", "op", err));
+  must(exchange_member_put(&x, "KHR/GOV/1/ask", "پرسش", "Ask", "op", err));
+  must(exchange_member_put(&x, "KHR/GOV/1/tell", "پاسخ", "Tell", "op", err));
   must(exchange_publish(&x, err));
   free(where);
   free(key);

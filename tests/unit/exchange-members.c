@@ -216,13 +216,13 @@ static void directory_made_and_taken(void **state) {
   assert_int_equal(members_version(m), 0);
   assert_int_equal(members_state(&op, m), MEMBERS_NONE);
   members_drop(m);
-  refused(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", err), ERR_FORBIDDEN); /* not the operator yet */
+  refused(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", "op", err), ERR_FORBIDDEN); /* not the operator yet */
   must(exchange_operate(&op, err));
-  must(exchange_member_put(&op, "KHR/GOV/10000001", "استانداری", "Governor", err));
-  must(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", err));
-  must(exchange_member_put(&op, "KHR/GOV/2/tax", "مالیات", "Tax", err));
+  must(exchange_member_put(&op, "KHR/GOV/10000001", "استانداری", "Governor", "op", err));
+  must(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", "op", err));
+  must(exchange_member_put(&op, "KHR/GOV/2/tax", "مالیات", "Tax", "op", err));
   must(exchange_global_group(&op, "agencies", "KHR/GOV/2", true, "op", err));
-  refused(exchange_member_put(&op, "XXX/GOV/2", "ب", "B", err), ERR_INVALID);
+  refused(exchange_member_put(&op, "XXX/GOV/2", "ب", "B", "op", err), ERR_INVALID);
   must(exchange_publish(&op, err));
   m = members_hold(&op);
   int64_t version = members_version(m);
@@ -262,8 +262,8 @@ static void directory_made_and_taken(void **state) {
   must(operator_request_state(&op, request, certificate, decision, err));
   assert_string_equal(decision, "waiting");
   refused(operator_request_state(&op, request, pin, decision, err), ERR_NOT_FOUND);
-  must(exchange_approve(&op, request, "op", true, err));
-  refused(exchange_approve(&op, request, "op", true, err), ERR_NOT_FOUND);
+  must(exchange_approve(&op, request, "op", true, NULL, err));
+  refused(exchange_approve(&op, request, "op", true, NULL, err), ERR_NOT_FOUND);
   m = members_hold(&op);
   assert_int_equal(members_version(m), version + 1);
   of = members_by_certificate(m, certificate);

@@ -145,12 +145,12 @@ static void rights(void **state) {
 static void groups_and_time(void **state) {
   struct kit *k = *state;
   char id[40];
-  const char *members[] = {CLIENT};
-  must(exchange_group_put(&k->x, "desks", members, 1, err));
+  must(exchange_group(&k->x, "desks", CLIENT, true, "test", err));
   must(exchange_grant(&k->x, &(struct exchange_grant){.subject = "group:desks", .service = SERVICE, .until = clock_now() + 1000000}, "test", id, err));
   assert_true(may(k, CLIENT, "PATCH", "/anything"));
-  must(exchange_group_put(&k->x, "desks", NULL, 0, err));
-  must(exchange_group_put(&k->x, "desks", members, 1, err));
+  must(exchange_group(&k->x, "desks", CLIENT, false, "test", err));
+  refused(exchange_group(&k->x, "desks", CLIENT, false, "test", err), ERR_NOT_FOUND);
+  must(exchange_group(&k->x, "desks", CLIENT, true, "test", err));
   assert_true(may(k, CLIENT, "PATCH", "/anything"));
   clock_set(clock_now() + 2000000);
   assert_false(may(k, CLIENT, "PATCH", "/anything"));
