@@ -13,7 +13,7 @@ struct deed {
   struct settings set;
   struct words_left left;                /* behind the verb */
   char *folder;
-  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *older_than, *unstamped, *digest_only, *bodies, *global, *at_once;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *older_than, *unstamped, *digest_only, *bodies, *at_once, *out;
   char *actor;
 };
 
@@ -34,8 +34,8 @@ struct deed {
   X("grants", deed_grants, "[SERVICE] [--json] [--all]", "the rights that were given", 0) \
   X("revoke", deed_revoke, "GRANT --why TEXT", "take a right back", 1) \
   X("groups list", deed_groups, "[--json]", "groups that rights may name (group:CODE): of this gateway, and the operator's of the whole directory", 0) \
-  X("groups add", deed_group_add, "CODE MEMBER-OR-SUBSYSTEM [--global]", "put it into a group of this gateway; --global: operator, of the directory", 2) \
-  X("groups remove", deed_group_remove, "CODE MEMBER-OR-SUBSYSTEM [--global]", "take it out of a group", 2) \
+  X("groups add", deed_group_add, "CODE MEMBER-OR-SUBSYSTEM", "put it into a group of this gateway, for its own rights (group:CODE)", 2) \
+  X("groups remove", deed_group_remove, "CODE MEMBER-OR-SUBSYSTEM", "take it out of a group of this gateway", 2) \
   X("acts", deed_acts, "[--json]", "who did what at this gateway, when and why, newest first; each is a leaf of its ledger", 0) \
   X("renew-keys", deed_renew, "", "new keys without a break: announced, used when the others know them, the old ones end", 0) \
   X("archive", deed_archive, "[--older-than DAYS] [--unstamped] [--json]", "put what is old (by exchange_keep_days and exchange_keep_mb, or older than so many days) into archives, out of the log", 0) \
@@ -44,6 +44,7 @@ struct deed {
   X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
   X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
   X("members remove", deed_member_remove, "ID --why TEXT", "operator: take a member (with its gateways and subsystems) or a subsystem out; its keys are revoked, its rights end everywhere", 1) \
+  X("group", deed_group, "CODE ID [--out]", "operator: put a member (for all its subsystems) or a subsystem into a group of the directory, or take it out; rights name it group:CODE", 2) \
   X("invite", deed_invite, "SERVER", "operator: a one-time code for a gateway, good for a day", 1) \
   X("requests", deed_requests, "[--json]", "operator: who asks to be taken in", 0) \
   X("approve", deed_approve, "REQUEST [--why TEXT]", "operator: take it in, after comparing fingerprints", 1) \
@@ -338,8 +339,7 @@ static int deed_groups(struct deed *d) { return with(d, groups); }
 
 static int group_change(struct deed *d, struct exchange *x, bool in, struct err *err) {
   const char *code = d->left.items[0], *id = d->left.items[1];
-  int rc = d->global ? exchange_global_group(x, code, id, in, d->actor, err) : exchange_group(x, code, id, in, d->actor, err);
-  if (rc == 0 && d->global) rc = exchange_publish(x, err);
+  int rc = exchange_group(x, code, id, in, d->actor, err);
   if (rc == 0) printf(in ? "%s is in the group %s\n" : "%s is not in the group %s any more\n", id, code);
   return rc;
 }
@@ -376,6 +376,11 @@ static int acts(struct deed *d, struct exchange *x, struct err *err) {
   return rc;
 }
 static int deed_acts(struct deed *d) { return with(d, acts); }
+static int group(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_global_group(x, d->left.items[0], d->left.items[1], !d->out, d->actor, err)) return -1;
+  return exchange_publish(x, err);
+}
+static int deed_group(struct deed *d) { return with(d, group); }
 
 static int invite(struct deed *d, struct exchange *x, struct err *err) {
   char code[80];
@@ -454,7 +459,7 @@ int command_gateway(int argc, char **argv) {
   const char *folder = NULL;
   struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
                            {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
-                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {"--global!", &d.global}, {"--at-once!", &d.at_once}, {NULL, NULL}};
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {"--out!", &d.out}, {"--at-once!", &d.at_once}, {NULL, NULL}};
   int rc = settings_read(&d.set, argc, argv, own, &d.left);
   if (rc) return rc;
   if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);

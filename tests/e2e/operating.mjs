@@ -58,8 +58,8 @@ await test('two gateways; a right for a local group', async () => {
   run('gateway', 'groups', 'remove', 'desks', `${B}/asks`, ...at(a));
   await until('it to count no more', async () => (await ask()).status !== 200);
   same(fails(['gateway', 'groups', 'remove', 'desks', `${B}/asks`, ...at(a)]).status, 1);
-  same(fails(['gateway', 'groups', 'add', 'all', B, '--global', ...at(a)]).status, 1, 'a global group is the operator\'s');
-  run('gateway', 'groups', 'add', 'desks', B, '--global', ...at(op)); // a member stands for its subsystems
+  same(fails(['gateway', 'group', 'all', B, ...at(a)]).status, 1, 'a group of the directory is the operator\'s');
+  run('gateway', 'group', 'desks', B, ...at(op)); // a member stands for its subsystems
   await until('the directory\'s group to count', async () => (await ask()).status === 200);
   good(JSON.parse(run('gateway', 'groups', 'list', '--json', ...at(a))).some((g) => g.code === 'desks' && g.global), 'listed');
 });
