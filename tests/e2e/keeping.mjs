@@ -141,7 +141,7 @@ await test('what is no bundle is told so, in words', async () => {
 await test('a disk for archives that is full: a sentence, nothing half, nothing gone; status and health say so', async () => {
   const small = join(dir, 'small');
   mkdirSync(small);
-  const words = run('gateway', 'status', '--folder', gateway);
+  const words = (await runs('gateway', 'status', '--folder', gateway)).out;
   good(/^log +[0-9.]+ MB of messages/m.test(words) && /^archives +[0-9]+ files/m.test(words), words);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=700', 'tmpfs', small]).status !== 0) return console.log('  a small file system can only be mounted by root');
   try {

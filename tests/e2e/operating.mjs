@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { chapar, folder, serve, staff, call, run, runs, fails, postgres, test, same, good, end, sleep } from './kit.mjs';
 
 const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
-const until = async (what, fn, ms = 60000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(100); } };
+const until = async (what, fn, ms = 60000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what} (${last?.status} ${last?.text})`); await sleep(100); } };
 const dir = folder(), peers = await port(), address = `https://127.0.0.1:${peers}`, op = join(dir, 'platform', 'exchange');
 let platform = await serve(['--data', join(dir, 'platform')], { args: ['--exchange-listen', `127.0.0.1:${peers}`, '--exchange-address', address] });
 const server = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instance = server.split('/')[0];
@@ -41,7 +41,8 @@ async function join_(name, member) {
   same(r.status, 0, r.err);
   await start(name);
 }
-const ask = () => call(gateways.b.base, 'GET', `/r1/${A}/data/echo`, { headers: { 'X-Road-Client': `${B}/asks` } });
+let last = null;
+const ask = async () => (last = await call(gateways.b.base, 'GET', `/r1/${A}/data/echo`, { headers: { 'X-Road-Client': `${B}/asks` } }));
 
 await test('two gateways; a right for a local group', async () => {
   await join_('a', A);
