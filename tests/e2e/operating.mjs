@@ -50,6 +50,7 @@ await test('two gateways; a right for a local group', async () => {
   for (const s of [`${A}/data`, `${B}/asks`]) same((await form('/admin/exchange/members', { id: s, name_fa: 'زیرسامانه' })).status, 303);
   const a = gateways.a.folder;
   run('gateway', 'services', 'add', `${A}/data/echo`, `http://127.0.0.1:${provider.address().port}`, ...at(a));
+  run('gateway', 'subsystem', `${A}/data`, ...at(a));
   run('gateway', 'subsystem', `${B}/asks`, ...at(gateways.b.folder));
   run('gateway', 'grant', 'group:desks', `${A}/data/echo`, ...at(a));
   await until('refusal', async () => /access_denied/.test((await ask()).headers.get('x-road-error') ?? ''));
@@ -67,7 +68,7 @@ await test('two gateways; a right for a local group', async () => {
 
 await test('a member\'s own acts and the operator\'s: who, what, when and why', async () => {
   const own = acts(gateways.a.folder);
-  same(own.map((x) => x.act).sort(), ['grant', 'local-group', 'local-ungroup', 'service']);
+  same(own.map((x) => x.act).sort(), ['grant', 'local-group', 'local-ungroup', 'service', 'subsystem']);
   good(own.every((x) => /^command: ./.test(x.actor) && /^[0-9a-f]{64}$/.test(x.leaf_hash)), JSON.stringify(own));
   const all = acts(op);
   good(all.some((x) => x.act === 'approve' && x.detail.why === 'compared by telephone' && x.subject === gateways.b.server), 'approval with its reason');
