@@ -157,7 +157,7 @@ int exchange_groups(struct exchange *x, json_t **out, struct err *err); /* [{"co
 
 /* ---- acts (publish.c) ---------------------------------------------------------------------------------------------------------- */
 /* Who did what here, newest first: the operator's acts, and of every gateway its own (services, rights, groups, keys, archives). Each is a leaf of the
- * gateway's ledger. before: "next" of the answer before, NULL. limit: 1–500.
+ * gateway's ledger; what the pack put into the directory at a start is in the ledger, not in this list. before: "next" of the answer before, NULL. limit: 1–500.
  * {"items":[{"id","at","actor","act","subject","detail":{"why"?…},"leaf_hash"}],"next": or null} ERR_INVALID. */
 int exchange_acts(struct exchange *x, const char *before, int limit, json_t **out, struct err *err);
 

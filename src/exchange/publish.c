@@ -57,7 +57,7 @@ static int list_work(struct store_tx *tx, void *arg, struct err *err) {
   json_decref(l->items);
   l->items = json_array();
   l->next[0] = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT id, at, actor, act, subject, payload, leaf_hash FROM exchange_act WHERE at < ?1 OR (at = ?1 AND id < ?2) ORDER BY at DESC, id DESC LIMIT 501", "it", l->at, l->id);
+  struct store_rows *r = store_select(tx, err, "SELECT id, at, actor, act, subject, payload, leaf_hash FROM exchange_act WHERE actor <> 'pack' AND (at < ?1 OR (at = ?1 AND id < ?2)) ORDER BY at DESC, id DESC LIMIT 501", "it", l->at, l->id);
   if (!r) return -1;
   while ((rc = store_next(r, err)) == 1 && n < l->limit) {
     char at[32], hex[2 * TRUST_HASH + 1] = "";
