@@ -72,7 +72,7 @@ class Pages {
     if (form) for (const [k, v] of Object.entries({ form_token: this.token, ...form })) body.append(k, v);
     const r = await fetch(this.b + path, { method: form ? 'POST' : 'GET', redirect: 'manual', headers: { Cookie: [...this.jar].map(([k, v]) => `${k}=${v}`).join('; ') }, body });
     for (const c of r.headers.getSetCookie()) this.jar.set(c.split('=')[0], c.split(';')[0].slice(c.indexOf('=') + 1));
-    this.text = await r.text();
+    this.text = (await r.text()).replaceAll('&#x2F;', '/');
     this.status = r.status;
     this.to = r.headers.get('location');
     this.token = /name="form_token" value="([^"]+)"/.exec(this.text)?.[1] || this.token;
