@@ -296,6 +296,11 @@ async function pages() {
     await page.locator('details summary').first().click();
     await look(page, 'registry');
     good((await page.locator('article').innerText()).includes('زعفران'), 'the crop in words');
+    await page.goto('/desk/registries/farmers/export');
+    await look(page, 'export');
+    await page.fill('#why', 'x');
+    await Promise.all([page.waitForNavigation(), page.click('main form button[type=submit]')]);
+    same(await page.locator('#why-error').count(), 1, 'a purpose is needed');
     await page.goto('/desk/registries/farmers?key=0060495218');
     good((await page.locator('main').innerText()).includes('پیدا نشد'), 'none such');
     const masked = await as(await staff(b, 'helpdesk'));
