@@ -63,6 +63,7 @@ static int spawn(char *const argv[], int channel, pid_t *pid) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t how;
   sigset_t none;
+  if (!helper_here) return ENOEXEC;
   sigemptyset(&none);
   posix_spawn_file_actions_init(&files);
   posix_spawnattr_init(&how);
