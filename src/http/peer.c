@@ -4,15 +4,18 @@
 #include "base/bytes.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, HEAD_ROOM = 2048, FRESH_S = 15, READ_PIECE = 64 * 1024 };
+enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, HEAD_ROOM = 2048, FRESH_S = 15, DEAD_MS = 10000, READ_PIECE = 64 * 1024 };
 
 struct line; /* a connection with what libcurl keeps of it */
 static void line_free(struct line *l);
@@ -312,6 +315,15 @@ static void line_free(struct line *l)
   free(l);
 }
 
+/* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
+ * is still there. So a call ends, and goes on elsewhere, long before the patience with a slow provider is over. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype type)
+{
+  unsigned dead = DEAD_MS;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead, sizeof dead); /* where it cannot be set, the time-out of the call holds */
+  return CURL_SOCKOPT_OK;
+}
+
 /* What is the same for every call of a peer is said once. */
 static struct line *line_new(struct http_peer *p)
 {
@@ -331,6 +343,9 @@ static struct line *line_new(struct http_peer *p)
   curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
   curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)FRESH_S);
   curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, (long)(DEAD_MS / 2000));
+  curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 2L);
+  curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, on_socket);
   curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)p->connect_ms);
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)READ_PIECE);
