@@ -219,9 +219,17 @@ static int put_state(struct flushing *k, struct store_tx *tx, const struct op *o
   return c->since < hour ? span_dirty(tx, c->since, hour, err) : 0;
 }
 
+static int put_check(struct store_tx *tx, const struct op *o, struct err *err) {
+  return store_put(tx, err, "INSERT INTO network_check (office,number,what,cause,since) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (office,number) DO UPDATE SET what=excluded.what,cause=excluded.cause,"
+                   "since=CASE WHEN network_check.what=excluded.what AND network_check.cause=excluded.cause THEN network_check.since ELSE excluded.since END", "titti",
+                   o->code, (int64_t)o->number, o->what, check_cause_text(o->cause), o->decided);
+}
+
+/* What this reading does not have any more is gone. */
 static int put_interfaces(struct store_tx *tx, const struct op *o, struct err *err) {
   size_t i;
   json_t *row;
+  if (store_exec(tx, err, "DELETE FROM network_interface WHERE office=?1 AND at<?2", "ti", o->code, json_int(json_array_get(o->rows, 0), "at", 0)) < 0) return -1;
   json_array_foreach(o->rows, i, row)
     if (store_put(tx, err, "INSERT INTO network_interface (office,number,name,up,in_octets,out_octets,in_errors,out_errors,in_bps,out_bps,at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) "
                   "ON CONFLICT (office,number) DO UPDATE SET name=excluded.name,up=excluded.up,in_octets=excluded.in_octets,out_octets=excluded.out_octets,in_errors=excluded.in_errors,"
@@ -247,6 +255,7 @@ static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
       rc = store_put(tx, err, "DELETE FROM network_span WHERE office=?1 AND since>=?2", "ti", o->code, o->from);
       if (rc == 0) rc = span_dirty(tx, o->from, hour, err);
     } else if (o->kind == OP_INTERFACES) rc = put_interfaces(tx, o, err);
+    else if (o->kind == OP_CHECK) rc = put_check(tx, o, err);
     else if (o->kind == OP_OPENED || o->kind == OP_CLOSED)
       rc = store_put(tx, err, "INSERT INTO network_change (seq,at,office,from_state,to_state,since,incident,step) VALUES (?1,?2,'',0,0,?3,?4,?5) ON CONFLICT (seq) DO NOTHING", "iiiit",
                      o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_OPENED ? "opened" : "closed");

@@ -20,6 +20,16 @@ void demo_address(int node, char out[32]) {
   snprintf(out, 32, "127.%u.%u.%u", 64 + (at >> 16 & 63), at >> 8 & 255, at & 255);
 }
 
+/* A host name before the port, when what stands there is not the port itself. */
+static bool name_of(const char **rest, const char *end, char out[64]) {
+  size_t n = strspn(*rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+  if (*rest + n >= end || (*rest)[n] != ':') return true;
+  if (n == 0 || n > 63 || (*rest)[0] == '-' || (*rest)[0] == '.') return false;
+  memcpy(out, *rest, n);
+  *rest += n + 1;
+  return true;
+}
+
 int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
   static const char *const kinds[] = {"tcp:", "http:", "https:", "snmp:"};
   int count = 0;
@@ -34,10 +44,11 @@ int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
       const char *rest = text + strlen(kinds[k]), *end = text + n;
       *c = (struct check){.kind = (enum check_kind)k};
       if (k != CHECK_SNMP) {
+        if ((k == CHECK_HTTP || k == CHECK_HTTPS) && !name_of(&rest, end, c->name)) return -1;
         for (; rest < end && *rest >= '0' && *rest <= '9' && c->port < 65536; rest++) c->port = c->port * 10 + (*rest - '0');
         if (c->port < 1 || c->port > 65535) return -1;
         if (rest < end && (k == CHECK_TCP || *rest != '/')) return -1;
-      } else if (rest == end) return -1;
+      } else if (rest == end || *rest == '@') return -1;
       if ((size_t)(end - rest) >= sizeof c->rest) return -1;
       for (const char *s = rest; s < end; s++)
         if (*s < 33 || *s > 126) return -1;
@@ -321,6 +332,17 @@ static void carry(struct core *to, const struct core *from, int count) {
   to->now = from->now;
 }
 
+/* What was said of checks holds no more when other checks, or another address, are asked. */
+static void carry_node(struct node *to, const struct node *from, struct core_node *c) {
+  to->connected_at = from->connected_at;
+  if (base_same(to->o.checks, from->o.checks) && base_same(to->o.address, from->o.address)) {
+    memcpy(to->cause, from->cause, sizeof to->cause);
+    return;
+  }
+  c->checks_failed = 0;
+  memset(c->check_fails, 0, sizeof c->check_fails);
+}
+
 static void restore(struct core *c, const struct loading *k, const struct now *now) {
   for (int i = 0; i < k->open_count; i++) core_restore_incident(c, &k->open[i]);
   for (int i = 0; i < k->count; i++)
@@ -357,7 +379,7 @@ static void swap(struct network *n, struct loading *k, struct now *now) {
   }
   if (old) {
     carry(c, old, n->real);
-    for (int i = 0; i < n->real && i < k->count; i++) k->nodes[i].connected_at = n->nodes[i].connected_at;
+    for (int i = 0; i < n->real && i < k->count; i++) carry_node(&k->nodes[i], &n->nodes[i], &c->nodes[i]);
   } else {
     restore(c, k, now);
     for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = now[i].connected_at;
