@@ -38,16 +38,16 @@ __attribute__((unused)) static int kit_ip(const char *text) {
   return kit_run(argv, NULL, 0);
 }
 
-static void kit_file(const char *folder, const char *name, const char *text) {
+__attribute__((unused)) static void kit_file(const char *folder, const char *name, const char *text) {
   char path[300];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   must(file_write(path, text, strlen(text), 0644, err));
 }
 
-static void kit_said(void *ctx, const char *file, unsigned line, const char *message) { print_message("%s:%u: %s\n", file, line, message); }
+__attribute__((unused)) static void kit_said(void *ctx, const char *file, unsigned line, const char *message) { print_message("%s:%u: %s\n", file, line, message); }
 
 /* offices: lines behind the head of offices.csv; organisation ost, place 09. */
-static void kit_room(const char *offices, const struct network_options *o) {
+__attribute__((unused)) static void kit_room(const char *offices, const struct network_options *o) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
   char folder[200], where[600], key[200];
   snprintf(folder, sizeof folder, "%s/pack", kit_dir);
@@ -71,7 +71,7 @@ static void kit_room(const char *offices, const struct network_options *o) {
   must(network_open(kit_main, kit_samples, kit_trust, kit_directory, o, &net, err));
 }
 
-static void kit_room_close(void) {
+__attribute__((unused)) static void kit_room_close(void) {
   network_close(net);
   trust_close(kit_trust);
   store_close(kit_samples);
@@ -79,7 +79,7 @@ static void kit_room_close(void) {
   directory_free(kit_directory);
 }
 
-static void kit_plan(struct network_plan_row *rows, size_t count) {
+__attribute__((unused)) static void kit_plan(struct network_plan_row *rows, size_t count) {
   struct network_by by = {"op", NULL};
   json_t *j;
   struct err err;
@@ -90,14 +90,14 @@ static void kit_plan(struct network_plan_row *rows, size_t count) {
   json_decref(j);
 }
 
-static enum network_state kit_state(const char *code) {
+__attribute__((unused)) static enum network_state kit_state(const char *code) {
   struct network_office o;
   assert_int_equal(network_node(net, network_find(net, code), &o), 0);
   return o.state;
 }
 
 /* The office as its own people see it; caller frees. */
-static json_t *kit_office(const char *code) {
+__attribute__((unused)) static json_t *kit_office(const char *code) {
   json_t *j;
   must(network_office(net, code, LANG_EN, &j, err));
   return j;
