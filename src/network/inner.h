@@ -102,6 +102,7 @@ struct network {
   int64_t cut_at;
   pthread_mutex_t flushing;          /* taken before lock */
   pthread_rwlock_t plan;             /* taken before both: whoever looks at nodes without lock reads under it */
+  int64_t epoch;                     /* of the lease, while held by it; 0: without one */
   int64_t forgotten;                 /* when old measurements were last taken away */
   bool fresh;                        /* the next load takes states from the store */
   bool loading;                      /* the prober's thread is to wait */

@@ -390,7 +390,9 @@ static void lies(void **state) {
   char community[64];
   struct seen s;
   snprintf(community, sizeof community, "any@%d", agent.port);
-  agent.in = 5000000000, agent.out = 7, agent.uptime = 100;
+  agent.in = 5000000000;
+  agent.out = 7;
+  agent.uptime = 100;
   for (size_t i = 0; i < BASE_COUNT(all); i++) {
     agent.mode = all[i].mode;
     int64_t began = clock_mono();
@@ -422,7 +424,8 @@ static void some_readings(void) {
 static void lies_in_the_room(void **state) {
   char checks[80];
   agent.mode = HONEST;
-  agent.in = 1000, agent.uptime = 1000;
+  agent.in = 1000;
+  agent.uptime = 1000;
   snprintf(checks, sizeof checks, "icmp snmp:any@%d", agent.port);
   struct network_plan_row row = {.line = 2, .code = "L-1", .address = "127.0.0.1", .checks = checks};
   kit_plan(&row, 1);
