@@ -242,6 +242,24 @@ static double file_mb(const char *folder, const char *name) {
   return (double)st.st_size / 1e6;
 }
 
+static void nothing(void *ctx, const struct sums *s) { ++*(int64_t *)ctx; }
+
+/* Where the time goes: whole days and months, whole hours of today, the hour that runs. */
+static void parts(struct network *n, int64_t now) {
+  int64_t blocks = 0, today = day_start(day_of(now)), began = clock_mono_us(), hour = hour_start(now);
+  struct sums *s;
+  struct err err;
+  must(rollup_each(n, day_start(day_of(now) - 365), today, false, nothing, &blocks, &err), &err);
+  printf("days and months %.1f ms (%lld sums)", (double)(clock_mono_us() - began) / 1000, (long long)blocks);
+  began = clock_mono_us();
+  must(rollup_each(n, today, hour, false, nothing, &blocks, &err), &err);
+  printf(", hours of today %.1f ms", (double)(clock_mono_us() - began) / 1000);
+  began = clock_mono_us();
+  must(rollup_hour(n, hour, now, &s, &err), &err);
+  printf(", the hour that runs %.1f ms\n", (double)(clock_mono_us() - began) / 1000);
+  free(s);
+}
+
 int main(int argc, char **argv) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL}, *const plain_rooms[] = {"store", NULL};
   static const struct { const char *name; enum network_group by; } groups[] = {{"the province", NETWORK_BY_PROVINCE}, {"counties", NETWORK_BY_COUNTY}, {"urban and rural", NETWORK_BY_SETTING},
@@ -279,6 +297,7 @@ int main(int argc, char **argv) {
     double theirs = ask_plain(plain, &p);
     printf("%-28s %7.1f ms; plain SQL %8.1f ms, %.1f times as long%s\n", groups[g].name, ours, theirs, theirs / ours, sums.own[0] == p.own ? "" : " (last hour apart)");
   }
+  parts(n, now);
   network_close(n);
   trust_close(trust);
   store_close(samples);

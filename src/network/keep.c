@@ -439,6 +439,11 @@ static void settle(struct network *n, struct following *f) {
     log_write(LOG_WARN, "network", "%s", err.message);
     return;
   }
+  if (n->holder && held && epoch == n->epoch + 1) { /* it ran out, and nobody had it meanwhile: whoever takes it adds one */
+    pthread_mutex_lock(&n->lock);
+    n->epoch = epoch;
+    pthread_mutex_unlock(&n->lock);
+  }
   if (n->holder && (!held || epoch != n->epoch)) lose(n);
   if (held && !n->holder) {
     if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);

@@ -223,7 +223,7 @@ static void on_the_wire(void **state) {
   assert_int_equal(c.received, before.received);
   wire(right, m, n);
   wire(right, m, n);
-  while (ping_turn(p, clock_mono_us()), ping_counters(p, &c), c.late < before.late + 1) ping_wait(p, clock_mono_us() + 10000);
+  while (ping_turn(p, clock_mono_us()), ping_counters(p, &c), c.late < before.late + 1 || !s.ended) ping_wait(p, clock_mono_us() + 10000);
   assert_int_equal(c.received, before.received + 1);
   assert_int_equal(s.ended, 1);
   assert_int_equal(s.last.m.sent, 1);

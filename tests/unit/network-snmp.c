@@ -217,7 +217,7 @@ static void start_snmpd(void) {
     snprintf(real.wrong, sizeof real.wrong, "wrong@%d", real.port);
   }
   snprintf(path, sizeof path, "%s/snmpd.conf", kit_dir);
-  snprintf(text, sizeof text, "agentaddress udp:127.0.0.1:%d\nrwcommunity secret 127.0.0.1\nview old included .1.3.6.1.2.1.1\nview old included .1.3.6.1.2.1.2\nrocommunity narrow 127.0.0.1 -V old\n", real.port);
+  snprintf(text, sizeof text, "agentaddress udp:127.0.0.1:%d\ninterface_fadeout 1\nrwcommunity secret 127.0.0.1\nview old included .1.3.6.1.2.1.1\nview old included .1.3.6.1.2.1.2\nrocommunity narrow 127.0.0.1 -V old\n", real.port);
   must(file_write(path, text, strlen(text), 0600, err));
   real.pid = fork();
   if (real.pid == 0) {
