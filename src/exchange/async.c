@@ -143,7 +143,7 @@ static int read_message(struct exchange *x, struct arena *a, const struct call *
     return 0;
   }
   char uuid[37];
-  uuid_make(uuid);
+  uuid_make_timed(uuid);
   snprintf(message_id, 200, "%s-%s", x->self.instance, uuid);
   return message_add(m, "X-Road-Id", message_id, &err) ? fault_set(fault, P "invalid_request", "%s", err.message) : 0;
 }
