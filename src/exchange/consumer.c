@@ -334,8 +334,8 @@ static int send_it(struct way *w, struct outcome *out) {
     snprintf(out->server, sizeof out->server, "%s", list[i]->id);
     enum attempt end = attempt(w, list[i], out);
     sent |= end == ATTEMPT_UNKNOWN;
-    bool theirs = end == ATTEMPT_FAULT && !base_starts(w->fault->code, P); /* their refusal is in our log */
-    if (end != ATTEMPT_DONE && end != ATTEMPT_NEXT && !theirs && once && w->named) again_note(w->x, &w->client, w->message_id, list[i]->id);
+    bool refused = end == ATTEMPT_FAULT && !base_starts(w->fault->code, P) && !strstr(w->fault->code, ".io_error"); /* by the other gateway: nothing was done */
+    if (end != ATTEMPT_DONE && end != ATTEMPT_NEXT && !refused && once && w->named) again_note(w->x, &w->client, w->message_id, list[i]->id);
     if (end == ATTEMPT_UNKNOWN && once) {
       if (mono_left(w) <= 2 * AGAIN_MS) return -1;
       nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);

@@ -97,7 +97,7 @@ int64_t members_version(const struct members *m);
 bool members_known(const struct members *m, const struct exchange_id *id, int parts);   /* a member (3) or subsystem (4) of it */
 bool members_group(const struct members *m, const char *group, const struct exchange_id *subsystem);
 /* Gateways that answer for a subsystem, in the order to try (load shared by rotation `turn`, those that failed lately last). */
-struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; struct told *told; };
+struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *_Atomic peer; struct told *told; };
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
 /* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
 void gateway_told(const struct gateway *g, bool reached, const char *why);
