@@ -1,4 +1,4 @@
-// The exchange over years: the log of messages goes into archives and stays evidence, a process that is killed loses nothing;
+// The exchange over years: the log of messages goes into archives and stays evidence, a process that is killed loses nothing, a full disk is told;
 // what the log keeps of a service; what a file that is no bundle is told.
 import { spawn, spawnSync, execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync, readdirSync, existsSync } from 'node:fs';
@@ -138,5 +138,25 @@ await test('what is no bundle is told so, in words', async () => {
   good(big.status === 1 && /too large to be a bundle/.test(big.err), big.err);
 });
 
+await test('a disk for archives that is full: a sentence, nothing half, nothing gone; status and health say so', async () => {
+  const small = join(dir, 'small');
+  mkdirSync(small);
+  const words = (await runs('gateway', 'status', '--folder', gateway)).out;
+  good(/^log +[0-9.]+ MB of messages/m.test(words) && /^archives +[0-9]+ files/m.test(words), words);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=700', 'tmpfs', small]).status !== 0) return console.log('  a small file system can only be mounted by root');
+  try {
+    const [last] = await ask(4), before = all();
+    await until('the messages to be old enough', async () => { // nothing is due before: then the run says so and ends well
+      const r = await archive('--older-than', '0', '--exchange-archive', small);
+      return r.status === 1 && /cannot be written: No space left/.test(r.err) && /stays in the log/.test(r.err);
+    });
+    same([readdirSync(small), all()], [[], before]);
+    await whole(last);
+    await platform.stop();
+    platform = await serve(data, { args: [...short, '--exchange-archive', small] });
+    const health = await call(platform.base, 'GET', '/health');
+    good(/disk of the archives/.test(health.text), health.text);
+  } finally { await platform.stop(); spawnSync('umount', ['-l', small]); }
+});
 await platform.stop();
 end();

@@ -66,6 +66,20 @@ await test('two gateways; a right for a local group', async () => {
   good(JSON.parse(run('gateway', 'groups', 'list', '--json', ...at(a))).some((g) => g.code === 'desks' && g.global), 'listed');
 });
 
+await test('a member\'s own acts and the operator\'s: who, what, when and why', async () => {
+  const own = acts(gateways.a.folder);
+  same(own.map((x) => x.act).sort(), ['grant', 'local-group', 'local-ungroup', 'service', 'subsystem']);
+  good(own.every((x) => /^command: ./.test(x.actor) && /^[0-9a-f]{64}$/.test(x.leaf_hash)), JSON.stringify(own));
+  const all = acts(op);
+  good(all.some((x) => x.act === 'approve' && x.detail.why === 'compared by telephone' && x.subject === gateways.b.server), 'approval with its reason');
+  good(all.some((x) => x.act === 'member' && x.actor === 'operator' && x.subject === `${B}/asks`), 'who used the page');
+  for (const lang of ['fa', 'en']) {
+    const page = await call(platform.base, 'GET', '/admin/exchange/acts', { token, lang });
+    good(page.status === 200 && page.text.includes('compared by telephone'), 'the page');
+  }
+  same((await call(platform.base, 'GET', '/admin/exchange/acts?before=nonsense', { token })).status, 422);
+});
+
 await test('the page of acts: nothing for axe, nothing sideways', async () => {
   const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
   if (!executablePath) return console.log('  no browser');
@@ -108,6 +122,9 @@ await test('the operator\'s key rolls over: the old signs the new, gateways foll
   await start('b');
   await until('b to follow', async () => directory(gateways.b.folder).version === directory(op).version && key(gateways.b.folder)[0] === key(op)[0], 90000);
   await until('b to be well', async () => { const r = await runs('gateway', 'status', '--json', ...at(gateways.b.folder)); return JSON.parse(r.out).directory.state === 'fresh'; });
+  await until('an exchange', async () => (await ask()).status === 200);
+  await until('the old key to be gone', async () => !existsSync(join(op, 'keys', 'operator-old.pem')) && !existsSync(join(op, 'keys', 'operator-next.pem')));
+  same(acts(op).filter((x) => x.act.startsWith('operator-')).map((x) => [x.act, x.detail.why ?? '']).reverse(), [['operator-key', 'yearly'], ['operator-switch', ''], ['operator-key', 'again'], ['operator-switch', '']]);
 });
 
 await test('a member is removed with a reason: its gateway, keys and groups are gone, and its rights at others; they do not come back with its name', async () => {
