@@ -144,10 +144,16 @@ static int directories_more(struct exchange *x, struct asking *q, struct err *er
   return 0;
 }
 
+/* The way of an exchange: asked, taken, answered, received. */
+static int step_of(const json_t *message) {
+  bool answer = base_same(json_str(message, "part"), "answer"), producer = base_same(json_str(message, "side"), "producer");
+  return answer ? 3 - producer : producer;
+}
+
 static int by_time(const void *a, const void *b) {
   const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
   int c = strcmp(json_str(x, "at"), json_str(y, "at"));
-  return c != 0 ? c : strcmp(json_str(y, "part"), json_str(x, "part")); /* the request before the answer */
+  return c != 0 ? c : step_of(x) - step_of(y);
 }
 
 /* Those of the log and those of archives, each once, in the order of time. */
