@@ -1,12 +1,10 @@
 // What tests and benchmarks of the exchange share: an operator's platform, and gateways as processes that have joined it.
 import { spawn } from 'node:child_process';
-import { createServer as listener } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chapar, folder, serve, run, runs, same, sleep } from './kit.mjs';
+import { chapar, folder, port, serve, run, runs, same, until } from './kit.mjs';
 
-export const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
-export const until = async (what, fn, ms = 20000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(50); } };
+export { port, until };
 
 // host: where the operator answers other gateways; wrap: words before each gateway's command (a network namespace, another clock).
 export async function world({ args = [] } = {}) {

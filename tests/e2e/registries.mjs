@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep, pack } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -20,7 +20,6 @@ function obeys(pattern, r) {
   good(check(r.json), `${pattern} ${r.status}: ${ajv.errorsText(check.errors)} ${r.text}`);
   return r;
 }
-const until = async (what, fn) => { for (let i = 0; i < 60; i++) { const v = await fn(); if (v) return v; await sleep(200); } throw new Error(`never: ${what}`); };
 const ID = '0499370899', MOBILE = '09151234567';
 
 async function records(name, where) {

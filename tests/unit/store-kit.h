@@ -95,14 +95,15 @@ static inline void kit_new_where(bool pg, char *where, size_t room) {
     snprintf(where, room, "sqlite:%s/%d.db", kit_dir, number);
     return;
   }
-  char sql[200];
-  snprintf(sql, sizeof sql, "CREATE DATABASE chapar_%d_%d TEMPLATE template0 ENCODING 'UTF8'", (int)getpid(), number);
+  char sql[200], name[80];
+  snprintf(name, sizeof name, "t%d_%d_%llx", (int)getpid(), number, (unsigned long long)clock_now()); /* a number of a process comes again */
+  snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name);
   PGconn *c = PQconnectdb(kit_pg);
   PGresult *r = PQexec(c, sql);
   if (PQresultStatus(r) != PGRES_COMMAND_OK) fail_msg("%s", PQerrorMessage(c));
   PQclear(r);
   PQfinish(c);
-  snprintf(where, room, "%s%cdbname=chapar_%d_%d", kit_pg, strchr(kit_pg, '?') != NULL ? '&' : '?', (int)getpid(), number);
+  snprintf(where, room, "%s%cdbname=%s", kit_pg, strchr(kit_pg, '?') != NULL ? '&' : '?', name);
 }
 
 #endif
