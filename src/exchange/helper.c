@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char helper_name[] = "chapar-keys";
+
 enum { CHANNEL = 3, INCOMING = 64 * 1024 };
 
 struct held {
@@ -241,8 +243,6 @@ static int make(int argc, char **argv) {
   free(path);
   return rc ? 1 : 0;
 }
-
-const char helper_name[] = "chapar-keys";
 
 /* Before main, and before any thread. */
 __attribute__((constructor)) static void become_helper(int argc, char **argv) {

@@ -63,6 +63,7 @@ static int spawn(char *const argv[], int channel, pid_t *pid) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t how;
   sigset_t none;
+  if (strcmp(program_invocation_name, helper_name) == 0) return ENOEXEC; /* whoever is begun as the helper and comes here is none: it would go on for ever */
   sigemptyset(&none);
   posix_spawn_file_actions_init(&files);
   posix_spawnattr_init(&how);
