@@ -4,11 +4,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import http from 'node:http';
 import path from 'node:path';
 import assert from 'node:assert/strict';
+import { port as free, until } from './kit.mjs';
 
 const require = createRequire(process.env.E2E_MODULES ? path.join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
 const { chromium } = require('playwright-core');
@@ -20,15 +20,11 @@ let base = process.env.CHAPAR_URL, server, folder, count = 0;
 async function start() {
   if (base) return;
   folder = mkdtempSync(path.join(tmpdir(), 'chapar-e2e-'));
-  const port = await new Promise(done => { const s = createServer().listen(0, '127.0.0.1', () => { const at = s.address().port; s.close(() => done(at)); }); });
+  const port = await free();
   const binary = process.argv[2] || path.join(root, 'build/chapar');
   server = spawn(binary, ['serve', '--pack', path.join(root, 'packs/khorasan-razavi'), '--data', folder, '--demo', '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' });
   base = `http://127.0.0.1:${port}`;
-  for (let i = 0; i < 100; i++) {
-    try { if ((await fetch(base + '/health')).ok) return; } catch { /* not yet */ }
-    await new Promise(done => setTimeout(done, 200));
-  }
-  throw new Error('the server does not answer');
+  await until('the server', () => fetch(base + '/health').then(r => r.ok, () => false));
 }
 
 const ok = text => { count++; console.log(`ok ${count} ${text}`); };
@@ -116,13 +112,7 @@ async function signIn(page, id, mobile) {
   await page.fill('#mobile', mobile);
   await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/signin\/code/);
-  let code;
-  for (let i = 0; i < 20 && !code; i++) {
-    const sent = (await json('/demo/outbox')).find(m => m.to === mobile && /[0-9۰-۹]{5,8}/.test(m.text));
-    code = sent?.text.match(/[0-9۰-۹]{5,8}/)?.[0];
-    if (!code) await new Promise(done => setTimeout(done, 200));
-  }
-  assert.ok(code, 'the one-time code is in the outbox');
+  const code = await until('the one-time code', async () => (await json('/demo/outbox')).find(m => m.to === mobile && /[0-9۰-۹]{5,8}/.test(m.text))?.text.match(/[0-9۰-۹]{5,8}/)[0]);
   await page.fill('#code', code);
   await page.locator('main button[type=submit]').click({ force: true });
   await page.waitForURL(/\/mine/);
@@ -409,6 +399,7 @@ async function main() {
       await mine.goto(`${base}/cases/${tracking}`);
       await picture(mine, 'case-approved');
       await accessible(mine, 'an approved case');
+      if (code === 'takapo-register') await until('the certificate', async () => { await mine.goto(`${base}/cases/${tracking}`); return mine.locator(`a[href$="/certificate"]`).count(); }); // it is made after the answer
       if (await mine.locator(`a[href$="/certificate"]`).count()) {
         await mine.locator(`a[href$="/certificate"]`).click({ force: true });
         await accessible(mine, 'certificate');
