@@ -200,7 +200,7 @@ async function pages() {
         const d = (await call(b, 'GET', `${A}/services/building-permit`)).json.eligibility.find((x) => x.field === group);
         await mark(page.locator(`main [name="${group}"][value="${String(d.exit_when.is !== true)}"]`));
       }
-      await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+      await page.locator('main form[method=post] button[type=submit]').press('Enter');
     }
     await look(page, 'form-known');
     const text = await page.locator('main').innerText();
@@ -224,7 +224,7 @@ async function pages() {
     await look(page, 'check-known');
     const check = await page.locator('main').innerText();
     good(check.includes('از: '), check);
-    await page.locator('a[href*="#f-parcel_area"]').click({ force: true });
+    await page.locator('a[href*="#f-parcel_area"]').press('Enter');
     await look(page, 'form-correctable');
     same(await page.locator('main [name=parcel_area]').inputValue(), '۲۱۰');
     await page.locator('main [name=parcel_area]').fill('260');
@@ -232,7 +232,7 @@ async function pages() {
     await page.waitForURL(/\/check/);
     good((await page.locator('main').innerText()).includes('فرق دارد'), 'the difference is told before sending');
     await look(page, 'check-differs');
-    await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').click({ force: true })]);
+    await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').press('Enter')]);
     good(/\/cases\/\d{16}\/receipt/.test(page.url()), await page.locator('main').innerText());
     await page.goto(page.url().replace('/receipt', ''));
     await look(page, 'case-sources');
@@ -252,7 +252,7 @@ async function pages() {
     if (/eligibility/.test(page.url())) {
       for (const d of (await call(b, 'GET', `${A}/services/takapo-register`)).json.eligibility)
         await mark(page.locator(`main [name="${d.field}"][value="${String(d.exit_when.is !== true)}"]`));
-      await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+      await page.locator('main form[method=post] button[type=submit]').press('Enter');
     }
     await mark(page.locator('main [name=kind][value=company]'));
     await page.locator('main form[method=post] button[type=submit]:not([name=more])').last().press('Enter');
