@@ -35,7 +35,10 @@ async function guessing() {
     good(typed, 'a code');
     for (let i = 1; i < 60; i++) answers.push((await ask[i % 4](i)).status);
     good(answers.every((x) => x !== 429), answers.join());
-    for (const [i, way] of ask.entries()) { const r = await way(i); same(r.status, 429, `${i}: ${r.text.slice(0, 200)}`); good(r.text.length > 50, 'and says so'); }
+    for (const [i, way] of ask.entries()) { // many at once: while a slow machine asks one after the other, the minute goes on
+      const r = (await Promise.all(Array.from({ length: 130 }, () => way(i)))).find((x) => x.status === 429);
+      good(r && r.text.length > 50, `${i}: nobody is refused, or not told`);
+    }
     same((await call(b, 'GET', '/verify')).status, 200, 'the page itself is there');
     same((await call(b, 'GET', `${A}/services`)).status, 200, 'and everything else');
   });
