@@ -1,5 +1,6 @@
 /* A gateway as a process of its own: its listeners, its jobs, and how it tells that it is well. */
 #include "app/gateway.h"
+#include "base/bytes.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -68,10 +69,24 @@ static const struct http_route own_rows[] = {
 
 /* ---- the process ---- */
 
+/* A gateway that has had nothing to do for a while gives its memory back, once. */
+enum { IDLE_MS = 5000 };
+struct rest { int64_t activity, since; bool settled; };
+
+static void rest(struct serving *s, struct rest *r) {
+  int64_t activity = exchange_activity(s->x), now = clock_mono();
+  if (activity != r->activity || !r->since) *r = (struct rest){activity, now, false};
+  if (r->settled || now - r->since < IDLE_MS) return;
+  memory_settle();
+  r->settled = true;
+}
+
 static void *jobs(void *arg) {
   struct serving *s = arg;
+  struct rest r = {0};
   while (!s->stop) {
     exchange_jobs(s->x);
+    rest(s, &r);
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;

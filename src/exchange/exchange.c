@@ -167,4 +167,11 @@ int exchange_health(struct exchange *x, json_t *causes) {
   return json_array_size(causes) > before ? -1 : 0;
 }
 
+int64_t exchange_activity(struct exchange *x) {
+  struct members *m = members_hold(x);
+  int64_t version = members_version(m);
+  members_drop(m);
+  return version + atomic_load(&x->sides->handled);
+}
+
 void exchange_metrics(struct exchange *x, struct buf *out) { monitor_metrics(x, out); }

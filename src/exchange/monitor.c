@@ -69,6 +69,7 @@ static struct series *series_of(struct monitor *m, const struct counted *c) {
 void monitor_count(struct exchange *x, const struct counted *c) {
   struct monitor *m = x->monitor;
   int64_t now = clock_now();
+  atomic_fetch_add_explicit(&x->sides->handled, 1, memory_order_relaxed);
   if (!m) return;
   pthread_mutex_lock(&m->lock);
   struct series *s = series_of(m, c);

@@ -135,6 +135,7 @@ struct sides {
   char *address;                           /* of the gateway's card */
   _Atomic int64_t stamped, stamp_failed, round;   /* monotonic ms; stamp_failed: wall clock since when, 0: good */
   atomic_bool stamping;
+  _Atomic int64_t handled;                 /* messages, counted by the monitor */
   int64_t again_swept;
   char stamp_error[200];
 };

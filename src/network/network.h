@@ -73,6 +73,7 @@ struct network_options {
   int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
   int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
   int attempts;                      /* probes in a row that make a state hard; 0: 3 */
+  int check_ms;                      /* a TCP or HTTP check is answered within; 0: 5,000 */
   int raw_days, hour_days, day_years; /* kept: raw 3 days, hours 90 days, days and months 10 years */
   const int64_t *escalate_ms;        /* 3 ages of an incident that nobody acknowledged; NULL: 15 minutes, 1 hour, 4 hours */
   int64_t hand_after_ms;             /* incidents of this age become a case by themselves (port hand); 0: only when somebody does it */
@@ -313,7 +314,7 @@ struct network_plan_row {
   const char *code, *organisation, *place, *level, *uplinks, *name_fa, *name_en, *lat, *lon;
   const char *address;               /* IPv4 or IPv6 literal, no names */
   const char *interval;              /* seconds, 10–3600 */
-  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH snmp:COMMUNITY; "" is icmp */
+  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY; "" is icmp */
   const char *prober;                /* name of the prober that reaches it; "" the centre */
   const char *active;                /* "1", "0": no longer probed nor counted */
 };

@@ -25,8 +25,8 @@ export async function world({ args = [], where = here } = {}) {
     });
   }
   const stop = (g, signal = 'SIGTERM') => new Promise((done) => { if (g.child.exitCode !== null || g.child.signalCode !== null) { done(); return; } g.child.on('exit', done); g.child.kill(signal); });
-  async function take(name, member, place) { // made, asked, approved
-    const g = gateways[name] = { ...await where(name), folder: place || join(dir, name), server: `${member}/${name}` };
+  async function take(name, member, place, more = {}) { // made, asked, approved
+    const g = gateways[name] = { ...await where(name), ...more, folder: place || join(dir, name), server: `${member}/${name}` };
     run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://${g.host}:${g.port}`);
     const code = cli('op', 'invite', g.server).trim(), joining = wrapped(g.wrap, 'gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '30');
     const id = await until('a request', async () => JSON.parse(cli('op', 'requests', '--json')).find((x) => x.server === g.server)?.id);

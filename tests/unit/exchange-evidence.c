@@ -113,7 +113,7 @@ static void exchanged(const char *id, const char *content, bool digest_only) {
   struct message q, r;
   struct exchange_signer by;
   struct exchange_id client, service;
-  char keyid[65], *base, *lines = base_printf("X-Road-Client: KHR/GOV/1/ask\nX-Road-Id: %s\nX-Road-UserId: clerk", id), *answer = base_printf("X-Road-Id: %s", id);
+  char keyid[65], *base, *second, *lines = base_printf("X-Road-Client: KHR/GOV/1/ask\nX-Road-Id: %s\nX-Road-UserId: clerk", id), *answer = base_printf("X-Road-Id: %s", id);
   must(exchange_id_parse("KHR/GOV/1/ask", 4, 4, &client, err));
   must(exchange_id_parse("KHR/GOV/1/tell/parcels", 5, 5, &service, err));
   keys_signer(x.keys, &by, keyid);
@@ -124,15 +124,15 @@ static void exchanged(const char *id, const char *content, bool digest_only) {
   k.message = &q;
   k.base = base;
   must(evidence_put(e, &k, err));
-  free(base);
   kit_message(&r, a, NULL, NULL, 200, answer, &told);
-  must(signature_make(&r, &q, &by, keyid, clock_now(), &base, err));
+  must(signature_make(&r, &q, &by, keyid, clock_now(), &second, err));
   k.message = &r;
-  k.base = base;
+  k.base = second;
   must(evidence_put(e, &k, err));
-  free(base);
   must(evidence_wait(e, err));
   evidence_end(e);
+  free(base);
+  free(second);
   free(lines);
   free(answer);
   arena_free(a);

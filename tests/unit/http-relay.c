@@ -194,6 +194,19 @@ static void carries_headers_and_certificates(void **state)
       assert_true(two < one);
       http_relay_answer_free(&a);
     }
+    struct http_content some = HTTP_NO_CONTENT; /* nothing of a call is left for the next on its connection */
+    assert_int_equal(http_content_add(&some, "some", 4, -1, NULL), 0);
+    for (size_t i = 0; i < 2 * BASE_COUNT(methods); i++) {
+      struct http_relay_answer a;
+      bool full = i % 2 && strcmp(methods[i / 2], "HEAD") != 0 && strcmp(methods[i / 2], "TRACE") != 0;
+      call(p, methods[i / 2], full ? &some : NULL, &a);
+      assert_int_equal(a.status, 207);
+      assert_string_equal(header(&a, "Seen-Method"), methods[i / 2]);
+      assert_int_equal(a.content.size, full ? 4 : 0);
+      if (full) assert_string_equal(a.content.data, "some");
+      http_relay_answer_free(&a);
+    }
+    http_content_free(&some);
     assert_int_equal(signatures - before, elsewhere ? 2 : 1); /* one handshake: the server's key is always elsewhere */
     http_peer_free(p);
   }

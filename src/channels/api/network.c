@@ -68,7 +68,7 @@ static void hide(json_t *o, const char *const *names, size_t n) {
 }
 
 static void get_office(struct http_req *r) {
-  static const char *const inner[] = {"address", "checks", "prober", "interfaces", "windows"};
+  static const char *const inner[] = {"address", "checks", "check_results", "prober", "interfaces", "windows"};
   struct err err;
   json_t *out = NULL;
   if (network_office(net_of(r), http_param(r, "code"), http_lang(r), &out, &err)) return api_error(r, &err, NULL, NULL);
