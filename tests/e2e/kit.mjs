@@ -148,6 +148,7 @@ export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
 // Wait for what `get` gives to be as `fits` says (without it: to be anything), and give it. The patience is for a machine that is very slow; it proves nothing.
 export async function until(what, get, fits = Boolean, ms = 180000) {
+  if (typeof fits === 'number') return until(what, get, Boolean, Math.max(fits, ms)); // patience alone was named
   for (const end = Date.now() + ms; ;) {
     const v = await get();
     if (await fits(v)) return v;
