@@ -176,5 +176,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(normalised), cmocka_unit_test(ways_out), cmocka_unit_test(unsound), cmocka_unit_test(globs), cmocka_unit_test(glob_is_quick),
                                      cmocka_unit_test_setup_teardown(rights, setup, teardown), cmocka_unit_test_setup_teardown(groups_and_time, setup, teardown),
                                      cmocka_unit_test_setup_teardown(refusals, setup, teardown)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, kit_start, kit_stop);
 }
