@@ -246,11 +246,13 @@ static void fill(struct writer *w) {
     take(w, STORE_FRONT, most);
     w->fronts = w->count;
     w->jobs_share = w->fronts > 0 ? s->credit_us : STORE_JOIN_MS * 1000;
-    w->jobs_most = STORE_ALONE_MS * 1000;
+    w->jobs_most = (store_people(s) ? STORE_SHORT_MS : STORE_ALONE_MS) * 1000;
     most *= 2;
   }
   take(w, q, most);
 }
+
+bool store_people(const struct store *s) { return clock_mono() - s->came < STORE_COMING_MS; }
 
 /* Jobs that had no time go back to the front of their queue, in order. */
 static void put_back(struct writer *w) {
@@ -266,15 +268,22 @@ static void put_back(struct writer *w) {
   }
 }
 
-static void finish(struct writer *w) {
+static void tell(struct writer *w, enum store_queue q) {
   for (int i = 0; i < w->count; i++) {
     struct member *m = w->batch[i];
-    if (m == NULL) continue;
+    if (m == NULL || m->queue != q) continue;
     w->store->works++;
     if (m->rc < 0) w->store->failures++;
     if (m->done != NULL) m->done(m->arg, m->rc, &m->err);
+    w->batch[i] = NULL;
     free(m);
   }
+}
+
+/* Those who wait first. */
+static void finish(struct writer *w) {
+  tell(w, STORE_FRONT);
+  tell(w, STORE_JOBS);
 }
 
 void *store_writer(void *arg) {
@@ -298,6 +307,7 @@ void *store_writer(void *arg) {
     account(s, us, waited ? w->jobs_us : us);
     pthread_mutex_unlock(&s->lock);
     finish(w);
+    if (s->driver->tidy != NULL && w->conn != NULL) s->driver->tidy(w->conn);
     w->busy_since = 0;
     pthread_mutex_lock(&s->lock);
   }

@@ -221,9 +221,10 @@ static int sq_commit(struct conn *base, struct err *err) {
     sq_rollback(base);
     return -1;
   }
-  if (base->use == CONN_WRITE) wal_guard(wal_of(base), base);
   return 0;
 }
+
+static void sq_tidy(struct conn *base) { wal_guard(wal_of(base), base); }
 
 static void sq_relieve(struct conn *base) { wal_empty(wal_of(base), base); }
 
@@ -401,7 +402,7 @@ const struct driver store_sqlite = {
   .engine = STORE_SQLITE, .open = sq_open, .close = sq_close, .connect = sq_connect, .disconnect = sq_disconnect,
   .begin = sq_begin, .member_begin = sq_member_begin, .member_keep = sq_member_keep, .member_undo = sq_member_undo,
   .commit = sq_commit, .rollback = sq_rollback, .exec = sq_exec, .select = sq_select, .next = sq_next, .done = sq_done,
-  .null = sq_null, .integer = sq_integer, .text = sq_text, .blob = sq_blob, .backup = sq_backup, .relieve = sq_relieve,
+  .null = sq_null, .integer = sq_integer, .text = sq_text, .blob = sq_blob, .backup = sq_backup, .relieve = sq_relieve, .tidy = sq_tidy,
   .catalogue = "SELECT m.name, p.name, p.type, p.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) p "
                "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY m.name, p.cid",
 };

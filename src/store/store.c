@@ -211,6 +211,7 @@ int store_submit(struct store *s, enum store_queue q, store_work work, void *arg
   struct queue *queue = &s->queues[q];
   bool closing = s->closing, taken = !closing && queue->count < STORE_QUEUE_MOST;
   if (taken) {
+    if (q == STORE_FRONT) s->came = clock_mono();
     *queue->last = m;
     queue->last = &m->next;
     queue->count++;

@@ -72,6 +72,7 @@ int store_value(struct store_tx *tx, int64_t *out, int64_t dflt, struct err *err
  * true. SQLite, where a look costs nothing, always says true. */
 bool store_looks(const struct store_tx *tx);
 struct store *store_of(struct store_tx *tx);
+bool store_hurry(const struct store_tx *tx); /* somebody at the front waits for this very writer: a job that can go on later should end now */
 int64_t store_time(struct store_tx *tx);   /* clock_now() fixed at the transaction's begin (all members of a batch may differ) */
 
 /* ---- work --------------------------------------------------------------------------- */

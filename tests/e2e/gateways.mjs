@@ -1,12 +1,10 @@
 // What tests and benchmarks of the exchange share: an operator's platform, and gateways as processes that have joined it.
 import { spawn } from 'node:child_process';
-import { createServer as listener } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chapar, folder, serve, run, wrapped, same, sleep } from './kit.mjs';
+import { chapar, folder, port, serve, run, wrapped, same, until } from './kit.mjs';
 
-export const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
-export const until = async (what, fn, ms = 20000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(50); } };
+export { port, until };
 
 // where(name): in which place 'op' or a gateway lives: its host for other gateways, its host for information systems, a port that is free there, and the
 // words before its commands (a network namespace). start's wrap and env: more of the kind (another clock).

@@ -2,31 +2,12 @@
 #ifndef EXCHANGE_KIT_H
 #define EXCHANGE_KIT_H
 
+#define KIT_FAILED(rc) ((rc) != 0)
+#include "kit.h"
 #include "exchange/signature.h"
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define must(call)                                                                          \
-  do {                                                                                      \
-    struct err e_ = {0};                                                                    \
-    struct err *err = &e_;                                                                  \
-    if ((call) != 0) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message);          \
-  } while (0)
-#define refused(call, expected)                                                             \
-  do {                                                                                      \
-    struct err e_ = {0};                                                                    \
-    struct err *err = &e_;                                                                  \
-    if ((call) == 0) fail_msg("%s: was expected to fail", #call);                           \
-    if (e_.code != (expected)) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message); \
-  } while (0)
 
 /* A P-256 key in memory that signs as the helper would. */
 struct kit_key { EVP_PKEY *key; unsigned char spki[128]; size_t size; char keyid[65]; };

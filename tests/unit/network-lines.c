@@ -445,6 +445,8 @@ int main(void) {
     cmocka_unit_test(a_flapping_line), cmocka_unit_test(the_prober_is_cut_off), cmocka_unit_test(what_is_told)};
   struct err err;
   if (kit_start(NULL) || language_init(&err)) return 1;
+  /* Before everything that only computes: what is late here is lost to the prober, and a busy machine shall not look like a lossy line. */
+  if (sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1})) print_message("network-lines: no priority of real time here\n");
   if (!tree()) {
     print_message("network-lines: SKIPPED: this program may not make network namespaces and TUN devices\n");
     kit_stop(NULL);
