@@ -247,9 +247,9 @@ static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
       rc = store_put(tx, err, "DELETE FROM network_span WHERE office=?1 AND since>=?2", "ti", o->code, o->from);
       if (rc == 0) rc = span_dirty(tx, o->from, hour, err);
     } else if (o->kind == OP_INTERFACES) rc = put_interfaces(tx, o, err);
-    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED)
+    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED || o->kind == OP_STEP)
       rc = store_put(tx, err, "INSERT INTO network_change (seq,at,office,from_state,to_state,since,incident,step) VALUES (?1,?2,'',0,0,?3,?4,?5) ON CONFLICT (seq) DO NOTHING", "iiiit",
-                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_OPENED ? "opened" : "closed");
+                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_STEP ? o->change.step : o->kind == OP_OPENED ? "opened" : "closed");
   }
   return rc;
 }
@@ -337,7 +337,7 @@ static int follow_work(struct store_tx *tx, void *arg, struct err *err) {
     const struct node *node = network_at(n, store_text(r, 2));
     const char *step = store_text(r, 7);
     struct change c = {.seq = store_int(r, 0), .at = store_int(r, 1), .since = store_int(r, 5), .incident = store_int(r, 6), .node = node ? node->o.node : -1,
-                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = step[0] == 'o' ? "opened" : step[0] ? "closed" : NULL};
+                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = network_step_word(step)};
     if (node && !c.step && c.to < NETWORK_STATES) {
       core_restore(n->core, c.node, c.to, c.to, c.since, c.incident);
       n->core->nodes[c.node].decided = c.at;
@@ -403,9 +403,10 @@ static void settle(struct network *n, struct following *f) {
   if (!held && n->holder) {
     pthread_mutex_lock(&n->lock);
     n->holder = false;
+    n->step = -1; /* who comes after tells what comes after */
     pthread_mutex_unlock(&n->lock);
   }
-  if (!n->holder && follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  if (n->holder ? network_steps_tell(n, &err) : follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   if (store_read(n->main, revision_work, &k, &err) == 0 && k.revision != n->revision && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }
 
