@@ -462,6 +462,7 @@ int command_serve(int argc, char **argv) {
   struct serving *s = base_alloc(sizeof *s);
   rc = platform_open(&s->p, &set, PLATFORM_ALL);
   if (rc == 0) rc = serve(s);
+  exchange_quiet(s->p.exchange);
   http_server_free(s->server);
   http_server_free(s->systems);
   http_server_free(s->peers);
