@@ -316,8 +316,8 @@ struct network_asked { int place; char office[NETWORK_CODE]; int64_t at; }; /* p
 void network_asked(struct network *n, const struct network_asked *list, size_t count);
 
 /* What the first measurements say of a link that was handed over: over the last accept_ms, not before it was handed over, round the clock. */
-#define NETWORK_VERDICT_TABLE(X) X(ACCEPT_GOOD, "good") X(ACCEPT_EARLY, "early") X(ACCEPT_UNKNOWN, "unknown_office") X(ACCEPT_UNMEASURED, "unmeasured") X(ACCEPT_NOT_UP, "not_up") \
-  X(ACCEPT_BELOW, "below_goal") X(ACCEPT_LOSSY, "lossy")
+#define NETWORK_VERDICT_TABLE(X) X(ACCEPT_GOOD, "good") X(ACCEPT_EARLY, "early") X(ACCEPT_UNKNOWN, "unknown-office") X(ACCEPT_UNMEASURED, "unmeasured") X(ACCEPT_NOT_UP, "not-up") \
+  X(ACCEPT_BELOW, "below-goal") X(ACCEPT_LOSSY, "lossy")
 enum network_verdict {
 #define X(name, text) name,
   NETWORK_VERDICT_TABLE(X)

@@ -173,7 +173,7 @@ async function network(name, where) {
     const ict = await staff(b, 'ict.officer'), state = async (t) => (await get(`/cases/${t}`, ict)).state;
     await until('held', async () => await state(links.none) === 'held');
     const of = async (t, action) => (await get(`/cases/${t}/events?limit=200`, ict)).items.find((x) => x.action === action);
-    same((await of(links.none, 'hold')).reason?.code ?? (await of(links.none, 'hold')).reason, 'unknown_office');
+    same((await of(links.none, 'hold')).reason?.code ?? (await of(links.none, 'hold')).reason, 'unknown-office');
     const s_ = await until('judged', async () => { const x = await state(links.good); return x !== 'accepting' && x; });
     const e = await of(links.good, s_ === 'connected' ? 'accept_measured' : 'hold');
     good(e.data.measured_as === steady && e.data.probes >= 1 && e.data.goal >= 90 && e.data.hours > 0 && e.data.availability >= 0, JSON.stringify(e));

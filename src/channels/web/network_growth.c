@@ -52,7 +52,9 @@ static json_t *acceptance(struct http_req *r, const json_t *item) {
   put(o, "available", net_percent(r, a.availability, 2));
   put(o, "goal", net_percent(r, a.goal, 2));
   put(o, "lasted", word_fill(http_arena(r), http_lang(r), "web.net_accept_of", "t", net_ago(r, a.until - a.from), "all", net_ago(r, a.span_ms), NULL));
-  put(o, "verdict", net_say(r, arena_printf(http_arena(r), "accept_%s", network_verdict_text(a.verdict))));
+  char *key = arena_printf(http_arena(r), "accept_%s", network_verdict_text(a.verdict));
+  for (char *c = key; c && *c; c++) *c = *c == '-' ? '_' : *c;
+  put(o, "verdict", key ? net_say(r, key) : NULL);
   put_flag(o, "held", base_same(json_str(item, "state"), "held"));
   return o;
 }
