@@ -8,7 +8,7 @@
 #define SERVICE "network-connection"
 enum { EVERY_MS = 30000, EVERY_DEMO_MS = 3000 };
 
-static double per_cent(double share) { return floor(share * 1e5) / 1e3; } /* what is not whole is not rounded to whole */
+static double per_cent(double share) { return floor(share * 1e5 + 1e-6) / 1e3; } /* what is not whole is not rounded to whole */
 
 /* What the event says of the measurements: fields of the pack's actions accept_measured and hold. */
 static json_t *figures(const char *code, const struct network_acceptance *a) {
