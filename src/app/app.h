@@ -70,7 +70,7 @@
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
-  X(accept_hours, "72", "so long a new link is measured before it is accepted by itself; in a demonstration 0.1 unless it is set") \
+  X(accept_seconds, "259200", "so long a new link is measured before it is accepted by itself; in a demonstration 360 unless it is set") \
   X(probe_anchors, "", "addresses, by comma, of which one must answer, else the prober itself is cut off; by default the cores") \
   X(probe_source, "", "address that probes are sent from")                                                                   \
   X(node, "", "name of this process among others; by default host name and process number")

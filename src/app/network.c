@@ -24,11 +24,9 @@ static int64_t services(void *ctx, const char *organisation) {
   return count;
 }
 
-/* Hours, with decimals; what is none is three days. */
 static int64_t accept_ms(const struct platform *p) {
-  bool own = strcmp(settings_source("accept_hours"), "default") != 0;
-  double hours = p->set.demo && !own ? 0.1 : strtod(p->set.accept_hours, NULL);
-  return hours > 0 && hours < 10000 ? (int64_t)(hours * 3600000) : 0;
+  bool own = strcmp(settings_source("accept_seconds"), "default") != 0;
+  return (p->set.demo && !own ? 360 : settings_number(p->set.accept_seconds, 259200)) * INT64_C(1000);
 }
 
 static const char *maybe(const char *s) { return s && s[0] ? s : NULL; }

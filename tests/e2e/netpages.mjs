@@ -22,7 +22,7 @@ async function stir(b, operator, office) {
 }
 
 async function network(name, where) {
-  const s = await serve(where, { env: { CHAPAR_PROBE_INTERVAL: '10', CHAPAR_ACCEPT_HOURS: '0.003' } }), b = s.base;
+  const s = await serve(where, { env: { CHAPAR_PROBE_INTERVAL: '10', CHAPAR_ACCEPT_SECONDS: '12' } }), b = s.base;
   const operator = await staff(b, 'operator'), get = async (path, token) => { const r = await call(b, 'GET', A + path, { token }); if (r.status !== 200) throw new Error(`${path}: ${r.status} ${r.text}`); return r.json; };
   const heard = [], hook = createServer((q, a) => { let text = ''; q.on('data', (d) => { text += d; }); q.on('end', () => { heard.push({ text, headers: q.headers }); a.statusCode = heard.length === 1 ? 500 : 204; a.end(); }); });
   await new Promise((done) => hook.listen(0, '127.0.0.1', done));
