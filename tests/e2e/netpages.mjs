@@ -57,12 +57,14 @@ async function network(name, where) {
   };
   const cuts = (await get('/network/demonstration')).cut, far = cuts.filter((x) => x.offices > 1).map((x) => x.office.slice(0, 7));
   const steady = (await get('/offices?level=office&limit=200')).items.map((x) => x.code).find((x) => !far.includes(x.slice(0, 7)) && !cuts.some((c) => c.office === x));
+  await until('its first answer', async () => (await get(`/offices/${steady}`)).state === 'up');
   const links = { good: await link(steady), none: await link('NO-SUCH-OFFICE') };
   await test(`${name}: the demonstration says what it cuts, now and next, and what should be seen`, async () => {
     good(cuts.length >= 4 && cuts.some((x) => x.now) && cuts.some((x) => !x.now), JSON.stringify(cuts));
     good(cuts.every((x, i) => x.from < x.until && x.offices >= 1 && x.seen_within_s > 0 && (!i || cuts[i - 1].from <= x.from)), 'in order');
     const text = (await page(b, '/network', { lang: 'en' })).text;
-    good(text.includes('id="schedule"') && cuts.every((x) => text.includes(`/network/offices/${x.office}"`)), 'all on the first page');
+    const lasting = cuts.filter((x) => Date.parse(x.until) > Date.now() + 60000); // what ends meanwhile has gone from both
+    good(text.includes('id="schedule"') && lasting.every((x) => text.includes(`/network/offices/${x.office}"`)), 'all on the first page');
   });
   await test(`${name}: a goal is set with a reason by the operator, seen by everybody, and taken back`, async () => {
     const goal = (body, token = operator) => call(b, 'POST', `${A}/network/goals`, { token, body }), of = (g, code) => g.items.find((x) => x.code === code);
@@ -176,7 +178,7 @@ async function network(name, where) {
     same((await of(links.none, 'hold')).reason?.code ?? (await of(links.none, 'hold')).reason, 'unknown-office');
     const s_ = await until('judged', async () => { const x = await state(links.good); return x !== 'accepting' && x; });
     const e = await of(links.good, s_ === 'connected' ? 'accept_measured' : 'hold');
-    good(e.data.measured_as === steady && e.data.probes >= 1 && e.data.goal >= 90 && e.data.hours > 0 && e.data.availability >= 0, JSON.stringify(e));
+    good(e.data.measured_as === steady && e.data.probes >= 1 && e.data.goal >= 90 && e.data.hours >= 0 && e.data.availability >= 0, JSON.stringify(e));
     same(s_, 'connected', `nothing was cut there: ${JSON.stringify(e)}`);
     good((await page(b, '/network/growth', { headers: { Cookie: `session=${ict}` } })).text.includes('NO-SUCH-OFFICE'), 'what is held stands on the page');
   });
