@@ -42,7 +42,7 @@ struct node {
 struct change { int64_t seq, at, since, incident; int node; enum network_state from, to; const char *step; };
 
 /* What the keeper writes; made under the lock, in order. */
-enum op_kind { OP_STATE, OP_OPENED, OP_CLOSED, OP_REACHED, OP_RAW, OP_CONNECTED, OP_UNDO, OP_INTERFACES, OP_CHECK };
+enum op_kind { OP_STATE, OP_OPENED, OP_CLOSED, OP_STEP, OP_REACHED, OP_RAW, OP_CONNECTED, OP_UNDO, OP_INTERFACES, OP_CHECK };
 struct op {
   struct op *next;
   enum op_kind kind;
@@ -114,6 +114,10 @@ struct network {
   void *listener_ctx;
   pthread_t prober_thread, keeper_thread, checks_thread, snmp_thread;
   bool threads;
+  int64_t step;                      /* of network_step, told last; -1: none read yet */
+  struct network_asked *asked;       /* under the lock */
+  size_t asked_count;
+  int64_t calendar_at, waiting_at, waiting_from; /* monotonic: when these jobs ran last; when the second may begin */
 };
 
 const char *network_kind_text(enum network_incident_kind k);
@@ -154,6 +158,17 @@ json_t *time_json(int64_t ms);                                  /* null for 0 */
 json_t *real_json(double v, int places);                        /* null for NAN */
 const char *network_name(const struct network_office *o, enum lang l);
 const char *place_name_at(const struct network *n, int place, enum lang l); /* "" when there is none */
+
+/* steps.c */
+int network_step_put(struct store_tx *tx, int64_t incident, const char *step, int64_t at, struct err *err);
+int network_steps_tell(struct network *n, struct err *err);     /* by who probes: what was done since, to those who watch */
+const char *network_step_word(const char *text);                /* the word itself, or NULL */
+
+/* calendar.c */
+int calendar_jobs(struct network *n, int64_t *did, struct err *err); /* days whose working hours are others now are summed anew */
+
+/* waiting.c */
+int waiting_jobs(struct network *n, int64_t *did, struct err *err);
 
 /* goals.c */
 void network_goals_default(const struct network *n, double goals[5], double **own);

@@ -262,9 +262,9 @@ static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
       if (rc == 0) rc = span_dirty(tx, o->from, hour, err);
     } else if (o->kind == OP_INTERFACES) rc = put_interfaces(tx, o, err);
     else if (o->kind == OP_CHECK) rc = put_check(tx, o, err);
-    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED)
+    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED || o->kind == OP_STEP)
       rc = store_put(tx, err, "INSERT INTO network_change (seq,at,office,from_state,to_state,since,incident,step) VALUES (?1,?2,'',0,0,?3,?4,?5) ON CONFLICT (seq) DO NOTHING", "iiiit",
-                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_OPENED ? "opened" : "closed");
+                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_STEP ? o->change.step : o->kind == OP_OPENED ? "opened" : "closed");
   }
   return rc;
 }
@@ -354,7 +354,7 @@ static int follow_work(struct store_tx *tx, void *arg, struct err *err) {
     const struct node *node = network_at(n, store_text(r, 2));
     const char *step = store_text(r, 7);
     struct change c = {.seq = store_int(r, 0), .at = store_int(r, 1), .since = store_int(r, 5), .incident = store_int(r, 6), .node = node ? node->o.node : -1,
-                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = step[0] == 'o' ? "opened" : step[0] ? "closed" : NULL};
+                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = network_step_word(step)};
     if (node && !c.step && c.to < NETWORK_STATES) {
       core_restore(n->core, c.node, c.to, c.to, c.since, c.incident);
       n->core->nodes[c.node].decided = c.at;
@@ -417,6 +417,7 @@ static void lose(struct network *n) {
   n->ops_end = NULL;
   n->ops_size = 0;
   n->holder = false;
+  n->step = -1; /* who comes after tells what comes after */
   n->epoch = 0;
   n->fresh = true;
   for (int p = 0; p < 32; p++) {
@@ -448,7 +449,7 @@ static void settle(struct network *n, struct following *f) {
   if (held && !n->holder) {
     if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   }
-  if (!n->holder && follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  if (n->holder ? network_steps_tell(n, &err) : follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   if (store_read(n->main, revision_work, &k, &err) == 0 && k.revision != n->revision && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }
 

@@ -25,6 +25,7 @@ static void set_options(struct network *n, const struct network_options *o) {
   if (n->o.raw_days < 1) n->o.raw_days = 3;
   if (n->o.hour_days < 1) n->o.hour_days = 90;
   if (n->o.day_years < 1) n->o.day_years = 10;
+  if (n->o.accept_ms < 1) n->o.accept_ms = 3 * INT64_C(86400000);
   if (!n->o.service_from && !n->o.service_to) n->o.service_from = 450, n->o.service_to = 870;
   memcpy(n->escalate, o->escalate_ms ? o->escalate_ms : escalate_default, sizeof n->escalate);
 }
@@ -44,6 +45,7 @@ int network_open(struct store *main, struct store *samples, struct trust *t, con
   pthread_cond_init(&n->rested, NULL);
   n->names = arena_new(256u << 20);
   n->ring = base_alloc(RING * sizeof *n->ring);
+  n->step = -1;
   n->trouble = "";
   if (network_load(n, err)) {
     network_close(n);
@@ -107,6 +109,7 @@ static void free_rest(struct network *n) {
   free(n->cut);
   free(n->again);
   free(n->own_goals);
+  free(n->asked);
   json_decref(n->goal_view);
 }
 

@@ -307,6 +307,7 @@ static void get_tree(struct http_req *r) {
   put_list(page, "items", list);
   put_list(page, "path", path_json(r, code));
   put(page, "name", code ? net_office_name(r, code) : NULL);
+  put(page, "code", code ? url_quote(r, code) : NULL);
   put(page, "office_href", code ? arena_printf(http_arena(r), "/network/offices/%s", url_quote(r, code)) : NULL);
   json_decref(out);
   net_reply(r, page, "tree");
