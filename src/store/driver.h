@@ -82,6 +82,7 @@ struct conn {
   struct conn *next;     /* in the pool */
   enum conn_use use;
   enum trouble trouble;  /* of the current transaction */
+  bool again;            /* set before begin: STORE_AGAIN alone, whose commit need not wait for the disk */
   bool careful;          /* each member gets a savepoint; else one that fails after it wrote breaks the group */
   struct ptrmap known;   /* literal → dialect, without the store's lock */
 };
@@ -108,7 +109,7 @@ struct store_tx {
 
 /*
  * What a driver gives. Functions answer 0 or -1 with err and conn->trouble set.
- * begin: a transaction; several members may follow, each between member_begin and member_keep or member_undo.
+ * begin: a transaction, by conn->again a light one; several members may follow, each between member_begin and member_keep or member_undo.
  * `alone` says that one member only will run; conn->careful whether members have savepoints. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
  * rollback leaves the connection fit for begin, or with TROUBLE_LOST.
  */
@@ -148,6 +149,7 @@ struct member {
   store_done_fn done;
   enum store_queue queue;
   int rc;
+  bool again;   /* STORE_AGAIN: among the jobs, but not with others of them */
   bool ran;     /* in the attempt under way */
   bool decided; /* the result stands */
   struct err err;
@@ -163,6 +165,7 @@ struct writer {
   struct member **batch;  /* those who wait, jobs, those who came while these ran: STORE_ROOM times options.batch places */
   int count, fronts;      /* fronts: how many waited when the batch began */
   bool mixed;             /* who waits and jobs in one batch */
+  bool again;             /* STORE_AGAIN alone */
   int64_t jobs_us, jobs_share, jobs_most; /* time that jobs had in this batch; may have while somebody waits; and at most */
   int fulls;              /* how often the disk was full in this batch */
   int careful;            /* so many batches still run with savepoints, as one without them broke */

@@ -18,6 +18,7 @@ struct sq {
   struct conn base;
   sqlite3 *db;
   bool opening;          /* errors are the caller's to report, not the process's end */
+  bool light;            /* commits do not wait for the disk now */
   bool alone, savepoint, wrote; /* this batch needs no savepoints; the member has one; it wrote without one */
   struct prepared *prepared;
   size_t room;
@@ -190,6 +191,11 @@ static int sq_begin(struct conn *base, bool alone, struct err *err) {
   struct sq *c = sq_of(base);
   c->alone = alone;
   c->savepoint = c->wrote = false;
+  if (base->again != c->light) {
+    int rc = sqlite3_exec(c->db, base->again ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+    if (rc != SQLITE_OK) return sq_fail(c, rc, "PRAGMA synchronous", err);
+    c->light = base->again;
+  }
   if (control(c, &c->begin, base->use == CONN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) == 0) return 0;
   /* Another process holds the file: the whole batch waits, not member by member. */
   if (base->trouble < TROUBLE_FULL) base->trouble = TROUBLE_LOST;

@@ -183,6 +183,15 @@ static int survey_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+/* Places are given in STORE_AGAIN. What is signed must stand: this waits for the disk, and with it for all that was written before. */
+static int stand_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct signing *s = arg;
+  return store_put(tx, err,
+    "INSERT INTO ledger_state (name, size, root) VALUES ('signed', ?1, ?2) "
+    "ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
+    "ib", s->size, s->root, (size_t)TRUST_HASH);
+}
+
 static int release_work(struct store_tx *tx, void *arg, struct err *err) {
   struct signing *s = arg;
   int64_t now = store_time(tx);
@@ -204,6 +213,7 @@ static int sign_locked(struct trust *t, struct signing *s, struct err *err) {
     return err_set(err, ERR_CONFLICT, "the log in the store is %s, the key here is %s: put the right key back, or begin a declared new log",
                    s->key == NULL ? "(none)" : s->key, s->name->text);
   if (s->last.found && s->last.size == s->size) return 0;
+  if (store_write(t->store, STORE_JOBS, stand_work, s, err) != 0) return -1;
   return head_sign(t, s->name, s->size, s->root, &s->before, &s->proof, &s->checkpoint, err);
 }
 
@@ -258,7 +268,7 @@ static int drain(struct trust *t, int64_t *placed, struct err *err) {
     if (p->from == 0) t->whole_at = clock_mono();
     rc = lease(t, err);
     if (rc != 1) break;
-    rc = store_write(t->store, STORE_JOBS, place_work, p, err);
+    rc = store_write(t->store, STORE_AGAIN, place_work, p, err);
     if (rc != 0) break;
     *placed += p->placed;
     t->placed_at = p->placed > 0 ? p->last_at : 0; /* none: what waits is older, so from the beginning */
