@@ -90,7 +90,7 @@ static enum trouble attempt(struct writer *w, int from, int to, bool careful, st
   struct conn *c = w->conn;
   c->trouble = TROUBLE_NONE;
   c->careful = careful;
-  c->again = w->again && !alone;
+  c->again = w->again;
   int rc = driver->begin(c, alone, err);
   if (rc == 0) rc = run_members(w, from, to, err);
   if (rc == 0 && !alone && w->mixed && !w->again) rc = join(w, err);

@@ -12,7 +12,7 @@ enum {
   STORE_ROOM = 4,
   STORE_QUEUE_MOST = 20000, /* most work waiting in one queue */
   STORE_JOBS_MS = 5,        /* longest batch of jobs while somebody waits */
-  STORE_SHORT_MS = 2,       /* where one writer serves all: and while people come */
+  STORE_SHORT_MS = 1,       /* where one writer serves all: and while people come */
   STORE_ALONE_MS = 20,      /* and while nobody does */
   STORE_JOIN_MS = 1,        /* and when somebody comes while they run */
   STORE_COMING_MS = 1000,   /* people come while it is not longer than this since one did */
