@@ -82,8 +82,9 @@ typedef void (*store_done_fn)(void *arg, int rc, const struct err *err);
 enum store_queue {
   STORE_FRONT, /* people wait for it */
   STORE_JOBS,  /* outbox, messages, upkeep: a weighted share, never starved nor starving; 5 ms at a time while somebody waits */
-  STORE_AGAIN  /* passed clocks, places in the ledger: jobs whose end nobody is told of and that find by themselves what is left to do: their commit does not wait for the disk. Whole and in
-                  order as all others, but after a power cut they may not have been done; with the next commit of others they have */
+  STORE_AGAIN  /* passed clocks, places in the ledger: jobs whose end nobody is told of and that find by themselves what is left to do. Their commit
+                  does not wait for the disk: whole and in order as all others, but after a power cut they may not have been done; with the next
+                  commit of others they have */
 };
 /* Queue work. Never blocks. Answers -1 with ERR_UNAVAILABLE when more than 20,000 wait or the store is closing (done is not called). */
 int store_submit(struct store *s, enum store_queue q, store_work work, void *arg, store_done_fn done, struct err *err);
