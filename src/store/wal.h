@@ -7,7 +7,7 @@
 
 struct wal;
 int wal_open(struct store *s, struct wal **out, struct err *err); /* with a connection and a thread of its own */
-void wal_close(struct wal *w);
+void wal_close(struct wal *w);                         /* after the store's connections */
 void wal_written(struct wal *w, int frames);           /* by the writer, in its commit: so many frames are in the log */
 void wal_guard(struct wal *w, struct conn *writer);    /* by the writer, after its commit: wake the thread, or begin the log anew */
 void wal_empty(struct wal *w, struct conn *writer);    /* by the writer, when the disk is full: copy everything and give the log's room back */
