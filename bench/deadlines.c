@@ -1,5 +1,5 @@
 /* The deadline run: N open cases whose clocks have all run out, while people go on submitting.
- * The cases are submitted through the engine under a clock of some weeks ago and left alone; then the clock is today's, and the jobs run as in
+ * The cases are submitted through the engine under clocks of some weeks ago, three seconds apart, and left alone; then the clock is today's, and the jobs run as in
  * `chapar serve` (every 200 ms) until nothing is due. Beside it: submissions at a steady rate, timed from when each was due to its commit, first
  * without the run, then while it runs.
  * Build: ninja -C build bench-deadlines. Usage: bench-deadlines --pack PACK (--data DIR | --store URL --keys DIR) [--cases 100000] [--rate 200] */
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FLYING = 2000, ALONE_SECONDS = 10, MOST = 200000, DAY_MS = 86400000 };
+enum { FLYING = 2000, ALONE_SECONDS = 10, MOST = 200000, APART_MS = 3000 /* 28,800 a day */ };
 
 struct bench {
   struct platform p;
@@ -154,9 +154,9 @@ static double submissions(struct bench *b, int64_t rate, struct run *run, const 
 }
 
 static void fill(struct bench *b, int64_t cases) {
-  clock_set(day_start(cases_today() - 60) + INT64_C(12) * 3600000);
-  int64_t began = clock_us();
+  int64_t began = clock_us(), first = day_start(cases_today() - 60);
   for (int64_t i = 0; i < cases; i++) {
+    clock_set(first + i * APART_MS);
     file_one(b, 0);
     if (i % 20000 == 19999) {
       settle(b);

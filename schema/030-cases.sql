@@ -59,7 +59,9 @@ CREATE INDEX cases_desk ON cases (holder, result, legal_ord, submitted_at, track
 CREATE INDEX cases_assignee ON cases (assignee, result, legal_ord, submitted_at, tracking) WHERE assignee <> '';
 CREATE INDEX cases_due ON cases (calendar, next_ord, submitted_at, tracking);
 
+-- filed: when the case was submitted, so that what is done to cases of one time is written to one place.
 CREATE TABLE case_event (
+  filed @time NOT NULL,
   tracking @id NOT NULL,
   seq BIGINT NOT NULL,
   action TEXT NOT NULL,
@@ -72,7 +74,7 @@ CREATE TABLE case_event (
   salt @blob,
   payload TEXT,
   leaf_hash @blob NOT NULL,
-  PRIMARY KEY (tracking, seq)
+  PRIMARY KEY (filed, tracking, seq)
 ) WITHOUT ROWID;
 
 CREATE TABLE case_person (

@@ -235,7 +235,7 @@ static int may_reopen(struct step *s, struct err *err) {
   int32_t last = case_last_day(s->c, &s->row, ACT_REOPEN);
   if (s->a->actor.kind != ACTOR_CITIZEN || last == INT32_MIN) return 0;
   if (day_of(s->at) > last) return refuse(s, ERR_CONFLICT, "case.reopen_late", "the time to reopen has passed", err);
-  if (store_value(s->tx, &times, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND action='reopen' AND role='applicant'", "t", s->row.tracking)) return -1;
+  if (store_value(s->tx, &times, 0, err, "SELECT COUNT(*) FROM case_event WHERE " OF_CASE " AND action='reopen' AND role='applicant'", "t", s->row.tracking)) return -1;
   return times < s->row.def->reopen_times ? 0 : refuse(s, ERR_CONFLICT, "case.reopen_often", "this case was reopened as often as it may", err);
 }
 

@@ -6,7 +6,7 @@
 struct asking { const char *owner, *service, *state, *action; json_t *list; };
 
 static int said(struct store_tx *tx, const char *action, const char *tracking, json_t *one, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT at,payload FROM case_event WHERE tracking=?1 AND action=?2 ORDER BY seq DESC LIMIT 1", "tt", tracking, action);
+  struct store_rows *r = store_select(tx, err, "SELECT at,payload FROM case_event WHERE " OF_CASE " AND action=?2 ORDER BY seq DESC LIMIT 1", "tt", tracking, action);
   if (!r) return -1;
   int rc = store_next(r, err);
   if (rc == 1) {

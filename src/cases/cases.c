@@ -54,6 +54,7 @@ void cases_close(struct cases *c) {
   stops_free(c->stops);
   pthread_rwlock_destroy(&c->lock);
   case_definitions_close(c);
+  case_due_forget(c);
   pthread_mutex_destroy(&c->figures_lock);
   pack_unref(c->pack);
   free(c);
@@ -109,7 +110,7 @@ static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   if (strcmp(k->sql_kind, "desk") == 0) return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM desk_log WHERE id=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "letter") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_letter_step WHERE letter=?1 AND n=?2", "ti", k->letter, k->seq), err);
-  return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE tracking=?1 AND seq=?2", "ti", k->tracking, k->seq), err);
+  return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE " OF_CASE " AND seq=?2", "ti", k->tracking, k->seq), err);
 }
 
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]) {
@@ -142,7 +143,7 @@ static void fault(struct verify *k, const char *tracking, const char *what) {
 static int answers_agree(struct store_tx *tx, const char *tracking, const char *submitted, const char *held, bool *agree, struct err *err) {
   json_t *p = json_loads(submitted, 0, NULL), *told = json_deep_copy(json_object_get(p, "data"));
   json_t *d = held ? json_loads(held, 0, NULL) : json_deep_copy(told);
-  struct store_rows *r = store_select(tx, err, "SELECT payload FROM case_event WHERE tracking=?1 AND action='provide_info' ORDER BY seq", "t", tracking);
+  struct store_rows *r = store_select(tx, err, "SELECT payload FROM case_event WHERE " OF_CASE " AND action='provide_info' ORDER BY seq", "t", tracking);
   int rc = r ? 0 : -1;
   while (r && (rc = store_next(r, err)) == 1) {
     json_t *more = store_text(r, 0) ? json_loads(store_text(r, 0), 0, NULL) : NULL;
@@ -161,11 +162,12 @@ static int answers_agree(struct store_tx *tx, const char *tracking, const char *
 static int verify_work(struct store_tx *tx, void *arg, struct err *err) {
   struct verify *k = arg;
   struct store_rows *r = store_select(tx, err,
-    "SELECT cases.tracking,cases.version,cases.state,1+(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking),"
-    "CASE WHEN cases.version=1 THEN cases.first_state ELSE (SELECT to_state FROM case_event WHERE case_event.tracking=cases.tracking "
+    "SELECT cases.tracking,cases.version,cases.state,1+(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.filed=cases.submitted_at),"
+    "CASE WHEN cases.version=1 THEN cases.first_state ELSE (SELECT to_state FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.filed=cases.submitted_at "
     "AND case_event.seq=cases.version) END,cases.data,cases.first_payload,"
-    "(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.action='provide_info'),"
-    "(SELECT COUNT(*) FROM case_event WHERE case_event.tracking IN (cases.tracking,cases.parent) AND case_event.action='erase') "
+    "(SELECT COUNT(*) FROM case_event WHERE case_event.tracking=cases.tracking AND case_event.filed=cases.submitted_at AND case_event.action='provide_info'),"
+    "(SELECT COUNT(*) FROM case_event WHERE (case_event.tracking=cases.tracking AND case_event.filed=cases.submitted_at "
+    "OR cases.parent<>'' AND case_event.tracking=cases.parent AND case_event.filed=(SELECT p.submitted_at FROM cases AS p WHERE p.tracking=cases.parent)) AND case_event.action='erase') "
     "FROM cases WHERE cases.tracking>?1 ORDER BY cases.tracking LIMIT 500", "t", k->after);
   if (!r) return -1;
   int rc;

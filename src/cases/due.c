@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST = 128, FLYING = 512, TURN_MS = 250, ARENA = 8 * 1024 * 1024, ENOUGH = 4 * 1024 * 1024 };
+enum { LIST = 128, FLYING = 512, QUEUE = 65536, TURN_MS = 250, ARENA = 8 * 1024 * 1024, ENOUGH = 4 * 1024 * 1024 };
 
 /* ---- what is told ---- */
 
@@ -94,7 +94,7 @@ static int forget_terms(struct cases *c, struct store_tx *tx, const struct case_
   int64_t moved = 0;
   size_t n = row->def ? case_terms(row->pack, row->def, data, row->mobile, a, terms, CASE_TERMS) : 0;
   if (row->def && first) n += case_terms(row->pack, row->def, json_object_get(first, "data"), row->mobile, a, terms + n, CASE_TERMS); /* the words are of what was submitted */
-  int rc = store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE '%\"to\":%'", "t", row->tracking);
+  int rc = store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE " OF_CASE " AND payload LIKE '%\"to\":%'", "t", row->tracking);
   for (size_t i = 0; rc == 0 && i < n; i++)
     if (terms[i]) rc = forget_term(tx, row->holder, terms[i], row, err);
   if (rc == 0 && moved) rc = forget_everywhere(tx, d, NULL, terms, n, row, err);
@@ -115,12 +115,12 @@ static int forget_answers(struct cases *c, struct store_tx *tx, const struct cas
     if (store_put(tx, err, "DELETE FROM case_person WHERE person=?1 AND ord=?2 AND tracking=?3", "tit", persons[i], -row->submitted_at, row->tracking)) return -1;
   if (store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',first_salt=NULL,first_payload=NULL WHERE tracking=?1", "t",
                 row->tracking) ||
-      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
+      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE " OF_CASE, "t", row->tracking) ||
       store_put(tx, err, "DELETE FROM case_undelivered WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_letter_step SET salt=NULL,payload=NULL WHERE letter IN (SELECT id FROM case_letter WHERE tracking=?1)", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_letter SET content=NULL WHERE tracking=?1", "t", row->tracking) ||
       store_put(tx, err, "UPDATE case_remark SET salt=NULL,payload=NULL WHERE tracking=?1", "t", row->tracking) ||
-      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking))
+      store_put(tx, err, "UPDATE case_event SET salt=NULL,payload=NULL WHERE (filed,tracking) IN (SELECT submitted_at,tracking FROM cases WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1))", "t", row->tracking))
     return -1;
   return store_put(tx, err, "UPDATE cases SET mobile='',applicant='',pair='',beneficiary='',data=NULL,first_salt=NULL,first_payload=NULL "
                    "WHERE tracking IN (SELECT tracking FROM case_child WHERE parent=?1)", "t", row->tracking);
@@ -236,12 +236,86 @@ static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+/* ---- what is due ---- */
+
+/* Cases whose time has come, of all calendars, in the order in which they were submitted: they stand beside each other in that order, whatever day
+ * each was due, and so share the pages that are written. Kept from turn to turn until all have been seen to, or a calendar changed. */
+struct due_key {
+  int64_t submitted_at;
+  unsigned calendar;
+  char tracking[TRACKING_SIZE];
+};
+
+struct due_queue {
+  struct cases *c;
+  bool closed, more;  /* closed: only what is to be erased; more: there may be others */
+  int64_t calendars;  /* of which version */
+  int32_t today;
+  size_t count, next;
+  struct due_key keys[QUEUE];
+};
+
+static int64_t due_before(const struct due_queue *q, unsigned calendar) {
+  return calendar_ordinal(case_calendar(q->c, q->c->calendars[calendar].code), q->today);
+}
+
+static int queue_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct due_queue *q = arg;
+  int rc = 0;
+  q->count = 0;
+  for (unsigned i = 0; i < q->c->calendar_count && q->count < QUEUE && rc >= 0; i++) {
+    struct store_rows *r = store_select(tx, err,
+      "SELECT submitted_at,tracking FROM cases WHERE calendar=?1 AND next_ord<?2 AND (?4=0 OR result<>0) ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiii",
+      q->c->calendars[i].code, due_before(q, i), (int64_t)(QUEUE - q->count), (int64_t)q->closed);
+    if (!r) return -1;
+    while (q->count < QUEUE && (rc = store_next(r, err)) == 1) {
+      struct due_key *k = &q->keys[q->count++];
+      k->submitted_at = store_int(r, 0);
+      k->calendar = i;
+      snprintf(k->tracking, sizeof k->tracking, "%s", store_text(r, 1));
+    }
+    store_done(r);
+  }
+  q->more = q->count == QUEUE;
+  return rc < 0 ? -1 : 0;
+}
+
+static int by_submission(const void *a, const void *b) {
+  const struct due_key *x = a, *y = b;
+  return x->submitted_at != y->submitted_at ? (x->submitted_at < y->submitted_at ? -1 : 1) : strcmp(x->tracking, y->tracking);
+}
+
+void case_due_forget(struct cases *c) {
+  free(c->due);
+  c->due = NULL;
+}
+
+/* c->due is what is left of a queue, or a new one; NULL: nothing is due. */
+static int queue_ready(struct cases *c, bool closed, struct err *err) {
+  struct due_queue *q = c->due;
+  int64_t calendars = atomic_load(&c->calendars_version);
+  if (q && q->next < q->count && q->closed == closed && q->calendars == calendars && q->today == cases_today()) return 0;
+  case_due_forget(c);
+  q = base_alloc(sizeof *q);
+  q->c = c;
+  q->closed = closed;
+  q->calendars = calendars;
+  q->today = cases_today();
+  int rc = store_read(c->store, queue_work, q, err);
+  if (rc || q->count == 0) {
+    free(q);
+    return rc;
+  }
+  qsort(q->keys, q->count, sizeof q->keys[0], by_submission);
+  c->due = q;
+  return 0;
+}
+
 /* ---- the run ---- */
 
 /* Those under way. The next list is read and made ready while the writer has work of those before it. */
 struct round {
   struct cases *c;
-  struct case_due due;
   pthread_mutex_t lock;
   pthread_cond_t few;
   int flying;
@@ -253,7 +327,7 @@ struct list {
   struct arena *arena;
   struct case_row rows[LIST];
   struct one each[LIST];
-  size_t count, left; /* left: under the round's lock */
+  size_t count, keys, left; /* of rows; of the queue's keys; under the round's lock: of rows */
 };
 
 /* Beside the writer; what was read is written only if the case is still at that version. */
@@ -265,12 +339,20 @@ static void make_ready(struct list *l, struct store_tx *tx, struct one *k) {
 
 static int list_work(struct store_tx *tx, void *arg, struct err *err) {
   struct list *l = arg;
-  struct round *r = l->round;
-  if (case_load_due(r->c, tx, l->arena, ENOUGH, &r->due, l->rows, LIST, &l->count, err)) return -1;
-  for (size_t i = 0; i < l->count; i++) {
-    struct one *k = &l->each[i];
-    *k = (struct one){.c = r->c, .list = l, .before = r->due.before, .row = &l->rows[i]};
-    make_ready(l, tx, k);
+  struct cases *c = l->round->c;
+  const struct due_queue *q = c->due;
+  l->count = l->keys = 0;
+  while (l->keys < LIST && q->next + l->keys < q->count && (l->keys == 0 || arena_used(l->arena) < ENOUGH)) {
+    const struct due_key *key = &q->keys[q->next + l->keys++];
+    struct case_row *row = &l->rows[l->count];
+    if (case_load(c, tx, l->arena, key->tracking, row, err)) {
+      if (err->code != ERR_NOT_FOUND) return -1;
+      continue;
+    }
+    struct one *k = &l->each[l->count++];
+    *k = (struct one){.c = c, .list = l, .before = due_before(q, key->calendar), .row = row};
+    if (row->next_ord < k->before) make_ready(l, tx, k);
+    else l->count--; /* somebody was here before */
   }
   return 0;
 }
@@ -314,7 +396,6 @@ static void run_these(struct round *r, struct list *l) {
   }
 }
 
-/* One list. 1: there may be more; 0; -1. */
 static int run_list(struct round *r, struct err *err) {
   struct list *l = base_alloc(sizeof *l);
   l->round = r;
@@ -323,30 +404,26 @@ static int run_list(struct round *r, struct err *err) {
     list_free(l);
     return -1;
   }
-  bool more = r->due.more;
+  r->c->due->next += l->keys;
   run_these(r, l);
   wait_for(r, FLYING - LIST);
-  return more;
+  return 0;
 }
 
 /* As long as there are more, for a turn: the store itself keeps them from holding up those who wait. */
 int case_due_run(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct round r = {.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .few = PTHREAD_COND_INITIALIZER};
   int64_t until = clock_mono() + TURN_MS;
-  int rc = 0;
-  c->more = false;
-  for (size_t i = 0; i < c->calendar_count && rc >= 0; i++) {
-    const char *calendar = c->calendars[i].code;
-    r.due = (struct case_due){.calendar = calendar, .closed = closed, .before = calendar_ordinal(case_calendar(c, calendar), cases_today()), .ord = INT64_MIN};
-    while ((rc = run_list(&r, err)) == 1 && clock_mono() < until) continue;
-    c->more |= rc == 1;
-  }
+  int rc = queue_ready(c, closed, err);
+  while (rc == 0 && c->due && c->due->next < c->due->count && clock_mono() < until) rc = run_list(&r, err);
   wait_for(&r, 0);
+  bool ended = !c->due || c->due->next >= c->due->count;
+  c->more = rc == 0 && r.done > 0 && c->due && (!ended || c->due->more); /* none done: nothing succeeds now */
+  if (ended) case_due_forget(c);
   if (done) *done += r.done;
-  if (r.done == 0) c->more = false; /* nothing succeeds now */
   pthread_mutex_destroy(&r.lock);
   pthread_cond_destroy(&r.few);
-  return rc < 0 ? -1 : 0;
+  return rc;
 }
 
 bool cases_more(const struct cases *c) { return c->more; }

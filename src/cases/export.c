@@ -420,7 +420,7 @@ static void note_desk(json_t *desks, const char *code) {
 
 /* Every desk that has held this case: its exports may have had it. */
 static int desks_of(struct store_tx *tx, const char *tracking, json_t *desks, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT organisation,payload FROM case_event WHERE tracking=?1 ORDER BY seq", "t", tracking);
+  struct store_rows *r = store_select(tx, err, "SELECT organisation,payload FROM case_event WHERE " OF_CASE " ORDER BY seq", "t", tracking);
   int rc = r ? 0 : -1;
   while (r && (rc = store_next(r, err)) == 1) {
     note_desk(desks, store_text(r, 0));

@@ -135,7 +135,7 @@ static void put_now(struct telling *t, struct case_facts *out) {
 
 static int tell_all(struct telling *t, struct store_tx *tx, struct err *err) {
   struct case_facts *f = t->out;
-  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at,from_state,to_state,role,payload FROM " CASE_EVENTS "WHERE tracking=?1 ORDER BY seq", "t", t->row->tracking);
+  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at,from_state,to_state,role,payload FROM " CASE_EVENTS "WHERE " OF_CASE " ORDER BY seq", "t", t->row->tracking);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1)
@@ -157,7 +157,7 @@ int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, stru
   int64_t moved = 0;
   out->steps = arena_alloc(a, t.room * sizeof *out->steps);
   if (!out->steps) return err_set(err, ERR_LIMIT, "the case is larger than statistics look at");
-  if (row->owner[0] && store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE '%\"to\":%'", "t", tracking)) return -1;
+  if (row->owner[0] && store_value(tx, &moved, 0, err, "SELECT COUNT(*) FROM case_event WHERE " OF_CASE " AND payload LIKE '%\"to\":%'", "t", tracking)) return -1;
   out->data = row->data ? json_loads(row->data, 0, NULL) : NULL;
   find_place(row, out->data, out);
   t.holder = first_holder(c, row, out->data, moved > 0);

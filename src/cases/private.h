@@ -31,6 +31,7 @@ struct cases {
   struct shelves *shelves;   /* public.c; NULL for a reader */
   _Atomic int64_t calendars_version; /* grows when any calendar is loaded anew */
   bool more;                 /* jobs' own: deadlines were left for want of time */
+  struct due_queue *due;     /* jobs' own: which */
   int64_t looks_round;       /* jobs' own: when looks were last measured */
   int64_t drafts_minute;     /* jobs' own: when drafts were last cleared */
   struct definitions *definitions;
@@ -81,11 +82,14 @@ struct case_row {
   bool filed_here, granted;     /* case_at_counter: by the reader's office, within 30 days; its citizen lets the reader see it now */
 };
 
+/* Of case_event or CASE_EVENTS, those of the case ?1; their table is in the order of submission. */
+#define OF_CASE "tracking=?1 AND filed=(SELECT submitted_at FROM cases WHERE tracking=?1)"
+
 /* The history of a case as one table, its first event included; for `FROM `. */
 #define CASE_EVENTS                                                                                                                      \
-  "(SELECT tracking,1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"           \
+  "(SELECT submitted_at AS filed,tracking,1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"           \
   "first_organisation AS organisation,first_header AS header,first_salt AS salt,first_payload AS payload,first_leaf AS leaf_hash FROM cases " \
-  "UNION ALL SELECT tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event) AS e "
+  "UNION ALL SELECT filed,tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event) AS e "
 
 /* One event about to be written. */
 struct case_entry {
@@ -138,18 +142,9 @@ void case_seal(struct case_sealed *out, const struct case_row *row, const struct
 /* An event that changes nothing of the row but `escalated` and `next_ord` (and version and changed_at); row is as after it. 1; 0: the case had moved
  * on, nothing is written; -1. */
 int case_put_next(struct cases *c, struct store_tx *tx, const struct case_row *row, const struct case_entry *e, const struct case_sealed *s, struct err *err);
-/* Cases whose next look is before an ordinal, in that order, after (ord, submitted_at, last), which become those of the last one. */
-struct case_due {
-  const char *calendar;
-  int64_t before, ord, submitted_at;
-  bool closed, more; /* closed: only what is to be erased; more: set, there may be others */
-  char last[TRACKING_SIZE];
-};
-int case_load_due(struct cases *c, struct store_tx *tx, struct arena *a, size_t enough, struct case_due *k, struct case_row *rows, size_t most, size_t *count,
-                  struct err *err); /* at most `most`, or until the arena holds `enough` */
-
 /* due.c: one turn; closed: erase only. c->more: some were left for want of time */
 int case_due_run(struct cases *c, bool closed, int64_t *done, struct err *err);
+void case_due_forget(struct cases *c); /* those that were left */
 
 /* definitions.c: which text a case began under */
 void case_definitions_open(struct cases *c);

@@ -114,33 +114,6 @@ int case_load(struct cases *c, struct store_tx *tx, struct arena *a, const char 
   return case_define(c, tx, row, err);
 }
 
-int case_load_due(struct cases *c, struct store_tx *tx, struct arena *a, size_t enough, struct case_due *k, struct case_row *rows, size_t most, size_t *count,
-                  struct err *err) {
-  size_t n = 0;
-  int rc = 0;
-  *count = 0;
-  struct store_rows *r = store_select(tx, err,
-    "SELECT " COLUMNS " FROM cases WHERE calendar=?1 AND next_ord<?2 AND (next_ord,submitted_at,tracking)>(?5,?6,?7) AND (?4=0 OR result<>0) "
-    "ORDER BY next_ord,submitted_at,tracking LIMIT ?3", "tiiiiit", k->calendar, k->before, (int64_t)most, (int64_t)k->closed, k->ord, k->submitted_at, k->last);
-  if (!r) return -1;
-  while (n < most && (n == 0 || arena_used(a) < enough) && (rc = store_next(r, err)) == 1) {
-    memset(&rows[n], 0, sizeof rows[n]);
-    read_row(a, r, &rows[n++]);
-  }
-  store_done(r);
-  if (rc < 0) return -1;
-  if (arena_overflowed(a)) return err_set(err, ERR_LIMIT, "a case is larger than a list of them may be");
-  for (size_t i = 0; i < n; i++)
-    if (case_define(c, tx, &rows[i], err)) return -1;
-  k->more = rc == 1; /* stopped before the end */
-  *count = n;
-  if (!n) return 0;
-  k->ord = rows[n - 1].next_ord;
-  k->submitted_at = rows[n - 1].submitted_at;
-  snprintf(k->last, sizeof k->last, "%s", rows[n - 1].tracking);
-  return 0;
-}
-
 bool case_is_inquiry(const struct case_row *row) { return row->inquiry && row->inquiry[0]; }
 
 /* The same text but for what happens to a key that is there already. */
@@ -200,9 +173,9 @@ void case_seal(struct case_sealed *out, const struct case_row *row, const struct
 
 static int event_put(struct store_tx *tx, const struct case_row *row, const struct case_entry *e, const struct case_sealed *s, struct err *err) {
   if (store_put(tx, err,
-        "INSERT INTO case_event (tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash) "
-        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
-        "titittttt" "btb", row->tracking, row->version, e->action, e->at, e->from_state, e->to_state, e->role, e->organisation, s->header,
+        "INSERT INTO case_event (filed,tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash) "
+        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+        "ititittttt" "btb", row->submitted_at, row->tracking, row->version, e->action, e->at, e->from_state, e->to_state, e->role, e->organisation, s->header,
         (const void *)s->salt, (size_t)TRUST_SALT, e->payload, (const void *)s->leaf, (size_t)TRUST_HASH))
     return -1;
   return trust_append(tx, s->leaf, s->header, s->digest, err);

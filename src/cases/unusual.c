@@ -101,7 +101,7 @@ static int worked_on(struct store_tx *tx, const struct person *p, const struct c
   snprintf(like, sizeof like, "%%\"who\":\"%s\"%%", p->username);
   *worked = strcmp(row->assignee, p->username) == 0 || strcmp(row->submitter, p->username) == 0;
   if (*worked) return 0;
-  if (store_value(tx, &acts, 0, err, "SELECT COUNT(*) FROM case_event WHERE tracking=?1 AND payload LIKE ?2", "tt", row->tracking, like) ||
+  if (store_value(tx, &acts, 0, err, "SELECT COUNT(*) FROM case_event WHERE " OF_CASE " AND payload LIKE ?2", "tt", row->tracking, like) ||
       store_value(tx, &remarks, 0, err, "SELECT COUNT(*) FROM case_remark WHERE tracking=?1 AND payload LIKE ?2", "tt", row->tracking, like))
     return -1;
   *worked = acts + remarks > 0;
