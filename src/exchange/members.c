@@ -415,7 +415,12 @@ int members_key(const struct members *m, const char *keyid, int64_t at, const st
   if (!k && m->unknown) m->unknown(m->unknown_ctx); /* it may be newer than our directory */
   if (!k) return err_set(err, ERR_NOT_FOUND, "the directory (version %lld) knows no key %.16s…", (long long)m->version, keyid);
   if (k->revoked) return err_set(err, ERR_FORBIDDEN, "the key %.16s… was revoked", keyid);
-  if (at < k->from || (k->until && at >= k->until)) return err_set(err, ERR_FORBIDDEN, "the key %.16s… was not valid at that time", keyid);
+  if (at < k->from || (k->until && at >= k->until)) {
+    char when[32];
+    clock_rfc3339(at < k->from ? k->from : k->until, when);
+    return at < k->from ? err_set(err, ERR_FORBIDDEN, "the key %.16s… is good from %s on, not before", keyid, when)
+                        : err_set(err, ERR_FORBIDDEN, "the key %.16s… ended at %s: its gateway has to sign with a newer one (chapar gateway renew-keys)", keyid, when);
+  }
   *of = &m->gateways[k->gateway].g;
   *public_key = k->public_key;
   *n = k->size;
