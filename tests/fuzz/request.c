@@ -68,7 +68,7 @@ static void begin(void) {
   struct http_server *s;
   struct err err;
   log_set_level(LOG_ERROR);
-  if (http_server_new(&o, &s, &err) != 0 || http_server_routes(s, rows, BASE_COUNT(rows), NULL, &err) != 0 || http_server_start(s, &err) != 0) abort();
+  if (language_init(&err) != 0 || http_server_new(&o, &s, &err) != 0 || http_server_routes(s, rows, BASE_COUNT(rows), NULL, &err) != 0 || http_server_start(s, &err) != 0) abort();
   address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)http_server_port(s)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
