@@ -333,22 +333,17 @@ static void restore(struct core *c, const struct loading *k, const struct now *n
 }
 
 static void make_ping(struct network *n) {
-  bool was = n->ping != NULL;
-  ping_free(n->ping);
-  n->ping = NULL;
   schedule_free(&n->due);
   free(n->again);
   schedule_init(&n->due, n->core->count);
   n->again = base_alloc((size_t)n->core->count + 1);
-  if (was) network_ping_open(n);
+  if (n->on) network_ping_open(n);
 }
 
 static void swap(struct network *n, struct loading *k, struct now *now) {
   int anchors = anchor_count(n);
   pthread_rwlock_wrlock(&n->plan);
   pthread_mutex_lock(&n->lock);
-  n->loading = true;
-  while (n->waiting) pthread_cond_wait(&n->rested, &n->lock);
   struct core *c = make_core(n, k, anchors), *old = n->core;
   if (n->fresh) {
     core_free(old);
@@ -392,8 +387,6 @@ static void swap(struct network *n, struct loading *k, struct now *now) {
   make_ping(n);
   core_free(old);
   if (n->holder) core_refresh(c, network_label(n));
-  n->loading = false;
-  pthread_cond_broadcast(&n->rested);
   pthread_mutex_unlock(&n->lock);
   pthread_rwlock_unlock(&n->plan);
 }
@@ -482,13 +475,6 @@ void network_fill(const struct network *n, int node, struct network_office *out)
   out->rtt_recent = recent_rtt(&c->recent);
   out->connected_at = n->nodes[node].connected_at;
   out->connected = out->connected_at > 0;
-}
-
-size_t network_nodes(struct network *n) {
-  pthread_mutex_lock(&n->lock);
-  size_t count = (size_t)n->real;
-  pthread_mutex_unlock(&n->lock);
-  return count;
 }
 
 int network_find(struct network *n, const char *code) {
