@@ -103,13 +103,6 @@ CREATE TABLE network_window (
 CREATE INDEX network_window_to ON network_window (to_at, id);
 CREATE INDEX network_window_office ON network_window (office, id);
 
--- Targets in millionths, by level.
-CREATE TABLE network_goal (
-  level TEXT NOT NULL,
-  goal BIGINT NOT NULL,
-  PRIMARY KEY (level)
-) WITHOUT ROWID;
-
 -- Probers elsewhere: key is the public half in base64; next: number of the sample that is wanted next.
 CREATE TABLE network_prober (
   name @id NOT NULL,

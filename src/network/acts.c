@@ -148,26 +148,9 @@ int network_window_end(struct network *n, const struct network_by *by, int64_t i
   return store_write(n->main, STORE_FRONT, window_end_work, &k, err);
 }
 
-/* ---- goals and probers ------------------------------------------------------------------------------------------------------ */
+/* ---- probers ------------------------------------------------------------------------------------------------------ */
 
-struct setting { const struct network_by *by; const char *name, *key; int64_t goal; };
-
-static int goal_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct setting *k = arg;
-  if (store_put(tx, err, "INSERT INTO network_goal (level,goal) VALUES (?1,?2) ON CONFLICT (level) DO UPDATE SET goal=excluded.goal", "ti", k->name, k->goal)) return -1;
-  json_t *detail = json_pack("{s:I}", "millionths", (json_int_t)k->goal);
-  struct event e = {.kind = "goal", .subject = k->name, .who = k->by->who, .detail = detail};
-  int rc = network_event_put(tx, &e, err) || network_bump(tx, err) ? -1 : 0;
-  json_decref(detail);
-  return rc;
-}
-
-int network_goal_put(struct network *n, const struct network_by *by, enum office_level level, double goal, struct err *err) {
-  struct setting k = {.by = by, .name = network_level_text(level), .goal = (int64_t)(goal * 1e6 + 0.5)};
-  if (by->organisation) return err_set(err, ERR_FORBIDDEN, "targets are set by operators of the province");
-  if (!(goal >= 0.9 && goal <= 1) || !k.name[0]) return err_set(err, ERR_INVALID, "a target is between 0.9 and 1");
-  return store_write(n->main, STORE_FRONT, goal_work, &k, err);
-}
+struct setting { const struct network_by *by; const char *name, *key; };
 
 static int prober_work(struct store_tx *tx, void *arg, struct err *err) {
   struct setting *k = arg;

@@ -103,7 +103,7 @@ static size_t make_lines(struct grouping *k) {
     if (wanted[i] < 0) continue;
     k->group[n->nodes[i].key] = line[wanted[i]];
     k->lines[line[wanted[i]]].sums.offices++;
-    k->goals[line[wanted[i]]] += n->goals[n->nodes[i].o.level];
+    k->goals[line[wanted[i]]] += network_goal_at(n, &n->nodes[i].o);
   }
   free(line);
   free(wanted);
@@ -134,8 +134,8 @@ static int count_work(struct store_tx *tx, void *arg, struct err *err) {
 
 int network_availability(struct network *n, const struct network_availability_query *q, struct network_line **out, size_t *count, struct err *err) {
   struct grouping k = {.n = n, .q = q};
-  if (q->to < q->from || q->to - q->from > 3700) return err_set(err, ERR_INVALID, "availability is asked for 1 to 3,700 days");
-  struct counting c = {&k, day_start(q->from), day_start(q->to + 1)};
+  struct counting c = {&k, q->from_ms ? q->from_ms : day_start(q->from), q->from_ms ? q->to_ms : day_start(q->to + 1)};
+  if (c.to <= c.from || c.to - c.from > 3701 * INT64_C(86400000)) return err_set(err, ERR_INVALID, "availability is asked for 1 to 3,700 days");
   pthread_rwlock_rdlock(&n->plan);
   *count = make_lines(&k);
   int rc = rollup_each(n, c.from, c.to, false, group_block, &k, err);

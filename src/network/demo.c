@@ -54,18 +54,37 @@ void demo_cuts(struct network *n, int64_t at, unsigned char *cut) {
     if (list[i].kind == 2 && at >= list[i].from && at < list[i].until && !cut[list[i].node]) cut[list[i].node] = 2;
 }
 
+static void expect(const struct network *n, const struct cut *c, json_t *row) {
+  struct network_blast b = {.offices = 1};
+  if (c->kind == 1) {
+    unsigned char *cut = base_alloc((size_t)n->count + 1);
+    cut[c->node] = 1;
+    network_blast_of(n, cut, &b);
+    free(cut);
+  }
+  json_put(row, "state", network_state_text(c->kind == 1 ? NETWORK_DOWN : NETWORK_DEGRADED));
+  json_object_set_new(row, "offices", json_integer(b.offices));
+  json_object_set_new(row, "seen_within_s", json_integer((n->o.interval_ms + n->o.attempts * (n->o.retry_ms + n->o.timeout_ms)) / 1000 * (c->kind == 1 ? 1 : 5)));
+}
+
+static int by_from(const void *a, const void *b) {
+  const struct cut *x = a, *y = b;
+  return x->from < y->from ? -1 : x->from > y->from;
+}
+
 int network_demo(struct network *n, enum lang l, json_t **out, struct err *err) {
+  enum { AHEAD = 30, STEP = 5 };
   json_t *cuts = json_array();
-  char text[32];
   *out = json_pack("{s:o}", "cut", cuts);
   if (!n->o.demo) return 0;
+  struct cut list[CUTS * (AHEAD / STEP + 1)];
+  int count = 0;
   pthread_mutex_lock(&n->lock);
   int64_t now = network_label(n);
-  struct cut list[CUTS * 2];
-  int count = schedule(n, now, list);
-  count += schedule(n, now + 30 * MINUTE, list + count);
+  for (int ahead = 0; ahead <= AHEAD; ahead += STEP) count += schedule(n, now + ahead * MINUTE, list + count); /* no two slots of any line begin nearer */
+  qsort(list, (size_t)count, sizeof *list, by_from);
   for (int i = 0; i < count; i++) {
-    bool twice = list[i].until <= now || list[i].from > now + 30 * MINUTE;
+    bool twice = list[i].until <= now || list[i].from > now + AHEAD * MINUTE;
     for (int k = 0; k < i; k++) twice |= list[k].node == list[i].node && list[k].from == list[i].from;
     if (twice) continue;
     const struct network_office *o = &n->nodes[list[i].node].o;
@@ -73,10 +92,10 @@ int network_demo(struct network *n, enum lang l, json_t **out, struct err *err) 
     json_put(row, "office", o->code);
     json_put(row, "name", l == LANG_EN ? o->name_en : o->name_fa);
     json_put(row, "kind", list[i].kind == 1 ? "cut" : "loss");
-    clock_rfc3339(list[i].from, text);
-    json_put(row, "from", text);
-    clock_rfc3339(list[i].until, text);
-    json_put(row, "until", text);
+    json_object_set_new(row, "from", time_json(list[i].from));
+    json_object_set_new(row, "until", time_json(list[i].until));
+    json_object_set_new(row, "now", json_boolean(list[i].from <= now));
+    expect(n, &list[i], row);
     json_array_append_new(cuts, row);
   }
   pthread_mutex_unlock(&n->lock);

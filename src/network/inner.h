@@ -57,7 +57,9 @@ struct network {
   struct network_options o;
   char *node_name, *source4, *source6, *anchors;
   int64_t escalate[3];
-  double goals[5];
+  double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own. Changed under plan */
+  json_t *goal_view;                 /* network_goals, without history, as of goal_view_at (monotonic); under the lock */
+  int64_t goal_view_at, goal_view_revision;
 
   pthread_mutex_t lock;              /* everything below */
   pthread_cond_t changed, work;
@@ -130,6 +132,10 @@ json_t *time_json(int64_t ms);                                  /* null for 0 */
 json_t *real_json(double v, int places);                        /* null for NAN */
 const char *network_name(const struct network_office *o, enum lang l);
 const char *place_name_at(const struct network *n, int place, enum lang l); /* "" when there is none */
+
+/* goals.c */
+void network_goals_default(const struct network *n, double goals[5], double **own);
+double network_goal_at(const struct network *n, const struct network_office *o); /* under plan or the lock */
 
 /* jobs.c */
 int network_news_of(struct store_tx *tx, const struct network *n, int64_t incident, struct network_news *out, struct arena *a, struct err *err); /* 1, 0, -1 */

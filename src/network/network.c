@@ -103,6 +103,8 @@ static void free_rest(struct network *n) {
   free(n->ring);
   free(n->cut);
   free(n->again);
+  free(n->own_goals);
+  json_decref(n->goal_view);
 }
 
 void network_close(struct network *n) {
@@ -190,11 +192,4 @@ int network_changes(struct network *n, int64_t after, int most, json_t **out, st
   pthread_mutex_unlock(&n->lock);
   *out = json_pack("{s:o,s:I,s:b}", "changes", list, "cursor", (json_int_t)last, "gap", gap);
   return 0;
-}
-
-double network_goal(struct network *n, enum office_level level) {
-  pthread_mutex_lock(&n->lock);
-  double goal = (size_t)level < BASE_COUNT(n->goals) ? n->goals[level] : 0.99;
-  pthread_mutex_unlock(&n->lock);
-  return goal;
 }

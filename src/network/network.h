@@ -274,6 +274,7 @@ struct network_availability_query {
   int32_t from, to;                  /* days (Asia/Tehran), both within; today counts up to now. At most 3,700 days */
   int place;                         /* there and below; -1 all */
   const char *organisation, *office; /* codes; NULL all */
+  int64_t from_ms, to_ms;            /* instead of days where from_ms is not 0: [from, to) */
 };
 /* One line a group: key is a code ("urban"/"rural", a level's name), name in both languages; in the order of the table's codes. Caller frees with
  * network_availability_free. Waits. */
@@ -283,9 +284,16 @@ void network_availability_free(struct network_line *lines, size_t count);
 /* The same as JSON: {"from","to","by","items":[{"key","name","offices","availability":{"all","service"} (0–1 or null),"ms":{"all":{"up","degraded","own","upstream","maintenance",
  * "unknown"},"service":{…}},"loss","rtt_ms","incidents","goal","budget_s","budget_left_s"}]} */
 int network_availability_json(struct network *n, const struct network_availability_query *q, enum lang l, json_t **out, struct err *err);
-/* Service-level targets: share of service hours, by level (0.9–1). An act, a leaf of the ledger. Operators alone. budget = (1 − goal) × time measured. */
-int network_goal_put(struct network *n, const struct network_by *by, enum office_level level, double goal, struct err *err);
-double network_goal(struct network *n, enum office_level level); /* by default 0.9995 core, 0.999 hub, 0.995 district, 0.99 office, 0.98 dehyari */
+/* Service-level goals: share of service hours (0.9–1) in which an office of this class answers, or each office of this organisation, which then counts in the class's place. goal 0: as it
+ * was before anybody set one. An act with its reason (3–2,000 bytes), a leaf of the ledger. Operators alone. budget = (1 − goal) × time measured. ERR_INVALID, ERR_NOT_FOUND. Waits. */
+struct network_goal_set { const char *level, *organisation; double goal; const char *reason; }; /* one of level and organisation, by its code */
+int network_goal_put(struct network *n, const struct network_by *by, const struct network_goal_set *g, struct err *err);
+double network_goal(struct network *n, int node); /* of one office; by default 0.9995 core, 0.999 hub, 0.995 district, 0.99 office, 0.98 dehyari */
+/* How goals stand over the last 30 days, at most a minute old: {"days","at","items":[{"scope" ("level", "organisation"),"code","name","offices","goal","standard" (what it is unless set; null),
+ * "reason","by","set_at" (null: never set),"availability":{"all","service"},"budget_s","budget_left_s","used" (share of the budget; null),"burn":{"hours_6","days_3"} (how many times faster than
+ * it may the budget is used; null: no service hours were measured),"alarm": null, "slow" (3 days at 1 and more: it will not last), "fast" (6 hours at 6 and more), "spent"}],
+ * "history":[{"at","by","scope","code","name","goal" (null: taken back),"reason"}] (the last 50)}. Classes first, then organisations with a goal of their own. Waits. */
+int network_goals(struct network *n, enum lang l, json_t **out, struct err *err);
 
 /* {"from","to","incidents","repair":{"mean_s","median_s","p90_s"} (closed ones of kind down),"acknowledge":{"mean_s"},"repeat":[{"office","name","incidents","down_s","mean_s","last"}] (two
  * or more, most first)}. from, to: days. */
@@ -340,7 +348,8 @@ int network_hub_run(const struct network_hub_options *o, struct err *err);
 
 /* ---- the demonstration's faults ----------------------------------------------------------------------------------------------------------------- */
 /* In a demonstration packets really go to each office's address; the answers of those whose line is cut by the schedule are dropped at the prober's socket.
- * {"cut":[{"office","name","kind" (cut, loss),"from","until"}] now and in the next half hour}; "cut" is empty without demo. */
+ * {"cut":[{"office","name","kind" (cut, loss),"from","until","now","state" (that it should be told in),"offices" (that go with it),"seen_within_s"}] now and in the next half hour, in order of
+ * their beginnings}; "cut" is empty without demo. */
 int network_demo(struct network *n, enum lang l, json_t **out, struct err *err);
 
 /* ---- the ledger --------------------------------------------------------------------------------------------------------------------------------- */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double default_goals[5] = {0.9995, 0.999, 0.995, 0.99, 0.98};
-
 bool address_ok(const char *text) {
   unsigned char bytes[16];
   return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
@@ -50,6 +48,8 @@ int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
 
 /* ---- reading the store ----------------------------------------------------------------------------------------------- */
 
+struct now { int64_t hard, shown, since, decided, incident, connected_at; bool there; };
+
 struct loading {
   struct network *n;
   struct arena *a;                   /* names, kept */
@@ -59,12 +59,13 @@ struct loading {
   struct prober *probers;
   int prober_count;
   int64_t revision;
-  double goals[5];
+  double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own */
   struct core_window *windows;
   int window_count;
   struct core_incident *open;
   int open_count;
   int64_t last_incident;
+  struct now *now;
   bool missing;                      /* keys */
 };
 
@@ -122,96 +123,70 @@ static struct node *add_node(struct loading *k, const struct store_rows *r) {
   return node;
 }
 
-static int read_plan(struct loading *k, struct store_tx *tx, struct err *err) {
-  struct store_rows *r = store_select(tx, err,
-    "SELECT m.code,m.added,m.organisation,m.place,m.level,m.uplinks,m.name_fa,m.name_en,m.lat,m.lon,m.address,m.interval_s,m.checks,m.prober,m.active "
-    "FROM network_node m JOIN network_key k ON k.code=m.code ORDER BY k.id", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    int i = directory_find_office(k->n->d, store_text(r, 0));
-    if (i < 0 && !store_int(r, 1)) continue; /* the pack no longer has it */
-    struct node *node = i >= 0 ? &k->nodes[i] : add_node(k, r);
-    if (!store_null(r, 10)) node->o.address = keep(k, store_text(r, 10));
-    if (!store_null(r, 11)) node->o.interval_ms = store_int(r, 11) * 1000;
-    if (!store_null(r, 12)) node->o.checks = keep(k, store_text(r, 12));
-    if (!store_null(r, 13)) node->o.prober = keep(k, store_text(r, 13));
-    node->active = store_int(r, 14) != 0;
-  }
+/* Every row of an answer, or of none: NULL has failed already. */
+static int each(struct loading *k, struct store_rows *r, void (*take)(struct loading *k, const struct store_rows *r), struct err *err) {
+  int rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1) take(k, r);
   store_done(r);
   return rc;
 }
 
-static int read_keys(struct loading *k, struct store_tx *tx, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT code,id FROM network_key", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    int i = find_in(k, store_text(r, 0));
-    if (i >= 0) k->nodes[i].key = (uint32_t)store_int(r, 1);
-  }
-  store_done(r);
-  for (int i = 0; i < k->count; i++) k->missing |= k->nodes[i].key == 0;
-  return rc;
+static void take_plan(struct loading *k, const struct store_rows *r) {
+  int i = directory_find_office(k->n->d, store_text(r, 0));
+  if (i < 0 && !store_int(r, 1)) return; /* the pack no longer has it */
+  struct node *node = i >= 0 ? &k->nodes[i] : add_node(k, r);
+  if (!store_null(r, 10)) node->o.address = keep(k, store_text(r, 10));
+  if (!store_null(r, 11)) node->o.interval_ms = store_int(r, 11) * 1000;
+  if (!store_null(r, 12)) node->o.checks = keep(k, store_text(r, 12));
+  if (!store_null(r, 13)) node->o.prober = keep(k, store_text(r, 13));
+  node->active = store_int(r, 14) != 0;
 }
 
-static int read_probers(struct loading *k, struct store_tx *tx, struct err *err) {
-  k->probers = base_alloc(32 * sizeof *k->probers);
-  k->probers[k->prober_count++] = (struct prober){.name = "", .key = base_strdup("")};
-  struct store_rows *r = store_select(tx, err, "SELECT name,key,last,next FROM network_prober ORDER BY name LIMIT 31", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1)
-    k->probers[k->prober_count++] = (struct prober){.name = keep(k, store_text(r, 0)), .key = base_strdup(store_text(r, 1)), .last = store_int(r, 2), .next = store_int(r, 3)};
-  store_done(r);
-  return rc;
+static void take_key(struct loading *k, const struct store_rows *r) {
+  int i = find_in(k, store_text(r, 0));
+  if (i >= 0) k->nodes[i].key = (uint32_t)store_int(r, 1);
 }
 
-static int read_goals(struct loading *k, struct store_tx *tx, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT level,goal FROM network_goal", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    int level = network_level_parse(store_text(r, 0));
-    if (level >= 0) k->goals[level] = (double)store_int(r, 1) / 1e6;
-  }
-  store_done(r);
-  return rc;
+static void take_prober(struct loading *k, const struct store_rows *r) {
+  k->probers[k->prober_count++] = (struct prober){.name = keep(k, store_text(r, 0)), .key = base_strdup(store_text(r, 1)), .last = store_int(r, 2), .next = store_int(r, 3)};
 }
 
-static int read_windows(struct loading *k, struct store_tx *tx, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT id,office,from_at,to_at FROM network_window WHERE to_at>?1 LIMIT 5000", "i", clock_now() - 60000);
-  if (!r) return -1;
-  int rc;
-  k->windows = base_alloc(5000 * sizeof *k->windows);
-  while ((rc = store_next(r, err)) == 1) {
-    int i = find_in(k, store_text(r, 1));
-    if (i >= 0) k->windows[k->window_count++] = (struct core_window){store_int(r, 0), store_int(r, 2), store_int(r, 3), i};
-  }
-  store_done(r);
-  return rc;
+static void take_goal(struct loading *k, const struct store_rows *r) {
+  double goal = (double)store_int(r, 2) / 1e6;
+  bool organisation = strcmp(store_text(r, 0), "organisation") == 0;
+  int at = organisation ? directory_find_organisation(k->n->d, store_text(r, 1)) : network_level_parse(store_text(r, 1));
+  if (at >= 0) *(organisation ? &k->own_goals[at] : &k->goals[at]) = goal;
 }
 
-static int read_incidents(struct loading *k, struct store_tx *tx, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT id,kind,office,prober,began,decided,reached FROM network_incident WHERE ended=0 ORDER BY id LIMIT 10000", "");
-  if (!r) return -1;
-  int rc;
-  k->open = base_alloc(10000 * sizeof *k->open);
-  while ((rc = store_next(r, err)) == 1) {
-    int kind = network_kind_parse(store_text(r, 1)), root = find_in(k, store_text(r, 2)), prober = 0;
-    for (int i = 1; i < k->prober_count; i++)
-      if (base_same(k->probers[i].name, store_text(r, 3))) prober = i;
-    k->open[k->open_count++] = (struct core_incident){.id = store_int(r, 0), .kind = kind < 0 ? NETWORK_INCIDENT_DOWN : (enum network_incident_kind)kind, .root = root, .prober = prober,
-      .began = store_int(r, 4), .decided = store_int(r, 5), .members = store_int(r, 6)};
-  }
-  store_done(r);
-  return rc < 0 ? -1 : store_value(tx, &k->last_incident, 0, err, "SELECT MAX(id) FROM network_incident", "");
+static void take_window(struct loading *k, const struct store_rows *r) {
+  int i = find_in(k, store_text(r, 1));
+  if (i >= 0) k->windows[k->window_count++] = (struct core_window){store_int(r, 0), store_int(r, 2), store_int(r, 3), i};
+}
+
+static void take_incident(struct loading *k, const struct store_rows *r) {
+  int kind = network_kind_parse(store_text(r, 1)), root = find_in(k, store_text(r, 2)), prober = 0;
+  for (int i = 1; i < k->prober_count; i++)
+    if (base_same(k->probers[i].name, store_text(r, 3))) prober = i;
+  k->open[k->open_count++] = (struct core_incident){.id = store_int(r, 0), .kind = kind < 0 ? NETWORK_INCIDENT_DOWN : (enum network_incident_kind)kind, .root = root, .prober = prober,
+    .began = store_int(r, 4), .decided = store_int(r, 5), .members = store_int(r, 6)};
 }
 
 static int load_work(struct store_tx *tx, void *arg, struct err *err) {
   struct loading *k = arg;
-  if (read_plan(k, tx, err) || read_keys(k, tx, err) || read_probers(k, tx, err) || read_goals(k, tx, err) || read_windows(k, tx, err) || read_incidents(k, tx, err)) return -1;
-  return store_value(tx, &k->revision, 0, err, "SELECT value FROM network_value WHERE name='revision'", "");
+  k->probers = base_alloc(32 * sizeof *k->probers);
+  k->probers[k->prober_count++] = (struct prober){.name = "", .key = base_strdup("")};
+  k->windows = base_alloc(5000 * sizeof *k->windows);
+  k->open = base_alloc(10000 * sizeof *k->open);
+  if (each(k, store_select(tx, err, "SELECT m.code,m.added,m.organisation,m.place,m.level,m.uplinks,m.name_fa,m.name_en,m.lat,m.lon,m.address,m.interval_s,m.checks,m.prober,m.active "
+                                    "FROM network_node m JOIN network_key k ON k.code=m.code ORDER BY k.id", ""), take_plan, err) ||
+      each(k, store_select(tx, err, "SELECT code,id FROM network_key", ""), take_key, err)) return -1;
+  for (int i = 0; i < k->count; i++) k->missing |= k->nodes[i].key == 0;
+  if (each(k, store_select(tx, err, "SELECT name,key,last,next FROM network_prober ORDER BY name LIMIT 31", ""), take_prober, err) ||
+      each(k, store_select(tx, err, "SELECT scope,code,goal FROM network_goal", ""), take_goal, err) ||
+      each(k, store_select(tx, err, "SELECT id,office,from_at,to_at FROM network_window WHERE to_at>?1 LIMIT 5000", "i", clock_now() - 60000), take_window, err) ||
+      each(k, store_select(tx, err, "SELECT id,kind,office,prober,began,decided,reached FROM network_incident WHERE ended=0 ORDER BY id LIMIT 10000", ""), take_incident, err)) return -1;
+  return store_value(tx, &k->last_incident, 0, err, "SELECT MAX(id) FROM network_incident", "") ||
+         store_value(tx, &k->revision, 0, err, "SELECT value FROM network_value WHERE name='revision'", "") ? -1 : 0;
 }
 
 /* Numbers for those that have none yet. */
@@ -226,20 +201,15 @@ static int keys_work(struct store_tx *tx, void *arg, struct err *err) {
   return 0;
 }
 
-struct now { int64_t hard, shown, since, decided, incident, connected_at; bool there; };
-struct now_reading { struct loading *k; struct now *now; };
+
+static void take_now(struct loading *k, const struct store_rows *r) {
+  int i = find_in(k, store_text(r, 0));
+  if (i >= 0) k->now[i] = (struct now){store_int(r, 1), store_int(r, 2), store_int(r, 3), store_int(r, 4), store_int(r, 5), store_int(r, 6), true};
+}
 
 static int now_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct now_reading *g = arg;
-  struct store_rows *r = store_select(tx, err, "SELECT office,hard,shown,since,decided,incident,connected_at FROM network_now", "");
-  if (!r) return -1;
-  int rc;
-  while ((rc = store_next(r, err)) == 1) {
-    int i = find_in(g->k, store_text(r, 0));
-    if (i >= 0) g->now[i] = (struct now){store_int(r, 1), store_int(r, 2), store_int(r, 3), store_int(r, 4), store_int(r, 5), store_int(r, 6), true};
-  }
-  store_done(r);
-  return rc;
+  struct loading *k = arg;
+  return each(k, store_select(tx, err, "SELECT office,hard,shown,since,decided,incident,connected_at FROM network_now", ""), take_now, err);
 }
 
 /* ---- making the core ---------------------------------------------------------------------------------------------------------- */
@@ -321,7 +291,8 @@ static void carry(struct core *to, const struct core *from, int count) {
   to->now = from->now;
 }
 
-static void restore(struct core *c, const struct loading *k, const struct now *now) {
+static void restore(struct core *c, const struct loading *k) {
+  const struct now *now = k->now;
   for (int i = 0; i < k->open_count; i++) core_restore_incident(c, &k->open[i]);
   for (int i = 0; i < k->count; i++)
     if (now[i].there && now[i].hard >= 0 && now[i].hard < NETWORK_STATES && now[i].shown >= 0 && now[i].shown < NETWORK_STATES) {
@@ -340,7 +311,7 @@ static void make_ping(struct network *n) {
   if (n->on) network_ping_open(n);
 }
 
-static void swap(struct network *n, struct loading *k, struct now *now) {
+static void swap(struct network *n, struct loading *k) {
   int anchors = anchor_count(n);
   pthread_rwlock_wrlock(&n->plan);
   pthread_mutex_lock(&n->lock);
@@ -354,8 +325,8 @@ static void swap(struct network *n, struct loading *k, struct now *now) {
     carry(c, old, n->real);
     for (int i = 0; i < n->real && i < k->count; i++) k->nodes[i].connected_at = n->nodes[i].connected_at;
   } else {
-    restore(c, k, now);
-    for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = now[i].connected_at;
+    restore(c, k);
+    for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = k->now[i].connected_at;
   }
   for (int i = 0; i < n->prober_count; i++) { /* what was heard meanwhile */
     for (int p = 0; p < k->prober_count; p++)
@@ -377,6 +348,9 @@ static void swap(struct network *n, struct loading *k, struct now *now) {
   n->core = c;
   n->revision = k->revision;
   memcpy(n->goals, k->goals, sizeof n->goals);
+  free(n->own_goals);
+  n->own_goals = k->own_goals;
+  k->own_goals = NULL;
   n->by_code = base_alloc(((size_t)k->count + 1) * sizeof *n->by_code);
   for (int i = 0; i < k->count; i++) n->by_code[i] = i;
   qsort_r(n->by_code, (size_t)k->count, sizeof *n->by_code, order_code, n->nodes);
@@ -393,14 +367,13 @@ static void swap(struct network *n, struct loading *k, struct now *now) {
 
 int network_load(struct network *n, struct err *err) {
   struct loading k = {.n = n, .a = n->names};
-  struct now *now = NULL;
   int rc = -1;
   for (int turn = 0; turn < 2; turn++) {
     k.room = (int)directory_offices(n->d) + 16;
     k.nodes = base_alloc((size_t)k.room * sizeof *k.nodes);
     k.ups = base_alloc((size_t)k.room * sizeof *k.ups);
     k.count = (int)directory_offices(n->d);
-    memcpy(k.goals, default_goals, sizeof k.goals);
+    network_goals_default(n, k.goals, &k.own_goals);
     for (int i = 0; i < k.count; i++) from_directory(&k, i);
     rc = store_read(n->main, load_work, &k, err);
     if (rc == 0 && k.missing && turn == 0) rc = store_write(n->main, STORE_JOBS, keys_work, &k, err);
@@ -412,17 +385,17 @@ int network_load(struct network *n, struct err *err) {
     free(k.ups);
     free(k.windows);
     free(k.open);
+    free(k.own_goals);
     k = (struct loading){.n = n, .a = n->names};
   }
   if (rc == 0) {
-    now = base_alloc(((size_t)k.count + 1) * sizeof *now);
-    struct now_reading reading = {&k, now};
-    rc = store_read(n->samples, now_work, &reading, err);
+    k.now = base_alloc(((size_t)k.count + 1) * sizeof *k.now);
+    rc = store_read(n->samples, now_work, &k, err);
   }
   if (rc == 0) {
     link_added(&k);
     finish_nodes(&k);
-    swap(n, &k, now);
+    swap(n, &k);
   } else {
     for (int i = 0; i < k.prober_count; i++) free(k.probers[i].key);
     free(k.probers);
@@ -431,7 +404,8 @@ int network_load(struct network *n, struct err *err) {
   free(k.ups);
   free(k.windows);
   free(k.open);
-  free(now);
+  free(k.own_goals);
+  free(k.now);
   return rc;
 }
 

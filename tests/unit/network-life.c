@@ -277,13 +277,66 @@ static void people_act(void **state) {
   json_decref(j);
   run(k, 485, 560); /* 80 minutes: nobody is escalated to, it was acknowledged */
   for (int i = 0; i < k->tellings; i++) assert_null(strstr(k->told[i], "1 1 "));
-  refused(network_goal_put(k->n, &water, OFFICE_HUB, 0.99, err), ERR_FORBIDDEN);
-  refused(network_goal_put(k->n, &operator, OFFICE_HUB, 0.5, err), ERR_INVALID);
-  must(network_goal_put(k->n, &operator, OFFICE_HUB, 0.9, err));
-  must(network_load(k->n, err));
-  assert_true(network_goal(k->n, OFFICE_HUB) == 0.9);
   must(network_repairs(k->n, day_of(k->t0), day_of(k->t0), -1, 0, LANG_EN, &j, err));
   assert_int_equal(json_int(j, "incidents", 0), 1);
+  json_decref(j);
+  ledger_agrees(k);
+}
+
+static const json_t *goal_item(const json_t *goals, const char *code) {
+  const json_t *one;
+  size_t i;
+  json_array_foreach(json_object_get(goals, "items"), i, one)
+    if (base_same(json_str(one, "code"), code)) return one;
+  return NULL;
+}
+
+/* Goals have reasons and a history; what is left of the downtime, and how fast it goes, are what was measured. */
+static void goals_are_kept(void **state) {
+  struct kit *k = *state;
+  struct network_by operator = {"op", NULL}, water = {"w", "ab"};
+  struct network_goal_set hubs = {.level = "hub", .goal = 0.9, .reason = "two links each"}, own = {.organisation = "ab", .goal = 0.95, .reason = "pumps"}, none = {.level = "nope", .goal = 0.9, .reason = "why"};
+  json_t *j;
+  run(k, 0, 600); /* until 10 o'clock: 150 minutes of service hours */
+  refused(network_goal_put(k->n, &water, &hubs, err), ERR_FORBIDDEN);
+  refused(network_goal_put(k->n, &operator, &none, err), ERR_NOT_FOUND);
+  hubs.goal = 0.5;
+  refused(network_goal_put(k->n, &operator, &hubs, err), ERR_INVALID);
+  hubs.goal = 0.9, hubs.reason = "x";
+  refused(network_goal_put(k->n, &operator, &hubs, err), ERR_INVALID);
+  hubs.reason = "two links each";
+  must(network_goal_put(k->n, &operator, &hubs, err));
+  assert_true(network_goal(k->n, network_find(k->n, "H-1")) == 0.9);
+  must(network_goal_put(k->n, &operator, &own, err));
+  assert_true(network_goal(k->n, network_find(k->n, "O-1")) == 0.95 && network_goal(k->n, network_find(k->n, "O-2")) == 0.99);
+  must(network_load(k->n, err)); /* as another node reads it */
+  assert_true(network_goal(k->n, network_find(k->n, "O-1")) == 0.95 && network_goal(k->n, network_find(k->n, "H-1")) == 0.9);
+  must(network_goals(k->n, LANG_EN, &j, err));
+  const json_t *hub = goal_item(j, "hub"), *ab = goal_item(j, "ab"), *office = goal_item(j, "office");
+  assert_int_equal(json_array_size(json_object_get(j, "items")), 5); /* this province has no district nodes */
+  assert_string_equal(json_str(hub, "reason"), "two links each");
+  assert_null(json_str(office, "reason"));
+  assert_int_equal(json_array_size(json_object_get(j, "history")), 2);
+  struct network_availability_query q = {.by = NETWORK_BY_ORGANISATION, .from = day_of(k->t0), .to = day_of(k->t0), .place = -1, .organisation = "ab"};
+  struct network_line *lines;
+  size_t count;
+  must(network_availability(k->n, &q, &lines, &count, err));
+  const struct network_sums *s = &lines[0].sums;
+  int64_t lost = s->own[1] + s->upstream[1], all = s->up[1] + s->degraded[1] + lost;
+  assert_true(lost > 0 && all > 0);
+  assert_int_equal(json_int(ab, "budget_s", 0), (int64_t)(0.05 * (double)all) / 1000);
+  assert_int_equal(json_int(ab, "budget_left_s", 0), ((int64_t)(0.05 * (double)all) - lost) / 1000);
+  double burned = json_number_value(json_object_get(json_object_get(ab, "burn"), "hours_6"));
+  assert_true(fabs(burned - (double)lost / (double)all / 0.05) < 0.01);
+  assert_string_equal(json_str(ab, "alarm"), "spent");
+  network_availability_free(lines, count);
+  json_decref(j);
+  run(k, 600, 601); /* a minute later */
+  hubs.goal = 0, hubs.reason = "taken back";
+  must(network_goal_put(k->n, &operator, &hubs, err));
+  must(network_goals(k->n, LANG_FA, &j, err));
+  assert_true(json_number_value(json_object_get(goal_item(j, "hub"), "goal")) == 0.999);
+  assert_true(json_is_null(json_object_get(json_array_get(json_object_get(j, "history"), 0), "goal")));
   json_decref(j);
   ledger_agrees(k);
 }
@@ -412,7 +465,7 @@ static void the_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(a_day, setup, teardown), cmocka_unit_test_setup_teardown(a_restart, setup, teardown),
-    cmocka_unit_test_setup_teardown(people_act, setup, teardown), cmocka_unit_test_setup_teardown(the_plan, setup, teardown), cmocka_unit_test_setup_teardown(views, setup, teardown), cmocka_unit_test(the_bytes)};
+    cmocka_unit_test_setup_teardown(people_act, setup, teardown), cmocka_unit_test_setup_teardown(goals_are_kept, setup, teardown), cmocka_unit_test_setup_teardown(the_plan, setup, teardown), cmocka_unit_test_setup_teardown(views, setup, teardown), cmocka_unit_test(the_bytes)};
   struct err err;
   if (kit_start(NULL) || language_init(&err)) return 1;
   make_pack();

@@ -292,6 +292,50 @@ static void get_windows(struct http_req *r) {
   http_reply_json(r, 200, out);
 }
 
+/* ---- goals ---- */
+
+static void get_goals(struct http_req *r) {
+  struct err err;
+  json_t *out = NULL, *one;
+  size_t i;
+  static const char *const inner[] = {"by"};
+  if (network_goals(net_of(r), http_lang(r), &out, &err)) return api_error(r, &err, NULL, NULL);
+  for (int k = 0; k < 2 && !sees_all(api_actor(r)); k++)
+    json_array_foreach(json_object_get(out, k ? "history" : "items"), i, one) hide(one, inner, BASE_COUNT(inner));
+  http_reply_json(r, 200, out);
+}
+
+static void post_goal(struct http_req *r) {
+  json_t *body = http_json(r);
+  struct network_by by = {.who = api_actor(r)->username};
+  struct network_goal_set g = {0};
+  struct err err;
+  const char *wrong = NULL;
+  if (!body) return;
+  const json_t *goal = json_object_get(body, "goal");
+  g.level = api_text(body, "level", &wrong);
+  g.organisation = api_text(body, "organisation", &wrong);
+  g.reason = api_text(body, "reason", &wrong);
+  if (wrong) return api_fault(r, wrong, "type", "api.type");
+  if (!goal || !(json_is_number(goal) || json_is_null(goal))) return api_fault(r, "goal", goal ? "type" : "required", "api.net_goal");
+  g.goal = json_is_null(goal) ? 0 : json_number_value(goal);
+  if (json_is_number(goal) && !(g.goal >= 0.9 && g.goal <= 1)) return api_fault(r, "goal", "range", "api.net_goal");
+  if (!g.level == !g.organisation) return api_fault(r, "level", "required", "api.net_choice");
+  g.reason = g.reason ? text_repair(http_arena(r), g.reason) : NULL;
+  if (!g.reason || utf8_length(g.reason) < 3 || strlen(g.reason) > NETWORK_NOTE_MOST) return api_fault(r, "reason", "required", "web.net_bad_reason");
+  if (network_goal_put(net_of(r), &by, &g, &err))
+    return err.code == ERR_NOT_FOUND ? api_fault(r, g.level ? "level" : "organisation", "choice", "api.net_choice") : api_error(r, &err, NULL, NULL);
+  get_goals(r);
+}
+
+/* What the demonstration does to its own lines. */
+static void get_demonstration(struct http_req *r) {
+  struct err err;
+  json_t *out = NULL;
+  if (network_demo(net_of(r), http_lang(r), &out, &err)) return api_error(r, &err, NULL, NULL);
+  http_reply_json(r, 200, out);
+}
+
 /* ---- for Prometheus ---- */
 
 static const char *own_host(struct http_req *r) {
@@ -338,6 +382,9 @@ const struct http_route api_network_rows[] = {
   {"GET", "/api/v1/network/incidents/{incident}", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_incident, "One incident with what it reached."},
   {"POST", "/api/v1/network/incidents/{incident}/{act}", HTTP_WORKER, PERMIT_STAFF, HTTP_BEARER, 16 * 1024, post_act, "Operator or the organisation's manager: acknowledge, note, hand over."},
   {"GET", "/api/v1/network/maintenance", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_windows, "Maintenance: planned, running, over."},
+  {"GET", "/api/v1/network/goals", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_goals, "Goals of availability, and what is left of the downtime that they allow."},
+  {"POST", "/api/v1/network/goals", HTTP_WORKER, PERMIT_OPERATOR, HTTP_BEARER, 16 * 1024, post_goal, "Operator: set a goal, with a reason."},
+  {"GET", "/api/v1/network/demonstration", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_demonstration, "Which lines the demonstration cuts, now and next."},
   {"GET", "/api/v1/network/targets", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_targets, "Where Prometheus finds the figures of offices (http_sd)."},
   {"GET", "/api/v1/network/events", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_events, "Changes as server-sent events."},
 };

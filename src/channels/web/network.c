@@ -59,7 +59,7 @@ static const char *asset(struct http_req *r, const char *name) {
 
 json_t *net_page(struct http_req *r, const char *title, const char *here, bool form) {
   static const struct { const char *path, *word; } tabs[] = {{"/network", "tab_now"}, {"/network/map", "tab_map"}, {"/network/offices", "tab_offices"},
-    {"/network/incidents", "tab_incidents"}, {"/network/compare", "tab_compare"}, {"/network/tree", "tab_tree"}, {"/network/growth", "tab_growth"},
+    {"/network/incidents", "tab_incidents"}, {"/network/compare", "tab_compare"}, {"/network/tree", "tab_tree"}, {"/network/goals", "tab_goals"}, {"/network/growth", "tab_growth"},
     {"/network/maintenance", "tab_maintenance"}, {"/network/contacts", "tab_contacts"}};
   json_t *page = page_new(web_of(r), r, title, form), *list = json_array();
   for (size_t i = 0; i < BASE_COUNT(tabs); i++) {
@@ -83,6 +83,21 @@ json_t *net_page(struct http_req *r, const char *title, const char *here, bool f
 
 void net_reply(struct http_req *r, json_t *page, const char *name) {
   page_reply(web_of(r), r, json_object_get(page, "has_faults") == json_true() ? 422 : 200, arena_printf(http_arena(r), "network_%s", name), page);
+}
+
+/* ---- forms ---- */
+
+const char *net_value(struct http_req *r, const char *name) {
+  const char *v = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, name) : http_query(r, name);
+  v = v && v[0] && utf8_valid(v, strlen(v)) ? text_repair(http_arena(r), v) : NULL;
+  return v && v[0] ? v : NULL;
+}
+
+void net_box(struct http_req *r, json_t *page, const char *field, const char *wrong_field, const char *wrong) {
+  const char *here = wrong && base_same(field, wrong_field) ? wrong : NULL;
+  put(page, field, net_value(r, field));
+  put(page, arena_printf(http_arena(r), "%s_error", field), here);
+  if (here) fault(page, arena_printf(http_arena(r), "#%s", field), here);
 }
 
 /* ---- showing ---- */
@@ -351,6 +366,36 @@ static json_t *open_incidents(struct http_req *r, int place, int limit, struct e
   return list;
 }
 
+/* The hour of a moment, as it stands in whole. */
+static const char *hour_text(struct http_req *r, const char *rfc3339) {
+  const char *whole = show_time(r, rfc3339), *hour = strrchr(whole, ' ');
+  return hour ? hour + 1 : whole;
+}
+
+/* What the demonstration does to its own lines, and what should be seen of it. */
+static void put_schedule(struct http_req *r, json_t *page) {
+  json_t *out = NULL, *list = json_array(), *one;
+  struct err err;
+  size_t i;
+  if (network_demo(net_of(r), http_lang(r), &out, &err) == 0)
+    json_array_foreach(json_object_get(out, "cut"), i, one) {
+      json_t *o = json_object();
+      put(o, "href", arena_printf(http_arena(r), "/network/offices/%s", json_str(one, "office")));
+      put(o, "name", json_str(one, "name"));
+      put(o, "what", net_say(r, base_same(json_str(one, "kind"), "cut") ? "demo_cut" : "demo_loss"));
+      put_flag(o, "is", json_flag(one, "now", false));
+      put(o, "in", net_ago(r, net_time(one, "from") - clock_now()));
+      put(o, "from", hour_text(r, json_str(one, "from")));
+      put(o, "until", hour_text(r, json_str(one, "until")));
+      put_number(r, o, "offices", json_int(one, "offices", 1));
+      put(o, "within", net_ago(r, json_int(one, "seen_within_s", 0) * 1000));
+      net_state(r, o, "state", json_str(one, "state"));
+      json_array_append_new(list, o);
+    }
+  json_decref(out);
+  put_list(page, "schedule", list);
+}
+
 /* What the beginning and the wall show alike. NULL after replying. */
 static json_t *now_page(struct http_req *r, const char *title, const char *here, int place, int incidents, bool links) {
   struct err err;
@@ -383,7 +428,10 @@ static json_t *now_page(struct http_req *r, const char *title, const char *here,
 
 static void get_network(struct http_req *r) {
   json_t *page = now_page(r, net_say(r, "title"), "/network", -1, 8, true);
-  if (page) net_reply(r, page, "now");
+  if (!page) return;
+  put_schedule(r, page);
+  put_list(page, "alarms", net_alarms(r));
+  net_reply(r, page, "now");
 }
 
 static void get_wall(struct http_req *r) {
@@ -418,7 +466,9 @@ static void get_map(struct http_req *r) {
   json_decref(here);
   put_list(page, "counties", net_counties_json(r, sum));
   json_decref(sum);
-  net_reply(r, page, "map");
+  struct network_availability_query q = {.by = NETWORK_BY_COUNTY, .place = county};
+  if (county < 0 || net_put_budget(r, page, q, NULL)) net_reply(r, page, "map");
+  else json_decref(page);
 }
 
 /* ---- points for the script ---- */
@@ -539,7 +589,9 @@ static void get_offices(struct http_req *r) {
   put(page, "csv_href", choice(r, "/network/tables/offices.csv", NULL));
   put_words_of(r, page);
   json_decref(out);
-  net_reply(r, page, "offices");
+  struct network_availability_query budget = {.by = NETWORK_BY_ORGANISATION, .place = -1, .organisation = q.organisation};
+  if (!organisation || net_put_budget(r, page, budget, NULL)) net_reply(r, page, "offices");
+  else json_decref(page);
 }
 
 const struct http_route web_network_rows[] = {
@@ -553,7 +605,8 @@ const size_t web_network_count = BASE_COUNT(web_network_rows);
 
 int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
   const struct { const struct http_route *rows; size_t n; } tables[] = {{web_network_rows, web_network_count}, {web_network_office_rows, web_network_office_count},
-    {web_network_incident_rows, web_network_incident_count}, {web_network_figure_rows, web_network_figure_count}, {web_network_plan_rows, web_network_plan_count}};
+    {web_network_incident_rows, web_network_incident_count}, {web_network_figure_rows, web_network_figure_count}, {web_network_plan_rows, web_network_plan_count},
+    {web_network_goal_rows, web_network_goal_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

@@ -39,16 +39,25 @@ const char *net_organisation_of(struct http_req *r, const char *office);        
 int64_t net_time(const json_t *o, const char *key);                             /* of an RFC 3339 member; 0 none */
 json_t *net_incident_json(struct http_req *r, const json_t *one);               /* a row of a list */
 json_t *net_counties_json(struct http_req *r, const json_t *summary);
+/* What goals allow: "available", "available_service", "goal", "budget", budget_over, has_budget (service hours were measured). */
+void net_budget(struct http_req *r, json_t *page, const struct network_line *l);
+/* The same of the last 30 days for the first line of a group at a place, or of an organisation or an office; false after replying an error. has_availability. */
+bool net_put_budget(struct http_req *r, json_t *page, struct network_availability_query q, struct network_line *line);
+json_t *net_alarms(struct http_req *r);                                         /* goals that are spent, or soon will be: [{"name","text","href"}] */
 char *net_map(struct http_req *r, const json_t *summary, int within, const char *label, bool links); /* malloc'ed SVG */
 
-/* ---- tables as files (network_tables.c) ---- */
+/* ---- forms ---- */
+const char *net_value(struct http_req *r, const char *name);                   /* of a form or of the address: repaired, NULL when empty */
+void net_box(struct http_req *r, json_t *page, const char *field, const char *wrong_field, const char *wrong); /* its value and its fault */
+/* ---- tables as files ---- */
 struct net_table { struct buf b; size_t columns; };
 void net_table_begin(struct net_table *t, const char *const *names, size_t n);
 void net_table_cell(struct net_table *t, const char *text, bool last);
 void net_table_number(struct net_table *t, double v, int places, bool last);    /* NAN: empty */
 void net_table_reply(struct http_req *r, struct net_table *t, const char *file);
 
-extern const struct http_route web_network_rows[], web_network_office_rows[], web_network_incident_rows[], web_network_figure_rows[], web_network_plan_rows[];
-extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count;
+extern const struct http_route web_network_rows[], web_network_office_rows[], web_network_incident_rows[], web_network_figure_rows[], web_network_plan_rows[],
+  web_network_goal_rows[];
+extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count, web_network_goal_count;
 
 #endif

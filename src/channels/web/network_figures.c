@@ -483,9 +483,33 @@ static int table_windows(struct http_req *r, struct net_table *t, struct err *er
   return 0;
 }
 
+static int table_goals(struct http_req *r, struct net_table *t, struct err *err) {
+  static const char *const names[] = {"scope", "code", "name", "offices", "goal", "availability_service", "availability_all", "budget_s", "budget_left_s", "burn_6_hours", "burn_3_days", "alarm", "reason", "set_at"};
+  json_t *out = NULL, *one;
+  size_t i;
+  if (network_goals(net_of(r), http_lang(r), &out, err)) return -1;
+  net_table_begin(t, names, BASE_COUNT(names));
+  json_array_foreach(json_object_get(out, "items"), i, one) {
+    const json_t *available = json_object_get(one, "availability"), *burn = json_object_get(one, "burn");
+    bool any = json_is_number(json_object_get(available, "service"));
+    for (int k = 0; k < 3; k++) net_table_cell(t, json_str(one, names[k]), false);
+    net_table_number(t, member(one, "offices"), 0, false);
+    net_table_number(t, member(one, "goal"), 6, false);
+    net_table_number(t, member(available, "service"), 6, false);
+    net_table_number(t, member(available, "all"), 6, false);
+    net_table_number(t, any ? member(one, "budget_s") : NAN, 0, false);
+    net_table_number(t, any ? member(one, "budget_left_s") : NAN, 0, false);
+    net_table_number(t, member(burn, "hours_6"), 2, false);
+    net_table_number(t, member(burn, "days_3"), 2, false);
+    for (size_t k = 11; k < BASE_COUNT(names); k++) net_table_cell(t, json_str(one, names[k]), k + 1 == BASE_COUNT(names));
+  }
+  json_decref(out);
+  return 0;
+}
+
 static void get_table(struct http_req *r) {
   static const struct { const char *file; int (*fill)(struct http_req *r, struct net_table *t, struct err *err); } tables[] = {{"offices.csv", table_offices}, {"incidents.csv", table_incidents},
-    {"compare.csv", table_compare}, {"series.csv", table_series}, {"backlog.csv", table_backlog}, {"maintenance.csv", table_windows}};
+    {"compare.csv", table_compare}, {"series.csv", table_series}, {"backlog.csv", table_backlog}, {"maintenance.csv", table_windows}, {"goals.csv", table_goals}};
   struct net_table t = {0};
   struct err err;
   bool bad;

@@ -118,29 +118,15 @@ static bool put_series(struct http_req *r, json_t *page, const char *code, int s
 /* ---- availability of the last 30 days ---- */
 
 static bool put_availability(struct http_req *r, json_t *page, const char *code) {
-  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from = cases_today() - 29, .to = cases_today(), .place = -1, .office = code};
-  struct network_line *lines = NULL;
-  struct err err;
-  size_t n = 0;
-  if (network_availability(net_of(r), &q, &lines, &n, &err)) {
-    web_error(r, &err);
-    return false;
-  }
-  put_flag(page, "has_availability", n > 0);
-  if (n) {
-    const struct network_sums *s = &lines[0].sums;
-    put(page, "available", net_percent(r, network_availability_of(s, 0), 3));
-    put(page, "available_service", net_percent(r, network_availability_of(s, 1), 3));
-    put(page, "goal", net_percent(r, lines[0].goal, 2));
-    put(page, "own", net_ago(r, s->own[0]));
-    put(page, "upstream", net_ago(r, s->upstream[0]));
-    put(page, "maintained", net_ago(r, s->maintenance[0]));
-    put(page, "unmeasured", net_ago(r, s->unknown[0]));
-    bool over = lines[0].budget_left_ms < 0;
-    put(page, "budget", net_ago(r, over ? -lines[0].budget_left_ms : lines[0].budget_left_ms));
-    put_flag(page, "budget_over", over);
-  }
-  network_availability_free(lines, n);
+  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .place = -1, .office = code};
+  struct network_line line;
+  if (!net_put_budget(r, page, q, &line)) return false;
+  if (json_object_get(page, "has_availability") != json_true()) return true;
+  const struct network_sums *s = &line.sums;
+  put(page, "own", net_ago(r, s->own[0]));
+  put(page, "upstream", net_ago(r, s->upstream[0]));
+  put(page, "maintained", net_ago(r, s->maintenance[0]));
+  put(page, "unmeasured", net_ago(r, s->unknown[0]));
   return true;
 }
 

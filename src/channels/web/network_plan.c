@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *value_of(struct http_req *r, const char *name) {
-  const char *v = strcmp(http_method(r), "POST") == 0 ? http_form_value(r, name) : http_query(r, name);
-  v = v && v[0] && utf8_valid(v, strlen(v)) ? text_repair(http_arena(r), v) : NULL;
-  return v && v[0] ? v : NULL;
-}
-
 /* ---- maintenance ---- */
 
 static json_t *windows_json(struct http_req *r, const json_t *items) {
@@ -36,12 +30,6 @@ static json_t *windows_json(struct http_req *r, const json_t *items) {
   return list;
 }
 
-static void box_fault(json_t *page, const char *field, const char *wrong_field, const char *wrong, struct http_req *r) {
-  bool here = wrong && base_same(field, wrong_field);
-  put(page, arena_printf(http_arena(r), "%s_error", field), here ? wrong : NULL);
-  if (here) fault(page, arena_printf(http_arena(r), "#%s", field), wrong);
-}
-
 static void show_maintenance(struct http_req *r, const char *field, const char *wrong) {
   static const char *const boxes[] = {"office", "from_day", "from_hour", "to_day", "to_hour", "reason"};
   struct err err;
@@ -57,13 +45,10 @@ static void show_maintenance(struct http_req *r, const char *field, const char *
                            ? arena_printf(http_arena(r), "/network/maintenance?before=%s", json_string_value(next)) : NULL);
   json_decref(out);
   put_flag(page, "may", net_acts(web_actor(r), NULL));
-  for (size_t i = 0; i < BASE_COUNT(boxes); i++) {
-    put(page, boxes[i], value_of(r, boxes[i]));
-    box_fault(page, boxes[i], field, wrong, r);
-  }
+  for (size_t i = 0; i < BASE_COUNT(boxes); i++) net_box(r, page, boxes[i], field, wrong);
   const char *today = date_short(http_arena(r), LANG_FA, cases_today());
-  if (!value_of(r, "from_day")) put(page, "from_day", today);
-  if (!value_of(r, "to_day")) put(page, "to_day", today);
+  if (!net_value(r, "from_day")) put(page, "from_day", today);
+  if (!net_value(r, "to_day")) put(page, "to_day", today);
   put_flag(page, "done", strcmp(http_method(r), "POST") != 0 && net_query(r, "done"));
   net_reply(r, page, "maintenance");
 }
@@ -83,23 +68,23 @@ static int minutes_of(struct http_req *r, const char *typed) {
 
 /* A day and an hour; *wrong: the box that holds none. */
 static int64_t moment_of(struct http_req *r, const char *day, const char *hour, const char **wrong) {
-  const char *typed = value_of(r, day);
+  const char *typed = net_value(r, day);
   int32_t number = typed ? date_parse(typed) : INT32_MIN;
-  int minutes = minutes_of(r, value_of(r, hour));
+  int minutes = minutes_of(r, net_value(r, hour));
   if (number == INT32_MIN) *wrong = day;
   else if (minutes < 0) *wrong = hour;
   return *wrong ? -1 : day_start(number) + (int64_t)minutes * 60000;
 }
 
 static void post_maintenance(struct http_req *r) {
-  const char *office = value_of(r, "office"), *wrong = NULL;
+  const char *office = net_value(r, "office"), *wrong = NULL;
   struct network_by by;
   struct err err;
   if (http_replied(r)) return;
   const char *code = office ? digits_ascii(http_arena(r), office) : NULL, *organisation = code ? net_organisation_of(r, code) : NULL;
   if (!net_acts(web_actor(r), NULL)) return http_problem_code(r, ERR_FORBIDDEN, net_say(r, "acts_who"));
   if (!organisation || !net_by(web_actor(r), organisation, &by)) return show_maintenance(r, "office", net_say(r, "no_office"));
-  struct network_window w = {.office = code, .reason = value_of(r, "reason")};
+  struct network_window w = {.office = code, .reason = net_value(r, "reason")};
   w.from = moment_of(r, "from_day", "from_hour", &wrong);
   if (!wrong) w.to = moment_of(r, "to_day", "to_hour", &wrong);
   if (wrong) return show_maintenance(r, wrong, net_say(r, strstr(wrong, "day") ? "bad_day" : "bad_hour"));
@@ -118,7 +103,7 @@ static void post_end(struct http_req *r) {
   if (http_replied(r)) return;
   if (parse_i64(http_param(r, "window"), &id) || id <= 0) return not_found(r);
   if (!net_by_any(web_actor(r), &by)) return http_problem_code(r, ERR_FORBIDDEN, net_say(r, "acts_who"));
-  if (network_window_end(net_of(r), &by, id, value_of(r, "reason"), &err) == 0) return http_redirect(r, 303, "/network/maintenance?done=1");
+  if (network_window_end(net_of(r), &by, id, net_value(r, "reason"), &err) == 0) return http_redirect(r, 303, "/network/maintenance?done=1");
   if (err.code == ERR_CONFLICT) return http_problem(r, &err, net_say(r, "window_conflict"), NULL);
   return err.code == ERR_NOT_FOUND ? not_found(r) : web_error(r, &err);
 }
@@ -128,7 +113,7 @@ static void post_end(struct http_req *r) {
 /* "" for an operator's province, else the organisation that the manager chose, or their own; NULL when it is not theirs. */
 static const char *scope_of(struct http_req *r) {
   const struct actor *who = web_actor(r);
-  const char *given = value_of(r, "organisation");
+  const char *given = net_value(r, "organisation");
   bool operates = actor_has_role(who, NULL, STAFF_OPERATOR);
   if (!given) {
     struct network_by by;
@@ -200,11 +185,11 @@ static json_t *scope_options(struct http_req *r, const char *scope) {
 
 static void show_contacts(struct http_req *r, const char *field, const char *wrong, const char *key) {
   static const char *const boxes[] = {"name", "to", "url"};
-  const char *scope = scope_of(r), *chosen = value_of(r, "level");
+  const char *scope = scope_of(r), *chosen = net_value(r, "level");
   bool operates = actor_has_role(web_actor(r), NULL, STAFF_OPERATOR);
   json_t *contacts = NULL, *hooks = NULL, *levels = json_array();
   struct err err;
-  if (!scope || network_contacts(web_of(r)->store, operates && !value_of(r, "organisation") ? NULL : scope, &contacts, &err) || (operates && network_hooks(web_of(r)->store, &hooks, &err))) {
+  if (!scope || network_contacts(web_of(r)->store, operates && !net_value(r, "organisation") ? NULL : scope, &contacts, &err) || (operates && network_hooks(web_of(r)->store, &hooks, &err))) {
     json_decref(contacts);
     json_decref(levels);
     return scope ? web_error(r, &err) : not_found(r);
@@ -230,11 +215,8 @@ static void show_contacts(struct http_req *r, const char *field, const char *wro
   put(page, "organisation", scope);
   put(page, "scope_name", organisation_text(r, scope));
   put(page, "key", key);
-  put_flag(page, "english", base_same(value_of(r, "lang_of"), "en"));
-  for (size_t i = 0; i < BASE_COUNT(boxes); i++) {
-    put(page, boxes[i], key ? NULL : value_of(r, boxes[i]));
-    box_fault(page, boxes[i], field, wrong, r);
-  }
+  put_flag(page, "english", base_same(net_value(r, "lang_of"), "en"));
+  for (size_t i = 0; i < BASE_COUNT(boxes) && !key; i++) net_box(r, page, boxes[i], field, wrong);
   put_flag(page, "done", strcmp(http_method(r), "POST") != 0 && net_query(r, "done"));
   net_reply(r, page, "contacts");
 }
@@ -245,12 +227,12 @@ static void get_contacts(struct http_req *r) { show_contacts(r, NULL, NULL, NULL
 static int record(struct store_tx *tx, void *ctx, struct err *err) { return identity_act_put(tx, ctx, err); }
 
 static void post_contact(struct http_req *r) {
-  const char *scope = scope_of(r), *to = value_of(r, "to"), *level = value_of(r, "level");
+  const char *scope = scope_of(r), *to = net_value(r, "to"), *level = net_value(r, "level");
   char mobile[32];
   struct err err;
   if (http_replied(r)) return;
   if (!scope) return not_found(r);
-  struct network_contact c = {.organisation = scope, .name = value_of(r, "name"), .lang = base_same(value_of(r, "lang_of"), "en") ? LANG_EN : LANG_FA,
+  struct network_contact c = {.organisation = scope, .name = net_value(r, "name"), .lang = base_same(net_value(r, "lang_of"), "en") ? LANG_EN : LANG_FA,
                               .level = level && strlen(level) == 1 && level[0] >= '0' && level[0] <= '3' ? level[0] - '0' : 0};
   if (!c.name || utf8_length(c.name) < 2 || utf8_length(c.name) > 80) return show_contacts(r, "name", net_say(r, "bad_name"), NULL);
   if (to && strchr(to, '@')) c.to = cases_mail_address(web_of(r)->cases, to, http_arena(r));
@@ -277,7 +259,7 @@ static void post_contact_drop(struct http_req *r) {
 }
 
 static void post_hook(struct http_req *r) {
-  struct network_hook h = {.organisation = value_of(r, "organisation") ? value_of(r, "organisation") : "", .url = value_of(r, "url")};
+  struct network_hook h = {.organisation = net_value(r, "organisation") ? net_value(r, "organisation") : "", .url = net_value(r, "url")};
   struct err err;
   char key[65];
   if (http_replied(r)) return;
