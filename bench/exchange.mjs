@@ -1,7 +1,8 @@
 // An exchange between two organisations, and the same chain built of two nginx: node bench/exchange.mjs
 //   client (wrk) → gateway → mutual TLS → gateway → provider (nginx, files). Ours sign, verify and log durably on both sides; nginx does mutual TLS alone.
-// Needs nginx and wrk, and the binary of ./run --build. SECONDS=8 is the length of each part, CONNECTIONS=64. Everything on one machine, in one run.
-import { execFile, execFileSync } from 'node:child_process';
+// Needs nginx and wrk, and the binary of ./run --build. SECONDS=8 is the length of each part, CONNECTIONS=64, PARTS=1k,10k,mix. Everything on one machine,
+// in one run. PERF=FILE records with perf where the time goes, into FILE.PART.client and FILE.PART.provider.
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import { writeFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,10 +44,12 @@ const ours = `${gateways.b.base}/r1/${service}`, theirs = `http://127.0.0.1:${fr
 await until('our chain', async () => (await fetch(`${ours}/1k`, { headers })).status === 200);
 await until('the chain of nginx', async () => (await fetch(`${theirs}/1k`)).status === 200);
 await w.platform.stop(); // a directory that was fetched is gone on with
+const own = (pid) => { const t = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'); return ['Private_Clean', 'Private_Dirty'].reduce((s, k) => s + Number(new RegExp(`^${k}:\\s+(\\d+)`, 'm').exec(t)[1]) / 1024, 0); };
 const status = (pid, what) => Number(new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 const helpers = (pid) => execFileSync('pgrep', ['-P', pid], { encoding: 'utf8' }).trim().split('\n');
 const spent = (pid) => { const t = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' '); return (+t[11] + +t[12]) / 100; };
-console.log(`idle: ${['a', 'b'].map((n) => `${n} ${status(gateways[n].child.pid, 'VmRSS').toFixed(0)} MB and its key helper ${helpers(gateways[n].child.pid).map((p) => status(p, 'VmRSS').toFixed(0)).join('+')} MB`).join(', ')}`);
+await new Promise((done) => setTimeout(done, 8000)); // nobody calls for five seconds: a gateway gives back what it does not need
+console.log(`idle: ${['a', 'b'].map((n) => `${n} ${status(gateways[n].child.pid, 'VmRSS').toFixed(1)} MB (its own ${own(gateways[n].child.pid).toFixed(1)}) and its key helper ${helpers(gateways[n].child.pid).map((p) => `${status(p, 'VmRSS').toFixed(1)} (${own(p).toFixed(1)})`).join('+')} MB`).join(', ')}`);
 writeFileSync(join(dir, 'mix.lua'), `local base, i = os.getenv('BENCH_BASE'), 0
 function request() i = i + 1; local n = (i * 7919) % 1000; local f = n < 300 and '2k' or n < 900 and '10k' or n < 990 and '100k' or n < 999 and '2m' or '10m'; return wrk.format('GET', base .. '/' .. f) end
 function done(s, l) print(string.format('RATE %f P50 %f P95 %f P99 %f ERRORS %d', s.requests / s.duration * 1e6, l:percentile(50) / 1000, l:percentile(95) / 1000, l:percentile(99) / 1000, s.errors.connect + s.errors.read + s.errors.write + s.errors.status + s.errors.timeout)) end`);
@@ -57,11 +60,13 @@ const wrk = async (base, what, n, c = connections) => {
   const m = /RATE (\S+) P50 (\S+) P95 (\S+) P99 (\S+) ERRORS (\d+)/.exec(stdout);
   return { rate: +m[1], p50: +m[2], p95: +m[3], p99: +m[4], errors: +m[5] };
 };
-for (const what of ['1k', '10k', 'mix']) {
+for (const what of (process.env.PARTS || '1k,10k,mix').split(',')) {
   const c = what === 'mix' ? 16 : connections;
   await wrk(ours, what, 3, c);
   const pids = { client: gateways.b.child.pid, provider: gateways.a.child.pid, keys: [...helpers(gateways.a.child.pid), ...helpers(gateways.b.child.pid)] };
   const sum = () => [spent(pids.client), spent(pids.provider), pids.keys.reduce((s, p) => s + spent(p), 0)];
+  if (process.env.PERF)
+    for (const n of ['client', 'provider']) spawn('perf', ['record', '-q', '--call-graph', 'dwarf,16384', '-F', '299', '-p', String(pids[n]), '-o', `${process.env.PERF}.${what}.${n}`, 'sleep', String(seconds)], { stdio: 'ignore' });
   const before = sum(), one = await wrk(ours, what, seconds, c), after = sum(), cpu = after.map((x, i) => Math.round((x - before[i]) * 1e6 / (one.rate * seconds)));
   await wrk(theirs, what, 2, c);
   const two = await wrk(theirs, what, seconds, c);

@@ -66,10 +66,14 @@
   X(exchange_tsa, "yes", "is the exchange's ledger time-stamped too, where tsa_url is set? yes or no")                        \
   X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
   X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
+  X(exchange_keep_days, "", "how many days the log of messages is kept before it goes into archives; empty: no limit by age") \
+  X(exchange_keep_mb, "", "how many MB of messages the log keeps before the oldest go into archives; empty: no limit by size") \
+  X(exchange_archive, "", "folder of the archives; by default archive in the gateway's folder")                            \
   X(exchange_grace_s, "86400", "how long a member directory that cannot be renewed is gone on with")                          \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
+  X(accept_seconds, "259200", "so long a new link is measured before it is accepted by itself; in a demonstration 360 unless it is set") \
   X(probe_anchors, "", "addresses, by comma, of which one must answer, else the prober itself is cut off; by default the cores") \
   X(probe_source, "", "address that probes are sent from")                                                                   \
   X(node, "", "name of this process among others; by default host name and process number")
@@ -159,12 +163,15 @@ void platform_network_jobs(struct platform *p);
 extern const struct http_route probe_rows[1];               /* probe.c: reports of probers elsewhere */
 /* offices.c: offices and links of the network from CSV, and out; an exit code */
 int offices_import(const struct settings *set, const char *file, bool dry, const char *lang);
+int contacts_import(const struct settings *set, const char *file, bool dry, const char *lang); /* contacts.c: people on duty */
 int offices_export(const struct settings *set);
 void app_network_demo(struct platform *p);                 /* somebody on duty, where nobody is yet */
 /* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
 int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
 int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
 void platform_hooks(struct platform *p);
+/* acceptance.c: one round; links that were handed over are accepted or held. */
+int app_acceptances(struct platform *p, struct err *err);
 struct network_watch { struct platform *p; _Atomic bool stop; };
 void *app_network_watch(void *arg);
 void app_network_metrics(struct platform *p, struct buf *b);
@@ -201,16 +208,16 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("serve", command_serve, "--pack PACK (--data DIR | --store URL) [--listen ADDRESS] [--demo]", "answer citizens, officers and machines") \
   X("staff", command_staff, "add --username U --organisation CODE --role ROLE [--name NAME] (--data DIR | --store URL)", "add a member of staff; password on standard input") \
   X("ledger", command_ledger, "verify (--data DIR | --store URL) | check RECEIPT [--key FILE] | renew --why REASON (--data DIR | --store URL)", "verify the ledger, check one receipt offline, or begin a declared new log after a restore") \
-  X("evidence", command_evidence, "export MESSAGE-ID --gateway FOLDER | verify FILE [--key FILE] [--tsa-ca FILE]", "one exchanged message with its proof as JSON, and its judge, offline: docs/developer/evidence.md") \
+  X("evidence", command_evidence, "export MESSAGE-ID (--gateway FOLDER | --archive FILE) | verify FILE [--key FILE] [--tsa-ca FILE]", "one exchanged message with its proof as JSON, and its judge, offline: docs/developer/evidence.md") \
   X("backup", command_backup, "(--data DIR | --store URL) FILE", "a consistent copy while serving")       \
   X("restore", command_restore, "(--data DIR | --store URL) FILE", "put a copy back into an empty place, after verifying it") \
   X("export", command_export, "pack FOLDER [--hash H] | packs | offices --pack PACK | registry CODE --pack PACK [--format csv|jsonl] | cases --pack PACK --organisation CODE [--service S] [--from DAY] [--to DAY] [--format csv|jsonl] [--after TRACKING]; (--data DIR | --store URL)", "a pack that was served into a new folder, byte for byte (the last one, or the one whose hash begins with H); a list of them as CSV; or the records of a registry, or the cases of an organisation, on standard output; cases go on behind the last that was written with --after") \
   X("simulate", command_simulate, "--pack PACK (--data DIR | --store URL) --days N --seed S [--bias ODDS]", "a believable past for a demonstration; with --bias the second officer of every third desk refuses with so many times the odds") \
-  X("import", command_import, "registry CODE FILE | cases FILE --service S | offices FILE; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, cases of before, or offices and links of the network, from CSV: all judged first, then written; run again, it goes on where it stopped") \
+  X("import", command_import, "registry CODE FILE | cases FILE --service S | offices FILE | contacts FILE; --pack PACK (--data DIR | --store URL) [--dry-run] [--lang fa|en]", "records of a registry, cases of before, offices and links of the network, or people on duty for it, from CSV: all judged first, then written; run again, it goes on where it stopped") \
   X("report", command_report, "[--organisation CODE] [--week DAY | --period P] [--lang fa|en] [--rebuild] [--output FILE] --pack PACK (--data DIR | --store URL)", "the page for the council's Saturday as PDF, of an organisation or the province; last week's without more; --rebuild counts everything anew first") \
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
-  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
+  X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | archive | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
   X("probe", command_probe, "--name NAME --folder DIR --centre URL | admit NAME KEY|none --pack PACK (--data DIR | --store URL)", "measure the network from a hub and report to the centre, signed, catching up after a cut; or admit such a prober by the key that it prints") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \

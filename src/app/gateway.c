@@ -1,6 +1,7 @@
 /* chapar gateway …: one organisation's gateway as a program of its own, and what its operator does with it. */
 #include "app/gateway.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@ struct deed {
   struct settings set;
   struct words_left left;                /* behind the verb */
   char *folder;
-  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *out;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *older_than, *unstamped, *digest_only, *bodies, *at_once, *out;
+  char *actor;
 };
 
 #define DEED_TABLE(X) \
@@ -22,7 +24,8 @@ struct deed {
   X("serve", deed_serve, "[--listen 127.0.0.1:8080] [--exchange-listen ADDRESS:PORT] [--exchange-systems-listen ADDRESS:PORT]", "answer information systems and other gateways", 0) \
   X("status", deed_status, "[--json]", "how a gateway that serves is: directory, keys, peers, evidence, time-stamps, causes; exit code 1 when something is wrong", 0) \
   X("test", deed_test, "SUBSYSTEM SERVICE [METHOD PATH]", "one call through the gateway that serves: what was answered, or which side refused it, in which check, and what to do", 2) \
-  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE] [--digest-only]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services set", deed_service_set, "SERVICE --digest-only | SERVICE --bodies", "what the log keeps of its messages from now on: digests alone, or bodies too", 1) \
   X("services list", deed_service_list, "[--json]", "the services of this gateway", 0) \
   X("services disable", deed_service_disable, "SERVICE --notice TEXT | SERVICE --enable", "answer calls with a notice for a while, or again", 1) \
   X("services remove", deed_service_remove, "SERVICE", "publish it no longer", 1) \
@@ -30,16 +33,24 @@ struct deed {
   X("grant", deed_grant, "SUBSYSTEM|group:CODE SERVICE [--method M] [--path GLOB] [--purpose TEXT] [--until YYYY-MM-DD]", "give a right", 2) \
   X("grants", deed_grants, "[SERVICE] [--json] [--all]", "the rights that were given", 0) \
   X("revoke", deed_revoke, "GRANT --why TEXT", "take a right back", 1) \
+  X("groups list", deed_groups, "[--json]", "groups that rights may name (group:CODE): of this gateway, and the operator's of the whole directory", 0) \
+  X("groups add", deed_group_add, "CODE MEMBER-OR-SUBSYSTEM", "put it into a group of this gateway, for its own rights (group:CODE)", 2) \
+  X("groups remove", deed_group_remove, "CODE MEMBER-OR-SUBSYSTEM", "take it out of a group of this gateway", 2) \
+  X("acts", deed_acts, "[--json]", "who did what at this gateway, when and why, newest first; each is a leaf of its ledger", 0) \
   X("renew-keys", deed_renew, "", "new keys without a break: announced, used when the others know them, the old ones end", 0) \
+  X("archive", deed_archive, "[--older-than DAYS] [--unstamped] [--json]", "put what is old (by exchange_keep_days and exchange_keep_mb, or older than so many days) into archives, out of the log", 0) \
+  X("archives", deed_archives, "[--json]", "the archives that were made", 0) \
   X("backup", deed_backup, "FILE", "a consistent copy while serving; it holds the keys", 1) \
   X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
   X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
+  X("members remove", deed_member_remove, "ID --why TEXT", "operator: take a member (with its gateways and subsystems) or a subsystem out; its keys are revoked, its rights end everywhere", 1) \
   X("group", deed_group, "CODE ID [--out]", "operator: put a member (for all its subsystems) or a subsystem into a group of the directory, or take it out; rights name it group:CODE", 2) \
   X("invite", deed_invite, "SERVER", "operator: a one-time code for a gateway, good for a day", 1) \
   X("requests", deed_requests, "[--json]", "operator: who asks to be taken in", 0) \
-  X("approve", deed_approve, "REQUEST", "operator: take it in, after comparing fingerprints", 1) \
-  X("refuse", deed_refuse, "REQUEST", "operator: do not", 1) \
+  X("approve", deed_approve, "REQUEST [--why TEXT]", "operator: take it in, after comparing fingerprints", 1) \
+  X("refuse", deed_refuse, "REQUEST [--why TEXT]", "operator: do not", 1) \
   X("revoke-key", deed_revoke_key, "KEYID --why TEXT", "operator: a signing key or certificate is good no longer, everywhere within a minute", 1) \
+  X("renew-operator-key", deed_renew_operator, "--why TEXT [--at-once]", "operator: a new key that signs the directory; the old one announces it, gateways follow, also those that are away", 0) \
   X("directory", deed_directory, "[--json]", "the member directory as this gateway has it", 0)
 
 #define X(verb, fn, usage, help, words) static int fn(struct deed *d);
@@ -85,16 +96,23 @@ static int show(const struct deed *d, json_t *v, void (*tell)(const json_t *v)) 
   return EXIT_DONE;
 }
 
-int gateway_open(const struct settings *s, const char *folder, struct http_client *client, struct exchange **out, struct err *err) {
+int gateway_open(const struct settings *s, const char *folder, struct http_client *client, const char *actor, struct exchange **out, struct err *err) {
   struct exchange_options o;
   char *node = base_printf("%s-%ld", s->node[0] ? s->node : "gateway", (long)getpid());
   int rc = exchange_settings(s, &o, err);
   o.folder = folder;
   o.node = node;
   o.post_ctx = client;
+  o.actor = actor;
   if (rc == 0) rc = exchange_open(&o, out, err);
   free(node);
   return rc;
+}
+
+/* Who gives the command, for the record. */
+static char *actor_name(void) {
+  const struct passwd *p = getpwuid(getuid());
+  return p ? base_printf("command: %s", p->pw_name) : base_printf("command: user %u", (unsigned)getuid());
 }
 
 /* Open, do, close: what changes lies in the store, where the process that serves sees it. */
@@ -102,7 +120,7 @@ static int with(struct deed *d, int (*fn)(struct deed *, struct exchange *, stru
   struct exchange *x = NULL;
   struct err err;
   struct http_client *client = http_client_new();
-  int rc = gateway_open(&d->set, d->folder, client, &x, &err) || fn(d, x, &err) ? failed(&err) : EXIT_DONE;
+  int rc = gateway_open(&d->set, d->folder, client, d->actor, &x, &err) || fn(d, x, &err) ? failed(&err) : EXIT_DONE;
   exchange_close(x);
   http_client_free(client);
   return rc;
@@ -147,6 +165,15 @@ static int deed_join(struct deed *d) {
   return EXIT_DONE;
 }
 
+static int archive(struct deed *d, struct exchange *x, struct err *err) { return gateway_archive(x, d->older_than, d->unstamped != NULL, d->json != NULL, err); }
+static int deed_archive(struct deed *d) {
+  if (!d->older_than && !settings_number(d->set.exchange_keep_days, 0) && !settings_number(d->set.exchange_keep_mb, 0))
+    return gateway_usage("archive", "say what is old: --older-than DAYS, or the settings exchange_keep_days and exchange_keep_mb");
+  return with(d, archive);
+}
+static int archives(struct deed *d, struct exchange *x, struct err *err) { return gateway_archives(x, d->json != NULL, err); }
+static int deed_archives(struct deed *d) { return with(d, archives); }
+
 static int deed_serve(struct deed *d) { return gateway_serve(&d->set, d->folder); }
 static int deed_status(struct deed *d) { return gateway_status(&d->set, d->folder, d->json != NULL); }
 static int deed_backup(struct deed *d) { return gateway_backup(&d->set, d->folder, d->left.items[0]); }
@@ -156,12 +183,22 @@ static int deed_restore(struct deed *d) { return gateway_restore(&d->set, d->fol
 
 static int service_add(struct deed *d, struct exchange *x, struct err *err) {
   const char *kind = d->openapi ? "OPENAPI" : "REST";
-  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca};
+  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca, .log_digest_only = d->digest_only != NULL};
   if (exchange_service_put(x, &s, err)) return -1;
   printf("%s is published; give rights with: chapar gateway grant SUBSYSTEM %s\n", s.id, s.id);
   return 0;
 }
 static int deed_service_add(struct deed *d) { return with(d, service_add); }
+
+static int service_set(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_service_log(x, d->left.items[0], d->digest_only != NULL, err)) return -1;
+  printf(d->digest_only ? "of %s the log keeps digests from now on\n" : "of %s the log keeps bodies from now on\n", d->left.items[0]);
+  return 0;
+}
+static int deed_service_set(struct deed *d) {
+  if (!d->digest_only == !d->bodies) return gateway_usage("services set", "say --digest-only, or --bodies");
+  return with(d, service_set);
+}
 
 static void tell_services(const json_t *v) {
   size_t i;
@@ -169,7 +206,8 @@ static void tell_services(const json_t *v) {
   if (json_array_size(v) == 0) puts("no services");
   json_array_foreach(v, i, o) {
     const char *disabled = json_str(o, "disabled");
-    printf("%s  %s  %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
+    printf("%s  %s  %s  log: %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)",
+           base_same(json_str(o, "log"), "digest") ? "digests" : "bodies", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
            disabled ? disabled : "");
   }
 }
@@ -177,6 +215,14 @@ static void tell_services(const json_t *v) {
 static int service_list(struct deed *d, struct exchange *x, struct err *err) {
   json_t *v;
   if (exchange_services(x, &v, err)) return -1;
+  if (!d->json) { /* of others' services what was said of the log */
+    json_t *own, *all = exchange_log_policies(x), *value;
+    const char *id;
+    size_t i;
+    json_array_foreach(v, i, own) json_object_del(all, json_str(own, "id"));
+    json_object_foreach(all, id, value) printf("%s  (another's)  log: %s\n", id, base_same(json_string_value(value), "digest") ? "digests" : "bodies");
+    json_decref(all);
+  }
   show(d, v, tell_services);
   return 0;
 }
@@ -215,7 +261,7 @@ static int grant(struct deed *d, struct exchange *x, struct err *err) {
   int64_t until = 0;
   if (d->until && app_day("--until", d->until, 0, &until)) return err_set(err, ERR_INVALID, "--until is a day, such as 2027-03-20");
   struct exchange_grant g = {.subject = d->left.items[0], .service = d->left.items[1], .method = d->method ? d->method : "*", .path = d->path ? d->path : "**", .purpose = d->purpose, .until = until};
-  if (exchange_grant(x, &g, "operator of the gateway", id, err)) return -1;
+  if (exchange_grant(x, &g, d->actor, id, err)) return -1;
   puts(id);
   return 0;
 }
@@ -239,7 +285,7 @@ static int grants(struct deed *d, struct exchange *x, struct err *err) {
 static int deed_grants(struct deed *d) { return with(d, grants); }
 
 static int take_back(struct deed *d, struct exchange *x, struct err *err) {
-  if (exchange_revoke(x, d->left.items[0], "operator of the gateway", d->why, err)) return -1;
+  if (exchange_revoke(x, d->left.items[0], d->actor, d->why, err)) return -1;
   printf("%s is taken back\n", d->left.items[0]);
   return 0;
 }
@@ -259,20 +305,86 @@ static int deed_test(struct deed *d) {
 /* ---- the operator's ---- */
 
 static int member(struct deed *d, struct exchange *x, struct err *err) {
-  if (exchange_member_put(x, d->left.items[0], d->name_fa ? d->name_fa : d->left.items[0], d->name_en ? d->name_en : d->left.items[0], err)) return -1;
+  if (exchange_member_put(x, d->left.items[0], d->name_fa ? d->name_fa : d->left.items[0], d->name_en ? d->name_en : d->left.items[0], d->actor, err)) return -1;
   return exchange_publish(x, err);
 }
 static int deed_member(struct deed *d) { return with(d, member); }
 
+static int member_remove(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_member_remove(x, d->left.items[0], d->actor, d->why, err)) return -1;
+  printf("%s is out of the directory: its keys are revoked, and its rights end where the directory arrives\n", d->left.items[0]);
+  return 0;
+}
+static int deed_member_remove(struct deed *d) { return d->why ? with(d, member_remove) : gateway_usage("members remove", "say why: --why TEXT"); }
+
+/* ---- groups and acts ---- */
+
+static void tell_groups(const json_t *v) {
+  size_t i, k;
+  json_t *o, *m;
+  if (json_array_size(v) == 0) puts("no groups");
+  json_array_foreach(v, i, o) {
+    printf("%s%s\n", json_str(o, "code"), json_flag(o, "global", false) ? "  (the operator's)" : "");
+    json_array_foreach(json_object_get(o, "members"), k, m) printf("    %s\n", json_string_value(m));
+  }
+}
+
+static int groups(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *v;
+  if (exchange_groups(x, &v, err)) return -1;
+  show(d, v, tell_groups);
+  return 0;
+}
+static int deed_groups(struct deed *d) { return with(d, groups); }
+
+static int group_change(struct deed *d, struct exchange *x, bool in, struct err *err) {
+  const char *code = d->left.items[0], *id = d->left.items[1];
+  int rc = exchange_group(x, code, id, in, d->actor, err);
+  if (rc == 0) printf(in ? "%s is in the group %s\n" : "%s is not in the group %s any more\n", id, code);
+  return rc;
+}
+static int group_add(struct deed *d, struct exchange *x, struct err *err) { return group_change(d, x, true, err); }
+static int deed_group_add(struct deed *d) { return with(d, group_add); }
+static int group_remove(struct deed *d, struct exchange *x, struct err *err) { return group_change(d, x, false, err); }
+static int deed_group_remove(struct deed *d) { return with(d, group_remove); }
+
+static void tell_acts(const json_t *v) {
+  size_t i;
+  json_t *o;
+  if (json_array_size(v) == 0) puts("nothing was done yet");
+  json_array_foreach(v, i, o) {
+    const char *why = json_str(json_object_get(o, "detail"), "why");
+    printf("%s  %s  %s  %s%s%s\n", json_str(o, "at"), json_str(o, "actor"), json_str(o, "act"), json_str(o, "subject"), why && why[0] ? "  " : "", why ? why : "");
+  }
+}
+
+static int acts(struct deed *d, struct exchange *x, struct err *err) {
+  json_t *all = json_array(), *page = NULL;
+  char *before = NULL;
+  int rc = 0;
+  do {
+    rc = exchange_acts(x, before, 500, &page, err);
+    if (rc) break;
+    free(before);
+    before = base_strdup(json_str(page, "next"));
+    json_array_extend(all, json_object_get(page, "items"));
+    json_decref(page);
+  } while (before && json_array_size(all) < 100000);
+  free(before);
+  if (rc) json_decref(all);
+  else show(d, all, tell_acts);
+  return rc;
+}
+static int deed_acts(struct deed *d) { return with(d, acts); }
 static int group(struct deed *d, struct exchange *x, struct err *err) {
-  if (exchange_global_group(x, d->left.items[0], d->left.items[1], !d->out, "operator", err)) return -1;
+  if (exchange_global_group(x, d->left.items[0], d->left.items[1], !d->out, d->actor, err)) return -1;
   return exchange_publish(x, err);
 }
 static int deed_group(struct deed *d) { return with(d, group); }
 
 static int invite(struct deed *d, struct exchange *x, struct err *err) {
   char code[80];
-  if (exchange_invite(x, d->left.items[0], "operator", code, err)) return -1;
+  if (exchange_invite(x, d->left.items[0], d->actor, code, err)) return -1;
   puts(code);
   return 0;
 }
@@ -293,13 +405,20 @@ static int requests(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_requests(struct deed *d) { return with(d, requests); }
 
-static int approve(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], "operator", true, err); }
+static int approve(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], d->actor, true, d->why, err); }
 static int deed_approve(struct deed *d) { return with(d, approve); }
-static int refuse(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], "operator", false, err); }
+static int refuse(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], d->actor, false, d->why, err); }
 static int deed_refuse(struct deed *d) { return with(d, refuse); }
 
-static int revoke_key(struct deed *d, struct exchange *x, struct err *err) { return exchange_key_revoke(x, d->left.items[0], "operator", d->why, err); }
+static int revoke_key(struct deed *d, struct exchange *x, struct err *err) { return exchange_key_revoke(x, d->left.items[0], d->actor, d->why, err); }
 static int deed_revoke_key(struct deed *d) { return d->why ? with(d, revoke_key) : gateway_usage("revoke-key", "say why: --why TEXT"); }
+
+static int renew_operator(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_renew_operator_key(x, d->actor, d->why, d->at_once != NULL, err)) return -1;
+  puts("the next key is made; the platform that serves announces it, and it signs when the gateways know it");
+  return 0;
+}
+static int deed_renew_operator(struct deed *d) { return d->why ? with(d, renew_operator) : gateway_usage("renew-operator-key", "say why: --why TEXT"); }
 
 static void tell_directory(const json_t *v) {
   const json_t *members = json_object_get(v, "members"), *gateways = json_object_get(v, "gateways");
@@ -340,12 +459,14 @@ int command_gateway(int argc, char **argv) {
   const char *folder = NULL;
   struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
                            {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
-                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--out!", &d.out}, {NULL, NULL}};
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {"--out!", &d.out}, {"--at-once!", &d.at_once}, {NULL, NULL}};
   int rc = settings_read(&d.set, argc, argv, own, &d.left);
   if (rc) return rc;
   if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);
   d.folder = base_strdup(folder ? folder : d.set.exchange_folder);
+  d.actor = actor_name();
   rc = run(&d);
+  free(d.actor);
   free(d.folder);
   return rc;
 }

@@ -12,7 +12,7 @@
 #include <zlib.h>
 
 #define MAGIC "CHAPAR-GATEWAY-1\n"
-static const char *const files[] = {"gateway.json", "operator.pub", "directory", "ledger.pem", "ledger.pem.head", "keys/sign.pem", "keys/tls.pem", "keys/tls.crt", "keys/witness.pem", "keys/operator.pem",
+static const char *const files[] = {"gateway.json", "operator.pub", "directory", "ledger.pem", "ledger.pem.head", "keys/sign.pem", "keys/tls.pem", "keys/tls.crt", "keys/witness.pem", "keys/operator.pem", "keys/operator-next.pem", "keys/operator-old.pem",
                                     "keys/sign-next.pem", "keys/tls-next.pem", "keys/tls-next.crt", "keys/sign-old.pem", "keys/tls-old.pem", "keys/tls-old.crt"};
 static const char *const rooms[] = {"store", "trust", "exchange", NULL};
 enum { FILE_MOST = 64 * 1024 * 1024 };
@@ -48,7 +48,7 @@ int gateway_backup(const struct settings *s, const char *folder, const char *fil
   struct http_client *client = http_client_new();
   char *part = base_printf("%s.part", file);
   gzFile out = NULL;
-  int rc = gateway_open(s, folder, client, &x, &err), fd;
+  int rc = gateway_open(s, folder, client, NULL, &x, &err), fd;
   if (rc == 0) {
     mode_t old = umask(0077);
     out = gzopen(part, "wb1");
@@ -122,7 +122,7 @@ static int verify(const struct settings *s, const char *folder, struct err *err)
   struct exchange *x = NULL;
   struct http_client *client = http_client_new();
   struct trust_verify v = {.report = fault};
-  int rc = gateway_open(s, folder, client, &x, err);
+  int rc = gateway_open(s, folder, client, NULL, &x, err);
   if (rc == 0) rc = trust_verify(exchange_ledger(x), &v, err);
   exchange_close(x);
   http_client_free(client);

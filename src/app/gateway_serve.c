@@ -1,5 +1,6 @@
 /* A gateway as a process of its own: its listeners, its jobs, and how it tells that it is well. */
 #include "app/gateway.h"
+#include "base/bytes.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -68,10 +69,24 @@ static const struct http_route own_rows[] = {
 
 /* ---- the process ---- */
 
+/* A gateway that has had nothing to do for a while gives its memory back, once. */
+enum { IDLE_MS = 5000 };
+struct rest { int64_t activity, since; bool settled; };
+
+static void rest(struct serving *s, struct rest *r) {
+  int64_t activity = exchange_activity(s->x), now = clock_mono();
+  if (activity != r->activity || !r->since) *r = (struct rest){activity, now, false};
+  if (r->settled || now - r->since < IDLE_MS) return;
+  memory_settle();
+  r->settled = true;
+}
+
 static void *jobs(void *arg) {
   struct serving *s = arg;
+  struct rest r = {0};
   while (!s->stop) {
     exchange_jobs(s->x);
+    rest(s, &r);
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL);
   }
   return NULL;
@@ -134,7 +149,7 @@ int gateway_serve(const struct settings *set, const char *folder) {
   pthread_sigmask(SIG_BLOCK, &wanted, NULL); /* before any thread */
   signal(SIGPIPE, SIG_IGN);
   s.client = http_client_new();
-  if (gateway_open(set, folder, s.client, &s.x, &err) || listen_on(&s, set, &err) || leave_address(&s, set, folder, &err)) {
+  if (gateway_open(set, folder, s.client, NULL, &s.x, &err) || listen_on(&s, set, &err) || leave_address(&s, set, folder, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);
     goto out;
   }
@@ -188,9 +203,10 @@ static json_t *ask(const char *folder) {
 static json_t *look(const struct settings *set, const char *folder, struct err *err) {
   struct http_client *client = http_client_new();
   struct exchange *x = NULL;
-  json_t *o = json_object(), *directory = NULL;
-  int rc = gateway_open(set, folder, client, &x, err);
+  json_t *o = json_object(), *directory = NULL, *log = NULL;
+  int rc = gateway_open(set, folder, client, NULL, &x, err);
   if (rc == 0) rc = exchange_directory(x, &directory, err);
+  if (rc == 0 && exchange_log_status(x, &log, NULL) == 0) json_object_set_new(o, "log", log);
   if (rc == 0) {
     json_put(o, "server", exchange_server(x));
     json_object_del(directory, "members");
@@ -227,6 +243,7 @@ static void print(const json_t *v) {
   json_array_foreach(json_object_get(v, "peers"), i, o)
     if (!base_same(json_str(o, "state"), "reached")) printf("             %s: %s\n", json_str(o, "server"), json_str(o, "last_error"));
   if (json_object_get(v, "ledger")) printf("evidence     %lld leaves in the ledger\n", (long long)json_int(json_object_get(v, "ledger"), "size", 0));
+  gateway_tell_log(json_object_get(v, "log"));
   if (stamps) printf("time-stamps  %s\n", !json_flag(stamps, "asked", false) ? "no authority is set" : json_flag(stamps, "behind", false) ? "behind: the authority does not answer" : "up to date");
   json_array_foreach(json_object_get(d, "witnessed"), i, o)
     printf("witness      %s seen up to %lld leaves%s%s\n", json_str(o, "origin"), (long long)json_int(o, "tree_size", 0), json_str(o, "problem")[0] ? ": " : "", json_str(o, "problem"));

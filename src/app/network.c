@@ -5,9 +5,8 @@
 #include <string.h>
 
 static bool works(void *ctx, int organisation, int32_t day) {
-  const struct pack *p = ctx;
-  const struct calendar *c = pack_calendar(p, pack_calendar_of(p, organisation));
-  return c ? calendar_works(c, day) : true;
+  const struct platform *p = ctx;
+  return !p->cases || cases_calendar_works(p->cases, pack_calendar_of(p->network_pack, organisation), day); /* with closures that were declared later */
 }
 
 /* Services that an organisation, or the one whose unit it is, owns or performs; those owned by place count for every organisation of the kind. */
@@ -25,6 +24,11 @@ static int64_t services(void *ctx, const char *organisation) {
   return count;
 }
 
+static int64_t accept_ms(const struct platform *p) {
+  bool own = strcmp(settings_source("accept_seconds"), "default") != 0;
+  return (p->set.demo && !own ? 360 : settings_number(p->set.accept_seconds, 259200)) * INT64_C(1000);
+}
+
 static const char *maybe(const char *s) { return s && s[0] ? s : NULL; }
 
 int platform_network(struct platform *p, struct err *err) {
@@ -40,7 +44,7 @@ int platform_network(struct platform *p, struct err *err) {
   }
   p->network_pack = pack_ref(p->pack); /* as it was when it began: offices and places are the same in every pack that is served beside it */
   struct network_options o = {.node = p->node, .demo = p->set.demo, .anchors = maybe(p->set.probe_anchors), .source4 = maybe(p->set.probe_source), .helper = p->prober,
-                              .interval_ms = settings_number(p->set.probe_interval, 60) * 1000, .works = works, .works_ctx = p->network_pack, .services = services, .services_ctx = p->network_pack,
+                              .interval_ms = settings_number(p->set.probe_interval, 60) * 1000, .works = works, .works_ctx = p, .accept_ms = accept_ms(p), .services = services, .services_ctx = p->network_pack,
                               .tell = app_network_tell, .tell_ctx = p, .hand = app_network_hand, .hand_ctx = p};
   return network_open(p->main, p->samples, p->trust, pack_directory(p->network_pack), &o, &p->network, err);
 }

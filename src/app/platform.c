@@ -370,7 +370,7 @@ void platform_figures(struct platform *p) {
 void platform_network_jobs(struct platform *p) {
   struct err err;
   int64_t n = 0;
-  if (network_jobs(p->network, &n, &err)) complain("network", &err);
+  if (network_jobs(p->network, &n, &err) || app_acceptances(p, &err)) complain("network", &err);
 }
 
 void platform_jobs(struct platform *p) {

@@ -183,7 +183,8 @@ int command_import(int argc, char **argv) {
     return service ? transfer_import(&s, &w, left.items[1]) : app_usage("import", "say which service: --service S");
   }
   if (left.count == 2 && strcmp(left.items[0], "offices") == 0 && !service) return offices_import(&s, left.items[1], dry != NULL, lang);
-  if (left.count != 3 || strcmp(left.items[0], "registry") != 0 || service) return app_usage("import", "say what to import: registry CODE FILE, cases FILE --service S, or offices FILE");
+  if (left.count == 2 && strcmp(left.items[0], "contacts") == 0 && !service) return contacts_import(&s, left.items[1], dry != NULL, lang);
+  if (left.count != 3 || strcmp(left.items[0], "registry") != 0 || service) return app_usage("import", "say what to import: registry CODE FILE, cases FILE --service S, offices FILE, or contacts FILE");
   const char *file = left.items[2];
   const struct registry *r = opened(&p, &s, left.items[1], &rc);
   size_t n = 0;

@@ -388,7 +388,7 @@ static int serve(struct serving *s) {
   if (!o.workers) o.workers = postgres ? 16 : 4;
   if (template_load("templates/", &p->templates, &err) || check_demo(p, &err) || platform_keep_pack(p, &err) || begin_log(p, &err) ||
       (p->set.demo && demo_records(p) && err_set(&err, ERR_INTERNAL, "the demonstration's records could not be made")) ||
-      registries_rights_pack(p->registries, NULL, &err) || platform_network(p, &err) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
+      registries_rights_pack(p->registries, NULL, &err) || platform_network(p, &err) || (observatory_network(p->observatory, p->network), 0) || platform_exchange_open(p, &err) || http_server_new(&o, &s->server, &err) ||
       add_routes(s, &err) || listen_exchange(s, &err) ||
       http_server_start(s->server, &err) || platform_network_start(p, &err)) {
     fprintf(stderr, "chapar: %s\n", err.message);

@@ -1,8 +1,11 @@
 #include "base/inside.h"
 
+#include <link.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 1024 * 1024 };
@@ -39,6 +42,26 @@ void *base_realloc(void *p, size_t size)
   void *q = realloc(p, size ? size : 1);
   if (!q) base_die("out of memory");
   return q;
+}
+
+/* Segments that nobody may write hold nothing but what stands in their file. */
+static int let_go(struct dl_phdr_info *object, size_t size, void *page)
+{
+  uintptr_t mask = *(const uintptr_t *)page - 1;
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+    if (p->p_type != PT_LOAD || (p->p_flags & PF_W)) continue;
+    uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~mask, to = (object->dlpi_addr + p->p_vaddr + p->p_memsz) & ~mask; /* not the page that may be shared with the next segment */
+    if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+void memory_settle(void)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  malloc_trim(0);
+  dl_iterate_phdr(let_go, &page);
 }
 
 char *base_strdup(const char *s)

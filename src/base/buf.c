@@ -1,4 +1,4 @@
-#include "base/base.h"
+#include "base/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +25,7 @@ void buf_clear(struct buf *b)
   if (b->data) b->data[0] = '\0';
 }
 
-/* Room for n more bytes and the NUL, or false beyond the cap. */
-static bool grow(struct buf *b, size_t n)
+bool buf_room(struct buf *b, size_t n)
 {
   size_t cap = b->cap ? b->cap : DEFAULT_CAP;
   if (cap == SIZE_MAX) cap--;
@@ -46,7 +45,7 @@ static bool grow(struct buf *b, size_t n)
 
 void buf_add(struct buf *b, const void *p, size_t n)
 {
-  if (!grow(b, n)) return;
+  if (!buf_room(b, n)) return;
   if (n) memcpy(b->data + b->len, p, n);
   b->len += n;
   b->data[b->len] = '\0';
@@ -59,7 +58,18 @@ void buf_adds(struct buf *b, const char *s)
 
 void buf_addc(struct buf *b, char c)
 {
-  buf_add(b, &c, 1);
+  if (!buf_room(b, 1)) return;
+  b->data[b->len++] = c;
+  b->data[b->len] = '\0';
+}
+
+void buf_expect(struct buf *b, size_t n)
+{
+  size_t cap = b->cap ? b->cap : DEFAULT_CAP;
+  if (b->overflow || n > cap || b->len > cap - n || b->len + n < b->room) return;
+  b->data = base_realloc(b->data, b->len + n + 1);
+  b->room = b->len + n + 1;
+  b->data[b->len] = '\0';
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)
@@ -69,7 +79,7 @@ void buf_addf(struct buf *b, const char *fmt, ...)
   va_copy(again, args);
   int n = vsnprintf(NULL, 0, fmt, args);
   if (n < 0) b->overflow = true;
-  else if (grow(b, (size_t)n)) {
+  else if (buf_room(b, (size_t)n)) {
     vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
     b->len += (size_t)n;
   }

@@ -2,10 +2,10 @@
 #ifndef CHAPAR_BASE_INSIDE_H
 #define CHAPAR_BASE_INSIDE_H
 
-#include "base/base.h"
+#include "base/bytes.h"
 
-/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
-void base_json_string(struct buf *b, const char *s, size_t n);
+/* Room for n more bytes and the NUL, or false beyond the cap. */
+bool buf_room(struct buf *b, size_t n);
 /* A copy in which each byte that is not UTF-8 became U+FFFD; caller frees. */
 char *base_utf8_repair(const char *s, size_t n);
 /* One line on standard error and abort(); allocates nothing. */

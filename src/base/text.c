@@ -102,29 +102,52 @@ int hex_decode(const char *hex, void *out, size_t n)
   return 0;
 }
 
-static char *encode64(const unsigned char *p, size_t n, const char *alphabet, bool pad)
+static const char alphabet64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static size_t room64(size_t n)
 {
   if (n > SIZE_MAX / 2) base_die("base64 of an impossible size");
-  char *s = base_alloc((n + 2) / 3 * 4 + 1), *out = s;
-  for (size_t i = 0; i < n; i += 3) {
-    size_t left = n - i;
-    uint32_t v = (uint32_t)p[i] << 16;
-    if (left > 1) v |= (uint32_t)p[i + 1] << 8;
-    if (left > 2) v |= p[i + 2];
+  return (n + 2) / 3 * 4;
+}
+
+static char *write64(char *out, const unsigned char *p, size_t n, const char *alphabet, bool pad)
+{
+  for (; n >= 3; n -= 3, p += 3) {
+    uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
     *out++ = alphabet[v >> 18];
     *out++ = alphabet[v >> 12 & 63];
-    if (left > 1) *out++ = alphabet[v >> 6 & 63];
-    else if (pad) *out++ = '=';
-    if (left > 2) *out++ = alphabet[v & 63];
-    else if (pad) *out++ = '=';
+    *out++ = alphabet[v >> 6 & 63];
+    *out++ = alphabet[v & 63];
   }
-  *out = '\0';
+  if (n) {
+    uint32_t v = (uint32_t)p[0] << 16 | (n > 1 ? (uint32_t)p[1] << 8 : 0);
+    *out++ = alphabet[v >> 18];
+    *out++ = alphabet[v >> 12 & 63];
+    if (n > 1) *out++ = alphabet[v >> 6 & 63];
+    else if (pad) *out++ = '=';
+    if (pad) *out++ = '=';
+  }
+  return out;
+}
+
+static char *encode64(const unsigned char *p, size_t n, const char *alphabet, bool pad)
+{
+  char *s = base_alloc(room64(n) + 1);
+  *write64(s, p, n, alphabet, pad) = '\0';
   return s;
 }
 
 char *base64_encode(const void *p, size_t n)
 {
-  return encode64(p, n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", true);
+  return encode64(p, n, alphabet64, true);
+}
+
+void buf_add64(struct buf *b, const void *p, size_t n)
+{
+  size_t more = room64(n);
+  if (!buf_room(b, more)) return;
+  b->len = (size_t)(write64(b->data + b->len, p, n, alphabet64, true) - b->data);
+  b->data[b->len] = '\0';
 }
 
 char *base64url_encode(const void *p, size_t n)
@@ -132,13 +155,13 @@ char *base64url_encode(const void *p, size_t n)
   return encode64(p, n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", false);
 }
 
-static int value64(char c)
-{
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
+/* One more than the value of a character, 0 for those that have none. */
+static const unsigned char values64[256] = {
+  ['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+  ['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+  ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, ['+'] = 63, ['/'] = 64};
+
+static int value64(char c) { return values64[(unsigned char)c] - 1; }
 
 int base64_decode(const char *s, size_t n, void *out, size_t room, size_t *len)
 {

@@ -496,6 +496,10 @@ int cases_shared(struct cases *c, const struct case_shared *k, struct err *err);
 /* Would a submission of this service ask other organisations (and so wait for them)? */
 bool cases_asks_others(const struct cases *c, const struct service *s, const struct actor *who);
 
+/* For what goes on by rule: open cases of a service at its owner's desk, in a state (NULL: any), at most 2,000, the most urgent first: [{"tracking","version","state","submitted_at" (ms),"data",
+ * and of the last event of `action` (NULL: none): "said" (its data; null when erased),"said_at"}]. The caller has judged who may read this. Waits. */
+int cases_at_state(struct cases *c, const char *owner, const char *service, const char *state, const char *action, json_t **out, struct err *err);
+
 /* ---- calendars ---------------------------------------------------------------------------------- */
 /* A closure (or opening) declared later: every open deadline of the calendar moves, as one event of the calendar (one leaf). */
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
@@ -504,6 +508,8 @@ int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct e
 /* Whose closures may this person declare? An operator every calendar's; a manager one that only organisations that they manage, or below
  * these, go by. For the channels to ask before cases_calendar_close. */
 bool cases_calendar_mine(const struct cases *c, const struct actor *who, const char *calendar);
+/* Is it a working day, with what was declared so far? From any thread. */
+bool cases_calendar_works(struct cases *c, const char *calendar, int32_t day);
 /* How many open cases' legal limits would get another date. Reads all open cases of the calendar: worker routes. */
 int cases_calendar_preview(struct cases *c, const char *calendar, int32_t day, bool closed, int64_t *moves, struct err *err);
 /* A Jalali month: {"year","month","weekday" (ISO, of its first day),"days":[{"number","date","closed","title_fa","title_en"}]} */

@@ -310,7 +310,7 @@ static void run_these(struct round *r, struct list *l) {
   for (size_t n = 0; n < count; n++) {
     struct err why;
     struct one *k = &l->each[n];
-    if (store_submit(r->c->store, STORE_JOBS, due_work, k, due_done, &why)) due_done(k, -1, &why);
+    if (store_submit(r->c->store, STORE_AGAIN, due_work, k, due_done, &why)) due_done(k, -1, &why);
   }
 }
 

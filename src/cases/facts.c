@@ -176,4 +176,5 @@ int cases_facts(struct cases *c, struct store_tx *tx, const char *tracking, stru
   return -1;
 }
 
+bool cases_calendar_works(struct cases *c, const char *calendar, int32_t day) { return calendar_works(case_calendar(c, calendar), day); }
 int64_t cases_ordinal(struct cases *c, const char *calendar, int32_t day) { return calendar_ordinal(case_calendar(c, calendar), day); }

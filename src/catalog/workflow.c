@@ -49,8 +49,8 @@ static unsigned roles_of(struct compiler *c, const struct yaml_node *map) {
     int role = role_parse(text);
     struct nearest near = {.wanted = text ? text : ""};
     if (!text) continue;
-    for (int k = 0; k < ROLE_SYSTEM; k++) nearest_offer(&near, role_words[k]);
-    if (role < 0 || role == ROLE_SYSTEM) fail(c, i->line, "unknown role '%s'%s", text, did_you_mean(&near).text);
+    for (int k = 0; k <= ROLE_SYSTEM; k++) nearest_offer(&near, role_words[k]);
+    if (role < 0) fail(c, i->line, "unknown role '%s'%s", text, did_you_mean(&near).text);
     else if (roles & (1u << role)) fail(c, i->line, "role '%s' stands twice", text);
     else roles |= 1u << role;
   }

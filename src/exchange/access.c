@@ -1,5 +1,7 @@
 /* Who may call what. Rights stand in the book (services.c): each use reads memory alone. */
+#include "exchange/publish.h"
 #include "exchange/side.h"
+#include "exchange/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +101,8 @@ int exchange_grant(struct exchange *x, const struct exchange_grant *g, const cha
   hex_encode(bytes, sizeof bytes, hex);
   snprintf(id, 40, "%s%s", g->id ? "" : "g-", g->id ? g->id : hex);
   struct granting k = {&whole, by, id};
-  return store_write(x->store, STORE_FRONT, grant_work, &k, err) || services_reload(x, err) ? -1 : 0;
+  json_t *detail = json_pack("{s:s,s:s,s:s,s:s,s:s?}", "grant", id, "service", whole.service, "method", whole.method, "path", whole.path, "why", whole.purpose);
+  return services_change(x, grant_work, &k, "grant", whole.subject, detail, err);
 }
 
 static int revoke_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -111,7 +114,7 @@ static int revoke_work(struct store_tx *tx, void *arg, struct err *err) {
 
 int exchange_revoke(struct exchange *x, const char *grant, const char *by, const char *why, struct err *err) {
   const char *k[] = {grant, by, why};
-  return store_write(x->store, STORE_FRONT, revoke_work, k, err) || services_reload(x, err) ? -1 : 0;
+  return services_change(x, revoke_work, k, "revoke", grant, json_pack("{s:s?}", "why", why), err);
 }
 
 struct listing { const char *service; bool all; json_t *out; };
@@ -158,21 +161,89 @@ int exchange_grants(struct exchange *x, const char *service, bool all, json_t **
   return -1;
 }
 
-struct grouping { const char *code; const char *const *members; size_t count; };
+/* ---- groups ---- */
+
+struct grouping { const char *code, *id; bool in; };
 
 static int group_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct grouping *g = arg;
-  if (store_exec(tx, err, "DELETE FROM exchange_group WHERE code = ?1", "t", g->code) < 0) return -1;
-  for (size_t i = 0; i < g->count; i++)
-    if (store_exec(tx, err, "INSERT INTO exchange_group (code, member) VALUES (?1, ?2) ON CONFLICT DO NOTHING", "tt", g->code, g->members[i]) < 0) return -1;
-  return services_changed(tx, err);
+  int n = g->in ? store_exec(tx, err, "INSERT INTO exchange_group (code, member) VALUES (?1, ?2) ON CONFLICT DO NOTHING", "tt", g->code, g->id)
+                : store_exec(tx, err, "DELETE FROM exchange_group WHERE code = ?1 AND member = ?2", "tt", g->code, g->id);
+  if (n < 0) return -1;
+  return n == 0 && !g->in ? err_set(err, ERR_NOT_FOUND, "%s is not in the group %s of this gateway", g->id, g->code) : services_changed(tx, err);
 }
 
-int exchange_group_put(struct exchange *x, const char *code, const char *const *members, size_t count, struct err *err) {
-  struct grouping g = {code, members, count};
-  struct exchange_id id;
+int exchange_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err) {
+  struct grouping g = {code, id, in};
+  struct exchange_id parsed;
   if (!code || !code[0] || strlen(code) > 100 || strpbrk(code, " /\t")) return err_set(err, ERR_INVALID, "a group's code has 1 to 100 bytes, no spaces and slashes");
-  for (size_t i = 0; i < count; i++)
-    if (exchange_id_parse(members[i], 3, 4, &id, err)) return -1;
-  return store_write(x->store, STORE_FRONT, group_work, &g, err) || services_reload(x, err) ? -1 : 0;
+  if (exchange_id_parse(id, 3, 4, &parsed, err)) return -1;
+  return services_change(x, group_work, &g, in ? "local-group" : "local-ungroup", id, json_pack("{s:s}", "group", code), err);
+}
+
+static json_t *group_of(json_t *list, const char *code, bool global) {
+  json_t *last = json_array_get(list, json_array_size(list) - 1);
+  if (last && base_same(json_str(last, "code"), code) && json_flag(last, "global", false) == global) return json_object_get(last, "members");
+  json_array_append_new(list, last = json_pack("{s:s,s:[],s:b}", "code", code, "members", "global", global));
+  return json_object_get(last, "members");
+}
+
+static int groups_work(struct store_tx *tx, void *arg, struct err *err) {
+  json_t *list = arg;
+  int more;
+  json_array_clear(list);
+  struct store_rows *rows = store_select(tx, err, "SELECT code, member FROM exchange_group ORDER BY code, member LIMIT 20000", "");
+  while (rows && (more = store_next(rows, err)) == 1) json_array_append_new(group_of(list, store_text(rows, 0), false), json_string(store_text(rows, 1)));
+  store_done(rows);
+  return rows && more == 0 ? 0 : -1;
+}
+
+int exchange_groups(struct exchange *x, json_t **out, struct err *err) {
+  *out = json_array();
+  if (store_read(x->store, groups_work, *out, err)) {
+    json_decref(*out);
+    *out = NULL;
+    return -1;
+  }
+  struct members *m = members_hold(x);
+  for (size_t i = 0; i < m->groups_count; i++) json_array_append_new(group_of(*out, m->groups[i].code, true), json_string(m->groups[i].id));
+  members_drop(m);
+  return 0;
+}
+
+/* ---- who left the directory ---- */
+
+struct left { const struct members *now; bool *gone; int64_t version; };
+
+static int left_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct left *l = arg;
+  int64_t all = 0;
+  for (size_t i = 0; i < l->now->entries_count; i++) {
+    const char *id = l->now->entries[i].id;
+    if (!l->gone[i]) continue;
+    char *below = base_printf("%s/", id), *end = base_printf("%s0", id); /* '0' follows '/' */
+    int n = store_exec(tx, err, "UPDATE exchange_grant SET revoked_at = ?1, revoked_by = 'directory', revoked_why = 'left the member directory' WHERE revoked_at IS NULL AND "
+                       "(subject = ?2 OR (subject > ?3 AND subject < ?4))", "ittt", store_time(tx), id, below, end);
+    free(below);
+    free(end);
+    if (n < 0 || store_exec(tx, err, "DELETE FROM exchange_group WHERE member = ?1", "t", id) < 0) return -1;
+    if (n > 0 && act_put(tx, "directory", "member-left", id, json_pack("{s:I,s:I}", "version", (json_int_t)l->version, "rights", (json_int_t)n), err)) return -1;
+    all += n;
+  }
+  return all ? services_changed(tx, err) : 0;
+}
+
+static int entry_by_id(const void *a, const void *b) { return strcmp(((const struct entry *)a)->id, ((const struct entry *)b)->id); }
+
+/* A code may be another's one day: rights of who leaves are not kept for it. */
+int access_left(struct exchange *x, const struct members *now, const struct members *fresh, struct err *err) {
+  struct left l = {now, base_alloc(now->entries_count + 1), members_version(fresh)};
+  size_t count = 0;
+  for (size_t i = 0; i < now->entries_count; i++) {
+    l.gone[i] = !fresh->entries_count || !bsearch(&now->entries[i], fresh->entries, fresh->entries_count, sizeof *fresh->entries, entry_by_id);
+    count += l.gone[i];
+  }
+  int rc = count ? store_write(x->store, STORE_FRONT, left_work, &l, err) : 0;
+  free(l.gone);
+  return rc;
 }

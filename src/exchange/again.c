@@ -1,6 +1,6 @@
 /* Where a message that changes something has been before. Each gateway of a member tells repetitions by its own store, so the same message is sent to the
- * same gateway again: who answered it, by our log; else who was sent it and did not answer, by the note that was made of it, or, when this process ended
- * in between, by the request in our log. */
+ * same gateway again: who answered it, by our log; else who was sent it and did not answer, by the note that was made of it. (Requests in the log alone say
+ * nothing: they stand there before they are sent, also when nobody was reached.) */
 #include "exchange/members.h"
 #include "exchange/side.h"
 
@@ -8,7 +8,7 @@
 
 enum { DAY_MS = 86400000, SWEEP_MS = 60000 };
 
-struct searching { struct exchange *x; struct members *m; const char *client, *message_id; char *server; };
+struct searching { struct members *m; const char *client, *message_id; char *server; };
 
 static void found(struct searching *p, const char *server) { snprintf(p->server, EXCHANGE_ID + 1, "%s", server); }
 
@@ -27,15 +27,7 @@ static void signer_of(struct searching *p, const char *keyid, const struct gatew
   }
 }
 
-/* "@target-uri": https://…: what the request was signed for names the gateway that it was sent to. */
-static void sent_to(struct searching *p, const char *base, size_t n, const struct gateway *const *list, size_t count) {
-  static const char name[] = "\"@target-uri\": ";
-  const char *line = memmem(base, n, name, sizeof name - 1), *uri = line ? line + sizeof name - 1 : NULL;
-  for (size_t i = 0; uri && i < count; i++) {
-    size_t k = strlen(list[i]->address);
-    if ((size_t)(base + n - uri) > k && memcmp(uri, list[i]->address, k) == 0 && uri[k] == '/') found(p, list[i]->id);
-  }
-}
+static const char refusal[] = "\"x-road-error\": "; /* in what was signed: nothing was done there, or (io_error) a note tells that it may have been */
 
 struct asking { struct searching *p; const struct gateway *const *list; size_t count; };
 
@@ -43,22 +35,16 @@ static int where_work(struct store_tx *tx, void *arg, struct err *err) {
   struct asking *k = arg;
   struct searching *p = k->p;
   int more = 0;
-  bool answered = false;
   p->server[0] = 0;
-  struct store_rows *rows = store_select(tx, err, "SELECT part, keyid, base, at FROM exchange_message WHERE message_id = ?1 AND side = ?2 AND client = ?3 ORDER BY at", "tit", p->message_id,
+  struct store_rows *rows = store_select(tx, err, "SELECT keyid, base FROM exchange_message WHERE message_id = ?1 AND side = ?2 AND part = 1 AND client = ?3 ORDER BY at", "tit", p->message_id,
                                          (int64_t)SIDE_CONSUMER, p->client);
   while (rows && (more = store_next(rows, err)) == 1) {
     size_t n;
-    const char *base = store_blob(rows, 2, &n);
-    if (store_int(rows, 0)) {
-      answered = true;
-      signer_of(p, store_text(rows, 1), k->list, k->count);
-    } else if (!answered && base && store_int(rows, 3) < p->x->began) {
-      sent_to(p, base, n, k->list, k->count);
-    }
+    const void *base = store_blob(rows, 1, &n);
+    if (base && !memmem(base, n, refusal, sizeof refusal - 1)) signer_of(p, store_text(rows, 0), k->list, k->count);
   }
   store_done(rows);
-  if (!rows || more < 0 || answered) return rows && more >= 0 ? 0 : -1;
+  if (!rows || more < 0 || p->server[0]) return rows && more >= 0 ? 0 : -1;
   rows = store_select(tx, err, "SELECT server FROM exchange_unsure WHERE client = ?1 AND message_id = ?2", "tt", p->client, p->message_id);
   more = rows ? store_next(rows, err) : -1;
   if (more == 1) found(p, store_text(rows, 0));
@@ -70,7 +56,7 @@ int again_where(struct exchange *x, struct members *m, const struct exchange_id 
                 struct err *err) {
   char who[EXCHANGE_ID + 1];
   exchange_id_text(client, who);
-  struct searching p = {.x = x, .m = m, .client = who, .message_id = message_id, .server = server};
+  struct searching p = {.m = m, .client = who, .message_id = message_id, .server = server};
   return store_read(x->store, where_work, &(struct asking){&p, list, count}, err);
 }
 

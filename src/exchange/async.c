@@ -143,7 +143,7 @@ static int read_message(struct exchange *x, struct arena *a, const struct call *
     return 0;
   }
   char uuid[37];
-  uuid_make(uuid);
+  uuid_make_timed(uuid);
   snprintf(message_id, 200, "%s-%s", x->self.instance, uuid);
   return message_add(m, "X-Road-Id", message_id, &err) ? fault_set(fault, P "invalid_request", "%s", err.message) : 0;
 }
@@ -216,7 +216,7 @@ static int end_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct delivery *d = arg;
   int64_t now = store_time(tx);
   if (d->call_back)
-    return store_exec(tx, err, "UPDATE exchange_async SET called_at = ?1, next_at = ?2, tries = tries + 1, last_error = CASE WHEN state = 'failed' THEN last_error ELSE ?3 END "
+    return store_exec(tx, err, "UPDATE exchange_async SET called_at = NULLIF(?1, 0), next_at = ?2, tries = tries + 1, last_error = CASE WHEN state = 'failed' THEN last_error ELSE ?3 END "
                       "WHERE client = ?4 AND message_id = ?5", "iittt", d->next ? 0 : now, d->next,
                       d->error, d->client, d->message_id) < 0 ? -1 : 0;
   bool ended = strcmp(d->state, "waiting") != 0;

@@ -4,14 +4,18 @@
 #include "exchange/publish.h"
 #include "exchange/snapshot.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PULL_MS = 60000, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
 
 struct round {
   struct exchange *x;
+  int lease;                             /* of whoever publishes by itself and pushes, among processes of this folder; -1: another's */
   int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, published, complained;
 };
 
@@ -57,7 +61,10 @@ static int pull_from(struct round *b, struct http_peer *p, bool pinned, struct e
   members_drop(m);
   int rc = peer_text(p, "GET", target, NULL, 0, &status, &answer, &n, err);
   if (rc == 0 && status != 200 && status != 204) rc = peer_refused(status, answer, n, err);
-  if (rc == 0 && status == 200) rc = members_take(b->x, answer, n, err) < 0 ? -1 : 0;
+  if (rc == 0 && status == 200) {
+    rc = members_take(b->x, answer, n, err) < 0 ? -1 : 0;
+    if (rc && err->code == ERR_FORBIDDEN) rc = handover_follow(b->x, p, err) || members_take(b->x, answer, n, err) < 0 ? -1 : 0;
+  }
   if (rc == 0 && pinned) members_confirmed(b->x); /* whoever has no pinned certificate may hold a newer one back */
   free(answer);
   return rc;
@@ -116,10 +123,31 @@ static void push_to(struct round *b, struct members *m, struct gateway *g) {
   free(answer);
 }
 
+/* The lock ends with the process that holds it: another takes over in its next round. */
+static bool leads(struct round *b) {
+  if (b->lease >= 0) return true;
+  char *path = base_printf("%s/directory.lock", b->x->folder);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  free(path);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    b->lease = fd;
+    b->x->publisher->dirty = true;
+    return true;
+  }
+  if (fd >= 0) close(fd);
+  return false;
+}
+
 static void push(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
+  members_look(x);
+  if (!leads(b)) {
+    x->publisher->dirty = false;
+    return;
+  }
   publish_look(x);
+  if (handover_round(x, &err)) complain(b, "the operator's next key", &err);
   if (clock_mono() - b->published > PULL_MS) { /* what changes by itself: keys that ended, services that came */
     b->published = clock_mono();
     x->publisher->dirty = true;
@@ -228,7 +256,7 @@ static void witness(struct round *b) {
 }
 
 static void *background(void *arg) {
-  struct round b = {.x = arg};
+  struct round b = {.x = arg, .lease = -1};
   struct members_keeper *k = b.x->members;
   while (!k->stop) {
     struct members *m = members_hold(b.x);
@@ -242,6 +270,7 @@ static void *background(void *arg) {
       nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
     if (publish_due(b.x)) nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL); /* what changes together is one version */
   }
+  if (b.lease >= 0) close(b.lease);
   return NULL;
 }
 

@@ -9,6 +9,7 @@ struct members_keeper {
   pthread_mutex_t lock, taking;          /* taking: one new directory at a time */
   struct members *now;
   char *file, *anchor_file;
+  uint64_t seen_file;                    /* inode of the one that was read or written last */
   struct anchor anchors[4];
   size_t anchor_count;
   _Atomic int64_t confirmed;             /* when the operator last said that this is the newest; 0: never */
@@ -22,6 +23,7 @@ struct members_keeper {
   pthread_t thread;
   char problem[512];                    /* why the last pull failed, "" when it did not */
 };
+void members_look(struct exchange *x);     /* another process of this folder may have taken a newer one */
 void background_end(struct exchange *x);
 
 #endif

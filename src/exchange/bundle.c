@@ -1,5 +1,5 @@
 /* Evidence of one exchange as a JSON bundle: the signed messages, the directory that names their keys, receipts of the ledger. */
-#include "exchange/evidence.h"
+#include "exchange/archive.h"
 #include "exchange/members.h"
 
 #include <stdlib.h>
@@ -25,10 +25,9 @@ static void clear(struct asking *q) {
   q->count = q->directory_count = 0;
 }
 
-/* Did this subsystem ask, or answer? */
-static bool took_part(const struct logged *l, const char *asker) {
+bool evidence_took_part(const char *client, const char *service, const char *asker) {
   size_t n = asker == NULL ? 0 : strlen(asker);
-  return asker == NULL || strcmp(l->client, asker) == 0 || (strncmp(l->service, asker, n) == 0 && (l->service[n] == '/' || l->service[n] == '\0'));
+  return asker == NULL || strcmp(client, asker) == 0 || (strncmp(service, asker, n) == 0 && (service[n] == '/' || service[n] == '\0'));
 }
 
 static int directory_find(struct store_tx *tx, struct asking *q, int64_t version, struct err *err) {
@@ -58,7 +57,7 @@ static int find_work(struct store_tx *tx, void *arg, struct err *err) {
       rc = -1;
       break;
     }
-    if (took_part(&f->l, q->asker)) q->count++;
+    if (evidence_took_part(f->l.client, f->l.service, q->asker)) q->count++;
     else logged_clear(&f->l);
   }
   store_done(r);
@@ -108,20 +107,71 @@ int logged_json(struct exchange *x, const struct logged *l, const unsigned char 
   return 0;
 }
 
+void evidence_key(json_t *message, const struct members *m, const char *keyid, int64_t at) {
+  const struct gateway *of;
+  const void *key;
+  size_t n;
+  if (members_key(m, keyid, at, &of, &key, &n, NULL) != 0) return;
+  put_base64(message, "public_key", key, n);
+  json_put(message, "signed_by", of->id);
+}
+
 /* The public key of a message, as its directory lists it. */
 static void put_key(json_t *message, const struct asking *q, const struct logged *l) {
   for (size_t i = 0; i < q->directory_count; i++) {
     struct members *m = NULL;
-    const struct gateway *of;
-    const void *key;
-    size_t n;
     if (q->directories[i].version != l->directory || members_read(q->directories[i].text, q->directories[i].n, &m, NULL) != 0) continue;
-    if (members_key(m, l->keyid, l->at, &of, &key, &n, NULL) == 0) {
-      put_base64(message, "public_key", key, n);
-      json_put(message, "signed_by", of->id);
-    }
+    evidence_key(message, m, l->keyid, l->at);
     members_drop(m);
   }
+}
+
+/* A directory that only an archive holds, because the messages before this one went there. */
+static int directories_more(struct exchange *x, struct asking *q, struct err *err) {
+  for (size_t i = 0; i < q->count; i++) {
+    int64_t version = q->list[i].l.directory;
+    bool there = version <= 0 || q->directory_count == DIRECTORIES_MOST;
+    char *text;
+    size_t n;
+    for (size_t d = 0; d < q->directory_count && !there; d++) there = q->directories[d].version == version;
+    if (there) continue;
+    if (archives_directory(x, version, &text, &n, err) != 0) return -1;
+    if (text == NULL) continue;
+    q->directories[q->directory_count].version = version;
+    q->directories[q->directory_count].text = text;
+    q->directories[q->directory_count++].n = n;
+  }
+  return 0;
+}
+
+/* The way of an exchange: asked, taken, answered, received. */
+static int step_of(const json_t *message) {
+  bool answer = base_same(json_str(message, "part"), "answer"), producer = base_same(json_str(message, "side"), "producer");
+  return answer ? 3 - producer : producer;
+}
+
+static int by_time(const void *a, const void *b) {
+  const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+  int c = strcmp(json_str(x, "at"), json_str(y, "at"));
+  return c != 0 ? c : step_of(x) - step_of(y);
+}
+
+/* Those of the log and those of archives, each once, in the order of time. */
+static json_t *in_order(json_t *all) {
+  size_t n = json_array_size(all), k = 0;
+  json_t **list = base_alloc((n + 1) * sizeof *list), *out = json_array();
+  for (size_t i = 0; i < n; i++) {
+    json_t *one = json_array_get(all, i);
+    const char *leaf = json_str(json_object_get(one, "receipt"), "leaf_hash");
+    bool again = json_str(one, "at") == NULL || json_str(one, "part") == NULL;
+    for (size_t b = 0; b < k && !again; b++) again = base_same(leaf, json_str(json_object_get(list[b], "receipt"), "leaf_hash"));
+    if (!again && k < MESSAGES_MOST) list[k++] = one;
+  }
+  if (k > 1) qsort(list, k, sizeof *list, by_time);
+  for (size_t i = 0; i < k; i++) json_array_append(out, list[i]);
+  free(list);
+  json_decref(all);
+  return out;
 }
 
 int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err) {
@@ -131,15 +181,13 @@ int exchange_evidence(struct exchange *x, const char *message_id, const char *as
   q->message_id = message_id;
   q->asker = asker;
   int rc = store_read(x->store, find_work, q, err);
-  if (rc == 0 && q->count == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the log");
+  if (rc == 0) rc = directories_more(x, q, err);
   json_t *o = json_object(), *messages = json_array(), *directories = json_array();
   clock_rfc3339(clock_now(), now);
   json_put(o, "type", EVIDENCE_TYPE);
   json_put(o, "message_id", message_id);
   json_put(o, "server", x->server);
   json_put(o, "exported_at", now);
-  json_object_set_new(o, "messages", messages);
-  json_object_set_new(o, "directories", directories);
   for (size_t i = 0; rc == 0 && i < q->count; i++) {
     json_t *one;
     rc = logged_json(x, &q->list[i].l, q->list[i].content, q->list[i].n, &one, err);
@@ -153,6 +201,11 @@ int exchange_evidence(struct exchange *x, const char *message_id, const char *as
     put_base64(d, "text", q->directories[i].text, q->directories[i].n);
     json_array_append_new(directories, d);
   }
+  if (rc == 0) rc = archives_find(x, message_id, asker, messages, directories, err);
+  messages = in_order(messages);
+  if (rc == 0 && json_array_size(messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the log or in its archives");
+  json_object_set_new(o, "messages", messages);
+  json_object_set_new(o, "directories", directories);
   clear(q);
   free(q);
   if (rc == 0) *out = o;

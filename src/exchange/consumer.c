@@ -121,7 +121,7 @@ static int build(struct way *w) {
     snprintf(w->message_id, sizeof w->message_id, "%s", id);
   } else {
     char uuid[37];
-    uuid_make(uuid);
+    uuid_make_timed(uuid);
     snprintf(w->message_id, sizeof w->message_id, "%s-%s", w->x->self.instance, uuid);
     if (message_add(r, "X-Road-Id", w->message_id, &err)) return fail(w, P "invalid_request", &err);
   }
@@ -159,7 +159,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
     return fault_set(w->fault, P "invalid_message", "The response of %s was signed %lld seconds away from this gateway's clock: set the clocks of both", g->id, (long long)skew);
   if (members_key(w->m, by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
-  if (signature_check(answer, request, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
+  if (signature_check_read(answer, request, &by, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
   int rc = log_one(w, answer, base, by.keyid);
   free(base);
   return rc;
@@ -334,8 +334,8 @@ static int send_it(struct way *w, struct outcome *out) {
     snprintf(out->server, sizeof out->server, "%s", list[i]->id);
     enum attempt end = attempt(w, list[i], out);
     sent |= end == ATTEMPT_UNKNOWN;
-    bool theirs = end == ATTEMPT_FAULT && !base_starts(w->fault->code, P); /* their refusal is in our log */
-    if (end != ATTEMPT_DONE && end != ATTEMPT_NEXT && !theirs && once && w->named) again_note(w->x, &w->client, w->message_id, list[i]->id);
+    bool refused = end == ATTEMPT_FAULT && !base_starts(w->fault->code, P) && !strstr(w->fault->code, ".io_error"); /* by the other gateway: nothing was done */
+    if (end != ATTEMPT_DONE && end != ATTEMPT_NEXT && !refused && once && w->named) again_note(w->x, &w->client, w->message_id, list[i]->id);
     if (end == ATTEMPT_UNKNOWN && once) {
       if (mono_left(w) <= 2 * AGAIN_MS) return -1;
       nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
@@ -351,14 +351,12 @@ static int send_it(struct way *w, struct outcome *out) {
 static int go(struct way *w, struct outcome *out) {
   struct err err;
   struct book *b;
-  const struct offered *v;
   if (check_self(w)) return -1;
   if (target_read(w->a, w->q->target, &w->target, &err)) return fail(w, P "internal_error", &err);
   if (path_dotted(w->target.path)) return fault_set(w->fault, P "invalid_request", "Invalid request URI: a path without \".\" and \"..\" is needed");
   if (consumer_admit(w->x, w->m, w->a, w->q, &w->client, w->fault) || build(w)) return -1;
   b = book_hold(w->x);
-  v = book_service(b, &w->target.service);
-  w->digest_only = v && v->digest_only;
+  w->digest_only = book_digest_only(b, &w->target.service, book_service(b, &w->target.service));
   book_drop(b);
   int rc = send_it(w, out);
   if (rc && arena_overflowed(w->a)) return fault_set(w->fault, P "internal_error", "The message's headers are too large");

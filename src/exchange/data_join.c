@@ -38,7 +38,9 @@ static int put_subsystem(struct exchange_data *d, int organisation, const char *
   char member[EXCHANGE_ID + 1];
   exchange_data_id(d, organisation, NULL, NULL, &id);
   exchange_id_text(&id, member);
-  return exchange_member_put(d->x, member, o->name_fa, o->name_en[0] ? o->name_en : o->code, err) || exchange_member_put(d->x, whole, fa, en, err) ||
+  const struct exchange_member list[] = {{member, o->name_fa, o->name_en[0] ? o->name_en : o->code}, {whole, fa, en}};
+  size_t changed;
+  return exchange_members_put(d->x, list, BASE_COUNT(list), &changed, err) ||
          exchange_subsystem_put(d->x, whole, "plain", NULL, err) ? -1 : 0;
 }
 

@@ -1,13 +1,26 @@
 /* The durable log of signed messages: each one a row and a leaf of the gateway's ledger, many in one commit. */
 #include "exchange/evidence.h"
 #include "exchange/signature.h"
+#include "base/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20 };
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048 };
 
+/* One message on its way into the store. */
+struct item {
+  struct item *next;
+  struct evidence *e;
+  struct members *members;
+  struct logged l;
+  char *header;
+  unsigned char *own;                 /* content that is not the message's: read from a file, or compressed */
+  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+};
+
+/* Its items are made and freed by the thread of the exchange, which waits for the store's: memory does not wander between threads. */
 struct evidence {
   struct exchange *x;
   pthread_mutex_t lock;
@@ -15,15 +28,7 @@ struct evidence {
   int waiting;
   bool failed;
   struct err why;                     /* of the first that failed */
-};
-
-/* One message on its way into the store. */
-struct item {
-  struct evidence *e;
-  struct members *members;
-  struct logged l;
-  char *message_id, *keyid, *base, *header;
-  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+  struct item *items;
 };
 
 /* ---- the leaf ---- */
@@ -35,29 +40,35 @@ char *logged_header(const struct logged *l) {
                      l->side == SIDE_CONSUMER ? "consumer" : "producer");
 }
 
-static void put_bytes(json_t *o, const char *key, const void *p, size_t n) {
-  char *text = base64_encode(p, n);
-  json_put(o, key, text);
-  free(text);
+static void put_bytes(struct buf *b, const char *before, const void *p, size_t n) {
+  buf_adds(b, before);
+  buf_addc(b, '"');
+  buf_add64(b, p, n);
+  buf_addc(b, '"');
 }
 
+static void put_text(struct buf *b, const char *before, const char *text) {
+  buf_adds(b, before);
+  base_json_string(b, text, strlen(text));
+}
+
+/* Written as json_canonical would: the names stand in order. */
 char *logged_payload(const struct logged *l, const char *server) {
-  json_t *o = json_object();
-  put_bytes(o, "base", l->base, l->base_size);
-  json_put(o, "client", l->client);
-  put_bytes(o, "content_digest", l->content_digest, sizeof l->content_digest);
-  json_object_set_new(o, "content_size", json_integer(l->content_size));
-  json_object_set_new(o, "directory", json_integer(l->directory));
-  json_put(o, "keyid", l->keyid);
-  json_put(o, "message_id", l->message_id);
-  json_put(o, "part", l->answer ? "answer" : "request");
-  json_put(o, "server", server);
-  json_put(o, "service", l->service);
-  json_put(o, "side", l->side == SIDE_CONSUMER ? "consumer" : "producer");
-  put_bytes(o, "signature", l->signature, sizeof l->signature);
-  char *text = json_canonical(o);
-  json_decref(o);
-  return text;
+  struct buf b = {.cap = SIZE_MAX};
+  buf_expect(&b, (l->base_size + 2) / 3 * 4 + PAYLOAD_ROOM);
+  put_bytes(&b, "{\"base\":", l->base, l->base_size);
+  put_text(&b, ",\"client\":", l->client);
+  put_bytes(&b, ",\"content_digest\":", l->content_digest, sizeof l->content_digest);
+  buf_addf(&b, ",\"content_size\":%lld,\"directory\":%lld", (long long)l->content_size, (long long)l->directory);
+  put_text(&b, ",\"keyid\":", l->keyid);
+  put_text(&b, ",\"message_id\":", l->message_id);
+  put_text(&b, ",\"part\":", l->answer ? "answer" : "request");
+  put_text(&b, ",\"server\":", server);
+  put_text(&b, ",\"service\":", l->service);
+  put_text(&b, ",\"side\":", l->side == SIDE_CONSUMER ? "consumer" : "producer");
+  put_bytes(&b, ",\"signature\":", l->signature, sizeof l->signature);
+  buf_addc(&b, '}');
+  return buf_take(&b);
 }
 
 /* ---- content ---- */
@@ -78,12 +89,18 @@ static int64_t most_kept(const struct exchange *x) {
 
 static int content_take(struct item *i, const struct http_content *c, int64_t most, struct err *err) {
   if (c == NULL || c->size <= 0 || c->size > most) return 0;
+  if (c->fd < 0 && c->size <= CONTENT_INLINE) {
+    i->l.content = (unsigned char *)c->data;
+    i->l.content_stored = (size_t)c->size;
+    i->l.content_kind = CONTENT_PLAIN;
+    return 0;
+  }
   struct gathering g = {base_alloc((size_t)c->size), 0, (size_t)c->size};
   if (http_content_each(c, gather, &g, err) != 0 || g.n != g.room) {
     free(g.p);
     return err_set(err, ERR_UNAVAILABLE, "the content of a message cannot be read to be logged");
   }
-  i->l.content = g.p;
+  i->l.content = i->own = g.p;
   i->l.content_stored = g.n;
   i->l.content_kind = CONTENT_PLAIN;
   if (g.n <= CONTENT_INLINE) return 0;
@@ -91,7 +108,7 @@ static int content_take(struct item *i, const struct http_content *c, int64_t mo
   unsigned char *small = base_alloc(room);
   if (compress2(small, &room, g.p, (uLong)g.n, 1) == Z_OK && room < g.n - g.n / 8) {
     free(g.p);
-    i->l.content = base_realloc(small, room);
+    i->l.content = i->own = base_realloc(small, room);
     i->l.content_stored = room;
     i->l.content_kind = CONTENT_ZLIB;
   } else {
@@ -146,10 +163,7 @@ static int put_work(struct store_tx *tx, void *arg, struct err *err) {
 
 static void item_free(struct item *i) {
   if (i->members != NULL) members_drop(i->members);
-  free(i->l.content);
-  free(i->message_id);
-  free(i->keyid);
-  free(i->base);
+  free(i->own);
   free(i->header);
   free(i);
 }
@@ -157,7 +171,6 @@ static void item_free(struct item *i) {
 static void put_done(void *arg, int rc, const struct err *err) {
   struct item *i = arg;
   struct evidence *e = i->e;
-  item_free(i);
   pthread_mutex_lock(&e->lock);
   if (rc != 0 && !e->failed) {
     e->failed = true;
@@ -183,14 +196,11 @@ static int item_make(struct item *i, const struct kept *k, struct err *err) {
   struct logged *l = &i->l;
   if (!utf8_valid(k->message_id, strlen(k->message_id))) return err_set(err, ERR_INVALID, "a message id is text in UTF-8");
   i->members = members_hold(i->e->x);
-  i->message_id = base_strdup(k->message_id);
-  i->keyid = base_strdup(k->keyid);
-  i->base = base_strdup(k->base);
   exchange_id_text(k->client, i->client);
   exchange_id_text(k->service, i->service);
   *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
-                       .answer = m.status > 0, .message_id = i->message_id, .client = i->client, .service = i->service, .keyid = i->keyid,
-                       .base = (unsigned char *)i->base, .base_size = strlen(i->base)};
+                       .answer = m.status > 0, .message_id = k->message_id, .client = i->client, .service = i->service, .keyid = k->keyid,
+                       .base = (const unsigned char *)k->base, .base_size = strlen(k->base)};
   if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
   memcpy(l->content_digest, m.digest, sizeof l->content_digest);
   random_bytes(l->salt, sizeof l->salt);
@@ -208,11 +218,12 @@ int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
     item_free(i);
     return -1;
   }
+  i->next = e->items;
+  e->items = i;
   pthread_mutex_lock(&e->lock);
   e->waiting++;
   pthread_mutex_unlock(&e->lock);
   if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) == 0) return 0;
-  item_free(i);
   pthread_mutex_lock(&e->lock);
   e->waiting--;
   pthread_mutex_unlock(&e->lock);
@@ -233,6 +244,11 @@ void evidence_end(struct evidence *e) {
   evidence_wait(e, NULL);
   pthread_mutex_lock(&e->lock); /* who told us last has let go of it */
   pthread_mutex_unlock(&e->lock);
+  while (e->items != NULL) {
+    struct item *i = e->items;
+    e->items = i->next;
+    item_free(i);
+  }
   pthread_cond_destroy(&e->done);
   pthread_mutex_destroy(&e->lock);
   free(e);

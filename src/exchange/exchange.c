@@ -1,4 +1,5 @@
 /* The gateway itself: opened, jobs, health. */
+#include "exchange/archive.h"
 #include "exchange/side.h"
 #include "exchange/witness.h"
 
@@ -17,6 +18,8 @@ static void keep_options(struct exchange *x, const struct exchange_options *o) {
   x->o.tsa_url = base_strdup(o->tsa_url);
   x->o.tsa_ca_file = base_strdup(o->tsa_ca_file);
   x->o.allow = base_strdup(o->allow);
+  x->o.archive_folder = base_strdup(o->archive_folder);
+  x->o.actor = base_strdup(o->actor);
   x->began = clock_now();
 }
 
@@ -54,7 +57,7 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
   x->sides->later = tasks_new(8, 64);
   *out = x;
   if (read_card(x, err) || open_store(x, err) || keys_open(x->folder, &x->keys, err) || members_open(x, err) || publish_open(x, err) || services_open(x, err) || replay_open(x, err) ||
-      monitor_open(x, err) || async_open(x, err)) {
+      monitor_open(x, err) || async_open(x, err) || keeping_open(x, err)) {
     exchange_close(x);
     *out = NULL;
     return -1;
@@ -64,9 +67,11 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
 
 void exchange_close(struct exchange *x) {
   if (!x) return;
+  keeping_stop(x);
   tasks_free(x->sides->consumers);
   tasks_free(x->sides->producers);
   tasks_free(x->sides->later);
+  keeping_close(x);
   async_close(x);
   monitor_close(x);
   replay_close(x);
@@ -81,6 +86,8 @@ void exchange_close(struct exchange *x) {
   free((char *)x->o.tsa_url);
   free((char *)x->o.tsa_ca_file);
   free((char *)x->o.allow);
+  free((char *)x->o.archive_folder);
+  free((char *)x->o.actor);
   free(x->folder);
   free(x->node);
   free(x->server);
@@ -133,6 +140,7 @@ void exchange_jobs(struct exchange *x) {
   again_jobs(x);
   async_jobs(x);
   monitor_jobs(x);
+  keeping_jobs(x);
 }
 
 /* ---- how it is ---- */
@@ -143,7 +151,7 @@ int exchange_health(struct exchange *x, json_t *causes) {
   size_t before = json_array_size(causes);
   struct err err;
   struct exchange_signer signer;
-  char keyid[65];
+  char keyid[65], problem[300];
   int64_t failed = atomic_load(&x->sides->stamp_failed);
   struct members *m = members_hold(x);
   json_t *seen = NULL, *log;
@@ -161,10 +169,18 @@ int exchange_health(struct exchange *x, json_t *causes) {
   if (witness_seen(x, &seen, &err) == 0)
     json_array_foreach(seen, i, log) if (json_str(log, "problem")[0]) cause(causes, "exchange.witness", json_str(log, "problem"));
   json_decref(seen);
+  if (keeping_problem(x, problem)) cause(causes, "exchange.archive", problem);
   int64_t leaves, since = 0; /* the gap itself, as this process may have begun after the authority fell silent */
   if (failed && (clock_now() - failed > STAMP_LATE_MS || (trust_unstamped(x->ledger, &leaves, &since, NULL) == 0 && since > 0 && clock_now() - since > STAMP_LATE_MS)))
     cause(causes, "exchange.timestamps", x->sides->stamp_error);
   return json_array_size(causes) > before ? -1 : 0;
+}
+
+int64_t exchange_activity(struct exchange *x) {
+  struct members *m = members_hold(x);
+  int64_t version = members_version(m);
+  members_drop(m);
+  return version + atomic_load(&x->sides->handled);
 }
 
 void exchange_metrics(struct exchange *x, struct buf *out) { monitor_metrics(x, out); }

@@ -58,6 +58,9 @@ struct exchange_options {
   int64_t most_body;               /* bytes; 0: 4 GiB */
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
   const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
+  int keep_days, keep_mb;          /* the log of messages goes into archives by age and by size (archive.c); 0: it is kept whole */
+  const char *actor;               /* who acts through this opening, for the record ("command: name"): a command. NULL: the gateway that serves */
+  const char *archive_folder;      /* where they are written; NULL: archive/ in the folder */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
 /* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
@@ -75,6 +78,7 @@ int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *e
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err);
 /* One round of what is due: ledger's sequencer and time-stamps, directory pull, asynchronous deliveries, witnesses, retention. Every 200 ms. */
 void exchange_jobs(struct exchange *x);
+int64_t exchange_activity(struct exchange *x);                         /* a number that changes when a message passed or the directory changed */
 void exchange_quiet(struct exchange *x);                              /* what those began in the background ends: before the servers of the rows above are freed. NULL: nothing */
 void exchange_metrics(struct exchange *x, struct buf *out);           /* Prometheus text */
 
@@ -124,9 +128,12 @@ struct exchange_service {
 int exchange_service_put(struct exchange *x, const struct exchange_service *s, struct err *err);
 int exchange_service_remove(struct exchange *x, const char *id, struct err *err);
 int exchange_service_disable(struct exchange *x, const char *id, const char *notice, struct err *err); /* notice NULL: enable again */
+/* What evidence keeps of a service from now on, ours or another's that is asked through here: digests alone, or bodies too. ERR_INVALID. */
+int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err);
+json_t *exchange_log_policies(struct exchange *x);   /* {service: "digest"|"bodies"} of those that were said; new reference */
 /* Every endpoint pair (method, glob) of a REST service that getOpenAPI or listMethods tells. */
 int exchange_endpoint_put(struct exchange *x, const char *service, const char *method, const char *path, struct err *err);
-/* [{"id","kind","url","title":{"fa","en"},"disabled","endpoints":[{"method","path"}],"grants":n}] */
+/* [{"id","kind","url","title":{"fa","en"},"disabled","log": "bodies"|"digest","endpoints":[{"method","path"}],"grants":n}] */
 int exchange_services(struct exchange *x, json_t **out, struct err *err);
 /* Subsystems that live behind this gateway: their clients may call from information systems. tls: "plain", "https", "mutual". certificates:
  * SHA-256 in hex of the clients' certificates, by space (mutual). */
@@ -145,7 +152,15 @@ int exchange_grant(struct exchange *x, const struct exchange_grant *g, const cha
 int exchange_revoke(struct exchange *x, const char *grant, const char *by, const char *why, struct err *err);
 /* Newest first: [{"id","subject","service","method","path","purpose","tracking","from","until","revoked_at","used_at","uses"}] */
 int exchange_grants(struct exchange *x, const char *service, bool all, json_t **out, struct err *err);
-int exchange_group_put(struct exchange *x, const char *code, const char *const *members, size_t count, struct err *err); /* local group */
+/* Local groups: of this gateway alone, for its own rights ("group:CODE"). id: a member or a subsystem. ERR_NOT_FOUND: it is not in it. */
+int exchange_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
+int exchange_groups(struct exchange *x, json_t **out, struct err *err); /* [{"code","members":[…],"global": of the directory, by the operator}] */
+
+/* ---- acts (publish.c) ---------------------------------------------------------------------------------------------------------- */
+/* Who did what here, newest first: the operator's acts, and of every gateway its own (services, rights, groups, keys, archives). Each is a leaf of the
+ * gateway's ledger; what the pack put into the directory at a start is in the ledger, not in this list. before: "next" of the answer before, NULL. limit: 1–500.
+ * {"items":[{"id","at","actor","act","subject","detail":{"why"?…},"leaf_hash"}],"next": or null} ERR_INVALID. */
+int exchange_acts(struct exchange *x, const char *before, int limit, json_t **out, struct err *err);
 
 /* ---- evidence (evidence.c, bundle.c, proof.c) ------------------------------------------------------------------------------- */
 /* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/evidence.md. For `asker`
@@ -153,6 +168,25 @@ int exchange_group_put(struct exchange *x, const char *code, const char *const *
 int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err);
 /* Offline: check a bundle with the directory's key in it or a given one. *sentence in English for the person who checks; caller frees. */
 int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
+
+/* ---- the log over years (archive.c, archive_find.c) --------------------------------------------------------------------------- */
+/* What is old enough, or too much, leaves the log for archives: written, fsynced, read back and judged before anything is removed; a process killed at
+ * any point loses nothing, and the next run ends what it began. Messages without a place in the ledger, or without a time-stamp where there is an
+ * authority, stay. The leaves stay in any case. Blocks; one run at a time (ERR_CONFLICT). ERR_UNAVAILABLE: a disk is full. */
+struct exchange_archive_run {
+  int64_t older_than_ms;           /* -1: by keep_days and keep_mb */
+  bool unstamped;                  /* do not wait for time-stamps */
+  int64_t file_bytes;              /* of one archive; 0: 64 MiB */
+  void (*progress)(void *ctx, int64_t messages, int64_t bytes); void *ctx;
+};
+/* {"files":[name],"messages","bytes","left": why some that were wanted stayed, or null} */
+int exchange_archive(struct exchange *x, const struct exchange_archive_run *o, json_t **out, struct err *err);
+int exchange_archives(struct exchange *x, json_t **out, struct err *err); /* newest first: [{"name","state","from","until","messages","bytes","sha256","made_at","there"}] */
+/* {"messages","bytes","store_bytes","oldest","free_bytes","keep_days","keep_mb","archive":{"folder","free_bytes","files","messages","bytes","last","last_at","problem"}} */
+int exchange_log_status(struct exchange *x, json_t **out, struct err *err);
+/* Offline, of one file: a bundle of a message in it, as exchange_evidence gives; and all of it judged, in memory that does not grow with it. */
+int exchange_archive_evidence(const char *file, const char *message_id, json_t **out, struct err *err);
+int exchange_archive_verify(const char *file, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
 
 /* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */
 /* Live figures of the last minute, hour and day for each service and side, from memory and hourly rows:
@@ -210,17 +244,22 @@ int exchange_card(const char *folder, json_t **out, struct err *err);
 void exchange_watch(struct exchange *x, struct trust *platform);
 /* The operator's side: the directory is made, signed and versioned here (publish.c). base: the platform's own exchange. */
 int exchange_operate(struct exchange *x, struct err *err);            /* this gateway's folder also holds the operator's key from now on */
-int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err); /* member or subsystem */
-/* Many in one transaction: those that are not there yet, or named otherwise. *changed: how many. */
+int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, const char *by, struct err *err); /* member or subsystem */
+/* Many in one transaction: those that are not there yet, or named otherwise; who was removed stays so. *changed: how many. */
 struct exchange_member { const char *id, *name_fa, *name_en; };
 int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err);
-int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err);
+/* A member with its subsystems, or a subsystem (why: 1–300 bytes): its gateways leave the directory, their keys and certificates are revoked, it is in no
+ * group, and rights that it was given end at every gateway that takes the new directory. ERR_NOT_FOUND, ERR_INVALID (the operator itself). */
+int exchange_member_remove(struct exchange *x, const char *id, const char *by, const char *why, struct err *err);
 int exchange_invite(struct exchange *x, const char *server, const char *by, char code[80], struct err *err); /* one-time, a day */
 int exchange_requests(struct exchange *x, json_t **out, struct err *err);  /* waiting: [{"id","server","address","keys":[…],"at","fingerprint"}] */
-int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err);
+int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, const char *why /* may be NULL */, struct err *err);
 int exchange_gateway_remove(struct exchange *x, const char *server, const char *by, const char *why, struct err *err); /* all its keys are revoked */
 int exchange_global_group(struct exchange *x, const char *code, const char *id, bool in, const char *by, struct err *err);
 int exchange_key_revoke(struct exchange *x, const char *keyid, const char *by, const char *why, struct err *err);
+/* The operator's key rolls over: a next one is made and named by the directory; it signs when the gateways seen lately know it (at most ten minutes later), or
+ * at once. Gateways that were away follow by the directories that were kept. ERR_CONFLICT: it does so already. */
+int exchange_renew_operator_key(struct exchange *x, const char *by, const char *why, bool at_once, struct err *err);
 int exchange_publish(struct exchange *x, struct err *err);             /* a new version, signed, pushed to the gateways it can reach */
 /* {"version","issued_at","age_s","members":[{"id","name","subsystems":[…]}],"gateways":[{"id","address","keys":[{"keyid","from","until","revoked_at"}],"certificates":[…]}],"groups":[…]} */
 int exchange_directory(struct exchange *x, json_t **out, struct err *err);

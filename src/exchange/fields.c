@@ -1,9 +1,10 @@
 #include "exchange/fields.h"
+#include "base/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MOST = 16 * 1024, MEMBERS_MOST = 64, ITEMS_MOST = 128, PARAMS_MOST = 32 };
+enum { TEXT_MOST = 16 * 1024, MEMBERS_MOST = 64, MEMBERS_FIRST = 4, ITEMS_MOST = 128, PARAMS_MOST = 32 };
 
 struct reading { const char *start, *p, *end; struct arena *arena; struct err *err; };
 
@@ -64,7 +65,9 @@ static int number_read(struct reading *r, struct sfv_value *out) {
 }
 
 static int string_read(struct reading *r, struct sfv_value *out) {
-  char *text = arena_alloc(r->arena, (size_t)(r->end - r->p) + 1);
+  const char *quote = memchr(r->p, '"', (size_t)(r->end - r->p)); /* none is escaped, as a rule */
+  bool plain = quote != NULL && memchr(r->p, '\\', (size_t)(quote - r->p)) == NULL;
+  char *text = arena_alloc(r->arena, (size_t)((plain ? quote : r->end) - r->p) + 1);
   size_t n = 0;
   if (text == NULL) return full(r);
   for (;;) {
@@ -179,10 +182,18 @@ int sfv_dictionary(struct arena *a, const char *text, size_t n, struct sfv_membe
   struct reading r = {text, text, text + n, a, err};
   *count = 0;
   if (n > TEXT_MOST) return err_set(err, ERR_LIMIT, "a field has more than %d bytes", TEXT_MOST);
-  if ((*list = arena_alloc(a, MEMBERS_MOST * sizeof **list)) == NULL) return full(&r);
+  size_t room = MEMBERS_FIRST;
+  if ((*list = arena_alloc(a, room * sizeof **list)) == NULL) return full(&r);
   spaces(&r);
   while (r.p < r.end) {
     if (*count == MEMBERS_MOST) return full(&r);
+    if (*count == room) {
+      struct sfv_member *more = arena_alloc(a, 2 * room * sizeof *more);
+      if (more == NULL) return full(&r);
+      memcpy(more, *list, room * sizeof *more);
+      *list = more;
+      room *= 2;
+    }
     struct sfv_member *m = &(*list)[*count];
     if (member_read(&r, m) != 0) return -1;
     if (sfv_member(*list, *count, m->key) != NULL) return refuse(&r, "a key stands twice");
@@ -217,7 +228,6 @@ static void decimal_write(struct buf *out, int64_t thousandths) {
 }
 
 void sfv_write_value(struct buf *out, const struct sfv_value *v) {
-  char *text;
   switch (v->type) {
   case SFV_BOOLEAN: buf_adds(out, v->number ? "?1" : "?0"); break;
   case SFV_INTEGER: buf_addf(out, "%lld", (long long)v->number); break;
@@ -225,15 +235,18 @@ void sfv_write_value(struct buf *out, const struct sfv_value *v) {
   case SFV_DECIMAL: decimal_write(out, v->number); break;
   case SFV_TOKEN: buf_add(out, v->text, v->size); break;
   case SFV_BYTES:
-    text = base64_encode(v->text, v->size);
-    buf_addf(out, ":%s:", text);
-    free(text);
+    buf_addc(out, ':');
+    buf_add64(out, v->text, v->size);
+    buf_addc(out, ':');
     break;
   case SFV_STRING:
     buf_addc(out, '"');
-    for (size_t i = 0; i < v->size; i++) {
-      if (v->text[i] == '"' || v->text[i] == '\\') buf_addc(out, '\\');
-      buf_addc(out, v->text[i]);
+    for (size_t i = 0, run = 0; i <= v->size; i++) {
+      bool end = i == v->size;
+      if (!end && v->text[i] != '"' && v->text[i] != '\\') continue;
+      buf_add(out, v->text + run, i - run);
+      if (!end) buf_addc(out, '\\');
+      run = i;
     }
     buf_addc(out, '"');
     break;
@@ -243,7 +256,8 @@ void sfv_write_value(struct buf *out, const struct sfv_value *v) {
 
 void sfv_write_params(struct buf *out, const struct sfv_param *list, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    buf_addf(out, ";%s", list[i].key);
+    buf_addc(out, ';');
+    buf_adds(out, list[i].key);
     if (list[i].value.type == SFV_BOOLEAN && list[i].value.number) continue;
     buf_addc(out, '=');
     sfv_write_value(out, &list[i].value);

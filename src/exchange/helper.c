@@ -1,6 +1,7 @@
 /* The key helper: a process of our own binary that holds the private keys and does nothing but sign. It is told what it is by its argv[0], so
  * that every program with this room in it (chapar, the unit tests) can start it. */
 #include "exchange/helper.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <openssl/ec.h>
@@ -142,6 +143,7 @@ static int serve(const char *folder) {
   ERR_clear_error();
   close_range(CHANNEL + 1, ~0U, 0);
   if (child_shut("key helper", CHANNEL + 1, NULL, 0)) return 1;
+  memory_settle();                       /* of the program and its libraries it needs a small part */
   return work();
 }
 

@@ -58,12 +58,24 @@ bool exchange_id_same(const struct exchange_id *a, const struct exchange_id *b, 
   return true;
 }
 
-void uuid_make(char out[37]) {
-  unsigned char b[16];
+static void uuid_write(unsigned char b[16], char out[37]) {
   char hex[33];
-  random_bytes(b, sizeof b);
   b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
   b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-  hex_encode(b, sizeof b, hex);
+  hex_encode(b, 16, hex);
   snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+void uuid_make(char out[37]) {
+  unsigned char b[16];
+  random_bytes(b, sizeof b);
+  uuid_write(b, out);
+}
+
+void uuid_make_timed(char out[37]) {
+  unsigned char b[16];
+  int64_t now = clock_now();
+  random_bytes(b, sizeof b);
+  for (int i = 0; i < 6; i++) b[i] = (unsigned char)(now >> (40 - 8 * i));
+  uuid_write(b, out);
 }

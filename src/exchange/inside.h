@@ -18,6 +18,8 @@ bool fault_known(const char *code);                       /* is every word of it
 void fault_code(const char *code, enum exchange_error_style style, char out[100]);
 const char *fault_body(const struct fault *f, enum exchange_error_style style, const char *accept, struct buf *out); /* its media type */
 void uuid_make(char out[37]);                             /* version 4 (ids.c) */
+/* The same with the time in its first 48 bits, for ids of messages: an index of such ids grows at its end, and not all over. */
+void uuid_make_timed(char out[37]);
 
 /* ---- a message (message.c) ------------------------------------------------------------------------------------------ */
 /* Request (status 0) or answer. Headers in order; names as they were written. Borrowed pointers live as long as the request's arena. */
@@ -34,6 +36,7 @@ void message_remove(struct message *m, const char *name);
 void message_clean(struct message *m);       /* drop what X-Road drops both ways (hop-by-hop, Host, Server, User-Agent, Content-Length, Expect …) */
 int message_digest(struct message *m, struct err *err);                            /* fills digest, once; any size in constant memory */
 int content_digest(const struct http_content *c, const char *method, unsigned char *out, struct err *err); /* "SHA512", "SHA256" */
+bool header_named(const struct http_pair *h, const char *name);
 bool message_ours(const struct http_pair *h);              /* Content-Digest and our member of Signature and Signature-Input */
 /* X-Road-Request-Hash: base64 of SHA-512 over method, path (raw path[?query] of /r1) and the headers as they stand in m, without what message_ours
  * tells; over the content's digest too when there is content. So m is cleaned, and X-Road-Request-Id and a made X-Road-Id are its last lines. */
@@ -45,7 +48,8 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
  * Parameters: created, nonce (128 bits, base64url), keyid, alg="ecdsa-p256-sha256", tag="x-road-1". Signature is raw r‖s, 64 bytes. */
 #define SIGNATURE_LABEL "xr"
 #define SIGNATURE_TAG "x-road-1"
-struct signed_by { char keyid[65]; int64_t created; char nonce[44]; };
+struct sfv_item;
+struct signed_by { char keyid[65]; int64_t created; char nonce[44]; const struct sfv_item *covered; const unsigned char *signature; /* both in the message's arena */ };
 /* Adds Content-Digest, Signature-Input, Signature, in place of those of ours that were there; what a system signed under another label stays. A
  * Content-Digest that a request came with must be true: ERR_CONFLICT. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
@@ -55,6 +59,8 @@ int signature_read(const struct message *m, struct signed_by *out, struct err *e
 /* public: SubjectPublicKeyInfo in DER. Checks the covered components (all that the protocol wants, no x-road-* header outside), the digest
  * against the content, the signature. ERR_CONFLICT: the content differs from its digest; ERR_FORBIDDEN: signature false; ERR_MALFORMED. */
 int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
+/* The same of a message that signature_read has read (`by`) and that was not changed since. */
+int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, char **base, struct err *err);
 
 /* ---- what stands in a gateway's folder (join.c) ---------------------------------------------------------------------------- */
 struct gateway_card { char server[4 * EXCHANGE_PART + 4]; char address[300]; };   /* gateway.json, made by exchange_init */
@@ -91,7 +97,7 @@ int64_t members_version(const struct members *m);
 bool members_known(const struct members *m, const struct exchange_id *id, int parts);   /* a member (3) or subsystem (4) of it */
 bool members_group(const struct members *m, const char *group, const struct exchange_id *subsystem);
 /* Gateways that answer for a subsystem, in the order to try (load shared by rotation `turn`, those that failed lately last). */
-struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *peer; struct told *told; };
+struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *address; const unsigned char (*certificates)[32]; size_t certificate_count; struct http_peer *_Atomic peer; struct told *told; };
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
 /* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
 void gateway_told(const struct gateway *g, bool reached, const char *why);
@@ -108,7 +114,7 @@ const char *members_text(const struct members *m, size_t *n);
 
 /* ---- evidence (evidence.c) ------------------------------------------------------------------------------------------------- */
 enum side { SIDE_CONSUMER, SIDE_PRODUCER };
-/* One signed message to be kept. Put before it is released; durable when evidence_wait has answered 0. Copies what it keeps. */
+/* One signed message to be kept. Put before it is released; durable when evidence_wait has answered 0. What it points to stays as it is until evidence_end. */
 struct kept { enum side side; const char *message_id; const struct exchange_id *client, *service; const struct message *message; const char *base; const char *keyid;
               bool digest_only; int64_t at; };
 struct evidence;                              /* puts under way of one exchange */
@@ -154,6 +160,7 @@ struct exchange {
   struct monitor *monitor;
   struct async *async;
   struct sides *sides;                        /* side.h: threads, turns */
+  struct keeping *keeping;                    /* archive.c: what is kept of the log, and how long */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;

@@ -310,6 +310,11 @@ out:
 
 /* ---- new keys ---- */
 
+static int renewed_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct exchange *x = arg;
+  return act_put(tx, x->o.actor, "renew-keys", x->server, NULL, err);
+}
+
 int exchange_renew_keys(struct exchange *x, struct err *err) {
   static const enum helper_slot slots[] = {SLOT_SIGN_NEXT, SLOT_TLS_NEXT};
   struct gateway_card card;
@@ -321,5 +326,6 @@ int exchange_renew_keys(struct exchange *x, struct err *err) {
     free(file);
     if (!there && keys_make(x->folder, slots[i], x->server, host, err)) return -1;
   }
+  if (x->o.actor && store_write(x->store, STORE_FRONT, renewed_work, x, err)) return -1;
   return keys_reload(x->keys, err); /* background.c announces them, waits until they are known, and uses them */
 }

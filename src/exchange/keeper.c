@@ -1,6 +1,7 @@
 /* Keeps the directory: the snapshot in use, the file it is in, how old it is, the connections to other gateways, and the thread that renews it. */
 #include "exchange/background.h"
 #include "exchange/keys.h"
+#include "exchange/side.h"
 #include "exchange/snapshot.h"
 
 #include <errno.h>
@@ -268,6 +269,36 @@ static int compare(const struct members *now, const struct members *fresh, struc
   return err_set(err, ERR_CONFLICT, "there are two directories of version %lld: ask the operator which is true", (long long)now->version);
 }
 
+/* The file is replaced whole each time: another inode is another text. */
+static void remember_file(struct members_keeper *k) {
+  struct stat st;
+  k->seen_file = stat(k->file, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+void members_look(struct exchange *x) {
+  struct members_keeper *k = x->members;
+  struct members *fresh = NULL;
+  struct stat st;
+  struct err err;
+  size_t n;
+  pthread_mutex_lock(&k->taking);
+  char *text = stat(k->file, &st) == 0 && (uint64_t)st.st_ino != k->seen_file ? file_read(k->file, SIGNED_MOST, &n, &err) : NULL;
+  if (text) {
+    struct members *now = members_hold(x);
+    k->seen_file = (uint64_t)st.st_ino;
+    if (read_anchors(k, &err) || !signed_by_operator(k, text, n) || members_read(text, n, &fresh, &err) || compare(now, fresh, &err) != 0) k->seen_file = 0; /* half a change of key: again soon */
+    else {
+      use(x, fresh);
+      fresh = NULL;
+      k->confirmed = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    }
+    members_drop(now);
+  }
+  members_drop(fresh);
+  free(text);
+  pthread_mutex_unlock(&k->taking);
+}
+
 int members_take(struct exchange *x, const char *text, size_t n, struct err *err) {
   struct members_keeper *k = x->members;
   struct members *fresh = NULL;
@@ -276,9 +307,10 @@ int members_take(struct exchange *x, const char *text, size_t n, struct err *err
   struct members *now = members_hold(x);
   if (!signed_by_operator(k, text, n)) err_set(err, ERR_FORBIDDEN, "that directory is not signed by the operator whom this gateway trusts");
   else if (members_read(text, n, &fresh, err) == 0) rc = compare(now, fresh, err);
-  if (rc == 0) rc = file_write(k->file, text, n, 0644, err) || follow_anchors(x, fresh, err) ? -1 : 0;
+  if (rc == 0) rc = access_left(x, now, fresh, err) || file_write(k->file, text, n, 0644, err) || follow_anchors(x, fresh, err) ? -1 : 0;
   if (rc == 0) {
     log_write(LOG_INFO, "exchange", "directory version %lld: %zu members and subsystems, %zu gateways", (long long)fresh->version, fresh->entries_count, fresh->gateways_count);
+    remember_file(k);
     use(x, fresh);
     fresh = NULL;
     rc = 1;
@@ -337,6 +369,7 @@ static int read_file(struct exchange *x, struct err *err) {
   free(text);
   if (rc) return -1;
   use(x, m);
+  k->seen_file = (uint64_t)st.st_ino;
   k->confirmed = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
   return 0;
 }

@@ -312,7 +312,7 @@ static int promote(const char *folder, const char *base, struct err *err) {
 static int mend(const char *folder, struct err *err) {
   static const char *const bases[] = {"sign", "tls", "operator"};
   for (size_t i = 0; i < BASE_COUNT(bases); i++)
-    if ((!there(folder, bases[i], ".pem") || !there(folder, bases[i], ".crt")) && promote(folder, bases[i], err)) return -1;
+    if ((!there(folder, bases[i], ".pem") || (strcmp(bases[i], "tls") == 0 && !there(folder, bases[i], ".crt"))) && promote(folder, bases[i], err)) return -1;
   return 0;
 }
 
@@ -400,6 +400,13 @@ int keys_reload(struct keys *k, struct err *err) {
   take_pair(k);
   pthread_mutex_unlock(&k->lock);
   return 0;
+}
+
+bool keys_unread(struct keys *k, enum helper_slot slot) {
+  pthread_mutex_lock(&k->lock);
+  bool is = !k->keys[slot].there && there(k->folder, helper_slots[slot], ".pem");
+  pthread_mutex_unlock(&k->lock);
+  return is;
 }
 
 bool keys_waiting(struct keys *k) {

@@ -9,6 +9,7 @@
 /* FOLDER/keys/SLOT.pem, by a process that ends with it; for TLS with a certificate for the server's name and the host of its address. */
 int keys_make(const char *folder, enum helper_slot slot, const char *server, const char *host, struct err *err);
 int keys_reload(struct keys *k, struct err *err);             /* the helper reads the folder anew; nothing that is asked meanwhile is lost */
+bool keys_unread(struct keys *k, enum helper_slot slot);       /* it lies in the folder and the helper has not read it: made by another process */
 bool keys_waiting(struct keys *k);                            /* new keys lie in the folder that the helper has not read: made by another process */
 /* BASE-next becomes BASE and BASE becomes BASE-old ("sign", "tls", "operator"); used after keys_reload. */
 int keys_switch(struct keys *k, const char *base, struct err *err);

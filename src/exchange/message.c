@@ -16,9 +16,12 @@ static bool token(const char *s) {
   return true;
 }
 
+/* Most differ in their first letter. */
+bool header_named(const struct http_pair *h, const char *name) { return ((h->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(h->name, name) == 0; }
+
 const char *message_header(const struct message *m, const char *name) {
   for (size_t i = m->header_count; i-- > 0;)
-    if (strcasecmp(m->headers[i].name, name) == 0) return m->headers[i].value;
+    if (header_named(&m->headers[i], name)) return m->headers[i].value;
   return NULL;
 }
 
@@ -52,7 +55,7 @@ static void keep_where(struct message *m, bool (*drop)(const struct http_pair *,
   m->header_count = kept;
 }
 
-static bool has_name(const struct http_pair *h, const void *name) { return strcasecmp(h->name, name) == 0; }
+static bool has_name(const struct http_pair *h, const void *name) { return header_named(h, name); }
 void message_remove(struct message *m, const char *name) { keep_where(m, has_name, name); }
 
 /* What X-Road drops in both directions. */
@@ -60,7 +63,7 @@ static bool hop(const struct http_pair *h, const void *ctx) {
   static const char *const names[] = {"Transfer-Encoding", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Upgrade",
                                       "Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect"};
   for (size_t i = 0; i < BASE_COUNT(names); i++)
-    if (strcasecmp(h->name, names[i]) == 0) return true;
+    if (header_named(h, names[i])) return true;
   return false;
 }
 
@@ -109,8 +112,8 @@ int message_digest(struct message *m, struct err *err) {
 }
 
 bool message_ours(const struct http_pair *h) {
-  if (strcasecmp(h->name, "Content-Digest") == 0) return true;
-  return (strcasecmp(h->name, "Signature") == 0 || strcasecmp(h->name, "Signature-Input") == 0) && base_starts(h->value, SIGNATURE_LABEL "=");
+  if (header_named(h, "Content-Digest")) return true;
+  return (header_named(h, "Signature") || header_named(h, "Signature-Input")) && base_starts(h->value, SIGNATURE_LABEL "=");
 }
 
 int message_request_hash(const struct message *m, const char *path, char out[89], struct err *err) {

@@ -69,6 +69,7 @@ static struct series *series_of(struct monitor *m, const struct counted *c) {
 void monitor_count(struct exchange *x, const struct counted *c) {
   struct monitor *m = x->monitor;
   int64_t now = clock_now();
+  atomic_fetch_add_explicit(&x->sides->handled, 1, memory_order_relaxed);
   if (!m) return;
   pthread_mutex_lock(&m->lock);
   struct series *s = series_of(m, c);
@@ -370,6 +371,7 @@ int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *
   json_put(part, "origin", trust_origin(x->ledger));
   json_object_set_new(o, "ledger", part);
   json_object_set_new(o, "peers", members_peers(x));
+  if (exchange_log_status(x, &part, NULL) == 0) json_object_set_new(o, "log", part);
   part = json_object();
   async_figures(x, &waiting, &oldest);
   json_object_set_new(part, "waiting", json_integer(waiting));

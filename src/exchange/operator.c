@@ -23,14 +23,14 @@ static int member_work(struct store_tx *tx, void *arg, struct err *err) {
   if (store_put(tx, err, "INSERT INTO exchange_member (id,name_fa,name_en,at,removed_at) VALUES (?1,?2,?3,?4,0) ON CONFLICT (id) DO UPDATE SET name_fa = excluded.name_fa, "
                 "name_en = excluded.name_en, removed_at = 0", "ttti", c->id, c->a, c->b, store_time(tx)))
     return -1;
-  return act_put(tx, c->by, "member", c->id, NULL, err);
+  return act_put(tx, c->by, "member", c->id, json_pack("{s:s}", "name", c->a), err);
 }
 
-int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, struct err *err) {
+int exchange_member_put(struct exchange *x, const char *id, const char *name_fa, const char *name_en, const char *by, struct err *err) {
   struct exchange_id parsed;
   if (operator_only(x, err) || exchange_id_parse(id, 3, 4, &parsed, err)) return -1;
   if (strcmp(parsed.instance, x->self.instance) != 0) return err_set(err, ERR_INVALID, "members of this directory begin with %s/", x->self.instance);
-  struct change c = {.id = id, .a = name_fa ? name_fa : "", .b = name_en ? name_en : "", .by = "operator"};
+  struct change c = {.id = id, .a = name_fa ? name_fa : "", .b = name_en ? name_en : "", .by = by};
   if (store_write(x->store, STORE_FRONT, member_work, &c, err)) return -1;
   if (!c.none) x->publisher->dirty = true;
   return 0;
@@ -44,12 +44,12 @@ static int members_work(struct store_tx *tx, void *arg, struct err *err) {
   for (size_t i = 0; i < q->count; i++) {
     const struct exchange_member *m = &q->list[i];
     int n = store_exec(tx, err, "INSERT INTO exchange_member (id,name_fa,name_en,at,removed_at) VALUES (?1,?2,?3,?4,0) ON CONFLICT (id) DO UPDATE SET name_fa = excluded.name_fa, "
-                       "name_en = excluded.name_en, removed_at = 0 WHERE exchange_member.name_fa <> excluded.name_fa OR exchange_member.name_en <> excluded.name_en OR exchange_member.removed_at > 0",
+                       "name_en = excluded.name_en WHERE exchange_member.removed_at = 0 AND (exchange_member.name_fa <> excluded.name_fa OR exchange_member.name_en <> excluded.name_en)",
                        "ttti", m->id, m->name_fa, m->name_en, store_time(tx));
     if (n < 0) return -1;
     q->changed += (size_t)n;
   }
-  return q->changed ? act_put(tx, "operator", "members", "", json_pack("{s:I}", "changed", (json_int_t)q->changed), err) : 0;
+  return q->changed ? act_put(tx, "pack", "members", "", json_pack("{s:I}", "changed", (json_int_t)q->changed), err) : 0;
 }
 
 int exchange_members_put(struct exchange *x, const struct exchange_member *list, size_t count, size_t *changed, struct err *err) {
@@ -70,22 +70,27 @@ static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
   struct change *c = arg;
   int64_t now = store_time(tx);
   char *below = base_printf("%s/", c->id), *end = base_printf("%s0", c->id); /* '0' follows '/' */
-  int n = store_exec(tx, err, "UPDATE exchange_member SET removed_at = ?2 WHERE removed_at = 0 AND (id = ?1 OR (id > ?3 AND id < ?4))", "titt", c->id, now, below, end);
-  if (n >= 0 && store_exec(tx, err, "UPDATE exchange_gateway SET removed_at = ?1 WHERE removed_at = 0 AND server > ?2 AND server < ?3", "itt", now, below, end) < 0) n = -1;
+  int keys = 0, n = store_exec(tx, err, "UPDATE exchange_member SET removed_at = ?2 WHERE removed_at = 0 AND (id = ?1 OR (id > ?3 AND id < ?4))", "titt", c->id, now, below, end);
+  if (n > 0 && !c->yes) { /* a member: its gateways with it; a key must not come back with a gateway of the same name */
+    keys = store_exec(tx, err, "UPDATE exchange_gateway_key SET revoked_at = ?1 WHERE revoked_at = 0 AND server > ?2 AND server < ?3", "itt", now, below, end);
+    if (keys < 0 || store_exec(tx, err, "UPDATE exchange_gateway SET removed_at = ?1 WHERE removed_at = 0 AND server > ?2 AND server < ?3", "itt", now, below, end) < 0) n = -1;
+  }
+  if (n > 0 && store_exec(tx, err, "DELETE FROM exchange_global_group WHERE member = ?1 OR (member > ?2 AND member < ?3)", "ttt", c->id, below, end) < 0) n = -1;
   free(below);
   free(end);
   if (n < 0) return -1;
   if (n == 0) return err_set(err, ERR_NOT_FOUND, "the directory has no member or subsystem %s", c->id);
-  return act_put(tx, c->by, "remove", c->id, NULL, err);
+  return act_put(tx, c->by, "remove", c->id, json_pack("{s:s,s:i,s:i}", "why", c->why, "entries", n, "keys", keys), err);
 }
 
-int exchange_member_remove(struct exchange *x, const char *id, const char *by, struct err *err) {
+int exchange_member_remove(struct exchange *x, const char *id, const char *by, const char *why, struct err *err) {
   struct exchange_id parsed;
   if (operator_only(x, err) || exchange_id_parse(id, 3, 4, &parsed, err)) return -1;
-  struct change c = {.id = id, .by = by};
+  if (!why || !why[0] || strlen(why) > 300) return err_set(err, ERR_INVALID, "say why, in at most 300 bytes");
+  if (!parsed.subsystem[0] && exchange_id_same(&parsed, &x->self, 3)) return err_set(err, ERR_INVALID, "%s is the operator's own member and stays in its directory", id);
+  struct change c = {.id = id, .by = by, .why = why, .yes = parsed.subsystem[0] != 0};
   if (store_write(x->store, STORE_FRONT, remove_work, &c, err)) return -1;
-  x->publisher->dirty = true;
-  return 0;
+  return exchange_publish(x, err);
 }
 
 static int group_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -147,7 +152,7 @@ int exchange_invite(struct exchange *x, const char *server, const char *by, char
 
 struct request {
   struct asked_in a;
-  const char *hash, *by, *certificate;
+  const char *hash, *by, *why, *certificate;
   char id[40], decision[16];
   bool yes;
 };
@@ -295,11 +300,11 @@ static int approve_work(struct store_tx *tx, void *arg, struct err *err) {
   if (rc == 0) return err_set(err, ERR_NOT_FOUND, "no such request is waiting");
   if (q->yes && gateway_put(tx, &a, err)) return -1;
   if (store_put(tx, err, "UPDATE exchange_request SET decision = ?2, decided_by = ?3, decided_at = ?4 WHERE id = ?1", "ttti", q->id, q->yes ? "approved" : "refused", q->by, store_time(tx))) return -1;
-  return act_put(tx, q->by, q->yes ? "approve" : "refuse", server, json_pack("{s:s,s:s}", "request", q->id, "keyid", keyid), err);
+  return act_put(tx, q->by, q->yes ? "approve" : "refuse", server, json_pack("{s:s,s:s,s:s?}", "request", q->id, "keyid", keyid, "why", q->why), err);
 }
 
-int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, struct err *err) {
-  struct request q = {.by = by, .yes = yes};
+int exchange_approve(struct exchange *x, const char *request, const char *by, bool yes, const char *why, struct err *err) {
+  struct request q = {.by = by, .why = why, .yes = yes};
   if (operator_only(x, err)) return -1;
   snprintf(q.id, sizeof q.id, "%s", request);
   if (store_write(x->store, STORE_FRONT, approve_work, &q, err)) return -1;

@@ -37,10 +37,10 @@ int id_decode(const char *text, int least, int most, struct exchange_id *out, st
 }
 
 char *id_encoded(struct arena *a, const struct exchange_id *id) {
-  char text[EXCHANGE_ID + 1], *out = arena_alloc(a, 3 * EXCHANGE_ID + 1), *o = out;
+  char text[EXCHANGE_ID + 1], out[3 * EXCHANGE_ID + 1], *o = out;
   static const char digits[] = "0123456789ABCDEF";
   exchange_id_text(id, text);
-  for (const char *s = text; out && *s; s++) {
+  for (const char *s = text; *s; s++) {
     unsigned char c = (unsigned char)*s;
     if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("-._~/", c)) *o++ = (char)c;
     else {
@@ -49,7 +49,7 @@ char *id_encoded(struct arena *a, const struct exchange_id *id) {
       *o++ = digits[c & 15];
     }
   }
-  return out;
+  return arena_strndup(a, out, (size_t)(o - out));
 }
 
 int target_read(struct arena *a, const char *raw, struct target *out, struct err *err) {

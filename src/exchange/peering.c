@@ -108,6 +108,21 @@ static void announce(struct http_req *r, bool retire) {
 static void post_keys(struct http_req *r) { announce(r, false); }
 static void post_switch(struct http_req *r) { announce(r, true); }
 
+static void get_handover(struct http_req *r) {
+  struct exchange *x = http_ctx(r);
+  struct members *m;
+  struct err err;
+  int64_t have = 0;
+  char *directory = NULL;
+  size_t n = 0;
+  const char *text = http_query(r, "have");
+  if (!who(r, &m)) return;
+  members_drop(m);
+  if (!text || parse_i64(text, &have)) err_set(&err, ERR_INVALID, "say which version you have: ?have=N");
+  else if (handover_next(x, have, &directory, &n, &err) == 0) return http_reply_take(r, 200, "text/plain; charset=utf-8", directory, n);
+  refuse(r, &err);
+}
+
 static void get_known(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   struct members *m;
@@ -176,6 +191,7 @@ static void post_cosignature(struct http_req *r) {
 
 static const struct http_route rows[] = {
   {"GET", "/exchange/directory", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_directory, "The signed member directory; 204 when ?have= is the newest."},
+  {"GET", "/exchange/directory/handover", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_handover, "The first directory after ?have= that names a next key of the operator."},
   {"POST", "/exchange/directory", HTTP_WORKER, 0, HTTP_MACHINE, SIGNED_MOST, post_directory, "The operator brings a new directory."},
   {"POST", "/exchange/join", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_join, "A gateway asks to be taken in, with a one-time code."},
   {"GET", "/exchange/join/{id}", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_join, "What was decided about one's own request."},

@@ -20,7 +20,7 @@ struct turn {
   struct target target;
   const char *raw;                         /* the target as it came */
   struct exchange_id client;
-  char message_id[200], path[SIDE_PATH];
+  char message_id[200], *path;             /* path: normalised, SIDE_PATH bytes of room */
   const char *request_id;
   struct book *b;
   const struct offered *service;           /* NULL: a metadata service */
@@ -70,7 +70,7 @@ static int check_service(struct turn *t) {
   t->service = book_service(t->b, &t->target.service);
   if (!t->service) return fault_set(&t->fault, P "unknown_service", "Unknown service: %s", shown);
   if (strcmp(t->service->kind, "WSDL") == 0) return fault_set(&t->fault, P "service_type", "Service is a SOAP service and cannot be called using REST interface");
-  if (path_normalise(t->target.path, t->path, sizeof t->path, &err) ||
+  if (path_normalise(t->target.path, t->path, SIDE_PATH, &err) ||
       access_check(t->x, t->m, &t->client, &t->target.service, t->request->method, t->path, &t->right, &err))
     return fault_set(&t->fault, P "access_denied", "Request is not allowed: %s", shown);
   if (t->service->notice) return fault_set(&t->fault, P "service_disabled", "Service %s is disabled: %s", shown, t->service->notice);
@@ -93,7 +93,7 @@ static int check_signature(struct turn *t, char **base) {
                      (long long)skew, (long long)window);
   if (members_key(t->m, t->by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(&t->fault, P "cert_validation", "The key that signed the request: %s", err.message);
   if (strcmp(of->id, t->from->id)) return fault_set(&t->fault, P "cert_validation", "The request was signed by %s and came from %s", of->id, t->from->id);
-  if (signature_check(request, NULL, key, n, base, &err)) return fault_set(&t->fault, P "invalid_signature_value", "The signature of the request is not good: %s", err.message);
+  if (signature_check_read(request, NULL, &t->by, key, n, base, &err)) return fault_set(&t->fault, P "invalid_signature_value", "The signature of the request is not good: %s", err.message);
   t->believed = true;
   return replay_check(t->x, &t->by, t->message_id, &err) ? fail(t, P "invalid_message", &err) : 0;
 }
@@ -102,7 +102,7 @@ static int check_signature(struct turn *t, char **base) {
 
 static int put_one(struct turn *t, struct evidence *e, const struct message *m, const char *base, const char *keyid, struct err *err) {
   struct kept k = {.side = SIDE_PRODUCER, .message_id = t->message_id, .client = &t->client, .service = &t->target.service, .message = m, .base = base, .keyid = keyid,
-                   .digest_only = t->service && t->service->digest_only, .at = clock_now()};
+                   .digest_only = book_digest_only(t->b, &t->target.service, t->service), .at = clock_now()};
   return evidence_put(e, &k, err);
 }
 
@@ -332,9 +332,10 @@ static int work(struct turn *t, struct message *answer) {
 void produce(struct exchange *x, struct arena *a, struct members *m, const struct message *request, const struct gateway *from, struct produced *out) {
   struct turn *t = arena_alloc(a, sizeof *t);
   int64_t began = now_micros();
+  char path[SIDE_PATH] = "";
   *out = (struct produced){.content = HTTP_NO_CONTENT};
   if (!t) return;
-  *t = (struct turn){.x = x, .a = a, .m = m, .req = *request, .from = from, .out = out, .b = book_hold(x)};
+  *t = (struct turn){.x = x, .a = a, .m = m, .req = *request, .from = from, .out = out, .path = path, .b = book_hold(x)};
   t->request = &t->req;
   struct message answer = {.arena = a};
   keys_signer(x->keys, &t->signer, t->keyid);

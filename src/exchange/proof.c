@@ -1,5 +1,5 @@
 /* A bundle of evidence judged offline: every check is a sentence, and all must be true. */
-#include "exchange/evidence.h"
+#include "exchange/archive.h"
 #include "exchange/members.h"
 #include "exchange/signature.h"
 
@@ -21,6 +21,7 @@ struct judging {
   size_t directory_count;
   struct judged judged[MESSAGES_MOST];
   size_t judged_count;
+  bool alone;                            /* an archive is judged message by message: an answer's request stands in another line */
 };
 
 static int malformed(struct err *err, const char *what) { return err_set(err, ERR_MALFORMED, "the bundle is not as it should be: %s", what); }
@@ -172,6 +173,7 @@ static int bound_judge(struct judging *j, const struct judged *mine, const char 
     return err_set(err, ERR_INVALID, "the answer does not name its request");
   size_t size = strlen(line);
   if (size < 3 || base64_decode(line + 1, size - 2, raw, sizeof raw, &n) != 0 || n != 64) return err_set(err, ERR_INVALID, "the answer names no signature of its request");
+  if (j->alone) return 0;
   for (size_t i = 0; i < j->judged_count; i++) {
     const struct judged *o = &j->judged[i];
     if (strcmp(o->part, "request") != 0 || memcmp(o->signature, raw, 64) != 0) continue;
@@ -235,10 +237,56 @@ static int bundle_judge(struct judging *j, const json_t *bundle, struct err *err
   return 0;
 }
 
+struct judging *judging_new(const char *operator_key, const char *ca_file) {
+  struct judging *j = base_alloc(sizeof *j);
+  *j = (struct judging){.arena = arena_new(256u << 20), .operator_key = operator_key, .ca_file = ca_file, .alone = true};
+  return j;
+}
+
+/* What was said of one is of no use to the next: a fault is in *err. */
+static int judging_done(struct judging *j, int rc) {
+  buf_clear(&j->said);
+  arena_reset(j->arena);
+  j->judged_count = 0;
+  return rc;
+}
+
+int judging_directory(struct judging *j, const json_t *directory, struct err *err) { return judging_done(j, directory_judge(j, directory, err)); }
+
+int judging_message(struct judging *j, const char *server, const char *message_id, const json_t *message, struct err *err) {
+  j->server = server;
+  j->message_id = message_id;
+  return judging_done(j, message_judge(j, message, err));
+}
+
+void judging_free(struct judging *j) {
+  if (!j) return;
+  for (size_t i = 0; i < j->directory_count; i++) members_drop(j->directories[i].members);
+  buf_free(&j->said);
+  arena_free(j->arena);
+  free(j);
+}
+
+/* What is wrong with a text that is no bundle, in words for who has the file before them. */
+static json_t *bundle_read(const char *json, size_t n, struct err *err) {
+  struct err why = {0};
+  size_t from = n >= 3 && memcmp(json, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, to = n;
+  while (from < to && strchr(" \t\r\n", json[from]) != NULL && json[from] != '\0') from++;
+  while (to > from && (json[to - 1] == '\0' || strchr(" \t\r\n", json[to - 1]) != NULL)) to--;
+  json_t *bundle = NULL;
+  if (from == to) err_set(err, ERR_MALFORMED, "the file is empty: export the message again");
+  else if (json[from] != '{')
+    err_set(err, ERR_MALFORMED, "the file is no bundle of evidence: a bundle is JSON and begins with '{'. Is it the file that chapar evidence export wrote?");
+  else if ((bundle = json_read(json + from, to - from, 12, &why)) == NULL && (json[to - 1] != '}' || strstr(why.message, "end of input") != NULL || strstr(why.message, "end of file") != NULL))
+    err_set(err, ERR_MALFORMED, "the bundle is cut off: its end is missing. Copy the file again, or export the message again");
+  else if (bundle == NULL) err_set(err, ERR_MALFORMED, "the bundle is damaged, it is not JSON any more: %s", why.message);
+  return bundle;
+}
+
 int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err) {
   struct judging j = {.arena = arena_new(256u << 20), .operator_key = operator_key, .ca_file = tsa_ca_file};
   *sentence = NULL;
-  json_t *bundle = json_read(json, n, 12, err);
+  json_t *bundle = bundle_read(json, n, err);
   int rc = bundle == NULL ? -1 : bundle_judge(&j, bundle, err);
   if (rc == 0) buf_addf(&j.said, "Everything in the bundle of message %s is true.\n", j.message_id);
   *sentence = buf_take(&j.said);

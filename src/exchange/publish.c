@@ -1,11 +1,15 @@
 /* The operator makes the directory: rows of the store → canonical JSON, versioned, signed by the operator's key in the helper. */
 #include "exchange/background.h"
 #include "exchange/publish.h"
+#include "exchange/side.h"
 #include "exchange/snapshot.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 bool publish_due(struct exchange *x) { return x->publisher && x->publisher->dirty; }
@@ -43,6 +47,52 @@ int act_put(struct store_tx *tx, const char *actor, const char *act, const char 
   free(header);
   free(payload);
   return rc;
+}
+
+struct listing { int64_t at; char id[40]; int limit; json_t *items; char next[80]; };
+
+static int list_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct listing *l = arg;
+  int rc, n = 0;
+  json_decref(l->items);
+  l->items = json_array();
+  l->next[0] = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT id, at, actor, act, subject, payload, leaf_hash FROM exchange_act WHERE actor <> 'pack' AND (at < ?1 OR (at = ?1 AND id < ?2)) ORDER BY at DESC, id DESC LIMIT 501", "it", l->at, l->id);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1 && n < l->limit) {
+    char at[32], hex[2 * TRUST_HASH + 1] = "";
+    size_t size;
+    const void *leaf = store_blob(r, 6, &size);
+    if (size == TRUST_HASH) hex_encode(leaf, size, hex);
+    clock_rfc3339_ms(store_int(r, 1), at);
+    json_t *payload = json_loads(store_text(r, 5), 0, NULL), *detail = json_object_get(payload, "detail");
+    json_array_append_new(l->items, json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:s}", "id", store_text(r, 0), "at", at, "actor", store_text(r, 2), "act", store_text(r, 3), "subject", store_text(r, 4), "detail",
+                                              detail ? detail : json_null(), "leaf_hash", hex));
+    json_decref(payload);
+    snprintf(l->next, sizeof l->next, "%lld.%s", (long long)store_int(r, 1), store_text(r, 0));
+    n++;
+  }
+  store_done(r);
+  if (rc == 0) l->next[0] = 0; /* that was all */
+  return rc < 0 ? -1 : 0;
+}
+
+int exchange_acts(struct exchange *x, const char *before, int limit, json_t **out, struct err *err) {
+  struct listing l = {.at = INT64_MAX, .limit = limit < 1 ? 1 : limit > 500 ? 500 : limit};
+  const char *dot = before ? strchr(before, '.') : NULL;
+  char at[24];
+  *out = NULL;
+  if (before) {
+    if (dot) snprintf(at, sizeof at, "%.*s", (int)(dot - before < 23 ? dot - before : 23), before);
+    if (!dot || parse_i64(at, &l.at) || strlen(dot + 1) >= sizeof l.id) return err_set(err, ERR_INVALID, "that is no place in the list of acts");
+    snprintf(l.id, sizeof l.id, "%s", dot + 1);
+  }
+  if (store_read(x->store, list_work, &l, err)) {
+    json_decref(l.items);
+    return -1;
+  }
+  *out = json_pack("{s:o,s:s?}", "items", l.items, "next", l.next[0] ? l.next : NULL);
+  return 0;
 }
 
 /* ---- the document ---- */
@@ -126,6 +176,21 @@ static void put_hosted(const struct exchange *x, const json_t *services, const j
   json_decref(seen);
 }
 
+/* A command does not know what the process that serves answers by itself: what that one said of it stays. */
+static void put_kept(struct exchange *x, json_t *stands) {
+  struct members *m = members_hold(x);
+  for (size_t i = 0; i < m->stands_count; i++) {
+    const struct stand *s = &m->stands[i];
+    struct exchange_id id;
+    json_t *one;
+    size_t k;
+    bool there = strcmp(m->gateways[s->gateway].g.id, x->server) != 0 || exchange_id_parse(s->id, 4, 4, &id, NULL) != 0;
+    json_array_foreach(stands, k, one) there = there || strcmp(json_string_value(one), s->id) == 0;
+    if (!there) json_array_append_new(stands, json_string(s->id));
+  }
+  members_drop(m);
+}
+
 /* The operator's gateway stands for every member that has no gateway of its own. */
 static void put_stands(struct exchange *x, const json_t *services, json_t *doc, json_t *by_server) {
   json_t *own = json_object_get(by_server, x->server), *stands = json_array(), *with = json_object(), *one;
@@ -143,6 +208,7 @@ static void put_stands(struct exchange *x, const json_t *services, json_t *doc, 
     if (exchange_id_parse(text, 3, 4, &id, NULL) == 0 && !id.subsystem[0] && !json_object_get(with, text)) json_array_append_new(stands, json_string(text));
   }
   put_hosted(x, services, with, stands);
+  if (x->o.actor) put_kept(x, stands);
   json_decref(with);
   if (own) json_object_set_new(own, "stands_for", stands);
   else json_decref(stands);
@@ -204,7 +270,9 @@ static int make_work(struct store_tx *tx, void *arg, struct err *err) {
   json_decref(k->doc);
   k->doc = json_pack("{s:s,s:s,s:o}", "type", "chapar-directory-v1", "instance", k->x->self.instance, "operator", operator_json(k->x));
   if (put_members(tx, k->doc, err) || put_gateways(tx, k, k->doc, err) || put_groups(tx, k->doc, err)) return -1;
-  json_put(k->doc, "ledger", k->x->platform ? trust_public_key(k->x->platform) : "");
+  struct members *m = members_hold(k->x);
+  json_put(k->doc, "ledger", k->x->platform ? trust_public_key(k->x->platform) : members_ledger(m)); /* a command publishes beside the platform */
+  members_drop(m);
   put_time(k->doc, "issued_at", now);
   return 0;
 }
@@ -238,6 +306,17 @@ static bool unchanged(struct exchange *x, const json_t *doc) {
   return same;
 }
 
+/* Several processes may have this folder open (nodes of a platform, a command): one at a time makes a version, of what is newest. */
+static int lock_publishing(struct exchange *x, struct err *err) {
+  char *path = base_printf("%s/publish.lock", x->folder);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = fd;
+  while (fd >= 0 && (rc = flock(fd, LOCK_EX)) != 0 && errno == EINTR) continue;
+  if (rc < 0) err_set(err, ERR_UNAVAILABLE, "%s: %s", path, strerrordesc_np(errno));
+  if (rc < 0 && fd >= 0) close(fd);
+  free(path);
+  return rc < 0 ? -1 : fd;
+}
+
 int exchange_publish(struct exchange *x, struct err *err) {
   struct making k = {.x = x};
   char keyid[65], *text = NULL;
@@ -245,7 +324,10 @@ int exchange_publish(struct exchange *x, struct err *err) {
   if (!x->publisher) return err_set(err, ERR_FORBIDDEN, "this gateway is not the operator's: it makes no directory");
   pthread_mutex_lock(&x->publisher->lock);
   x->publisher->dirty = false;
-  int rc = x->services ? exchange_services(x, &k.services, err) : 0;
+  int fd = lock_publishing(x, err), rc = fd < 0 ? -1 : 0;
+  if (rc == 0) members_look(x);
+  if (rc == 0) rc = handover_keys(x, err);
+  if (rc == 0 && x->services) rc = services_look(x, err) || exchange_services(x, &k.services, err) ? -1 : 0;
   if (rc == 0) rc = store_read(x->store, make_work, &k, err);
   if (rc == 0 && !unchanged(x, k.doc)) {
     rc = store_write(x->store, STORE_FRONT, version_work, &k, err);
@@ -256,6 +338,7 @@ int exchange_publish(struct exchange *x, struct err *err) {
   }
   if (rc) x->publisher->dirty = true;
   else members_confirmed(x);
+  if (fd >= 0) close(fd);
   pthread_mutex_unlock(&x->publisher->lock);
   free(text);
   json_decref(k.doc);

@@ -10,6 +10,11 @@ struct publisher {
   _Atomic bool dirty;                    /* something has changed that the directory tells */
   int64_t acted;                         /* of the newest act that was seen */
 };
+/* handover.c: the operator's key rolls over. A round of whoever publishes; the kept directory after a version (ERR_NOT_FOUND: none), and those of the operator taken in their order. */
+int handover_round(struct exchange *x, struct err *err);
+int handover_keys(struct exchange *x, struct err *err);   /* another process of this folder may have changed the key: read again when the directory does not name ours */
+int handover_next(struct exchange *x, int64_t have, char **text, size_t *n, struct err *err);
+int handover_follow(struct exchange *x, struct http_peer *p, struct err *err);
 bool publish_due(struct exchange *x);    /* dirty: background.c publishes then */
 void publish_look(struct exchange *x);
 /* Inside work: an act of the operator becomes a leaf. detail: taken. */

@@ -38,6 +38,7 @@ void book_drop(struct book *b) {
   HASH_CLEAR(hh, b->services);
   HASH_CLEAR(hh, b->subsystems);
   HASH_CLEAR(hh, b->groups);
+  HASH_CLEAR(hh, b->policies);
   arena_free(b->arena);
   free(b);
 }
@@ -48,6 +49,16 @@ const struct offered *book_service(const struct book *b, const struct exchange_i
   exchange_id_text(id, text);
   HASH_FIND_STR(b->services, text, found);
   return found;
+}
+
+bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v) {
+  char text[EXCHANGE_ID + 1];
+  struct policy *p = NULL;
+  if (b->policies) {
+    exchange_id_text(service, text);
+    HASH_FIND_STR(b->policies, text, p);
+  }
+  return p ? p->digest_only : v && v->digest_only;
 }
 
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id) {
@@ -244,13 +255,26 @@ static int read_subsystems(struct store_tx *tx, struct reading *r, struct err *e
   return rows && more == 0 ? 0 : -1;
 }
 
+static int read_policies(struct store_tx *tx, struct reading *r, struct err *err) {
+  int more;
+  struct store_rows *rows = store_select(tx, err, "SELECT service, digest_only FROM exchange_log_policy", "");
+  while (rows && (more = store_next(rows, err)) == 1) {
+    struct policy *p = room(r, sizeof *p);
+    p->id = keep(r, rows, 0);
+    p->digest_only = store_int(rows, 1) != 0;
+    HASH_ADD_KEYPTR(hh, r->b->policies, p->id, strlen(p->id), p);
+  }
+  store_done(rows);
+  return rows && more == 0 ? 0 : -1;
+}
+
 static int read_version(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, 0, err, "SELECT version FROM exchange_change WHERE name = 'book'", ""); }
 
 static int read_book(struct store_tx *tx, void *arg, struct err *err) {
   struct reading *r = arg;
   if (read_version(tx, &r->version, err) || read_services(tx, r, err)) return -1;
   add_local(r);
-  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) ? -1 : 0;
+  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) || read_policies(tx, r, err) ? -1 : 0;
 }
 
 static int reload(struct exchange *x, struct err *err) {
@@ -322,13 +346,19 @@ static void flush_uses(struct exchange *x) {
   json_decref(all);
 }
 
+int services_look(struct exchange *x, struct err *err) {
+  int64_t version;
+  if (store_read(x->store, read_version, &version, err)) return -1;
+  return version != x->services->version ? services_reload(x, err) : 0;
+}
+
 void services_jobs(struct exchange *x) {
   struct services *s = x->services;
   struct err err;
-  int64_t now = clock_mono(), version;
+  int64_t now = clock_mono();
   if (now - s->looked < LOOK_MS) return;
   s->looked = now;
-  if (store_read(x->store, read_version, &version, &err) == 0 && version != s->version && services_reload(x, &err)) log_write(LOG_WARN, "exchange", "%s", err.message);
+  if (services_look(x, &err)) log_write(LOG_WARN, "exchange", "%s", err.message);
   if (now - s->counted < USES_MS) return;
   s->counted = now;
   flush_uses(x);
@@ -379,8 +409,19 @@ static int told_again(struct exchange *x, struct err *err) {
   return rc;
 }
 
-static int change(struct exchange *x, store_work work, void *arg, struct err *err) {
-  return store_write(x->store, STORE_FRONT, work, arg, err) || told_again(x, err) ? -1 : 0;
+struct changing { store_work work; void *arg; const char *actor, *act, *subject; json_t *detail; };
+
+static int change_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct changing *c = arg;
+  if (c->work(tx, c->arg, err)) return -1;
+  return c->actor ? act_put(tx, c->actor, c->act, c->subject, json_incref(c->detail), err) : 0;
+}
+
+int services_change(struct exchange *x, store_work work, void *arg, const char *act, const char *subject, json_t *detail, struct err *err) {
+  struct changing c = {work, arg, x->o.actor, act, subject, detail ? detail : json_object()};
+  int rc = store_write(x->store, STORE_FRONT, change_work, &c, err) || told_again(x, err) ? -1 : 0;
+  json_decref(c.detail);
+  return rc;
 }
 
 static int put_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -433,7 +474,7 @@ int exchange_service_put(struct exchange *x, const struct exchange_service *s, s
     put_local(x, s);
     return told_again(x, err);
   }
-  return change(x, put_work, (void *)s, err);
+  return services_change(x, put_work, (void *)s, "service", s->id, json_pack("{s:s?,s:s}", "url", s->url, "log", s->log_digest_only ? "digest" : "bodies"), err);
 }
 
 static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -444,7 +485,7 @@ static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
   return services_changed(tx, err);
 }
 
-int exchange_service_remove(struct exchange *x, const char *id, struct err *err) { return change(x, remove_work, (void *)id, err); }
+int exchange_service_remove(struct exchange *x, const char *id, struct err *err) { return services_change(x, remove_work, (void *)id, "service-remove", id, NULL, err); }
 
 struct closing { const char *id, *text; };
 
@@ -470,7 +511,31 @@ int exchange_service_disable(struct exchange *x, const char *id, const char *not
   struct closing n = {id, notice};
   if (!known(x, id, err)) return -1;
   if (notice && (!notice[0] || strlen(notice) > 300)) return err_set(err, ERR_INVALID, "a notice is between 1 and 300 bytes");
-  return change(x, notice_work, &n, err);
+  return services_change(x, notice_work, &n, notice ? "notice" : "notice-end", id, notice ? json_pack("{s:s}", "why", notice) : NULL, err);
+}
+
+struct policing { const char *id; bool digest_only; };
+
+static int policy_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct policing *p = arg;
+  if (store_exec(tx, err, "INSERT INTO exchange_log_policy (service, digest_only) VALUES (?1, ?2) ON CONFLICT (service) DO UPDATE SET digest_only = excluded.digest_only", "ti", p->id,
+                 (int64_t)p->digest_only) < 0)
+    return -1;
+  return services_changed(tx, err);
+}
+
+int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err) {
+  struct exchange_id parsed;
+  struct policing p = {id, digest_only};
+  return exchange_id_parse(id, 5, 5, &parsed, err) ? -1 : services_change(x, policy_work, &p, "log", id, json_pack("{s:s}", "log", digest_only ? "digest" : "bodies"), err);
+}
+
+json_t *exchange_log_policies(struct exchange *x) {
+  struct book *b = book_hold(x);
+  json_t *o = json_object();
+  for (const struct policy *p = b->policies; p; p = p->hh.next) json_object_set_new(o, p->id, json_string(p->digest_only ? "digest" : "bodies"));
+  book_drop(b);
+  return o;
 }
 
 static int endpoint_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -484,7 +549,7 @@ int exchange_endpoint_put(struct exchange *x, const char *service, const char *m
   if (!known(x, service, err)) return -1;
   if (!method || !method[0] || strlen(method) > 20 || !path || (path[0] != '/' && strcmp(path, "**")) || strlen(path) > 500)
     return err_set(err, ERR_INVALID, "an endpoint is a method and a path that begins with '/'");
-  return change(x, endpoint_work, e, err);
+  return services_change(x, endpoint_work, e, "service", service, json_pack("{s:s,s:s}", "method", method, "path", path), err);
 }
 
 static int subsystem_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -502,7 +567,7 @@ int exchange_subsystem_put(struct exchange *x, const char *id, const char *tls, 
   if (exchange_id_parse(id, 3, 4, &parsed, err)) return -1;
   if (!tls || tls_of(tls) < 0) return err_set(err, ERR_INVALID, "the connection to information systems is plain, https or mutual");
   if (tls_of(tls) == TLS_MUTUAL && !pins_read(s[2], pins, MOST_PINS)) return err_set(err, ERR_INVALID, "mutual TLS needs the SHA-256 of a client's certificate: 64 hex digits");
-  return change(x, subsystem_work, s, err);
+  return services_change(x, subsystem_work, s, "subsystem", id, json_pack("{s:s}", "tls", tls), err);
 }
 
 /* ---- telling ---- */
@@ -526,6 +591,8 @@ int exchange_services(struct exchange *x, json_t **out, struct err *err) {
     json_put(title, "en", v->title_en);
     json_object_set_new(o, "title", title);
     json_put(o, "disabled", v->notice);
+    struct exchange_id id;
+    json_put(o, "log", exchange_id_parse(v->id, 5, 5, &id, NULL) == 0 && book_digest_only(b, &id, v) ? "digest" : "bodies");
     for (const struct endpoint *e = v->endpoints; e; e = e->next) json_array_append_new(list, json_pack("{s:s,s:s}", "method", e->method, "path", e->path));
     json_object_set_new(o, "endpoints", list);
     json_object_set_new(o, "grants", json_integer((json_int_t)v->grant_count));

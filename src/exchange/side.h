@@ -33,16 +33,23 @@ struct offered {
 enum tls_mode { TLS_PLAIN, TLS_HTTPS, TLS_MUTUAL };
 struct subsystem { UT_hash_handle hh; const char *id; enum tls_mode tls; unsigned char (*pins)[32]; size_t pin_count; };
 struct group { UT_hash_handle hh; const char *key; /* "code member" */ };
-struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; };
+struct policy { UT_hash_handle hh; const char *id; bool digest_only; };
+struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; struct policy *policies; };
 struct book *book_hold(struct exchange *x);
 void book_drop(struct book *b);
 const struct offered *book_service(const struct book *b, const struct exchange_id *id);
+bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v); /* what the log keeps; v: it, NULL when another's */
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id); /* three or four parts */
 int services_open(struct exchange *x, struct err *err);
 void services_close(struct exchange *x);
 int services_reload(struct exchange *x, struct err *err);          /* read the store again */
+int services_look(struct exchange *x, struct err *err);            /* read again if another process has changed something */
 void services_jobs(struct exchange *x);                             /* changes by commands; uses of grants */
 int services_changed(struct store_tx *tx, struct err *err);        /* inside work: others shall read again */
+/* One change of the book by work, read again afterwards; when a command does it (options.actor), the act is a leaf of the same transaction. detail: taken. */
+int services_change(struct exchange *x, store_work work, void *arg, const char *act, const char *subject, json_t *detail, struct err *err);
+/* Before a newer directory is used: who left it has no rights here any more. */
+int access_left(struct exchange *x, const struct members *now, const struct members *fresh, struct err *err);
 bool grant_fits(const struct exchange *x, const struct book *b, const struct members *m, const struct grant *g, const struct exchange_id *client, int64_t now);
 /* "SERVICE:…", "SUBSYSTEM:…", "MEMBER:…", as messages name an identifier. */
 const char *id_shown(const struct exchange_id *id, char out[EXCHANGE_ID + 20]);
@@ -135,6 +142,7 @@ struct sides {
   char *address;                           /* of the gateway's card */
   _Atomic int64_t stamped, stamp_failed, round;   /* monotonic ms; stamp_failed: wall clock since when, 0: good */
   atomic_bool stamping;
+  _Atomic int64_t handled;                 /* messages, counted by the monitor */
   int64_t again_swept;
   char stamp_error[200];
 };

@@ -1,93 +1,14 @@
 /* HTTP message signatures (RFC 9421) and digests (RFC 9530) as gateways of this protocol make and check them. */
 #include "exchange/signature.h"
+#include "base/bytes.h"
 
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define ALGORITHM "ecdsa-p256-sha256"
-enum { BASE_MOST = 256 * 1024, COVERED_MOST = 128 };
-
-/* ---- the numbers ---- */
-
-size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]) {
-  unsigned char *p = der;
-  ECDSA_SIG *sig = ECDSA_SIG_new();
-  BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
-  if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) abort();
-  int n = i2d_ECDSA_SIG(sig, NULL);
-  size_t size = n > 0 && n <= 80 && i2d_ECDSA_SIG(sig, &p) == n ? (size_t)n : 0;
-  ECDSA_SIG_free(sig);
-  return size;
-}
-
-int signature_to_raw(const unsigned char *der, size_t n, unsigned char raw[64]) {
-  const unsigned char *p = der;
-  ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
-  int rc = -1;
-  if (sig != NULL && p == der + n && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32) rc = 0;
-  ECDSA_SIG_free(sig);
-  if (rc != 0) ERR_clear_error();
-  return rc;
-}
-
-/* Public keys that were read: reading one costs as much as checking a signature. Found by the bytes themselves. */
-enum { KEYS_KEPT = 256, KEY_BYTES = 128 };
-static struct { unsigned char der[KEY_BYTES]; size_t n; EVP_PKEY *key; } kept[KEYS_KEPT];
-static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static EVP_PKEY *key_read(const unsigned char *der, size_t n) {
-  const unsigned char *p = der;
-  char group[32] = "";
-  EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)n);
-  if (key != NULL && p == der + n && EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-      strcmp(group, "prime256v1") == 0)
-    return key;
-  EVP_PKEY_free(key);
-  ERR_clear_error();
-  return NULL;
-}
-
-static EVP_PKEY *key_of(const unsigned char *der, size_t n) {
-  if (n < 8 || n > KEY_BYTES) return key_read(der, n);
-  size_t slot = (der[n - 1] ^ der[n - 7]) % KEYS_KEPT;
-  EVP_PKEY *key = NULL;
-  pthread_mutex_lock(&kept_lock);
-  if (kept[slot].n == n && memcmp(kept[slot].der, der, n) == 0 && EVP_PKEY_up_ref(kept[slot].key) == 1) key = kept[slot].key;
-  pthread_mutex_unlock(&kept_lock);
-  if (key != NULL || (key = key_read(der, n)) == NULL || EVP_PKEY_up_ref(key) != 1) return key;
-  pthread_mutex_lock(&kept_lock);
-  EVP_PKEY *old = kept[slot].key;
-  memcpy(kept[slot].der, der, n);
-  kept[slot].n = n;
-  kept[slot].key = key;
-  pthread_mutex_unlock(&kept_lock);
-  EVP_PKEY_free(old);
-  return key;
-}
-
-int signature_verify(const void *base, size_t n, const unsigned char raw[64], const void *public_key, size_t public_size, struct err *err) {
-  unsigned char hash[32], der[80];
-  EVP_PKEY *key = key_of(public_key, public_size);
-  if (key == NULL) return err_set(err, ERR_MALFORMED, "the key is not an ECDSA P-256 public key");
-  sha256(base, n, hash);
-  size_t size = signature_to_der(raw, der);
-  EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
-  bool good = c != NULL && size > 0 && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, size, hash, sizeof hash) == 1;
-  EVP_PKEY_CTX_free(c);
-  EVP_PKEY_free(key);
-  if (good) return 0;
-  ERR_clear_error();
-  return err_set(err, ERR_FORBIDDEN, "the signature is not that of this key over this message");
-}
+enum { BASE_MOST = 256 * 1024, COVERED_MOST = 128, BASE_ROOM = 4096, INPUT_ROOM = 1024 };
 
 /* ---- components ---- */
 
@@ -95,7 +16,7 @@ const char *signature_field(const struct message *m, const char *name) {
   const char *first = NULL;
   size_t count = 0, all = 0;
   for (size_t i = 0; i < m->header_count; i++) {
-    if (strcasecmp(m->headers[i].name, name) != 0) continue;
+    if (!header_named(&m->headers[i], name)) continue;
     if (count++ == 0) first = m->headers[i].value;
     all += strlen(m->headers[i].value) + 2;
   }
@@ -104,7 +25,7 @@ const char *signature_field(const struct message *m, const char *name) {
   const char *between = "";
   size_t at = 0;
   for (size_t i = 0; out != NULL && i < m->header_count; i++) {
-    if (strcasecmp(m->headers[i].name, name) != 0) continue;
+    if (!header_named(&m->headers[i], name)) continue;
     int put = snprintf(out + at, all + 1 - at, "%s%s", between, m->headers[i].value);
     at += put > 0 ? (size_t)put : 0;
     between = ", ";
@@ -234,6 +155,7 @@ static bool same_component(const struct sfv_item *a, const struct sfv_item *b) {
 
 int signature_base(const struct message *m, const struct message *request, const struct sfv_item *list, struct buf *out, struct err *err) {
   buf_init(out, BASE_MOST);
+  buf_expect(out, BASE_ROOM);
   if (list->value.type != SFV_LIST) return err_set(err, ERR_MALFORMED, "Signature-Input holds no list of components");
   if (list->count > COVERED_MOST) return err_set(err, ERR_LIMIT, "a signature covers more than %d components", COVERED_MOST);
   for (size_t i = 0; i < list->count; i++) {
@@ -303,7 +225,7 @@ static int cover_all(const struct message *m, bool answer, struct covering *c, s
   for (size_t i = 0; i < m->header_count; i++) {
     if (strncasecmp(m->headers[i].name, "x-road-", 7) != 0) continue;
     size_t j = 0;
-    while (j < c->count && strcasecmp(c->items[j].value.text, m->headers[i].name) != 0) j++;
+    while (j < c->count && !header_named(&m->headers[i], c->items[j].value.text)) j++;
     if (j < c->count) continue;
     const char *name = lowered(m->arena, m->headers[i].name);
     if (name == NULL || c->count + 5 > COVERED_MOST) return err_set(err, ERR_LIMIT, "a message has too many x-road headers");
@@ -321,27 +243,32 @@ static void drop_ours(struct message *m) {
 }
 
 static int digest_add(struct message *m, bool answer, struct err *err) {
+  struct buf field = {0};
   const char *given = answer ? NULL : signature_field(m, "content-digest"); /* the answer to HEAD may tell the digest of what GET would give */
   if (message_digest(m, err) != 0 || (given != NULL && signature_digest_check(m, given, err) != 0)) return -1;
   drop_ours(m);
-  char *text = base64_encode(m->digest, 64), *field = base_printf("sha-512=:%s:", text);
-  int rc = message_add(m, "Content-Digest", field, err);
-  free(field);
-  free(text);
+  buf_expect(&field, 128);
+  buf_adds(&field, "sha-512=:");
+  buf_add64(&field, m->digest, 64);
+  buf_addc(&field, ':');
+  int rc = message_add(m, "Content-Digest", buf_str(&field), err);
+  buf_free(&field);
   return rc;
 }
 
 static int signature_add(struct message *m, const struct sfv_item *list, const unsigned char raw[64], struct err *err) {
   struct buf input = {0}, value = {0};
-  char *text = base64_encode(raw, 64);
+  buf_expect(&input, INPUT_ROOM);
   buf_adds(&input, SIGNATURE_LABEL "=");
   sfv_write(&input, list);
-  buf_addf(&value, SIGNATURE_LABEL "=:%s:", text);
+  buf_expect(&value, 128);
+  buf_adds(&value, SIGNATURE_LABEL "=:");
+  buf_add64(&value, raw, 64);
+  buf_addc(&value, ':');
   int rc = message_add(m, "Signature-Input", buf_str(&input), err);
   if (rc == 0) rc = message_add(m, "Signature", buf_str(&value), err);
   buf_free(&input);
   buf_free(&value);
-  free(text);
   return rc;
 }
 
@@ -447,7 +374,10 @@ static int claim_read(const struct message *m, struct claimed *c, struct signed_
 int signature_read(const struct message *m, struct signed_by *out, struct err *err) {
   struct claimed c;
   memset(out, 0, sizeof *out);
-  return claim_read(m, &c, out, err);
+  if (claim_read(m, &c, out, err) != 0) return -1;
+  out->covered = c.list;
+  out->signature = (const unsigned char *)c.value->text;
+  return 0;
 }
 
 int signature_value(const struct message *m, unsigned char out[64], struct err *err) {
@@ -458,18 +388,21 @@ int signature_value(const struct message *m, unsigned char out[64], struct err *
   return 0;
 }
 
-int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err) {
-  struct claimed c;
-  struct signed_by by;
+int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, char **base, struct err *err) {
   struct buf text = {0};
   *base = NULL;
   if (m->status > 0 && request == NULL) return err_set(err, ERR_MALFORMED, "an answer is checked with its request");
-  if (claim_read(m, &c, &by, err) != 0) return -1;
   const char *digest = signature_field(m, "content-digest");
-  int rc = digest == NULL ? err_set(err, ERR_MALFORMED, "the message has no Content-Digest") : signature_base(m, request, c.list, &text, err);
-  if (rc == 0) rc = signature_verify(text.data, text.len, (const unsigned char *)c.value->text, public_key, n, err);
+  int rc = digest == NULL ? err_set(err, ERR_MALFORMED, "the message has no Content-Digest") : signature_base(m, request, by->covered, &text, err);
+  if (rc == 0) rc = signature_verify(text.data, text.len, by->signature, public_key, n, err);
   if (rc == 0) rc = signature_digest_check(m, digest, err);
   if (rc == 0) *base = buf_take(&text);
   buf_free(&text);
   return rc;
+}
+
+int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err) {
+  struct signed_by by;
+  *base = NULL;
+  return signature_read(m, &by, err) != 0 ? -1 : signature_check_read(m, request, &by, public_key, n, base, err);
 }

@@ -1,4 +1,4 @@
-/* The parts of signing that signature.c offers to the other files of the room and to its tests. */
+/* The parts of signing that signature.c and curve.c offer to the other files of the room and to its tests. */
 #ifndef CHAPAR_EXCHANGE_SIGNATURE_H
 #define CHAPAR_EXCHANGE_SIGNATURE_H
 
@@ -20,5 +20,10 @@ size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]);
 int signature_to_raw(const unsigned char *der, size_t n, unsigned char raw[64]);
 /* Is this the signature of SHA-256(base)? public: SubjectPublicKeyInfo in DER; keys are kept ready in memory. ERR_FORBIDDEN, ERR_MALFORMED (no P-256 key). */
 int signature_verify(const void *base, size_t n, const unsigned char raw[64], const void *public_key, size_t public_size, struct err *err);
+/* What a key that is used often gets (curve.c): multiples of its point, and the check with them. Any thread. NULL: no P-256 key, or the library makes none. */
+struct key_table;
+struct key_table *key_table_new(const void *public_key, size_t n);
+void key_table_free(struct key_table *t);
+bool key_table_true(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64]);
 
 #endif

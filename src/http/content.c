@@ -96,18 +96,6 @@ int http_content_each(const struct http_content *c, int (*fn)(void *ctx, const v
   return rc;
 }
 
-int http_content_copy(const struct http_content *from, struct http_content *out, struct err *err)
-{
-  *out = HTTP_NO_CONTENT;
-  if (from->fd >= 0) {
-    int fd = fcntl(from->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return err_set(err, ERR_UNAVAILABLE, "no descriptor for a body: %s", strerror(errno));
-    *out = (struct http_content){.fd = fd, .size = from->size};
-    return 0;
-  }
-  return http_content_add(out, from->data, (size_t)from->size, -1, err);
-}
-
 void http_content_free(struct http_content *c)
 {
   if (!c) return;

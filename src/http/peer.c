@@ -1,6 +1,7 @@
 /* Calls of a gateway to one peer: a pool of handles that keep their TLS connections, the peer's certificate by fingerprint, contents of any size. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* a key in another process: OpenSSL 3 knows EC_KEY_METHOD or a provider of one's own for it */
 #include "http/inner.h"
+#include "base/bytes.h"
 
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -14,7 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, FRESH_S = 15, DEAD_MS = 10000, READ_PIECE = 64 * 1024 };
+enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, HEAD_ROOM = 2048, FRESH_S = 15, DEAD_MS = 10000, READ_PIECE = 64 * 1024 };
+
+struct line; /* a connection with what libcurl keeps of it */
+static void line_free(struct line *l);
 
 struct http_peer {
   char *base, *ca_file;
@@ -26,7 +30,7 @@ struct http_peer {
   bool any_certificate;
   int connect_ms, most;
   pthread_mutex_t lock;
-  CURL **idle; int idle_count;
+  struct line **idle; int idle_count;
 };
 
 /* ---- a key that somebody else holds ---- */
@@ -128,7 +132,7 @@ int http_peer_new(const struct http_peer_options *o, struct http_peer **out, str
 void http_peer_free(struct http_peer *p)
 {
   if (!p) return;
-  while (p->idle_count) curl_easy_cleanup(p->idle[--p->idle_count]);
+  while (p->idle_count) line_free(p->idle[--p->idle_count]);
   X509_free(p->certificate);
   EVP_PKEY_free(p->key);
   if (p->method) EC_KEY_METHOD_free(p->method);
@@ -153,9 +157,11 @@ struct call {
   size_t pairs;
 };
 
+struct line { CURL *curl; struct http_peer *peer; struct call *call; /* that is under way */ char said[CURL_ERROR_SIZE]; };
+
 static int pinned(X509_STORE_CTX *store, void *arg)
 {
-  struct call *c = arg;
+  struct call *c = ((struct line *)arg)->call;
   unsigned char sha256[32];
   unsigned n = sizeof sha256;
   X509 *shown = X509_STORE_CTX_get0_cert(store);
@@ -170,21 +176,20 @@ static int pinned(X509_STORE_CTX *store, void *arg)
 
 static CURLcode on_tls(CURL *h, void *ssl, void *arg)
 {
-  struct call *c = arg;
-  struct http_peer *p = c->peer;
+  struct http_peer *p = ((struct line *)arg)->peer;
   SSL_CTX *ctx = ssl;
   if (p->certificate && (SSL_CTX_use_certificate(ctx, p->certificate) != 1 || SSL_CTX_use_PrivateKey(ctx, p->key) != 1)) return CURLE_SSL_CERTPROBLEM;
   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   if (p->pin_count) {
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(ctx, pinned, c);
+    SSL_CTX_set_cert_verify_callback(ctx, pinned, arg);
   }
   return CURLE_OK;
 }
 
 static size_t on_content(char *out, size_t one, size_t n, void *arg)
 {
-  struct call *c = arg;
+  struct call *c = ((struct line *)arg)->call;
   const struct http_content *k = c->asked->content;
   size_t room = one * n, left = (size_t)(k->size - c->sent);
   if (room > left) room = left;
@@ -200,7 +205,7 @@ static size_t on_content(char *out, size_t one, size_t n, void *arg)
 
 static size_t on_answer(char *p, size_t one, size_t n, void *arg)
 {
-  struct call *c = arg;
+  struct call *c = ((struct line *)arg)->call;
   if (http_content_add(&c->out->content, p, one * n, c->asked->most > 0 ? c->asked->most : -1, c->err) == 0) return one * n;
   c->failed = true;
   return 0;
@@ -208,7 +213,7 @@ static size_t on_answer(char *p, size_t one, size_t n, void *arg)
 
 static size_t on_head(char *p, size_t one, size_t n, void *arg)
 {
-  struct call *c = arg;
+  struct call *c = ((struct line *)arg)->call;
   size_t size = one * n;
   while (size && (p[size - 1] == '\r' || p[size - 1] == '\n')) size--;
   if (size > 5 && !memcmp(p, "HTTP/", 5)) { /* an interim answer may have come before */
@@ -254,41 +259,60 @@ static void keep_head(struct call *c)
   }
 }
 
-static int header_list(const struct http_relay_call *c, struct curl_slist **out, struct err *err)
+/* The lines as libcurl wants them: the list and its texts in two pieces of memory. */
+struct lines { struct curl_slist *list; char *texts; };
+
+static void lines_free(struct lines *l)
 {
-  static const char *const unsaid[] = {"Expect:", "Accept:", "Content-Type:", "User-Agent:"};
+  free(l->list);
+  free(l->texts);
+}
+
+static void line_add(struct lines *l, size_t *count, char *text)
+{
+  l->list[*count] = (struct curl_slist){.data = text};
+  if (*count) l->list[*count - 1].next = &l->list[*count];
+  ++*count;
+}
+
+static char *put(char *at, const char *text)
+{
+  size_t n = strlen(text);
+  memcpy(at, text, n);
+  return at + n;
+}
+
+static int header_list(const struct http_relay_call *c, struct lines *out, struct err *err)
+{
+  static char *const unsaid[] = {"Expect:", "Accept:", "Content-Type:", "User-Agent:"};
   bool said[BASE_COUNT(unsaid)] = {false};
-  *out = NULL;
+  size_t count = 0, room = 1;
+  *out = (struct lines){0};
   for (size_t i = 0; i < c->header_count; i++) {
     const struct http_pair *h = &c->headers[i];
     if (!header_sound(h->name, h->value)) return err_set(err, ERR_INVALID, "the header %.60s holds control characters", h->name ? h->name : "");
+    room += strlen(h->name) + strlen(h->value) + 3;
+  }
+  out->list = base_alloc((c->header_count + BASE_COUNT(unsaid)) * sizeof *out->list);
+  out->texts = base_alloc(room);
+  char *at = out->texts;
+  for (size_t i = 0; i < c->header_count; i++) {
+    const struct http_pair *h = &c->headers[i];
+    size_t n = strlen(h->name);
     for (size_t k = 0; k < BASE_COUNT(unsaid); k++)
-      if (!strncasecmp(unsaid[k], h->name, strlen(h->name)) && strlen(h->name) + 1 == strlen(unsaid[k])) said[k] = true;
-    char *line = base_printf("%s%s%s", h->name, *h->value ? ": " : ";", h->value);
-    *out = curl_slist_append(*out, line);
-    free(line);
+      if (n + 1 == strlen(unsaid[k]) && !strncasecmp(unsaid[k], h->name, n)) said[k] = true;
+    line_add(out, &count, at);
+    at = put(put(put(at, h->name), *h->value ? ": " : ";"), h->value) + 1;
   }
   for (size_t k = 0; k < BASE_COUNT(unsaid); k++)
-    if (!said[k]) *out = curl_slist_append(*out, unsaid[k]);
+    if (!said[k]) line_add(out, &count, unsaid[k]);
   return 0;
 }
 
-static CURL *borrow(struct http_peer *p)
+static void line_free(struct line *l)
 {
-  pthread_mutex_lock(&p->lock);
-  CURL *h = p->idle_count ? p->idle[--p->idle_count] : NULL;
-  pthread_mutex_unlock(&p->lock);
-  return h ? h : curl_easy_init();
-}
-
-static void give_back(struct http_peer *p, CURL *h)
-{
-  curl_easy_reset(h); /* forgets the call, keeps the connection */
-  pthread_mutex_lock(&p->lock);
-  bool kept = p->idle_count < p->most;
-  if (kept) p->idle[p->idle_count++] = h;
-  pthread_mutex_unlock(&p->lock);
-  if (!kept) curl_easy_cleanup(h);
+  curl_easy_cleanup(l->curl);
+  free(l);
 }
 
 /* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
@@ -300,12 +324,16 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype type)
   return CURL_SOCKOPT_OK;
 }
 
-static void prepare(struct call *c, CURL *h, const char *url, struct curl_slist *headers, char *said)
+/* What is the same for every call of a peer is said once. */
+static struct line *line_new(struct http_peer *p)
 {
-  const struct http_relay_call *k = c->asked;
-  const struct http_peer *p = c->peer;
-  int idle = k->idle_ms > 0 ? k->idle_ms : IDLE_MS;
-  curl_easy_setopt(h, CURLOPT_URL, url);
+  struct line *l = base_alloc(sizeof *l);
+  CURL *h = l->curl = curl_easy_init();
+  if (!h) {
+    free(l);
+    return NULL;
+  }
+  l->peer = p;
   curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -319,34 +347,63 @@ static void prepare(struct call *c, CURL *h, const char *url, struct curl_slist 
   curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 2L);
   curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, on_socket);
   curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)p->connect_ms);
-  curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(k->timeout_ms > 0 ? k->timeout_ms : TIMEOUT_MS));
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((idle + 999) / 1000));
-  curl_easy_setopt(h, CURLOPT_ERRORBUFFER, said);
-  curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)READ_PIECE);
+  curl_easy_setopt(h, CURLOPT_ERRORBUFFER, l->said);
   curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_head);
-  curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
+  curl_easy_setopt(h, CURLOPT_HEADERDATA, l);
   curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_answer);
-  curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
-  if (base_starts(p->base, "https:")) {
-    curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-    curl_easy_setopt(h, CURLOPT_SSL_CTX_DATA, c);
-    bool ask = !p->pin_count && !p->any_certificate; /* pins are checked by on_tls */
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, ask ? 1L : 0L);
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, ask ? 2L : 0L);
-    if (p->ca_file) curl_easy_setopt(h, CURLOPT_CAINFO, p->ca_file);
-  }
-  if (!strcmp(k->method, "HEAD")) curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
-  else if ((k->content && k->content->size) || !strcmp(k->method, "POST") || !strcmp(k->method, "PUT") || !strcmp(k->method, "PATCH")) {
+  curl_easy_setopt(h, CURLOPT_WRITEDATA, l);
+  curl_easy_setopt(h, CURLOPT_READFUNCTION, on_content);
+  curl_easy_setopt(h, CURLOPT_READDATA, l);
+  if (!base_starts(p->base, "https:")) return l;
+  curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+  curl_easy_setopt(h, CURLOPT_SSL_CTX_DATA, l);
+  bool ask = !p->pin_count && !p->any_certificate; /* pins are checked by on_tls */
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, ask ? 1L : 0L);
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, ask ? 2L : 0L);
+  if (p->ca_file) curl_easy_setopt(h, CURLOPT_CAINFO, p->ca_file);
+  return l;
+}
+
+static struct line *borrow(struct http_peer *p)
+{
+  pthread_mutex_lock(&p->lock);
+  struct line *l = p->idle_count ? p->idle[--p->idle_count] : NULL;
+  pthread_mutex_unlock(&p->lock);
+  return l ? l : line_new(p);
+}
+
+static void give_back(struct http_peer *p, struct line *l)
+{
+  l->call = NULL;
+  curl_easy_setopt(l->curl, CURLOPT_HTTPHEADER, NULL);
+  pthread_mutex_lock(&p->lock);
+  bool kept = p->idle_count < p->most;
+  if (kept) p->idle[p->idle_count++] = l;
+  pthread_mutex_unlock(&p->lock);
+  if (!kept) line_free(l);
+}
+
+static void prepare(struct line *l, const char *url, struct curl_slist *headers)
+{
+  CURL *h = l->curl;
+  const struct http_relay_call *k = l->call->asked;
+  int idle = k->idle_ms > 0 ? k->idle_ms : IDLE_MS;
+  bool head = !strcmp(k->method, "HEAD"), some = k->content && k->content->size;
+  l->said[0] = '\0';
+  curl_easy_setopt(h, CURLOPT_URL, url);
+  curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(k->timeout_ms > 0 ? k->timeout_ms : TIMEOUT_MS));
+  curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((idle + 999) / 1000));
+  curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(h, CURLOPT_HTTPGET, 1L); /* whatever the last one was */
+  if (head) curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+  else if (some || !strcmp(k->method, "POST") || !strcmp(k->method, "PUT") || !strcmp(k->method, "PATCH")) {
+    curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(some ? k->content->size : 0));
+    curl_easy_setopt(h, CURLOPT_POSTFIELDS, some ? NULL : ""); /* NULL: on_content is asked */
     curl_easy_setopt(h, CURLOPT_POST, 1L);
-    curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(k->content ? k->content->size : 0));
-    if (k->content && k->content->size) {
-      curl_easy_setopt(h, CURLOPT_READFUNCTION, on_content);
-      curl_easy_setopt(h, CURLOPT_READDATA, c);
-      curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)READ_PIECE);
-    } else curl_easy_setopt(h, CURLOPT_POSTFIELDS, "");
   }
-  if (strcmp(k->method, "HEAD") != 0) curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, k->method);
+  curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, head ? NULL : k->method);
 }
 
 static int why(struct call *c, CURL *h, CURLcode code, const char *said)
@@ -373,35 +430,37 @@ static void times(CURL *h, struct http_relay_answer *out)
 
 int http_peer_call(struct http_peer *p, const struct http_relay_call *k, struct http_relay_answer *out, struct err *err)
 {
-  char said[CURL_ERROR_SIZE] = "";
-  struct curl_slist *headers = NULL;
+  struct lines headers;
   struct call c = {.peer = p, .asked = k, .out = out, .err = err};
   *out = (struct http_relay_answer){.content = HTTP_NO_CONTENT};
   if (k->target[0] != '/' || strpbrk(k->target, " \t\r\n") || !is_token(k->method, strlen(k->method)))
     return err_set(err, ERR_INVALID, "the method or the path of the call is malformed");
-  if (header_list(k, &headers, err)) {
-    curl_slist_free_all(headers);
-    return -1;
+  if (header_list(k, &headers, err)) return -1;
+  struct line *l = borrow(p);
+  if (!l) {
+    lines_free(&headers);
+    return err_set(err, ERR_UNAVAILABLE, "no memory for a call");
   }
-  CURL *h = borrow(p);
   char *url = base_printf("%s%s", p->base, k->target);
   buf_init(&c.head, HEAD_MOST);
-  prepare(&c, h, url, headers, said);
-  CURLcode code = curl_easy_perform(h);
-  int rc = code ? why(&c, h, code, said) : 0;
+  buf_expect(&c.head, HEAD_ROOM);
+  l->call = &c;
+  prepare(l, url, headers.list);
+  CURLcode code = curl_easy_perform(l->curl);
+  int rc = code ? why(&c, l->curl, code, l->said) : 0;
   if (rc == 0) {
     long status = 0;
-    curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &status);
     out->status = (int)status;
-    times(h, out);
+    times(l->curl, out);
     if (buf_overflowed(&c.head)) rc = err_set(err, ERR_OUTCOME_UNKNOWN, "the head of the answer is too long");
     else keep_head(&c);
   }
   buf_free(&c.head);
   free(url);
-  curl_slist_free_all(headers);
-  if (code) curl_easy_cleanup(h); /* its connection is in no known state */
-  else give_back(p, h);
+  if (code) line_free(l); /* its connection is in no known state */
+  else give_back(p, l);
+  lines_free(&headers);
   if (rc) http_relay_answer_free(out);
   return rc;
 }

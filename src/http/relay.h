@@ -24,7 +24,6 @@ struct http_content {
 int http_content_each(const struct http_content *c, int (*fn)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
 /* Append at the end. ERR_UNAVAILABLE when the temporary folder is full, ERR_TOO_LARGE beyond `most` bytes in all (< 0: no bound). */
 int http_content_add(struct http_content *c, const void *p, size_t n, int64_t most, struct err *err);
-int http_content_copy(const struct http_content *from, struct http_content *out, struct err *err); /* the file is shared, memory copied */
 void http_content_free(struct http_content *c);    /* and sets it to HTTP_NO_CONTENT */
 
 /* ---- the private key of a certificate ---------------------------------------------------------------- */

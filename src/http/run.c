@@ -93,7 +93,10 @@ void request_done(void *cls, struct MHD_Connection *mc, void **con_cls, enum MHD
   *con_cls = NULL;
   struct http_server *s = r->server;
   if (r->queued) metrics_count(r, r->began ? micros_now() - r->began : 0);
-  if (r->counted) atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
+  if (r->counted) {
+    if (!r->queued) atomic_fetch_sub_explicit(&s->held, 1, memory_order_release); /* its connection went away before it was answered */
+    atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
+  }
   if (r->response) MHD_destroy_response(r->response);
   if (r->free_user) r->free_user(r->user);
   if (r->body_room) atomic_fetch_sub_explicit(&s->body_bytes, (int64_t)r->body_room, memory_order_relaxed);

@@ -1,5 +1,6 @@
 /* What people do: each in the transaction that does it, as an event and a leaf. */
 #include "network/inner.h"
+#include "network/people.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,23 @@ static int touches(struct network *n, struct store_tx *tx, const struct network_
   return rc < 0 ? -1 : (int)found;
 }
 
+/* What programs are told of; people read it on the page. */
+static int tell_programs(const struct acting *k, struct store_tx *tx, int64_t now, struct err *err) {
+  static const enum network_step steps[] = {NETWORK_TAKEN_UP, NETWORK_NOTED, NETWORK_HANDED};
+  struct network_news news;
+  struct arena *a = arena_new(1 << 16);
+  int rc = network_news_of(tx, k->n, k->incident, &news, a, err);
+  if (rc == 1) {
+    news.step = steps[k->act];
+    news.who = k->by->who;
+    news.text = k->text;
+    news.at = now;
+    rc = network_hooks_queue(tx, &news, err);
+  }
+  arena_free(a);
+  return rc < 0 ? -1 : 0;
+}
+
 static int act_work(struct store_tx *tx, void *arg, struct err *err) {
   struct acting *k = arg;
   char organisation[NETWORK_CODE] = "", office[NETWORK_CODE] = "";
@@ -64,7 +82,7 @@ static int act_work(struct store_tx *tx, void *arg, struct err *err) {
     rc = store_put(tx, err, "UPDATE network_incident SET hand=1,hand_by=?2,hand_note=?3 WHERE id=?1", "itt", k->incident, k->by->who, k->text ? k->text : "");
   else rc = 0;
   struct event e = {.incident = k->incident, .kind = acts[k->act], .subject = office, .who = k->by->who, .text = k->text, .at = now};
-  return rc ? -1 : network_event_put(tx, &e, err);
+  return rc || network_event_put(tx, &e, err) || network_step_put(tx, k->incident, acts[k->act], now, err) ? -1 : tell_programs(k, tx, now, err);
 }
 
 int network_act(struct network *n, const struct network_by *by, int64_t incident, enum network_act act, const char *text, struct err *err) {

@@ -12,27 +12,64 @@ static void make_id(char out[33]) {
 
 struct putting { struct network_contact *c; const char *who; network_also also; void *ctx; };
 
-static int put_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct putting *p = arg;
-  const struct network_contact *c = p->c;
+/* 0 put, 1 it stands there already, -1. */
+static int put_one(struct store_tx *tx, const struct network_contact *c, const char *who, struct err *err) {
   int64_t there = 0, same = 0;
   if (store_value(tx, &there, 0, err, "SELECT COUNT(*) FROM network_contact WHERE organisation = ?1", "t", c->organisation) ||
       store_value(tx, &same, 0, err, "SELECT COUNT(*) FROM network_contact WHERE organisation = ?1 AND level = ?2 AND target = ?3", "tit", c->organisation, (int64_t)c->level, c->to))
     return -1;
-  if (same) return err_set(err, ERR_CONFLICT, "this address is told at this level already");
+  if (same) return 1;
   if (there >= NETWORK_CONTACTS_MOST) return err_set(err, ERR_LIMIT, "there are %d contacts already", NETWORK_CONTACTS_MOST);
-  if (store_put(tx, err, "INSERT INTO network_contact (id, organisation, level, name, target, lang, at, who) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "ttitttit", c->id, c->organisation,
-                (int64_t)c->level, c->name, c->to, lang_code(c->lang), clock_now(), p->who))
-    return -1;
+  return store_put(tx, err, "INSERT INTO network_contact (id, organisation, level, name, target, lang, at, who) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "ttitttit", c->id, c->organisation,
+                   (int64_t)c->level, c->name, c->to, lang_code(c->lang), clock_now(), who) ? -1 : 0;
+}
+
+static int put_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct putting *p = arg;
+  int rc = put_one(tx, p->c, p->who, err);
+  if (rc) return rc > 0 ? err_set(err, ERR_CONFLICT, "this address is told at this level already") : -1;
   return p->also ? p->also(tx, p->ctx, err) : 0;
 }
 
-int network_contact_put(struct store *s, const char *who, struct network_contact *c, network_also also, void *ctx, struct err *err) {
+static int contact_ok(const struct network_contact *c, struct err *err) {
   size_t n = c->name ? utf8_length(c->name) : 0;
-  if (n < 2 || n > 80 || !c->to || !c->to[0] || strlen(c->to) > 120 || c->level < 0 || c->level > 3) return err_set(err, ERR_INVALID, "a contact needs a name, an address and a level");
+  return n < 2 || n > 80 || !c->to || !c->to[0] || strlen(c->to) > 120 || c->level < 0 || c->level > 3 ? err_set(err, ERR_INVALID, "a contact needs a name, an address and a level") : 0;
+}
+
+int network_contact_put(struct store *s, const char *who, struct network_contact *c, network_also also, void *ctx, struct err *err) {
   struct putting p = {c, who, also, ctx};
+  if (contact_ok(c, err)) return -1;
   make_id(c->id);
   return store_write(s, STORE_FRONT, put_work, &p, err);
+}
+
+struct taking { struct putting p; struct network_contact *list; size_t count, added, fault; bool dry; };
+
+static int take_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct taking *k = arg;
+  k->added = 0;
+  for (k->fault = 0; k->fault < k->count; k->fault++) {
+    int rc = put_one(tx, &k->list[k->fault], k->p.who, err);
+    if (rc < 0) return -1;
+    k->added += rc == 0;
+  }
+  if (k->dry) return err_set(err, ERR_CONFLICT, "nothing is written"); /* taken back */
+  return k->added && k->p.also ? k->p.also(tx, k->p.ctx, err) : 0;
+}
+
+int network_contacts_take(struct store *s, const char *who, struct network_contact *list, size_t count, bool dry, network_also also, void *ctx, size_t *added, size_t *fault, struct err *err) {
+  struct taking k = {.p = {NULL, who, also, ctx}, .list = list, .count = count, .dry = dry};
+  int rc = 0;
+  for (*fault = 0; *fault < count && rc == 0; *fault += rc == 0) {
+    rc = contact_ok(&list[*fault], err);
+    make_id(list[*fault].id);
+  }
+  if (rc) return -1;
+  rc = store_write(s, STORE_FRONT, take_work, &k, err);
+  if (rc && dry && err->code == ERR_CONFLICT && k.fault == count) rc = 0;
+  *added = k.added;
+  *fault = k.fault;
+  return rc;
 }
 
 struct dropping { const char *organisation, *id; network_also also; void *ctx; };

@@ -178,6 +178,16 @@ static bool suspect_above(const struct core *c, const struct core_node *n) {
   return false;
 }
 
+/* Did something above, at any distance, fall silent or come back since this one last answered without a loss? Then ways were changed, and what that cost is no quality of this one. */
+static bool shaken_above(const struct core *c, const struct core_node *n, int64_t since, int *left) {
+  for (int i = 0; i < n->way_count && (*left)-- > 0; i++) {
+    const struct core_node *p = &c->nodes[n->ways[i]];
+    bool silent = p->fails || dead(p), back = !silent && p->back_at && p->back_at >= since;
+    if ((silent && p->first_fail >= since) || back || shaken_above(c, p, since, left)) return true;
+  }
+  return false;
+}
+
 static void judge_quality(struct core *c, int node, int64_t at) {
   struct core_node *n = &c->nodes[node];
   double loss = recent_loss(&n->recent), rtt = recent_rtt(&n->recent);
@@ -185,8 +195,10 @@ static void judge_quality(struct core *c, int node, int64_t at) {
     if (loss < c->config.loss_end && !(rtt >= c->config.rtt_end)) n->slow = false;
   } else if (n->recent.count >= c->config.degraded_probes && ((loss >= c->config.loss_begin && recent_lossy(&n->recent) > 1) || rtt >= c->config.rtt_begin)) {
     bool above = false;
+    int left = 64;
     for (int i = 0; i < n->way_count; i++) above |= c->nodes[n->ways[i]].slow;
-    if (above || !suspect_above(c, n) || n->quality_wait++ >= CORE_RECENT) n->slow = true;
+    bool wait = suspect_above(c, n) || (!(rtt >= c->config.rtt_begin) && shaken_above(c, n, n->lossy_after, &left));
+    if (above || !wait || n->quality_wait++ >= CORE_RECENT) n->slow = true;
   } else n->quality_wait = 0;
   if (n->slow) n->quality_wait = 0;
   bool bad = n->slow || n->checks_failed;
@@ -213,7 +225,8 @@ static void count_change(struct core *c, int node, bool failed, int64_t at) {
 
 static void answered(struct core *c, const struct core_result *r) {
   struct core_node *n = &c->nodes[r->node];
-  bool recovered = dead(n), fresh = recovered || n->hard == NETWORK_UNKNOWN;
+  bool recovered = dead(n), fresh = recovered || n->hard == NETWORK_UNKNOWN, edge = n->fails > 0;
+  if (edge) n->back_at = r->sent_at;
   n->fails = 0;
   n->vouched = 0;
   n->waiting = false;
@@ -221,7 +234,10 @@ static void answered(struct core *c, const struct core_result *r) {
   n->last_ok_at = r->at;
   if (n->spec.anchor) return;
   if (recovered) n->recent = (struct recent){0};
-  recent_add(&n->recent, r->m.sent, r->m.lost, r->m.median);
+  int lost = edge ? 0 : r->m.lost; /* the end of an interruption: that it was is told by its silence */
+  if (lost && !recent_lossy(&n->recent)) n->lossy_after = n->whole_at;
+  if (!r->m.lost) n->whole_at = r->sent_at;
+  recent_add(&n->recent, r->m.sent, lost, r->m.median);
   if (fresh || n->away) {
     n->away = false;
     if (fresh) {
@@ -236,6 +252,7 @@ static void answered(struct core *c, const struct core_result *r) {
 static void silent(struct core *c, const struct core_result *r) {
   struct core_node *n = &c->nodes[r->node];
   if (n->fails++ == 0) {
+    recent_forgive(&n->recent);
     n->first_fail = r->sent_at;
     n->vouched = 0;
   }

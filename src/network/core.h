@@ -24,6 +24,7 @@ double measure_quantile(const double *sorted, int count, double q);      /* line
 /* Probes that were answered at least in part: how good it is when it is there. */
 struct recent { uint8_t sent[CORE_RECENT], lost[CORE_RECENT]; float rtt[CORE_RECENT]; uint8_t at, count; };
 void recent_add(struct recent *r, int sent, int lost, double median);
+void recent_forgive(struct recent *r);                                   /* what the last one lost was the beginning of an interruption */
 double recent_loss(const struct recent *r);                              /* 0–1 */
 int recent_lossy(const struct recent *r);                                /* probes that lost something */
 double recent_rtt(const struct recent *r);                               /* median of medians; NAN */
@@ -104,6 +105,8 @@ struct core_node {
   bool covered;                        /* by a window */
   bool flapping, slow;                 /* slow: is degraded by quality */
   int quality_wait;                    /* probes for which a node above that is suspect too was waited for */
+  int64_t back_at;                     /* when it last answered after a silence */
+  int64_t whole_at, lossy_after;       /* the last probe that lost nothing; and the one before the first that lost something, of the last ten */
   uint32_t checks_failed;              /* hard failures of checks, by bit */
   uint8_t check_fails[32];
   struct recent recent;

@@ -154,6 +154,12 @@ static char *body_of(const struct network_news *news, const char *id) {
   json_object_set_new(o, "services", json_integer(news->services));
   json_object_set_new(o, "population", json_integer(news->population));
   json_object_set_new(o, "acknowledged", json_boolean(news->acknowledged));
+  if (news->at) {
+    clock_rfc3339_ms(news->at, began);
+    json_put(o, "at", began);
+    json_put(o, "who", news->who);
+    json_put(o, "text", news->text);
+  }
   size_t n = 0;
   char *text = json_text(o, &n);
   json_decref(o);
@@ -170,7 +176,7 @@ int network_hooks_queue(struct store_tx *tx, const struct network_news *news, st
   for (int i = 0; i < n && rc >= 0; i++) {
     char id[80];
     int64_t now = clock_now();
-    snprintf(id, sizeof id, "%lld-%d-%d-%.16s", (long long)news->incident, (int)news->step, news->level, hooks[i]);
+    snprintf(id, sizeof id, "%lld-%d-%lld-%.16s", (long long)news->incident, (int)news->step, news->at ? (long long)news->at : (long long)news->level, hooks[i]);
     char *body = body_of(news, id);
     if (store_put(tx, err, "INSERT INTO network_hook_call (id, hook, body, state, tries, due, at, done_at, status, error) VALUES (?1, ?2, ?3, 'waiting', 0, ?4, ?4, 0, 0, '')"
                            " ON CONFLICT (id) DO NOTHING", "ttti", id, hooks[i], body, now))

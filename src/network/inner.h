@@ -12,7 +12,19 @@ enum { RING = 20000, CHECKS_MOST = 6, FLUSH_MS = 5000, HOUR_MS = 3600000 };
 enum { BLOCK_HOUR = 1, BLOCK_DAY, BLOCK_MONTH };
 
 enum check_kind { CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_SNMP };
-struct check { enum check_kind kind; int port; char rest[64]; }; /* path, or community */
+struct check { enum check_kind kind; int port; char rest[64], name[64]; }; /* rest: path, or community; name: that is asked for at the address, "" none */
+
+/* What came of a check (words network.check_NAME). Below CHECK_REFUSED nothing is wrong. */
+#define CHECK_CAUSE_TABLE(X) X(CHECK_UNASKED, "not_asked") X(CHECK_NOT_SENT, "not_sent") X(CHECK_OK, "ok") X(CHECK_REFUSED, "refused") X(CHECK_SILENT, "no_answer") \
+  X(CHECK_STUCK, "stuck") X(CHECK_NOT_HTTP, "not_http") X(CHECK_STATUS, "server_error") X(CHECK_TLS, "tls") X(CHECK_EXPIRED, "certificate_expired") \
+  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer")
+enum check_cause {
+#define X(name, text) name,
+  CHECK_CAUSE_TABLE(X)
+#undef X
+  CHECK_CAUSES
+};
+const char *check_cause_text(enum check_cause c);
 
 struct node {
   struct network_office o;           /* live members are filled by network_fill */
@@ -22,6 +34,7 @@ struct node {
   int64_t population;                /* of its place, 0 when unknown */
   struct check check[CHECKS_MOST];
   int checks;
+  enum check_cause cause[CHECKS_MOST]; /* that was last written */
   int64_t connected_at;
   char *fold;
 };
@@ -29,7 +42,7 @@ struct node {
 struct change { int64_t seq, at, since, incident; int node; enum network_state from, to; const char *step; };
 
 /* What the keeper writes; made under the lock, in order. */
-enum op_kind { OP_STATE, OP_OPENED, OP_CLOSED, OP_REACHED, OP_RAW, OP_CONNECTED, OP_UNDO, OP_INTERFACES };
+enum op_kind { OP_STATE, OP_OPENED, OP_CLOSED, OP_STEP, OP_REACHED, OP_RAW, OP_CONNECTED, OP_UNDO, OP_INTERFACES, OP_CHECK };
 struct op {
   struct op *next;
   enum op_kind kind;
@@ -46,6 +59,9 @@ struct op {
   char *bytes;
   size_t size;
   json_t *rows;                      /* interfaces */
+  int number;                        /* of a check, and what came of it */
+  enum check_cause cause;
+  char what[160];
 };
 
 struct prober { const char *name; char *key; int64_t last, next; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
@@ -64,6 +80,8 @@ struct network {
   pthread_mutex_t lock;              /* everything below */
   pthread_cond_t changed, work;
   struct arena *names;
+  const char **kept;                 /* what stands there, by hash */
+  size_t kept_count, kept_room;
   struct node *nodes;
   int count, real;                   /* real: without anchors, which stand behind */
   int32_t *by_code;                  /* nodes in order of their codes */
@@ -85,13 +103,18 @@ struct network {
   int64_t cut_at;
   pthread_mutex_t flushing;          /* taken before lock */
   pthread_rwlock_t plan;             /* taken before both: whoever looks at nodes without lock reads under it */
+  int64_t epoch;                     /* of the lease, while held by it; 0: without one */
   int64_t forgotten;                 /* when old measurements were last taken away */
   bool fresh;                        /* the next load takes states from the store */
   bool holder, stopping;
   int64_t label_offset, label_last, label_mono; /* see network_label */
   int64_t probed, overdue, probes;
-  pthread_t prober_thread, keeper_thread, checks_thread;
+  pthread_t prober_thread, keeper_thread, checks_thread, snmp_thread;
   bool threads;
+  int64_t step;                      /* of network_step, told last; -1: none read yet */
+  struct network_asked *asked;       /* under the lock */
+  size_t asked_count;
+  int64_t calendar_at, waiting_at, waiting_from; /* monotonic: when these jobs ran last; when the second may begin */
 };
 
 const char *network_kind_text(enum network_incident_kind k);
@@ -133,6 +156,17 @@ json_t *real_json(double v, int places);                        /* null for NAN 
 const char *network_name(const struct network_office *o, enum lang l);
 const char *place_name_at(const struct network *n, int place, enum lang l); /* "" when there is none */
 
+/* steps.c */
+int network_step_put(struct store_tx *tx, int64_t incident, const char *step, int64_t at, struct err *err);
+int network_steps_tell(struct network *n, struct err *err);     /* by who probes: what was done since, to those who watch */
+const char *network_step_word(const char *text);                /* the word itself, or NULL */
+
+/* calendar.c */
+int calendar_jobs(struct network *n, int64_t *did, struct err *err); /* days whose working hours are others now are summed anew */
+
+/* waiting.c */
+int waiting_jobs(struct network *n, int64_t *did, struct err *err);
+
 /* goals.c */
 void network_goals_default(const struct network *n, double goals[5], double **own);
 double network_goal_at(const struct network *n, const struct network_office *o); /* under plan or the lock */
@@ -140,8 +174,10 @@ double network_goal_at(const struct network *n, const struct network_office *o);
 /* jobs.c */
 int network_news_of(struct store_tx *tx, const struct network *n, int64_t incident, struct network_news *out, struct arena *a, struct err *err); /* 1, 0, -1 */
 
-/* checks.c */
+/* checks.c, snmp.c */
 void *network_checks_main(void *ctx);
+void *network_snmp_main(void *ctx);
+void check_text(const struct check *c, char out[160]);          /* as in the plan, without the community */
 
 /* demo.c */
 void demo_cuts(struct network *n, int64_t at, unsigned char *cut); /* those that the schedule cuts (1) or makes lose packets (2) */

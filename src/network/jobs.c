@@ -154,7 +154,7 @@ int network_jobs(struct network *n, int64_t *did, struct err *err) {
   if (held <= 0) return held;
   int rc = tell_people(n, &count, err) || hand_over(n, &count, err) ? -1 : 0;
   pthread_rwlock_rdlock(&n->plan);
-  if (rc == 0) rc = rollup_jobs(n, &count, err);
+  if (rc == 0) rc = calendar_jobs(n, &count, err) || waiting_jobs(n, &count, err) ? -1 : rollup_jobs(n, &count, err);
   pthread_rwlock_unlock(&n->plan);
   if (did) *did = count;
   return rc;

@@ -147,7 +147,13 @@ static void free_ops(struct op *o) {
   }
 }
 
-struct flushing { struct network *n; const struct op *ops; int64_t now; };
+struct flushing { struct network *n; const struct op *ops; int64_t now, epoch; };
+
+/* Whoever was held up until another took over writes nothing more. */
+static int fenced(const struct flushing *k, struct store_tx *tx, struct err *err) {
+  return k->epoch ? store_lease_check(tx, "network", k->n->node_name, k->epoch, err) : 0;
+}
+
 
 static json_t *step_detail(const struct op *o) {
   const struct core_incident *i = &o->incident;
@@ -178,7 +184,7 @@ static int open_incident(struct flushing *k, struct store_tx *tx, const struct o
 
 static int main_work(struct store_tx *tx, void *arg, struct err *err) {
   struct flushing *k = arg;
-  int rc = 0;
+  int rc = fenced(k, tx, err);
   for (const struct op *o = k->ops; o && rc == 0; o = o->next) {
     const struct core_incident *i = &o->incident;
     if (o->kind == OP_REACHED) {
@@ -219,9 +225,17 @@ static int put_state(struct flushing *k, struct store_tx *tx, const struct op *o
   return c->since < hour ? span_dirty(tx, c->since, hour, err) : 0;
 }
 
+static int put_check(struct store_tx *tx, const struct op *o, struct err *err) {
+  return store_put(tx, err, "INSERT INTO network_check (office,number,what,cause,since) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (office,number) DO UPDATE SET what=excluded.what,cause=excluded.cause,"
+                   "since=CASE WHEN network_check.what=excluded.what AND network_check.cause=excluded.cause THEN network_check.since ELSE excluded.since END", "titti",
+                   o->code, (int64_t)o->number, o->what, check_cause_text(o->cause), o->decided);
+}
+
+/* What this reading does not have any more is gone. */
 static int put_interfaces(struct store_tx *tx, const struct op *o, struct err *err) {
   size_t i;
   json_t *row;
+  if (store_exec(tx, err, "DELETE FROM network_interface WHERE office=?1 AND at<?2", "ti", o->code, json_int(json_array_get(o->rows, 0), "at", 0)) < 0) return -1;
   json_array_foreach(o->rows, i, row)
     if (store_put(tx, err, "INSERT INTO network_interface (office,number,name,up,in_octets,out_octets,in_errors,out_errors,in_bps,out_bps,at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) "
                   "ON CONFLICT (office,number) DO UPDATE SET name=excluded.name,up=excluded.up,in_octets=excluded.in_octets,out_octets=excluded.out_octets,in_errors=excluded.in_errors,"
@@ -233,7 +247,7 @@ static int put_interfaces(struct store_tx *tx, const struct op *o, struct err *e
 
 static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
   struct flushing *k = arg;
-  int rc = 0;
+  int rc = k->n->main == k->n->samples ? fenced(k, tx, err) : 0;
   int64_t hour = hour_start(k->now);
   for (const struct op *o = k->ops; o && rc == 0; o = o->next) {
     if (o->kind == OP_STATE) rc = put_state(k, tx, o, err);
@@ -247,9 +261,10 @@ static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
       rc = store_put(tx, err, "DELETE FROM network_span WHERE office=?1 AND since>=?2", "ti", o->code, o->from);
       if (rc == 0) rc = span_dirty(tx, o->from, hour, err);
     } else if (o->kind == OP_INTERFACES) rc = put_interfaces(tx, o, err);
-    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED)
+    else if (o->kind == OP_CHECK) rc = put_check(tx, o, err);
+    else if (o->kind == OP_OPENED || o->kind == OP_CLOSED || o->kind == OP_STEP)
       rc = store_put(tx, err, "INSERT INTO network_change (seq,at,office,from_state,to_state,since,incident,step) VALUES (?1,?2,'',0,0,?3,?4,?5) ON CONFLICT (seq) DO NOTHING", "iiiit",
-                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_OPENED ? "opened" : "closed");
+                     o->change.seq, o->decided, o->incident.began, o->incident.id, o->kind == OP_STEP ? o->change.step : o->kind == OP_OPENED ? "opened" : "closed");
   }
   return rc;
 }
@@ -262,6 +277,7 @@ int network_flush(struct network *n, struct err *err) {
   n->ops = NULL;
   n->ops_end = NULL;
   k.now = network_label(n);
+  k.epoch = n->epoch;
   pthread_mutex_unlock(&n->lock);
   k.ops = ops;
   bool any = false;
@@ -304,7 +320,7 @@ static int revision_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 /* Everything as the store has it, then what was not measured since. */
-static int take_over(struct network *n, struct err *err) {
+static int take_over(struct network *n, int64_t epoch, struct err *err) {
   struct heartbeat k = {0};
   pthread_mutex_lock(&n->lock);
   n->fresh = true;
@@ -316,6 +332,7 @@ static int take_over(struct network *n, struct err *err) {
   if (label > n->cursor) n->cursor = label; /* larger than any number given so far, also those that a crash kept from the store */
   n->first = 0;
   n->holder = true;
+  n->epoch = epoch;
   if (k.last && label - k.last > 2 * (int64_t)n->o.interval_ms + 30000) core_away(n->core, 0, k.last, label, false);
   core_refresh(n->core, label);
   pthread_mutex_unlock(&n->lock);
@@ -337,7 +354,7 @@ static int follow_work(struct store_tx *tx, void *arg, struct err *err) {
     const struct node *node = network_at(n, store_text(r, 2));
     const char *step = store_text(r, 7);
     struct change c = {.seq = store_int(r, 0), .at = store_int(r, 1), .since = store_int(r, 5), .incident = store_int(r, 6), .node = node ? node->o.node : -1,
-                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = step[0] == 'o' ? "opened" : step[0] ? "closed" : NULL};
+                       .from = (enum network_state)store_int(r, 3), .to = (enum network_state)store_int(r, 4), .step = network_step_word(step)};
     if (node && !c.step && c.to < NETWORK_STATES) {
       core_restore(n->core, c.node, c.to, c.to, c.since, c.incident);
       n->core->nodes[c.node].decided = c.at;
@@ -390,6 +407,30 @@ static int follow(struct network *n, struct following *k, struct err *err) {
 
 /* ---- the thread -------------------------------------------------------------------------------------------------------------------- */
 
+/* Another node measures, or did meanwhile: what was not written is not true any more. */
+static void lose(struct network *n) {
+  struct err err;
+  pthread_mutex_lock(&n->flushing);
+  pthread_mutex_lock(&n->lock);
+  struct op *ops = n->ops;
+  n->ops = NULL;
+  n->ops_end = NULL;
+  n->ops_size = 0;
+  n->holder = false;
+  n->step = -1; /* who comes after tells what comes after */
+  n->epoch = 0;
+  n->fresh = true;
+  for (int p = 0; p < 32; p++) {
+    buf_free(&n->raw[p]);
+    n->raw[p] = (struct buf){0};
+    n->raw_at[p] = n->raw_until[p] = 0;
+  }
+  pthread_mutex_unlock(&n->lock);
+  pthread_mutex_unlock(&n->flushing);
+  free_ops(ops);
+  if (network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+}
+
 static void settle(struct network *n, struct following *f) {
   struct err err;
   struct heartbeat k = {0};
@@ -399,13 +440,16 @@ static void settle(struct network *n, struct following *f) {
     log_write(LOG_WARN, "network", "%s", err.message);
     return;
   }
-  if (held && !n->holder && take_over(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
-  if (!held && n->holder) {
+  if (n->holder && held && epoch == n->epoch + 1) { /* it ran out, and nobody had it meanwhile: whoever takes it adds one */
     pthread_mutex_lock(&n->lock);
-    n->holder = false;
+    n->epoch = epoch;
     pthread_mutex_unlock(&n->lock);
   }
-  if (!n->holder && follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  if (n->holder && (!held || epoch != n->epoch)) lose(n);
+  if (held && !n->holder) {
+    if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  }
+  if (n->holder ? network_steps_tell(n, &err) : follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   if (store_read(n->main, revision_work, &k, &err) == 0 && k.revision != n->revision && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }
 

@@ -41,6 +41,10 @@ void recent_add(struct recent *r, int sent, int lost, double median) {
   if (r->count < CORE_RECENT) r->count++;
 }
 
+void recent_forgive(struct recent *r) {
+  if (r->count) r->lost[(r->at + CORE_RECENT - 1) % CORE_RECENT] = 0;
+}
+
 double recent_loss(const struct recent *r) {
   int sent = 0, lost = 0;
   for (int i = 0; i < r->count; i++) {

@@ -22,9 +22,11 @@ static void set_options(struct network *n, const struct network_options *o) {
   if (n->o.interval_ms < 1) n->o.interval_ms = 60000;
   if (n->o.retry_ms < 1) n->o.retry_ms = 5000;
   if (n->o.attempts < 1 || n->o.attempts > 20) n->o.attempts = 3;
+  if (n->o.check_ms < 1) n->o.check_ms = 5000;
   if (n->o.raw_days < 1) n->o.raw_days = 3;
   if (n->o.hour_days < 1) n->o.hour_days = 90;
   if (n->o.day_years < 1) n->o.day_years = 10;
+  if (n->o.accept_ms < 1) n->o.accept_ms = 3 * INT64_C(86400000);
   if (!n->o.service_from && !n->o.service_to) n->o.service_from = 450, n->o.service_to = 870;
   memcpy(n->escalate, o->escalate_ms ? o->escalate_ms : escalate_default, sizeof n->escalate);
 }
@@ -43,6 +45,7 @@ int network_open(struct store *main, struct store *samples, struct trust *t, con
   pthread_cond_init(&n->work, NULL);
   n->names = arena_new(256u << 20);
   n->ring = base_alloc(RING * sizeof *n->ring);
+  n->step = -1;
   if (network_load(n, err)) {
     network_close(n);
     return -1;
@@ -62,7 +65,7 @@ int network_start(struct network *n, struct err *err) {
   n->stopping = false;
   if (!n->link) n->link = n->o.helper ? n->o.helper : link_new(n->source4, n->source6);
   if (pthread_create(&n->keeper_thread, NULL, network_keeper_main, n) || pthread_create(&n->prober_thread, NULL, network_prober_main, n) ||
-      pthread_create(&n->checks_thread, NULL, network_checks_main, n))
+      pthread_create(&n->checks_thread, NULL, network_checks_main, n) || pthread_create(&n->snmp_thread, NULL, network_snmp_main, n))
     return err_set(err, ERR_UNAVAILABLE, "the prober's threads cannot be started");
   n->threads = true;
   return 0;
@@ -79,6 +82,7 @@ void network_stop(struct network *n) {
   pthread_join(n->prober_thread, NULL);
   pthread_join(n->keeper_thread, NULL);
   pthread_join(n->checks_thread, NULL);
+  pthread_join(n->snmp_thread, NULL);
   n->threads = false;
   if (n->holder && network_flush(n, &err)) log_write(LOG_WARN, "network", "the last measurements are lost: %s", err.message);
   n->holder = false;
@@ -100,10 +104,12 @@ static void free_rest(struct network *n) {
   free(n->anchors);
   free(n->nodes);
   free(n->by_code);
+  free(n->kept);
   free(n->ring);
   free(n->cut);
   free(n->again);
   free(n->own_goals);
+  free(n->asked);
   json_decref(n->goal_view);
 }
 

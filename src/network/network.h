@@ -47,7 +47,8 @@ int network_level_parse(const char *text);
 struct network;
 
 /* One step of an incident that people may have to be told of. Strings live until the call returns. */
-#define NETWORK_STEP_TABLE(X) X(NETWORK_OPENED, "opened") X(NETWORK_ESCALATED, "escalated") X(NETWORK_CLOSED, "closed")
+#define NETWORK_STEP_TABLE(X) X(NETWORK_OPENED, "opened") X(NETWORK_ESCALATED, "escalated") X(NETWORK_CLOSED, "closed") \
+  X(NETWORK_TAKEN_UP, "acknowledged") X(NETWORK_NOTED, "noted") X(NETWORK_HANDED, "handed")
 enum network_step {
 #define X(name, text) name,
   NETWORK_STEP_TABLE(X)
@@ -63,6 +64,8 @@ struct network_news {
   int64_t began, ended;              /* ended 0: open */
   int64_t offices, services, population; /* its blast radius */
   bool acknowledged;                 /* nobody is escalated to after that: told so that a port may word it */
+  const char *who, *text;            /* of the last three steps, which programs alone are told of; else NULL */
+  int64_t at;                        /* of these; else 0 */
 };
 
 struct network_options {
@@ -74,6 +77,7 @@ struct network_options {
   int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
   int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
   int attempts;                      /* probes in a row that make a state hard; 0: 3 */
+  int check_ms;                      /* a TCP or HTTP check is answered within; 0: 5,000 */
   int raw_days, hour_days, day_years; /* kept: raw 3 days, hours 90 days, days and months 10 years */
   const int64_t *escalate_ms;        /* 3 ages of an incident that nobody acknowledged; NULL: 15 minutes, 1 hour, 4 hours */
   int64_t hand_after_ms;             /* incidents of this age become a case by themselves (port hand); 0: only when somebody does it */
@@ -81,6 +85,7 @@ struct network_options {
   /* Does this organisation (index in the directory) work on this day? NULL: Saturday to Wednesday. From any thread. */
   bool (*works)(void *ctx, int organisation, int32_t day);
   void *works_ctx;
+  int64_t accept_ms;                 /* so long a new link is measured before it is accepted; 0: three days */
   /* How many services stand behind an organisation, for the blast radius; NULL: 0. From any thread. */
   int64_t (*services)(void *ctx, const char *organisation);
   void *services_ctx;
@@ -148,6 +153,7 @@ struct network_office {              /* strings live until network_close */
   bool connected;                    /* it answered at least once since it has an address: the acceptance of a new connection */
   int64_t connected_at;              /* when first; 0 never */
 };
+size_t network_nodes(struct network *n);
 int network_find(struct network *n, const char *code);                           /* node, -1 */
 int network_node(struct network *n, int node, struct network_office *out);       /* -1 out of range */
 /* Each in order of nodes, under a lock that holds the prober up: copy and be short. fn answers false to stop. */
@@ -181,7 +187,7 @@ int network_summary(struct network *n, int place, enum lang l, json_t **out, str
 
 /* Every change of a state and every step of an incident has the next number. Numbers survive a restart. */
 int64_t network_cursor(struct network *n);
-/* Changes after a cursor, oldest first: {"changes":[{"seq","at","office","from","to","since","incident"} or {"seq","at","incident","step"}],"cursor","gap"};
+/* Changes after a cursor, oldest first: {"changes":[{"seq","at","office","from","to","since","incident"} or {"seq","at","incident","step" (opened, closed, acknowledged, noted, handed)}],"cursor","gap"};
  * gap: the last 20,000 are kept in memory, some between are lost to this reader, who reads the whole anew. Never waits. */
 int network_changes(struct network *n, int64_t after, int most, json_t **out, struct err *err);
 /* Wait until the cursor is beyond `after` or time is over; answers the cursor. For worker threads only. */
@@ -303,9 +309,33 @@ int network_repairs(struct network *n, int32_t from, int32_t to, int place, int 
  * period is now: history by network_availability. */
 struct network_coverage { int64_t offices, connected, villages_large, villages_connected, villages_unsized; };
 void network_coverage(struct network *n, int place, struct network_coverage *out);
-/* Not yet connected: offices without an answer so far, large villages without an office: {"items":[{"kind":"office"|"village","code","name","place_name","county","lat","lon","population",
- * "since" (asked for, null)}],"next"}; ordered by code. */
+/* The same as it was on the last day of [from, to] on which it was written down (*day): kept for counties and the province. 1, 0: nothing is known of these days. -1. Waits. */
+int network_coverage_in(struct network *n, int place, int32_t from, int32_t to, struct network_coverage *out, int32_t *day, struct err *err);
+/* Not yet connected: offices without an answer so far, large villages without an office: {"items":[{"kind":"office"|"village","code","name","place_name","county","county_name","lat","lon",
+ * "population","since" (known to wait, or asked for, whichever came first; null: a moment ago),"asked" (an open request, null)}],"next"}; ordered by code. Waits. */
 int network_backlog(struct network *n, int place, const char *after, int limit, enum lang l, json_t **out, struct err *err);
+
+/* Open requests for a connection, as their desk has them: the whole list each time. */
+struct network_asked { int place; char office[NETWORK_CODE]; int64_t at; }; /* place: of a village, -1; office: code or "" */
+void network_asked(struct network *n, const struct network_asked *list, size_t count);
+
+/* What the first measurements say of a link that was handed over: over the last accept_ms, not before it was handed over, round the clock. */
+#define NETWORK_VERDICT_TABLE(X) X(ACCEPT_GOOD, "good") X(ACCEPT_EARLY, "early") X(ACCEPT_UNKNOWN, "unknown-office") X(ACCEPT_UNMEASURED, "unmeasured") X(ACCEPT_NOT_UP, "not-up") \
+  X(ACCEPT_BELOW, "below-goal") X(ACCEPT_LOSSY, "lossy")
+enum network_verdict {
+#define X(name, text) name,
+  NETWORK_VERDICT_TABLE(X)
+#undef X
+};
+const char *network_verdict_text(enum network_verdict v);
+struct network_acceptance {
+  enum network_verdict verdict;      /* good: measured for nine tenths of the time at least, up now, at its goal or above, at most 3 % of packets lost */
+  enum network_state state;
+  int64_t span_ms, from, until;
+  double availability, goal, loss, rtt_ms; /* NAN: nothing was measured */
+  struct network_sums sums;
+};
+int network_accept(struct network *n, const char *code, int64_t handed_at, struct network_acceptance *out, struct err *err); /* Waits. */
 
 /* ---- the plan: offices and links in the store --------------------------------------------------------------------------------------------------- */
 
@@ -315,7 +345,7 @@ struct network_plan_row {
   const char *code, *organisation, *place, *level, *uplinks, *name_fa, *name_en, *lat, *lon;
   const char *address;               /* IPv4 or IPv6 literal, no names */
   const char *interval;              /* seconds, 10–3600 */
-  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH snmp:COMMUNITY; "" is icmp */
+  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY; "" is icmp */
   const char *prober;                /* name of the prober that reaches it; "" the centre */
   const char *active;                /* "1", "0": no longer probed nor counted */
 };

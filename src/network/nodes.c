@@ -18,6 +18,16 @@ void demo_address(int node, char out[32]) {
   snprintf(out, 32, "127.%u.%u.%u", 64 + (at >> 16 & 63), at >> 8 & 255, at & 255);
 }
 
+/* A host name before the port, when what stands there is not the port itself. */
+static bool name_of(const char **rest, const char *end, char out[64]) {
+  size_t n = strspn(*rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+  if (*rest + n >= end || (*rest)[n] != ':') return true;
+  if (n == 0 || n > 63 || (*rest)[0] == '-' || (*rest)[0] == '.') return false;
+  memcpy(out, *rest, n);
+  *rest += n + 1;
+  return true;
+}
+
 int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
   static const char *const kinds[] = {"tcp:", "http:", "https:", "snmp:"};
   int count = 0;
@@ -32,10 +42,11 @@ int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
       const char *rest = text + strlen(kinds[k]), *end = text + n;
       *c = (struct check){.kind = (enum check_kind)k};
       if (k != CHECK_SNMP) {
+        if ((k == CHECK_HTTP || k == CHECK_HTTPS) && !name_of(&rest, end, c->name)) return -1;
         for (; rest < end && *rest >= '0' && *rest <= '9' && c->port < 65536; rest++) c->port = c->port * 10 + (*rest - '0');
         if (c->port < 1 || c->port > 65535) return -1;
         if (rest < end && (k == CHECK_TCP || *rest != '/')) return -1;
-      } else if (rest == end) return -1;
+      } else if (rest == end || *rest == '@') return -1;
       if ((size_t)(end - rest) >= sizeof c->rest) return -1;
       for (const char *s = rest; s < end; s++)
         if (*s < 33 || *s > 126) return -1;
@@ -66,6 +77,8 @@ struct loading {
   int open_count;
   int64_t last_incident;
   struct now *now;
+  int32_t *sorted;                   /* added nodes in order of their codes, as long as there are sorted_count nodes in all */
+  int sorted_count;
   bool missing;                      /* keys */
 };
 
@@ -92,16 +105,59 @@ static void from_directory(struct loading *k, int i) {
   place_of(k, node, f->place);
 }
 
-static int find_in(const struct loading *k, const char *code) {
-  int i = directory_find_office(k->n->d, code);
-  for (int at = (int)directory_offices(k->n->d); i < 0 && at < k->count; at++)
-    if (base_same(k->nodes[at].o.code, code)) i = at;
-  return i;
+static int order_code(const void *a, const void *b, void *ctx) {
+  const struct node *nodes = ctx;
+  return strcmp(nodes[*(const int32_t *)a].o.code, nodes[*(const int32_t *)b].o.code);
 }
 
+static size_t text_hash(const char *s) {
+  uint64_t h = 0xcbf29ce484222325u;
+  while (*s) h = (h ^ (unsigned char)*s++) * 0x100000001b3u;
+  return (size_t)(h ^ h >> 32);
+}
+
+static int find_in(struct loading *k, const char *code) {
+  int ours = (int)directory_offices(k->n->d), i = directory_find_office(k->n->d, code);
+  if (i >= 0 || !code || k->count == ours) return i;
+  if (k->sorted_count != k->count) {
+    k->sorted = base_realloc(k->sorted, (size_t)(k->count - ours) * sizeof *k->sorted);
+    for (int at = ours; at < k->count; at++) k->sorted[at - ours] = at;
+    qsort_r(k->sorted, (size_t)(k->count - ours), sizeof *k->sorted, order_code, k->nodes);
+    k->sorted_count = k->count;
+  }
+  for (int low = 0, high = k->count - ours; low < high;) {
+    int middle = low + (high - low) / 2, order = strcmp(code, k->nodes[k->sorted[middle]].o.code);
+    if (!order) return k->sorted[middle];
+    if (order < 0) high = middle;
+    else low = middle + 1;
+  }
+  return -1;
+}
+
+/* Names live until the end, and a plan is read anew at every change: each text is kept once. */
 static const char *keep(struct loading *k, const char *text) {
-  char *s = arena_strdup(k->a, text ? text : "");
-  return s ? s : "";
+  struct network *n = k->n;
+  if (!text || !text[0]) return "";
+  if (n->kept_count * 2 >= n->kept_room) {
+    size_t room = n->kept_room ? n->kept_room * 2 : 4096;
+    const char **bigger = base_alloc(room * sizeof *bigger);
+    for (size_t i = 0; i < n->kept_room; i++)
+      if (n->kept[i]) {
+        size_t at = text_hash(n->kept[i]) & (room - 1);
+        while (bigger[at]) at = (at + 1) & (room - 1);
+        bigger[at] = n->kept[i];
+      }
+    free(n->kept);
+    n->kept = bigger;
+    n->kept_room = room;
+  }
+  size_t at = text_hash(text) & (n->kept_room - 1);
+  for (; n->kept[at]; at = (at + 1) & (n->kept_room - 1))
+    if (strcmp(n->kept[at], text) == 0) return n->kept[at];
+  char *s = arena_strdup(k->a, text);
+  if (!s) return "";
+  n->kept_count++;
+  return n->kept[at] = s;
 }
 
 static double degrees(const char *text) { return text && text[0] ? strtod(text, NULL) : NAN; }
@@ -201,7 +257,6 @@ static int keys_work(struct store_tx *tx, void *arg, struct err *err) {
   return 0;
 }
 
-
 static void take_now(struct loading *k, const struct store_rows *r) {
   int i = find_in(k, store_text(r, 0));
   if (i >= 0) k->now[i] = (struct now){store_int(r, 1), store_int(r, 2), store_int(r, 3), store_int(r, 4), store_int(r, 5), store_int(r, 6), true};
@@ -224,11 +279,6 @@ static void link_added(struct loading *k) {
     free(k->ups[i]);
     k->ups[i] = NULL;
   }
-}
-
-static int order_code(const void *a, const void *b, void *ctx) {
-  const struct node *nodes = ctx;
-  return strcmp(nodes[*(const int32_t *)a].o.code, nodes[*(const int32_t *)b].o.code);
 }
 
 static void finish_nodes(struct loading *k) {
@@ -291,6 +341,17 @@ static void carry(struct core *to, const struct core *from, int count) {
   to->now = from->now;
 }
 
+/* What was said of checks holds no more when other checks, or another address, are asked. */
+static void carry_node(struct node *to, const struct node *from, struct core_node *c) {
+  to->connected_at = from->connected_at;
+  if (base_same(to->o.checks, from->o.checks) && base_same(to->o.address, from->o.address)) {
+    memcpy(to->cause, from->cause, sizeof to->cause);
+    return;
+  }
+  c->checks_failed = 0;
+  memset(c->check_fails, 0, sizeof c->check_fails);
+}
+
 static void restore(struct core *c, const struct loading *k) {
   const struct now *now = k->now;
   for (int i = 0; i < k->open_count; i++) core_restore_incident(c, &k->open[i]);
@@ -323,7 +384,7 @@ static void swap(struct network *n, struct loading *k) {
   }
   if (old) {
     carry(c, old, n->real);
-    for (int i = 0; i < n->real && i < k->count; i++) k->nodes[i].connected_at = n->nodes[i].connected_at;
+    for (int i = 0; i < n->real && i < k->count; i++) carry_node(&k->nodes[i], &n->nodes[i], &c->nodes[i]);
   } else {
     restore(c, k);
     for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = k->now[i].connected_at;
@@ -386,6 +447,7 @@ int network_load(struct network *n, struct err *err) {
     free(k.windows);
     free(k.open);
     free(k.own_goals);
+    free(k.sorted);
     k = (struct loading){.n = n, .a = n->names};
   }
   if (rc == 0) {
@@ -406,6 +468,7 @@ int network_load(struct network *n, struct err *err) {
   free(k.open);
   free(k.own_goals);
   free(k.now);
+  free(k.sorted);
   return rc;
 }
 
@@ -449,6 +512,13 @@ void network_fill(const struct network *n, int node, struct network_office *out)
   out->rtt_recent = recent_rtt(&c->recent);
   out->connected_at = n->nodes[node].connected_at;
   out->connected = out->connected_at > 0;
+}
+
+size_t network_nodes(struct network *n) {
+  pthread_mutex_lock(&n->lock);
+  size_t count = (size_t)n->real;
+  pthread_mutex_unlock(&n->lock);
+  return count;
 }
 
 int network_find(struct network *n, const char *code) {

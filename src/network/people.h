@@ -24,6 +24,9 @@ struct network_contact {
 #define NETWORK_CONTACTS_MOST 50     /* of one organisation */
 /* ERR_LIMIT: too many; ERR_CONFLICT: the same address at the same level is there; ERR_INVALID. Waits. */
 int network_contact_put(struct store *s, const char *who, struct network_contact *c, network_also also, void *ctx, struct err *err);
+/* Several, all or none; those that stand there already (same organisation, level and address) are passed over. dry: judged, not written. *added: how many are new; `also` once, when any
+ * is. *fault: the one that cannot be taken. ERR_INVALID, ERR_LIMIT. Waits. */
+int network_contacts_take(struct store *s, const char *who, struct network_contact *list, size_t count, bool dry, network_also also, void *ctx, size_t *added, size_t *fault, struct err *err);
 /* organisation: whose it must be, NULL any. ERR_NOT_FOUND. Waits. */
 int network_contact_drop(struct store *s, const char *organisation, const char *id, network_also also, void *ctx, struct err *err);
 /* [{"id","organisation","name","to","lang","level","at","who"}] of one organisation ("" the province's), NULL: all. */

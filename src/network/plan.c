@@ -11,7 +11,6 @@ static const char *const names[FIELDS] = {"organisation", "place", "level", "upl
 struct planned {
   const struct network_plan_row *row;
   const char *value[FIELDS];         /* as given; NULL keeps */
-  char now[FIELDS][400];             /* as it stands */
   bool known, ours;                  /* there already; of the pack */
   bool differs;
 };
@@ -19,7 +18,8 @@ struct planned {
 struct planning {
   struct network *n;
   const struct network_by *by;
-  struct planned *rows;
+  struct planned *rows, **order;     /* order: by code */
+  char now[FIELDS][400];             /* of the row that is judged: as it stands */
   size_t count, same;
   enum lang l;
   json_t *added, *changed, *errors;
@@ -90,17 +90,24 @@ static bool degrees_ok(const char *text, double most) {
   return !*end && strspn(text, "-0123456789.") == strlen(text) && v >= -most && v <= most;
 }
 
-static bool in_file(const struct planning *k, const char *code) {
-  for (size_t i = 0; i < k->count; i++)
-    if (base_same(k->rows[i].row->code, code)) return true;
-  return false;
+static int by_code(const void *a, const void *b) {
+  const struct planned *x = *(struct planned *const *)a, *y = *(struct planned *const *)b;
+  return strcmp(x->row->code ? x->row->code : "", y->row->code ? y->row->code : "");
+}
+
+/* The row of a code, NULL when the file has none. */
+static const struct planned *in_file(const struct planning *k, const char *code) {
+  const struct network_plan_row row = {.code = code};
+  const struct planned wanted = {.row = &row}, *one = &wanted;
+  struct planned **found = bsearch(&one, k->order, k->count, sizeof *k->order, by_code);
+  return found ? *found : NULL;
 }
 
 static bool uplinks_ok(const struct planning *k, const struct planned *p) {
   char text[400], *rest = text, *one;
   int count = 0;
   if (snprintf(text, sizeof text, "%s", p->value[F_UPLINKS]) >= (int)sizeof text) return false;
-  if (!text[0]) return base_same(p->value[F_LEVEL] ? p->value[F_LEVEL] : p->now[F_LEVEL], "core");
+  if (!text[0]) return base_same(p->value[F_LEVEL] ? p->value[F_LEVEL] : k->now[F_LEVEL], "core");
   while ((one = strsep(&rest, ";")))
     if (++count > 4 || strcmp(one, p->row->code) == 0 || (network_find(k->n, one) < 0 && !in_file(k, one))) return false;
   return true;
@@ -142,7 +149,8 @@ static void judge(struct planning *k, struct planned *p) {
   const struct node *node = network_at(n, p->row->code);
   p->known = node != NULL;
   p->ours = node && node->o.directory >= 0;
-  if (node) as_it_is(n, node, p->now);
+  memset(k->now, 0, sizeof k->now);
+  if (node) as_it_is(n, node, k->now);
   pthread_mutex_unlock(&n->lock);
   judge_fields(k, p);
   if (!p->known)
@@ -150,11 +158,11 @@ static void judge(struct planning *k, struct planned *p) {
       if (!p->value[f] || (f != F_UPLINKS && !p->value[f][0])) fault(k, p->row, names[f], "network.plan_needed");
   json_t *fields = json_object();
   for (int f = 0; f < FIELDS; f++) {
-    if (!p->value[f] || (p->known && same_value(f, p->value[f], p->now[f]))) continue;
+    if (!p->value[f] || (p->known && same_value(f, p->value[f], k->now[f]))) continue;
     if (f == F_INTERVAL && !p->value[f][0] && p->known) continue;
     if (p->ours && f < F_ADDRESS) fault(k, p->row, names[f], "network.plan_pack");
     json_t *pair = json_object();
-    json_put(pair, "from", p->now[f]);
+    json_put(pair, "from", k->now[f]);
     json_put(pair, "to", p->value[f]);
     json_object_set_new(fields, names[f], pair);
     p->differs = true;
@@ -174,9 +182,8 @@ static void judge(struct planning *k, struct planned *p) {
 static int32_t number_of(const struct planning *k, const char *code) {
   int i = network_find(k->n, code);
   if (i >= 0) return i;
-  for (size_t at = 0; at < k->count; at++)
-    if (base_same(k->rows[at].row->code, code)) return (int32_t)((size_t)k->n->real + at);
-  return -1;
+  const struct planned *p = in_file(k, code);
+  return p ? (int32_t)(k->n->real + (p - k->rows)) : -1;
 }
 
 static void check_circles(struct planning *k) {
@@ -257,18 +264,12 @@ static int write_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
-static int by_code(const void *a, const void *b) {
-  const struct planned *x = *(struct planned *const *)a, *y = *(struct planned *const *)b;
-  return strcmp(x->row->code ? x->row->code : "", y->row->code ? y->row->code : "");
-}
-
 static void check_twice(struct planning *k) {
-  struct planned **order = base_alloc((k->count + 1) * sizeof *order);
-  for (size_t i = 0; i < k->count; i++) order[i] = &k->rows[i];
-  qsort(order, k->count, sizeof *order, by_code);
+  k->order = base_alloc((k->count + 1) * sizeof *k->order);
+  for (size_t i = 0; i < k->count; i++) k->order[i] = &k->rows[i];
+  qsort(k->order, k->count, sizeof *k->order, by_code);
   for (size_t i = 1; i < k->count; i++)
-    if (base_same(order[i]->row->code, order[i - 1]->row->code)) fault(k, order[i]->row, "code", "network.plan_twice");
-  free(order);
+    if (base_same(k->order[i]->row->code, k->order[i - 1]->row->code)) fault(k, k->order[i]->row, "code", "network.plan_twice");
 }
 
 int network_plan(struct network *n, const struct network_by *by, const struct network_plan_row *rows, size_t count, bool dry, enum lang l, json_t **out, struct err *err) {
@@ -289,6 +290,7 @@ int network_plan(struct network *n, const struct network_by *by, const struct ne
     else if (!dry && (json_array_size(k.added) || json_array_size(k.changed))) rc = store_write(n->main, STORE_FRONT, write_work, &k, err);
   }
   free(k.rows);
+  free(k.order);
   *out = json_pack("{s:o,s:o,s:I,s:o}", "added", k.added, "changed", k.changed, "same", (json_int_t)k.same, "errors", k.errors);
   return rc;
 }

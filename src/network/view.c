@@ -145,35 +145,81 @@ static bool hangs_on(const struct network *n, int node, int up) {
   return false;
 }
 
-struct interfaces { const char *office; json_t *list; };
+struct inside { const struct network_office *o; int64_t stale; enum lang l; json_t *interfaces, *checks; };
 
-static int interfaces_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct interfaces *k = arg;
-  json_array_clear(k->list);
-  struct store_rows *r = store_select(tx, err, "SELECT number,name,up,in_bps,out_bps,in_errors,out_errors,at FROM network_interface WHERE office=?1 ORDER BY number LIMIT 256", "t", k->office);
+static json_t *rate_json(int64_t v, bool stale) { return v < 0 || stale ? json_null() : json_integer(v); }
+
+static int interfaces_work(struct store_tx *tx, struct inside *k, struct err *err) {
+  json_array_clear(k->interfaces);
+  struct store_rows *r = store_select(tx, err, "SELECT number,name,up,in_bps,out_bps,in_errors,out_errors,at FROM network_interface WHERE office=?1 ORDER BY number LIMIT 256", "t", k->o->code);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
+    bool stale = store_int(r, 7) < k->stale; /* the agent says nothing any more: how they are is not known */
     json_t *i = json_object();
     json_object_set_new(i, "index", json_integer(store_int(r, 0)));
     json_put(i, "name", store_text(r, 1));
-    json_object_set_new(i, "up", json_boolean(store_int(r, 2)));
-    json_object_set_new(i, "in_bps", store_int(r, 3) < 0 ? json_null() : json_integer(store_int(r, 3)));
-    json_object_set_new(i, "out_bps", store_int(r, 4) < 0 ? json_null() : json_integer(store_int(r, 4)));
+    json_object_set_new(i, "up", store_int(r, 2) < 0 || stale ? json_null() : json_boolean(store_int(r, 2)));
+    json_object_set_new(i, "in_bps", rate_json(store_int(r, 3), stale));
+    json_object_set_new(i, "out_bps", rate_json(store_int(r, 4), stale));
     json_object_set_new(i, "in_errors", json_integer(store_int(r, 5)));
     json_object_set_new(i, "out_errors", json_integer(store_int(r, 6)));
     json_object_set_new(i, "at", time_json(store_int(r, 7)));
-    json_array_append_new(k->list, i);
+    json_array_append_new(k->interfaces, i);
   }
   store_done(r);
   return rc;
+}
+
+/* Each check of the plan as it stands; what the store has of another one is passed over. */
+static int checks_work(struct store_tx *tx, struct inside *k, struct err *err) {
+  struct check list[CHECKS_MOST];
+  bool icmp;
+  char what[160], key[64];
+  int count = checks_parse(k->o->checks, list, &icmp), rc;
+  json_array_clear(k->checks);
+  for (int i = 0; i < count; i++) {
+    check_text(&list[i], what);
+    json_t *c = json_pack("{s:n,s:n,s:n}", "ok", "cause", "since");
+    json_put(c, "check", what);
+    json_put(c, "text", word(k->l, "network.check_not_asked"));
+    json_array_append_new(k->checks, c);
+  }
+  struct store_rows *r = store_select(tx, err, "SELECT number,what,cause,since FROM network_check WHERE office=?1 ORDER BY number", "t", k->o->code);
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    json_t *c = json_array_get(k->checks, (size_t)store_int(r, 0));
+    if (!c || !base_same(json_str(c, "check"), store_text(r, 1))) continue;
+    bool sent = !base_same(store_text(r, 2), check_cause_text(CHECK_NOT_SENT));
+    json_object_set_new(c, "ok", sent ? json_boolean(base_same(store_text(r, 2), check_cause_text(CHECK_OK))) : json_null());
+    json_put(c, "cause", store_text(r, 2));
+    snprintf(key, sizeof key, "network.check_%.40s", store_text(r, 2));
+    json_put(c, "text", word(k->l, key));
+    json_object_set_new(c, "since", time_json(store_int(r, 3)));
+  }
+  store_done(r);
+  return rc;
+}
+
+static int inside_work(struct store_tx *tx, void *arg, struct err *err) { return interfaces_work(tx, arg, err) || checks_work(tx, arg, err) ? -1 : 0; }
+
+/* The plan's words without the communities of agents: they are as good as passwords. */
+static json_t *checks_shown(const char *text) {
+  struct buf b = {0};
+  for (size_t n; *text; text += n + (text[n] == ' ')) {
+    n = strcspn(text, " ");
+    if (n) buf_addf(&b, "%s%.*s%s", b.len ? " " : "", base_starts(text, "snmp:") ? 5 : (int)n, text, base_starts(text, "snmp:") ? "*" : "");
+  }
+  json_t *j = json_string(b.len ? buf_str(&b) : "icmp");
+  buf_free(&b);
+  return j;
 }
 
 static json_t *more_of(const struct network *n, const struct network_office *o, enum lang l) {
   json_t *j = office_json(n, o, l), *up = json_array();
   int64_t counts[NETWORK_STATES] = {0};
   json_put(j, "address", o->address);
-  json_put(j, "checks", o->checks[0] ? o->checks : "icmp");
+  json_object_set_new(j, "checks", checks_shown(o->checks));
   json_put(j, "prober", o->prober);
   json_object_set_new(j, "probed", time_json(o->probed));
   json_object_set_new(j, "decided", time_json(o->decided));
@@ -213,10 +259,11 @@ int network_office(struct network *n, const char *code, enum lang l, json_t **ou
   pthread_mutex_unlock(&n->lock);
   pthread_rwlock_unlock(&n->plan);
   if (!j) return err_set(err, ERR_NOT_FOUND, "there is no office %.64s", code);
-  struct interfaces i = {o.code, json_array()};
+  struct inside i = {&o, network_now(n) - 3 * o.interval_ms - 30000, l, json_array(), json_array()};
   json_t *windows = NULL;
-  int rc = store_read(n->samples, interfaces_work, &i, err);
-  json_object_set_new(j, "interfaces", i.list);
+  int rc = store_read(n->samples, inside_work, &i, err);
+  json_object_set_new(j, "interfaces", i.interfaces);
+  json_object_set_new(j, "check_results", i.checks);
   if (rc == 0) rc = network_windows(n, o.code, NULL, 0, 20, l, &windows, err);
   if (rc == 0) json_object_set(j, "windows", json_object_get(windows, "items"));
   json_decref(windows);
@@ -367,64 +414,4 @@ int network_summary(struct network *n, int place, enum lang l, json_t **out, str
   free(county);
   *out = j;
   return j ? 0 : -1;
-}
-
-/* ---- what is not connected ---------------------------------------------------------------------------------------------------------------- */
-
-static json_t *waiting_json(const struct network *n, const char *kind, const char *code, const char *name, int place, double lat, double lon, enum lang l) {
-  const struct place *p = directory_place(n->d, place);
-  json_t *j = json_object();
-  json_put(j, "kind", kind);
-  json_put(j, "code", code);
-  json_put(j, "name", name);
-  json_put(j, "place_name", place_name_at(n, place, l));
-  json_put(j, "county", place_name_at(n, network_place_county(n, place), l));
-  json_object_set_new(j, "lat", real_json(lat, 5));
-  json_object_set_new(j, "lon", real_json(lon, 5));
-  json_object_set_new(j, "population", p && p->population > 0 ? json_integer(p->population) : json_null());
-  json_object_set_new(j, "since", json_null());
-  return j;
-}
-
-struct row { const char *code; int index; bool village; };
-
-static int by_row(const void *a, const void *b) { return strcmp(((const struct row *)a)->code, ((const struct row *)b)->code); }
-
-int network_backlog(struct network *n, int place, const char *after, int limit, enum lang l, json_t **out, struct err *err) {
-  size_t places = directory_places(n->d), count = 0, at = 0;
-  json_t *items = json_array(), *next = json_null();
-  unsigned char *there = base_alloc(places + 1);
-  if (limit < 1 || limit > 5000) limit = 50;
-  pthread_rwlock_rdlock(&n->plan);
-  pthread_mutex_lock(&n->lock);
-  struct row *rows = base_alloc(((size_t)n->real + places + 1) * sizeof *rows);
-  for (int i = 0; i < n->real; i++) {
-    const struct node *k = &n->nodes[i];
-    if (!k->active) continue;
-    if (k->o.place >= 0) there[k->o.place] = 1;
-    if (!k->connected_at && (place < 0 || directory_within(n->d, k->o.place, place))) rows[count++] = (struct row){k->o.code, i, false};
-  }
-  pthread_mutex_unlock(&n->lock);
-  for (size_t i = 0; i < places; i++) {
-    const struct place *p = directory_place(n->d, (int)i);
-    if (p->kind == PLACE_VILLAGE && !there[i] && network_village_large(n, (int)i) && (place < 0 || directory_within(n->d, (int)i, place))) rows[count++] = (struct row){p->code, (int)i, true};
-  }
-  qsort(rows, count, sizeof *rows, by_row);
-  while (at < count && after && strcmp(rows[at].code, after) <= 0) at++;
-  for (int shown = 0; at < count; at++, shown++) {
-    if (shown == limit) {
-      json_decref(next);
-      next = json_string(rows[at - 1].code);
-      break;
-    }
-    const struct place *p = rows[at].village ? directory_place(n->d, rows[at].index) : NULL;
-    const struct network_office *o = p ? NULL : &n->nodes[rows[at].index].o;
-    json_array_append_new(items, p ? waiting_json(n, "village", p->code, place_name(p, l), rows[at].index, p->lat, p->lon, l)
-                                   : waiting_json(n, "office", o->code, network_name(o, l), o->place, o->lat, o->lon, l));
-  }
-  pthread_rwlock_unlock(&n->plan);
-  free(rows);
-  free(there);
-  *out = json_pack("{s:o,s:o}", "items", items, "next", next);
-  return 0;
 }

@@ -10,6 +10,7 @@ struct observatory {
   struct store *store;
   struct cases *cases;
   struct identity *identity;        /* may be NULL */
+  struct network *network;          /* may be NULL */
   char node[64];
 };
 

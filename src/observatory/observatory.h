@@ -23,6 +23,9 @@
 struct observatory;
 /* i: names of staff, may be NULL; node: name of this process, for the lease. s, c and i are borrowed until observatory_close. */
 int observatory_open(struct store *s, struct cases *c, struct identity *i, const char *node, struct observatory **out, struct err *err);
+/* The network whose indicators TABLE_NETWORK tells, borrowed; NULL: none. Before anybody asks. */
+struct network;
+void observatory_network(struct observatory *o, struct network *n);
 void observatory_close(struct observatory *o);          /* accepts NULL */
 
 /* ---- keeping up ------------------------------------------------------------------------------- */
@@ -85,12 +88,14 @@ int64_t sums_get(const json_t *sums, const char *name);   /* 0 when there is non
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
 /* One shape for the page, the file, the sheet and the interface: {"name","title","period":{"from","to","name"},"columns":[{"key","title","kind"}],
- * "rows":[[cell,…],…]}. kind: "id" and "text" (strings), "count" and "days" (integers), "share" (0 to 1), "mean" (a number), "money" (rial).
+ * "rows":[[cell,…],…]}. kind: "id" and "text" (strings), "count" and "days" (integers), "share" (0 to 1), "fine" (a share
+ * of which thousandths of a per cent count), "mean" (a number), "money" (rial). "note": where the figures come from, in words; absent where that is plain.
  * A cell is null where there is nothing to tell; a count of persons below FEW is the string "<5" where organisations are compared
  * (q->organisation NULL), and what is reckoned from so few is null. */
 #define TABLE_TABLE(X) X(TABLE_SERVICES, "services") X(TABLE_ORGANISATIONS, "organisations") X(TABLE_PLACES, "places") X(TABLE_OFFICERS, "officers") \
   X(TABLE_STATES, "states") X(TABLE_REASONS, "reasons") X(TABLE_CHANNELS, "channels") X(TABLE_AGES, "ages") X(TABLE_TREND, "trend") X(TABLE_ASKED, "asked") \
-  X(TABLE_RATINGS, "ratings") X(TABLE_SURVEY, "survey") X(TABLE_FAIRNESS, "fairness") X(TABLE_COSTS, "costs")
+  X(TABLE_RATINGS, "ratings") X(TABLE_SURVEY, "survey") X(TABLE_FAIRNESS, "fairness") X(TABLE_COSTS, "costs") \
+  X(TABLE_NETWORK, "network")
 enum table_name {
 #define X(name, text) name,
   TABLE_TABLE(X)

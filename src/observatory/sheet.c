@@ -21,6 +21,11 @@ const char *table_cell(struct arena *a, enum lang l, const char *kind, const jso
     snprintf(percent, sizeof percent, l == LANG_FA ? "%.0f٪" : "%.0f%%", 100 * v);
     return digits_local(a, l, percent);
   }
+  if (strcmp(kind, "fine") == 0) { /* what is not whole is not rounded to whole */
+    double shown = v < 1 && v > 0.99999 ? 99.999 : 100 * v;
+    char *number = number_decimal(a, l, shown, v >= 1 || v <= 0 ? 0 : 3);
+    return number ? arena_printf(a, l == LANG_FA ? "%s٪" : "%s%%", number) : "";
+  }
   if (strcmp(kind, "mean") == 0) return number_decimal(a, l, v, 1);
   if (strcmp(kind, "money") == 0) return money_format(a, l, (int64_t)v);
   return number_format(a, l, json_integer_value(cell));
@@ -43,7 +48,7 @@ static void csv_cell_put(struct buf *b, const char *text) {
 
 static void csv_value(struct buf *b, const char *kind, const json_t *cell) {
   if (json_is_string(cell)) return csv_cell_put(b, json_string_value(cell));
-  if (json_is_real(cell)) return buf_addf(b, strcmp(kind, "mean") == 0 ? "%.2f" : "%.4f", json_real_value(cell));
+  if (json_is_real(cell)) return buf_addf(b, strcmp(kind, "mean") == 0 ? "%.2f" : strcmp(kind, "fine") == 0 ? "%.6f" : "%.4f", json_real_value(cell));
   if (json_is_integer(cell)) buf_addf(b, "%lld", (long long)json_integer_value(cell));
 }
 
@@ -74,14 +79,14 @@ char *table_csv(const json_t *table, size_t *n) {
 struct sheet {
   lxw_workbook *book;
   lxw_worksheet *page;
-  lxw_format *bold, *share, *mean, *count, *id;
+  lxw_format *bold, *share, *fine, *mean, *count, *id;
 };
 
 static lxw_error sheet_cell(struct sheet *s, lxw_row_t row, lxw_col_t column, const char *kind, const json_t *cell) {
   bool id = strcmp(kind, "id") == 0, share = strcmp(kind, "share") == 0, mean = strcmp(kind, "mean") == 0;
   if (json_is_string(cell)) return worksheet_write_string(s->page, row, column, json_string_value(cell), id ? s->id : NULL);
   if (!json_is_number(cell)) return LXW_NO_ERROR;
-  return worksheet_write_number(s->page, row, column, json_number_value(cell), share ? s->share : mean ? s->mean : s->count);
+  return worksheet_write_number(s->page, row, column, json_number_value(cell), share ? s->share : strcmp(kind, "fine") == 0 ? s->fine : mean ? s->mean : s->count);
 }
 
 static lxw_error fill(struct sheet *s, const json_t *table) {
@@ -125,12 +130,14 @@ static lxw_error write_book(const char *path, const json_t *table, enum lang l) 
   s.page = workbook_add_worksheet(s.book, NULL);
   s.bold = workbook_add_format(s.book);
   s.share = workbook_add_format(s.book);
+  s.fine = workbook_add_format(s.book);
   s.mean = workbook_add_format(s.book);
   s.count = workbook_add_format(s.book);
   s.id = workbook_add_format(s.book);
-  if (s.page && s.bold && s.share && s.mean && s.count && s.id) {
+  if (s.page && s.bold && s.share && s.fine && s.mean && s.count && s.id) {
     format_set_bold(s.bold);
     format_set_num_format(s.share, "0%");
+    format_set_num_format(s.fine, "0.000%");
     format_set_num_format(s.mean, "0.0");
     format_set_num_format(s.count, "#,##0");
     format_set_num_format(s.id, "@");

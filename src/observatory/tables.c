@@ -437,7 +437,7 @@ static int fairness(struct making *m, struct err *err) {
 }
 
 int observatory_table(struct observatory *o, enum table_name t, const struct observe_query *q, enum lang l, json_t **out, struct err *err) {
-  static int (*const makers[])(struct making *m, struct err *err) = {services, organisations, places, officers, states, reasons, channels, ages, trend, asked, ratings, observatory_survey_table, fairness, observatory_costs_table};
+  static int (*const makers[])(struct making *m, struct err *err) = {services, organisations, places, officers, states, reasons, channels, ages, trend, asked, ratings, observatory_survey_table, fairness, observatory_costs_table, observatory_network_table};
   struct making m = {.o = o, .q = q, .l = l, .a = arena_new(4 * 1024 * 1024), .hide = !q->organisation, .columns = json_array(), .rows = json_array()};
   char from[16], to[16], key[64];
   int rc = makers[t](&m, err);
@@ -447,6 +447,7 @@ int observatory_table(struct observatory *o, enum table_name t, const struct obs
     snprintf(key, sizeof key, "observatory.t_%s", names[t]);
     *out = json_pack("{s:s,s:s,s:{s:s,s:s,s:s},s:o,s:o}", "name", names[t], "title", word(l, key), "period", "from", from, "to", to, "name", period_name(m.a, l, q->period),
                      "columns", json_incref(m.columns), "rows", json_incref(m.rows));
+    if (m.note) json_put(*out, "note", m.note);
   }
   json_decref(m.columns);
   json_decref(m.rows);

@@ -10,6 +10,7 @@ struct making {
   enum lang l;
   struct arena *a;
   bool hide;               /* small counts: organisations are compared */
+  const char *note;        /* of a word, or NULL */
   json_t *columns, *rows;
 };
 void table_column(struct making *m, const char *key, const char *kind); /* title: word observatory.c_<key> */
@@ -22,6 +23,7 @@ void cell_days(const struct making *m, json_t *row, const json_t *sums, const ch
 const char *service_name(const struct making *m, const char *code);
 const char *office_name(const struct making *m, const char *code);
 int observatory_survey_table(struct making *m, struct err *err); /* survey.c */
+int observatory_network_table(struct making *m, struct err *err); /* network.c */
 int observatory_costs_table(struct making *m, struct err *err); /* costs.c */
 
 #endif

@@ -90,9 +90,10 @@ static enum trouble attempt(struct writer *w, int from, int to, bool careful, st
   struct conn *c = w->conn;
   c->trouble = TROUBLE_NONE;
   c->careful = careful;
+  c->again = w->again;
   int rc = driver->begin(c, alone, err);
   if (rc == 0) rc = run_members(w, from, to, err);
-  if (rc == 0 && !alone && w->mixed) rc = join(w, err);
+  if (rc == 0 && !alone && w->mixed && !w->again) rc = join(w, err);
   if (rc == 0 && alone && w->batch[from]->rc < 0) driver->rollback(c); /* it has no savepoint of its own */
   else if (rc == 0 && (rc = driver->commit(c, err)) == 0) s->commits++;
   enum trouble t = rc == 0 ? TROUBLE_NONE : c->trouble == TROUBLE_NONE ? TROUBLE_GROUP : c->trouble;
@@ -226,6 +227,7 @@ static void take(struct writer *w, enum store_queue q, int most) {
   struct queue *from = &w->store->queues[q];
   for (; from->first != NULL && most > 0; most--) {
     struct member *m = from->first;
+    if (w->fronts == 0 && m->again != w->again) break;
     from->first = m->next;
     if (from->first == NULL) from->last = &from->first;
     from->count--;
@@ -239,6 +241,7 @@ static void fill(struct writer *w) {
   int most = s->options.batch;
   enum store_queue q = choose(s);
   w->count = w->fronts = 0;
+  w->again = false;
   w->mixed = q == STORE_JOBS && s->options.writers == 1 && most > 1;
   w->jobs_us = 0;
   w->jobs_share = w->jobs_most = STORE_JOBS_MS * 1000;
@@ -246,11 +249,15 @@ static void fill(struct writer *w) {
     take(w, STORE_FRONT, most);
     w->fronts = w->count;
     w->jobs_share = w->fronts > 0 ? s->credit_us : STORE_JOIN_MS * 1000;
-    w->jobs_most = STORE_ALONE_MS * 1000;
+    w->jobs_most = (store_people(s) ? STORE_SHORT_MS : STORE_ALONE_MS) * 1000;
     most *= 2;
   }
+  w->again = q == STORE_JOBS && w->fronts == 0 && s->queues[q].first->again;
+  if (w->again && w->mixed) w->jobs_share = 0; /* short commits of their own: who comes has the next one, at once */
   take(w, q, most);
 }
+
+bool store_people(const struct store *s) { return clock_mono() - s->came < STORE_COMING_MS; }
 
 /* Jobs that had no time go back to the front of their queue, in order. */
 static void put_back(struct writer *w) {
@@ -266,15 +273,22 @@ static void put_back(struct writer *w) {
   }
 }
 
-static void finish(struct writer *w) {
+static void tell(struct writer *w, enum store_queue q) {
   for (int i = 0; i < w->count; i++) {
     struct member *m = w->batch[i];
-    if (m == NULL) continue;
+    if (m == NULL || m->queue != q) continue;
     w->store->works++;
     if (m->rc < 0) w->store->failures++;
     if (m->done != NULL) m->done(m->arg, m->rc, &m->err);
+    w->batch[i] = NULL;
     free(m);
   }
+}
+
+/* Those who wait first. */
+static void finish(struct writer *w) {
+  tell(w, STORE_FRONT);
+  tell(w, STORE_JOBS);
 }
 
 void *store_writer(void *arg) {
@@ -298,6 +312,7 @@ void *store_writer(void *arg) {
     account(s, us, waited ? w->jobs_us : us);
     pthread_mutex_unlock(&s->lock);
     finish(w);
+    if (s->driver->tidy != NULL && w->conn != NULL) s->driver->tidy(w->conn);
     w->busy_since = 0;
     pthread_mutex_lock(&s->lock);
   }

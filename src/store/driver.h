@@ -12,8 +12,10 @@ enum {
   STORE_ROOM = 4,
   STORE_QUEUE_MOST = 20000, /* most work waiting in one queue */
   STORE_JOBS_MS = 5,        /* longest batch of jobs while somebody waits */
-  STORE_ALONE_MS = 20,      /* where one writer serves all: and while nobody does */
-  STORE_JOIN_MS = 2,        /* and when somebody comes while they run */
+  STORE_SHORT_MS = 1,       /* where one writer serves all: and while people come */
+  STORE_ALONE_MS = 20,      /* and while nobody does */
+  STORE_JOIN_MS = 1,        /* and when somebody comes while they run */
+  STORE_COMING_MS = 1000,   /* people come while it is not longer than this since one did */
   STORE_EXIT = 70           /* the process ends when the disk cannot be trusted */
 };
 
@@ -80,6 +82,7 @@ struct conn {
   struct conn *next;     /* in the pool */
   enum conn_use use;
   enum trouble trouble;  /* of the current transaction */
+  bool again;            /* set before begin: STORE_AGAIN alone, whose commit need not wait for the disk */
   bool careful;          /* each member gets a savepoint; else one that fails after it wrote breaks the group */
   struct ptrmap known;   /* literal → dialect, without the store's lock */
 };
@@ -106,7 +109,7 @@ struct store_tx {
 
 /*
  * What a driver gives. Functions answer 0 or -1 with err and conn->trouble set.
- * begin: a transaction; several members may follow, each between member_begin and member_keep or member_undo.
+ * begin: a transaction, by conn->again a light one; several members may follow, each between member_begin and member_keep or member_undo.
  * `alone` says that one member only will run; conn->careful whether members have savepoints. commit may answer TROUBLE_MEMBER (PostgreSQL, late error).
  * rollback leaves the connection fit for begin, or with TROUBLE_LOST.
  */
@@ -133,6 +136,7 @@ struct driver {
   int (*backup)(struct store *s, const char *file, struct err *err); /* NULL: not supported */
   const char *catalogue; /* SQL: table, column, type, place in the primary key (0: none), ordered by table and column's place */
   void (*relieve)(struct conn *c); /* may be NULL: after a full disk, make room before the next attempt */
+  void (*tidy)(struct conn *c);    /* may be NULL: what is due after commits, when all whose work they held have been told */
 };
 extern const struct driver store_sqlite, store_postgres, store_scripted;
 
@@ -145,6 +149,7 @@ struct member {
   store_done_fn done;
   enum store_queue queue;
   int rc;
+  bool again;   /* STORE_AGAIN: among the jobs, but not with others of them */
   bool ran;     /* in the attempt under way */
   bool decided; /* the result stands */
   struct err err;
@@ -160,6 +165,7 @@ struct writer {
   struct member **batch;  /* those who wait, jobs, those who came while these ran: STORE_ROOM times options.batch places */
   int count, fronts;      /* fronts: how many waited when the batch began */
   bool mixed;             /* who waits and jobs in one batch */
+  bool again;             /* STORE_AGAIN alone */
   int64_t jobs_us, jobs_share, jobs_most; /* time that jobs had in this batch; may have while somebody waits; and at most */
   int fulls;              /* how often the disk was full in this batch */
   int careful;            /* so many batches still run with savepoints, as one without them broke */
@@ -177,6 +183,7 @@ struct store {
   pthread_cond_t work;
   struct queue queues[2];
   int64_t credit_us;      /* what jobs may use of the writers' time while people wait */
+  _Atomic int64_t came;   /* clock_mono() when somebody last came to the front */
   bool closing;
   struct writer *writers;
   int writers_count;
@@ -195,6 +202,7 @@ struct conn *store_conn(struct store *s, enum conn_use use, struct err *err); /*
 void store_conn_free(struct conn *c);
 void store_begin_tx(struct store_tx *tx, struct store *s, struct conn *c, bool writing);
 void store_end_tx(struct store_tx *tx);   /* closes what was left open */
+bool store_people(const struct store *s); /* somebody came to the front lately */
 void *store_writer(void *writer);         /* the thread: batch.c */
 bool table_wanted(const char *table, const char *const *rooms);    /* does a schema file of these rooms make it? NULL: all */
 bool migration_wanted(const char *name, const char *const *rooms); /* NNN-room, likewise: migrate.c */

@@ -13,7 +13,7 @@ enum { OID_INT8 = 20, OID_TEXT = 25, OID_BYTEA = 17, OID_FLOAT8 = 701 };
 /* Statements of our own; they take the first numbers, those of the rooms follow. */
 #define CONTROL_TABLE(X)                                                                                                 \
   X(C_BEGIN, "BEGIN") X(C_COMMIT, "COMMIT") X(C_ROLLBACK, "ROLLBACK") X(C_SAVE, "SAVEPOINT m") X(C_RELEASE, "RELEASE m") \
-  X(C_UNDO, "ROLLBACK TO m") X(C_HASTE, "SET LOCAL lock_timeout = 250")
+  X(C_UNDO, "ROLLBACK TO m") X(C_HASTE, "SET LOCAL lock_timeout = 250") X(C_LIGHT, "SET LOCAL synchronous_commit = off")
 enum control {
 #define X(name, text) name,
   CONTROL_TABLE(X)
@@ -413,6 +413,7 @@ static int pg_begin(struct conn *base, bool alone, struct err *err) {
   c->began = true;
   /* In a batch nobody waits long for another's row: the members then run alone. */
   if (!alone && send_control(c, C_HASTE) != 0) return pg_fail(c, err);
+  if (base->again && send_control(c, C_LIGHT) != 0) return pg_fail(c, err);
   return 0;
 }
 

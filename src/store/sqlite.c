@@ -18,6 +18,7 @@ struct sq {
   struct conn base;
   sqlite3 *db;
   bool opening;          /* errors are the caller's to report, not the process's end */
+  bool light;            /* commits do not wait for the disk now */
   bool alone, savepoint, wrote; /* this batch needs no savepoints; the member has one; it wrote without one */
   struct prepared *prepared;
   size_t room;
@@ -190,6 +191,11 @@ static int sq_begin(struct conn *base, bool alone, struct err *err) {
   struct sq *c = sq_of(base);
   c->alone = alone;
   c->savepoint = c->wrote = false;
+  if (base->again != c->light) {
+    int rc = sqlite3_exec(c->db, base->again ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+    if (rc != SQLITE_OK) return sq_fail(c, rc, "PRAGMA synchronous", err);
+    c->light = base->again;
+  }
   if (control(c, &c->begin, base->use == CONN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err) == 0) return 0;
   /* Another process holds the file: the whole batch waits, not member by member. */
   if (base->trouble < TROUBLE_FULL) base->trouble = TROUBLE_LOST;
@@ -221,9 +227,10 @@ static int sq_commit(struct conn *base, struct err *err) {
     sq_rollback(base);
     return -1;
   }
-  if (base->use == CONN_WRITE) wal_guard(wal_of(base), base);
   return 0;
 }
+
+static void sq_tidy(struct conn *base) { wal_guard(wal_of(base), base); }
 
 static void sq_relieve(struct conn *base) { wal_empty(wal_of(base), base); }
 
@@ -401,7 +408,7 @@ const struct driver store_sqlite = {
   .engine = STORE_SQLITE, .open = sq_open, .close = sq_close, .connect = sq_connect, .disconnect = sq_disconnect,
   .begin = sq_begin, .member_begin = sq_member_begin, .member_keep = sq_member_keep, .member_undo = sq_member_undo,
   .commit = sq_commit, .rollback = sq_rollback, .exec = sq_exec, .select = sq_select, .next = sq_next, .done = sq_done,
-  .null = sq_null, .integer = sq_integer, .text = sq_text, .blob = sq_blob, .backup = sq_backup, .relieve = sq_relieve,
+  .null = sq_null, .integer = sq_integer, .text = sq_text, .blob = sq_blob, .backup = sq_backup, .relieve = sq_relieve, .tidy = sq_tidy,
   .catalogue = "SELECT m.name, p.name, p.type, p.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) p "
                "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY m.name, p.cid",
 };

@@ -239,4 +239,5 @@ void store_done(struct store_rows *r) {
 bool store_looks(const struct store_tx *tx) { return tx->store->driver->engine != STORE_POSTGRES || tx->conn->careful; }
 
 struct store *store_of(struct store_tx *tx) { return tx->store; }
+bool store_hurry(const struct store_tx *tx) { return tx->store->queues[STORE_FRONT].count > 0; }
 int64_t store_time(struct store_tx *tx) { return tx->now; }

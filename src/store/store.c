@@ -206,11 +206,13 @@ int store_submit(struct store *s, enum store_queue q, store_work work, void *arg
   m->work = work;
   m->arg = arg;
   m->done = done;
-  m->queue = q;
+  m->again = q == STORE_AGAIN;
+  m->queue = q == STORE_AGAIN ? STORE_JOBS : q;
   pthread_mutex_lock(&s->lock);
-  struct queue *queue = &s->queues[q];
+  struct queue *queue = &s->queues[m->queue];
   bool closing = s->closing, taken = !closing && queue->count < STORE_QUEUE_MOST;
   if (taken) {
+    if (q == STORE_FRONT) s->came = clock_mono();
     *queue->last = m;
     queue->last = &m->next;
     queue->count++;

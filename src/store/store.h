@@ -72,6 +72,7 @@ int store_value(struct store_tx *tx, int64_t *out, int64_t dflt, struct err *err
  * true. SQLite, where a look costs nothing, always says true. */
 bool store_looks(const struct store_tx *tx);
 struct store *store_of(struct store_tx *tx);
+bool store_hurry(const struct store_tx *tx); /* somebody at the front waits for this very writer: a job that can go on later should end now */
 int64_t store_time(struct store_tx *tx);   /* clock_now() fixed at the transaction's begin (all members of a batch may differ) */
 
 /* ---- work --------------------------------------------------------------------------- */
@@ -80,7 +81,10 @@ typedef void (*store_done_fn)(void *arg, int rc, const struct err *err);
 
 enum store_queue {
   STORE_FRONT, /* people wait for it */
-  STORE_JOBS   /* deadlines, outbox, sequencer: a weighted share, never starved nor starving; 5 ms at a time while somebody waits */
+  STORE_JOBS,  /* outbox, messages, upkeep: a weighted share, never starved nor starving; 5 ms at a time while somebody waits */
+  STORE_AGAIN  /* passed clocks, places in the ledger: jobs whose end nobody is told of and that find by themselves what is left to do. Their commit
+                  does not wait for the disk: whole and in order as all others, but after a power cut they may not have been done; with the next
+                  commit of others they have */
 };
 /* Queue work. Never blocks. Answers -1 with ERR_UNAVAILABLE when more than 20,000 wait or the store is closing (done is not called). */
 int store_submit(struct store *s, enum store_queue q, store_work work, void *arg, store_done_fn done, struct err *err);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { FRAME = 4096 + 24, PARTS = 16, TAIL = 16, PASSES = 8, SHORT_MS = 5, LONG_MS = 50 };
+enum { FRAME = 4096 + 24, PARTS = 16, TAIL = 64, PASSES = 8, SHORT_MS = 5, LONG_MS = 50 };
 
 struct wal {
   struct store *store;
@@ -102,6 +102,7 @@ static void *copier(void *arg) {
 /* ---- the writer's part -------------------------------------------------------------------- */
 
 static bool lock_out_readers(struct store *s, int ms) {
+  if (ms == 0) return pthread_rwlock_trywrlock(&s->reading) == 0;
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += ms / 1000;
@@ -142,10 +143,11 @@ void wal_guard(struct wal *w, struct conn *writer) {
   if (!free || frames <= guard || !(small || behind)) return;
   if (behind) pthread_mutex_lock(&w->copying);
   else if (pthread_mutex_trylock(&w->copying) != 0) return;
-  finish(w, writer, frames > 4 * guard ? w->store->options.busy_ms : behind ? LONG_MS : SHORT_MS, false);
+  int ms = frames > 4 * guard ? w->store->options.busy_ms : behind ? LONG_MS : frames > guard + guard / 2 ? SHORT_MS : 0;
+  finish(w, writer, ms, false);
   pthread_mutex_unlock(&w->copying);
   pthread_mutex_lock(&w->lock);
-  if (w->frames > guard) w->next = w->frames + at_least(guard / TAIL, 1); /* somebody reads: not at every commit */
+  if (w->frames > guard && ms > 0) w->next = w->frames + at_least(guard / TAIL, 1); /* somebody reads: not at every commit */
   pthread_mutex_unlock(&w->lock);
 }
 

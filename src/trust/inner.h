@@ -14,7 +14,7 @@ enum {
   SIGNATURE = 64,
   PATH_MOST = 64,
   PROOF_MOST = 2 * PATH_MOST,
-  BATCH_MOST = 4096
+  BATCH_MOST = 4096 /* leaves of one transaction */
 };
 enum { NAME_MOST = 200, HEADER_MOST = 8192, NOTE_MOST = 65536, NOTE_LINES = 64, WITNESSES_MOST = 16 };
 
@@ -125,7 +125,7 @@ struct trust {
   struct key key;
   _Atomic(struct log_name *) name;                /* older ones stay until the end: their texts were handed out */
   pthread_mutex_t lock;                           /* names, and one sequencer a process */
-  int64_t epoch, lease_until, signed_at, limit;   /* of the sequencer; times are monotonic */
+  int64_t epoch, lease_until, signed_at;          /* of the sequencer; times are monotonic */
   int64_t placed_at, whole_at;                    /* its newest leaf's time by the store (0: unknown); when it last looked from the beginning */
 };
 const struct log_name *trust_name(const struct trust *t);

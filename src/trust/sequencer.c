@@ -11,11 +11,10 @@ enum {
   ROUND_MS = 3000,
   FORGET_MS = 600000,
   MINUTE_MS = 60000,
-  LIMIT_LEAST = 64,
+  SHARE = 128,     /* leaves between two looks whether somebody waits */
+  LONG_US = 8000,  /* longest transaction */
   WHOLE_MS = 2000, /* so often the queue is looked through from its very beginning */
-  SLACK_MS = 1000, /* how much older than those before them leaves commonly come */
-  TARGET_US = 5000,
-  ALONE_US = 8000
+  SLACK_MS = 1000  /* how much older than those before them leaves commonly come */
 };
 
 #define INSERT_PENDING "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -41,8 +40,9 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
  * begins there steps over all of it; what came late is found by the looks from the very beginning. */
 struct place {
   struct trust *t;
-  int64_t limit, from, last_at, took_us;
-  int count;
+  int share, count, placed; /* count: of the share under way */
+  bool more;
+  int64_t from, last_at;
   unsigned char hashes[BATCH_MOST][TRUST_HASH];
 };
 
@@ -54,7 +54,7 @@ static int64_t now_us(void) {
 
 static int pending(struct store_tx *tx, struct place *p, struct err *err) {
   p->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT at, leaf_hash FROM ledger_pending WHERE at >= ?2 ORDER BY at, leaf_hash LIMIT ?1", "ii", p->limit, p->from);
+  struct store_rows *r = store_select(tx, err, "SELECT at, leaf_hash FROM ledger_pending WHERE at >= ?2 ORDER BY at, leaf_hash LIMIT ?1", "ii", (int64_t)p->share, p->from);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1 && p->count < BATCH_MOST) {
@@ -107,13 +107,8 @@ static int extend(struct store_tx *tx, int level, int64_t before, unsigned char 
   return full;
 }
 
-static int place_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct place *p = arg;
-  unsigned char root[TRUST_HASH];
-  int64_t began = now_us(), size;
-  if (store_lease_check(tx, "ledger", p->t->node, p->t->epoch, err) != 0 || state_read(tx, &size, root, err) != 0 ||
-      pending(tx, p, err) != 0)
-    return -1;
+static int place_share(struct store_tx *tx, struct place *p, int64_t size, struct err *err) {
+  if (pending(tx, p, err) != 0) return -1;
   if (p->count == 0) return 0;
   if (move(tx, p, size, err) != 0) return -1;
   int more = p->count;
@@ -121,17 +116,31 @@ static int place_work(struct store_tx *tx, void *arg, struct err *err) {
     more = extend(tx, level, size >> (8 * level), p->hashes, more, err);
     if (more < 0) return -1;
   }
+  p->placed += p->count;
+  return 0;
+}
+
+/* Share by share: a long transaction touches each page less often, but ends as soon as somebody waits for it. */
+static int place_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct place *p = arg;
+  unsigned char root[TRUST_HASH];
+  int64_t until = now_us() + LONG_US, size;
+  p->placed = 0;
+  if (store_lease_check(tx, "ledger", p->t->node, p->t->epoch, err) != 0 || state_read(tx, &size, root, err) != 0) return -1;
+  do {
+    if (place_share(tx, p, size + p->placed, err) != 0) return -1;
+    p->more = p->count == p->share;
+  } while (p->more && p->placed + p->share <= BATCH_MOST && now_us() < until && !store_hurry(tx));
+  if (p->placed == 0) return 0;
   struct tiles tiles = {.get = tile_read, .ctx = tx};
-  int rc = merkle_root(&tiles, size + p->count, root, err);
+  int rc = merkle_root(&tiles, size + p->placed, root, err);
   tiles_free(&tiles);
-  if (rc == 0)
-    rc = store_put(
-      tx, err,
-      "INSERT INTO ledger_state (name, size, root) VALUES ('log', ?1, ?2) "
-      "ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
-      "ib", size + p->count, root, (size_t)TRUST_HASH);
-  p->took_us = now_us() - began;
-  return rc;
+  if (rc != 0) return rc;
+  return store_put(
+    tx, err,
+    "INSERT INTO ledger_state (name, size, root) VALUES ('log', ?1, ?2) "
+    "ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
+    "ib", size + p->placed, root, (size_t)TRUST_HASH);
 }
 
 /* ---- heads ---- */
@@ -174,6 +183,15 @@ static int survey_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+/* Places are given in STORE_AGAIN. What is signed must stand: this waits for the disk, and with it for all that was written before. */
+static int stand_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct signing *s = arg;
+  return store_put(tx, err,
+    "INSERT INTO ledger_state (name, size, root) VALUES ('signed', ?1, ?2) "
+    "ON CONFLICT (name) DO UPDATE SET size = excluded.size, root = excluded.root",
+    "ib", s->size, s->root, (size_t)TRUST_HASH);
+}
+
 static int release_work(struct store_tx *tx, void *arg, struct err *err) {
   struct signing *s = arg;
   int64_t now = store_time(tx);
@@ -195,6 +213,7 @@ static int sign_locked(struct trust *t, struct signing *s, struct err *err) {
     return err_set(err, ERR_CONFLICT, "the log in the store is %s, the key here is %s: put the right key back, or begin a declared new log",
                    s->key == NULL ? "(none)" : s->key, s->name->text);
   if (s->last.found && s->last.size == s->size) return 0;
+  if (store_write(t->store, STORE_JOBS, stand_work, s, err) != 0) return -1;
   return head_sign(t, s->name, s->size, s->root, &s->before, &s->proof, &s->checkpoint, err);
 }
 
@@ -238,32 +257,22 @@ static int lease(struct trust *t, struct err *err) {
   return rc;
 }
 
-/* Batches that the writer can do between two people's requests; larger ones, which touch each page less often, while nobody waits. */
-static void adapt(struct trust *t, const struct place *p) {
-  struct store_stats now;
-  store_stats(t->store, &now);
-  int64_t target = now.queued_front > 0 ? TARGET_US : ALONE_US;
-  if (p->took_us > target + target / 2 && t->limit > LIMIT_LEAST) t->limit /= 2;
-  else if (p->took_us < target / 2 && p->count == t->limit && t->limit < BATCH_MOST) t->limit *= 2;
-}
-
 static int drain(struct trust *t, int64_t *placed, struct err *err) {
   struct place *p = base_alloc(sizeof *p);
   int64_t until = clock_mono() + ROUND_MS;
   int rc;
+  p->t = t;
+  p->share = store_engine_of(t->store) == STORE_SQLITE ? SHARE : BATCH_MOST / 2; /* over a network a share costs its round trips */
   do {
-    p->t = t;
-    p->limit = t->limit;
     p->from = t->placed_at != 0 && clock_mono() - t->whole_at < WHOLE_MS ? t->placed_at - SLACK_MS : 0;
     if (p->from == 0) t->whole_at = clock_mono();
     rc = lease(t, err);
     if (rc != 1) break;
-    rc = store_write(t->store, STORE_JOBS, place_work, p, err);
+    rc = store_write(t->store, STORE_AGAIN, place_work, p, err);
     if (rc != 0) break;
-    *placed += p->count;
-    t->placed_at = p->count > 0 ? p->last_at : 0; /* none: what waits is older, so from the beginning */
-    adapt(t, p);
-  } while ((p->count == p->limit || (p->count == 0 && p->from != 0)) && clock_mono() < until);
+    *placed += p->placed;
+    t->placed_at = p->placed > 0 ? p->last_at : 0; /* none: what waits is older, so from the beginning */
+  } while ((p->more || (p->placed == 0 && p->from != 0)) && clock_mono() < until);
   free(p);
   return rc < 0 ? -1 : 0;
 }

@@ -115,7 +115,6 @@ int trust_open(struct store *s, const struct trust_options *o, struct trust **ou
   t->node = base_strdup(o->node == NULL ? "node" : o->node);
   t->post = o->post;
   t->post_ctx = o->post_ctx;
-  t->limit = 1024;
   pthread_mutex_init(&t->lock, NULL);
   if (key_open(o->key_file, &t->key, err) == 0 && names_open(t, err) == 0) {
     *out = t;

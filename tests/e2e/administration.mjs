@@ -3,10 +3,9 @@ import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, root } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, root, until } from './kit.mjs';
 
 const A = '/api/v1';
-const until = async (holds, what) => { for (let n = 0; n < 300; n++) { if (await holds()) return; await new Promise((f) => setTimeout(f, 100)); } throw new Error(`never: ${what}`); };
 const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
 // A browser without script: keeps cookies, sends what a form holds.
 export function visitor(b, lang = 'en') {
@@ -294,7 +293,7 @@ async function administration(name, where) {
     same((await approve(o)).status, 303);
     same((await v.send(made.to, made.to, { act: 'withdraw' })).status, 409, 'both have approved it');
     proposed = made.to;
-    await until(async () => (await o.see(made.to)).text.includes('Served'), 'served without a stop');
+    await until('it to be served without a stop', async () => (await o.see(made.to)).text.includes('Served'));
     same((await call(b, 'GET', `${A}/services/takapo-support`)).json.version, 1, 'until its day has come');
     same((await propose(next)).status, 422, 'it is there now');
   });
@@ -314,7 +313,7 @@ async function administration(name, where) {
     same((await decide(await staff(b, 'sabt-ahval.manager'), 'approve')).status, 404, "another's");
     same((await decide(second, 'approve')).json.approver, 't.second');
     good(['approved', 'served'].includes((await decide(op, 'approve')).json.state), 'by three');
-    await until(async () => (await get(head, `/definitions/${made.json.id}`)).json.state === 'served', 'served');
+    await until('it to be served', async () => (await get(head, `/definitions/${made.json.id}`)).json.state, (x) => x === 'served');
     const page = await visitor(b).see('/services?q=quadricycle');
     good(page.text.includes('Borrow a quadricycle'), 'the search finds it');
     same((await call(b, 'GET', `${A}/services/takapo-bicycle`)).json.version, 1);

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, until } from './kit.mjs';
 
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
 const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -93,13 +93,7 @@ async function contract(name, where) {
     same([a.status, c.status], [404, 404]);
   });
   await test(`${name}: the receipt proves itself, and is false when one byte changes`, async () => {
-    let r;
-    for (let i = 0; i < 40; i++) {
-      r = obeys('GET', `${A}/cases/{tracking}/receipt`, await call(b, 'GET', `${A}/cases/${first.json.tracking}/receipt`));
-      if (r.json.audit_path) break;
-      await sleep(100);
-    }
-    good(r.json.audit_path, 'the proof comes within seconds');
+    const r = await until('the proof', async () => obeys('GET', `${A}/cases/{tracking}/receipt`, await call(b, 'GET', `${A}/cases/${first.json.tracking}/receipt`)), (x) => x.json.audit_path);
     const file = join(folder(), 'receipt.json'), keyFile = join(folder(), 'key');
     writeFileSync(file, r.text);
     writeFileSync(keyFile, (await call(b, 'GET', '/ledger/key')).text);

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, runs, sleep, load, example, missing, filing } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, runs, sleep, load, example, missing, filing, until } from './kit.mjs';
 import { checkLog, caseReceipt, checkCheckpoint, logKey, getText } from './ledger.mjs';
 
 const keys_of = (where) => (where[0] === '--data' ? join(where[1], 'keys') : where[3]);
@@ -37,10 +37,10 @@ async function looked(where, seen) {
 async function copies(name, where, places, other) {
   const file = join(folder(), 'copy'), seen = { acknowledged: new Map() }, all = new Map();
   await test(`${name}: a copy is made while cases are filed`, async () => {
-    const s = await serve(where), until = { over: false };
+    const s = await serve(where), till = { over: false };
     seen.session = await staff(s.base, 'auditor');
-    const busy = load(s.base, await example(s.base), all, 'b', until, { workers: 8 });
-    while (all.size < 150) await sleep(50);
+    const busy = load(s.base, await example(s.base), all, 'b', till, { workers: 8 });
+    await until('cases', () => all.size >= 150);
     await sleep(1500); // heads are signed once a second
     seen.key = await logKey(s.base);
     seen.checkpoint = checkCheckpoint(await getText(s.base, '/ledger/checkpoint'), seen.key);
@@ -50,7 +50,7 @@ async function copies(name, where, places, other) {
     good(r.out.includes('holds the keys'), r.out);
     good(all.size > before, 'cases were filed while it was made');
     await sleep(1200);
-    until.over = true;
+    till.over = true;
     await busy;
     await s.stop();
     console.log(`  ${seen.acknowledged.size} before, ${all.size} in the end, ${readFileSync(file).length >> 10} KiB`);

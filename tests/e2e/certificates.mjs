@@ -5,12 +5,11 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
 
 const A = '/api/v1', sha = (b) => createHash('sha256').update(b).digest('hex');
 const bytes = async (b, path, token) => { const r = await fetch(b + path, { headers: { Authorization: `Bearer ${token}`, 'Accept-Language': 'en' } }); return { status: r.status, type: r.headers.get('content-type'), body: Buffer.from(await r.arrayBuffer()) }; };
 const words = (pdf) => { const f = join(folder(), 'a.pdf'); writeFileSync(f, pdf); return execFileSync('pdftotext', ['-layout', f, '-'], { encoding: 'utf8' }).normalize('NFKC').replace(/[\u200c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, ''); };
-const until = async (what, get, fits) => { for (let i = 0; i < 80; i++) { const v = await get(); if (fits(v)) return v; await sleep(150); } throw new Error(`never: ${what}`); };
 
 async function people(b) {
   const sample = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0], mobile = '09150000071';
@@ -36,7 +35,10 @@ async function guessing() {
     good(typed, 'a code');
     for (let i = 1; i < 60; i++) answers.push((await ask[i % 4](i)).status);
     good(answers.every((x) => x !== 429), answers.join());
-    for (const [i, way] of ask.entries()) { const r = await way(i); same(r.status, 429, `${i}: ${r.text.slice(0, 200)}`); good(r.text.length > 50, 'and says so'); }
+    for (const [i, way] of ask.entries()) { // many at once: while a slow machine asks one after the other, the minute goes on
+      const r = (await Promise.all(Array.from({ length: 130 }, () => way(i)))).find((x) => x.status === 429);
+      good(r && r.text.length > 50, `${i}: nobody is refused, or not told`);
+    }
     same((await call(b, 'GET', '/verify')).status, 200, 'the page itself is there');
     same((await call(b, 'GET', `${A}/services`)).status, 200, 'and everything else');
   });

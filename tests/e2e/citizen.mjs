@@ -3,10 +3,9 @@
 import { readFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', ALI = '0060495219';
-const until = async (what, fn) => { for (let i = 0; i < 100; i++) { const v = await fn(); if (v) return v; await sleep(100); } throw new Error(`never: ${what}`); };
 
 function tools(b) {
   const get = (path, token) => call(b, 'GET', A + path, { token });

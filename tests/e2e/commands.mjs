@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, test, same, good, end, folder, postgres, chapar, pack, sleep } from './kit.mjs';
+import { serve, test, same, good, end, folder, postgres, chapar, pack, until } from './kit.mjs';
 
 const env = Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('CHAPAR_')));
 const say = (args, { input = '', more = {}, as } = {}) => {
@@ -160,15 +160,15 @@ await test('a store that cannot be reached, and a wrong password', async () => {
   const keys = ['--keys', join(folder(), 'keys')];
   for (const args of [['ledger', 'verify'], ['backup', join(folder(), 'copy')], ['serve', '--pack', pack]]) refused(1, [...args, '--store', 'postgresql://chapar@127.0.0.1:1/chapar', ...keys], '127.0.0.1', 'refused');
   refused(1, ['ledger', 'verify', '--store', 'mysql://chapar@127.0.0.1/chapar', ...keys], 'postgresql://');
-  const pg = postgres();
+  const pg = postgres({ own: true });
   if (!pg) return;
   const sql = (text) => spawnSync('psql', [pg.url, '-qAtc', text], { encoding: 'utf8' }).stdout.trim();
   const hba = sql('SHOW hba_file');
   writeFileSync(hba, `host all guarded 127.0.0.1/32 scram-sha-256\n${readFileSync(hba, 'utf8')}`);
   sql("CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'right'");
   sql('SELECT pg_reload_conf()');
-  await sleep(500);
   const url = (password) => pg.url.replace('chapar@', `guarded:${password}@`);
+  await until('the new rule', () => spawnSync('psql', [url('nonsense'), '-qAtc', 'SELECT 1'], { encoding: 'utf8' }).stderr, (x) => x.includes('password authentication failed'));
   const r = refused(1, ['ledger', 'verify', '--store', url('wrong-password'), ...keys], 'password authentication failed');
   good(!r.err.includes('wrong-password'), 'the password is not repeated');
   refused(1, ['ledger', 'verify', '--store', pg.url.replace(/chapar$/, 'nothing'), ...keys], 'does not exist');

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call as plain, staff, citizen, test, same, good, end, folder, postgres, root, pack, run, fails, sleep } from './kit.mjs';
+import { serve, call as plain, staff, citizen, test, same, good, end, folder, postgres, root, pack, run, fails, until } from './kit.mjs';
 import { logKey, checkLog, checkReceipt, leafHash, leafBytes, digestOf, tilePath } from './ledger.mjs';
 
 const A = '/api/v1', S = `${A}/services`, K = `${S}/village-residence/cases`;
@@ -379,8 +379,7 @@ async function contract(name, where) {
 
   await part(`${name}: the ledger, with node's hashes`, async () => {
     const k = await logKey(base);
-    for (let i = 0; i < 50 && !(await call('GET', `${P}/receipt`)).json.audit_path; i++) await sleep(100);
-    const receipt = (await call('GET', `${P}/receipt`)).json;
+    const receipt = await until('its place', async () => (await call('GET', `${P}/receipt`)).json, (r) => r.audit_path);
     same(checkReceipt(receipt, k).proved, true);
     same(receipt.leaf_hash, first.json.receipt.leaf_hash, 'what was promised');
     same(receipt.promise, first.json.receipt.promise);

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, citizen, test, same, good, end, folder, run, runs, sleep, load, example, missing, filing } from './kit.mjs';
+import { serve, call, citizen, test, same, good, end, folder, run, runs, sleep, load, example, missing, filing, until } from './kit.mjs';
 
 const disk = folder(), mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=96m,mode=700', 'tmpfs', disk]).status === 0;
 if (!mounted) {
@@ -18,12 +18,12 @@ writeFileSync(ballast, Buffer.alloc(bavail * bsize - (12 << 20)));
 const s = await serve(['--data', data], { env: { CHAPAR_LOG_LEVEL: 'error' } }), b = s.base, form = await example(b);
 
 await test('a full disk: submissions are refused with 503 and words, what was acknowledged can be read', async () => {
-  const until = { over: false };
-  const busy = load(b, form, acknowledged, 'full', until, { refused: (r) => refused.push(r) });
-  for (const most = Date.now() + 60000; refused.length < 60 && Date.now() < most;) await sleep(20);
+  const till = { over: false };
+  const busy = load(b, form, acknowledged, 'full', till, { refused: (r) => refused.push(r) });
+  await until('refusals', () => refused.length >= 60);
   const before = acknowledged.size;
   await sleep(1000);
-  until.over = true;
+  till.over = true;
   await busy;
   console.log(`  ${before} acknowledged before it was full, ${refused.length} refusals`);
   good(before > 50 && refused.length >= 60, 'the disk filled up');
@@ -49,10 +49,10 @@ await test('while it is full, a copy elsewhere can be made, and one on the full 
 });
 await test('space again: it takes submissions again by itself, and nothing acknowledged is lost', async () => {
   rmSync(ballast);
-  const freed = Date.now(), before = acknowledged.size, until = { over: false };
-  const busy = load(b, form, acknowledged, 'freed', until, { workers: 4 });
-  for (const most = Date.now() + 30000; acknowledged.size < before + 20 && Date.now() < most;) await sleep(20);
-  until.over = true;
+  const freed = Date.now(), before = acknowledged.size, till = { over: false };
+  const busy = load(b, form, acknowledged, 'freed', till, { workers: 4 });
+  await until('submissions to be taken', () => acknowledged.size >= before + 20);
+  till.over = true;
   await busy;
   good(acknowledged.size >= before + 20, 'submissions are taken');
   console.log(`  after ${Date.now() - freed} ms`);

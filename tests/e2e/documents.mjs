@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, sleep, until } from './kit.mjs';
 
 const A = '/api/v1', children = [];
 process.on('exit', () => children.forEach((c) => c.kill('SIGKILL')));
@@ -64,7 +64,7 @@ async function documents(name, where) {
     same([health.status, health.json.causes.map((c) => c.part)], [503, ['clamd']], health.text);
     good(/chapar_clamd_up 0/.test((await call(b, 'GET', '/metrics')).text), 'the metric');
     await scan.start();
-    for (let i = 0; (await send(me, pdf('again'))).status !== 201; i++) { good(i < 50, 'it goes on'); await sleep(100); }
+    await until('it to go on', async () => (await send(me, pdf('again'))).status, (x) => x === 201);
     same((await call(b, 'GET', '/health')).status, 200);
   });
   await test(`${name}: what a file is, is read in its bytes; it is served to be saved, under its name, and runs nowhere`, async () => {
@@ -149,7 +149,7 @@ async function documents(name, where) {
       const view = await see(f.json.tracking, theirs), next = view.actions.find((a) => a.name === 'inquire') || view.actions.find((a) => a.name === 'assign');
       const r = await act(f.json.tracking, theirs, next.name, { expected_version: view.version });
       same(r.status, 200, r.text);
-      for (let k = 0; next.name === 'inquire' && k < 50 && !(await see(f.json.tracking, theirs)).children.some((c) => c.inquiry === q.inquiry); k++) await sleep(100);
+      if (next.name === 'inquire') await until('the inquiry', () => see(f.json.tracking, theirs), (v) => v.children.some((c) => c.inquiry === q.inquiry));
     }
     same((await open(asked, data[shown][0])).status, 200);
     if (other) same((await open(asked, data[other][0])).status, 404, 'the other one');
@@ -168,8 +168,7 @@ async function documents(name, where) {
     const answered = await reply([theirPaper], 'answer');
     same(answered.status, 200, answered.text);
     same((await reply([theirPaper], 'answer')).json.version, answered.json.version, 'the same key again');
-    for (let k = 0; k < 100 && !(await see(f.json.tracking, theirs)).events.some((e) => e.action === 'inquiry_reply' && e.documents); k++) await sleep(100);
-    const seen = await see(f.json.tracking, theirs), its = seen.events.find((e) => e.action === 'inquiry_reply' && e.documents);
+    const seen = await until('the answer', () => see(f.json.tracking, theirs), (v) => v.events.some((e) => e.action === 'inquiry_reply' && e.documents)), its = seen.events.find((e) => e.action === 'inquiry_reply' && e.documents);
     same([its?.documents, seen.documents.some((x) => x.id === theirPaper)], [[theirPaper], true], JSON.stringify(seen.events));
     for (const [who, token, status] of [['the office', theirs, 200], ['who answered', asked, 200], ['the auditor', auditor, 200], ['the citizen', me, 404], ['a stranger', stranger, 404], ['another office', elsewhere, 404]])
       if (token) same((await open(token, theirPaper)).status, status, who);

@@ -1,14 +1,14 @@
 // Kill the process, and PostgreSQL, again and again under load: nothing acknowledged may be missing, and the ledger must verify.
 // ROUNDS=200 for long; CHAPAR_TEST_ENGINE=sqlite for one engine alone.
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, sleep, load, example, missing, filing } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, sleep, load, example, missing, filing, until } from './kit.mjs';
 
 const rounds = Number(process.env.ROUNDS || 4);
 
 // An officer takes what was filed, one case after another; the version that was answered is remembered. What was cut off is sent again
 // under its key.
-async function decide(base, officer, acknowledged, decided, until) {
-  while (!until.over) {
+async function decide(base, officer, acknowledged, decided, till) {
+  while (!till.over) {
     const waiting = [...acknowledged.values()].find((a) => !decided.has(a.tracking));
     if (!waiting) { await sleep(20); continue; }
     try {
@@ -36,17 +36,17 @@ async function killing(name, where, pg) {
   let username;
   await test(`${name}: ${rounds} times kill -9 under load loses nothing acknowledged`, async () => {
     for (let i = 0; i < rounds; i++) {
-      const s = await serve(where), until = { over: false }, data = await example(s.base);
+      const s = await serve(where), till = { over: false }, data = await example(s.base);
       if (!username) {
         const first = (await call(s.base, 'POST', filing, { key: 'first', body: { data } })).json;
         username = `${(await call(s.base, 'GET', `/api/v1/cases/${first.tracking}`)).json.holder.code}.officer`;
       }
       const officer = await staff(s.base, username);
-      const busy = Promise.all([load(s.base, data, acknowledged, `r${i}`, until), decide(s.base, officer, acknowledged, decided, until)]);
+      const busy = Promise.all([load(s.base, data, acknowledged, `r${i}`, till), decide(s.base, officer, acknowledged, decided, till)]);
       const enough = acknowledged.size + 10 + Math.random() * 200, chosen = decided.size + Math.random() * 3;
-      for (const most = Date.now() + 10000; Date.now() < most && (acknowledged.size < enough || decided.size <= chosen);) await sleep(5);
+      await until('work to be under way', () => acknowledged.size >= enough && decided.size > chosen);
       await s.stop('SIGKILL');
-      until.over = true;
+      till.over = true;
       await busy;
       if (i % 20 === 19) console.log(`  round ${i + 1}: ${acknowledged.size} acknowledged`);
     }
@@ -62,20 +62,19 @@ async function killing(name, where, pg) {
   });
   if (!pg) return;
   await test(`${name}: PostgreSQL killed under load: nothing acknowledged is lost, and it goes on by itself`, async () => {
-    const s = await serve(where), until = { over: false };
-    const busy = load(s.base, await example(s.base), acknowledged, 'pg', until);
+    const s = await serve(where), till = { over: false };
+    const busy = load(s.base, await example(s.base), acknowledged, 'pg', till);
     for (let i = 0; i < Math.min(rounds, 10); i++) {
-      await sleep(500);
+      const so_far = acknowledged.size;
+      await until('submissions', () => acknowledged.size > so_far + 10);
       pg.kill();
       same((await call(s.base, 'GET', '/health')).status, 503, 'health says so');
       pg.start();
     }
-    await sleep(1500);
     const before = acknowledged.size;
-    await sleep(1500);
-    until.over = true;
+    await until('submissions to be taken again', () => acknowledged.size > before);
+    till.over = true;
     await busy;
-    good(acknowledged.size > before, 'submissions are taken again');
     same(await missing(s.base, acknowledged), [], 'acknowledged and missing');
     await s.stop();
     good(run('ledger', 'verify', ...where).includes('verifies'), 'ledger verify');
@@ -83,7 +82,7 @@ async function killing(name, where, pg) {
 }
 
 await killing('sqlite', ['--data', folder()], null);
-const pg = postgres();
+const pg = postgres({ own: true });
 if (pg) await killing('postgres', ['--store', pg.url, '--keys', join(folder(), 'keys')], pg);
 else console.log('postgres: not installed here');
 end();

@@ -4,10 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { request as secure } from 'node:https';
 import { request as plain } from 'node:http';
+import { connect as dial } from 'node:tls';
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, same, good, end } from './kit.mjs';
+import { test as testing, same, good, end, wrapped } from './kit.mjs';
 import { world, port, until } from './gateways.mjs';
 
 const w = await world(), { dir, platform, instance, gateways, cli, start, stop } = w;
@@ -83,7 +84,18 @@ const last = () => heard.at(-1);
 
 await until('the provider\'s gateway knows the client\'s', async () => (await ask('GET', echo)).status === 200);
 
-// ---- X-Road's own tests of its REST proxy ----
+// ---- X-Road's own tests of its REST proxy and of its metadata services: twenty-one behaviours, each in the test named here ----
+const upstream = {
+  shouldFailIfClientHeaderMissing: 'fails if the client header is missing', shouldFailIfMalformedRequestURI: 'fails if the request URI is malformed', shouldHandleSimplePost: 'a simple POST',
+  shouldKeepQueryId: 'keeps the message id', shouldHaveContentLengthHeader: 'tells the provider the content\'s length', requestHashShouldBeUnique: 'the request\'s hash is one of its own, also for one message id',
+  shouldHaveOnlyOneDateHeader: 'has only one Date', shouldAcceptPercentEncodedIdentifiers: 'takes percent-encoded identifiers and passes the raw path', shouldAcceptEmptyPath: 'takes an empty path',
+  shouldGetLargeBinaryMessage: 'gets a large binary message', shouldNotFollow302Redirects: 'never follows a redirect', shouldNotAllowCallingWSDLServices: 'a service that is not REST cannot be called',
+  shouldNotAllowPATCH: 'a right holds for its method', shouldSelectResolvableAddress: 'a gateway whose address nobody knows is passed over', shouldRespectAcceptHeaderInErrorResponse: 'an error is told as Accept wants it',
+  'listClients: who there is': 'metadata: who there is', 'listMethods: all services': 'metadata: what may be called, and what it looks like', 'allowedMethods: those with a right': 'metadata: what may be called, and what it looks like',
+  'getOpenAPI: servers without their host': 'metadata: what may be called, and what it looks like', 'getOpenAPI: refused for REST': 'metadata: what may be called, and what it looks like',
+  'getOpenAPI: a description that cannot be read': 'metadata: what may be called, and what it looks like',
+};
+const ran = new Set(), test = (name, fn) => testing(name, async () => { await fn(); ran.add(name); });
 await test('fails if the client header is missing', async () => fault(await ask('GET', echo, { from: null, headers: json }), 'server.clientproxy.invalid_client_identifier'));
 await test('fails if the request URI is malformed', async () => { for (const p of ['/r1/invalid', '/r1/a/b/c/d', '/r1/']) { const r = await ask('GET', p); good(r.status === 500 ? r.headers['x-road-error'] : p === '/r1/' && r.status === 404, `${p}: ${r.status}`); } });
 await test('a simple POST', async () => { const r = await ask('POST', echo, { headers: json, body: '{"value" : 42}' }); same([r.status, r.json.value], [200, 42], r.text); });
@@ -109,6 +121,15 @@ await test('a right holds for its path, whatever is written', async () => {
     same((await ask('GET', `/r1/${A}/data/shut${p}`)).status >= 400, true, p);
   for (const p of ['/open/../secret', '/open/%2e%2e/secret', '/open/.%2E/secret', '/open/..%2fsecret']) same((await ask('GET', `/r1/${A}/data/shut${p}`)).status >= 400, true, p);
   same(heard.length, seen, 'the provider heard one of them');
+});
+await test('a service that is not REST cannot be called', async () => { // as a table of an older make may hold one: no command makes it
+  cli('a', 'services', 'add', `${A}/data/wsdl`, url);
+  cli('a', 'grant', client, `${A}/data/wsdl`);
+  await until('the service', async () => (await ask('GET', `/r1/${A}/data/wsdl`)).status === 200);
+  execFileSync('sqlite3', [join(gateways.a.folder, 'exchange.db'), `PRAGMA busy_timeout=5000; UPDATE exchange_service SET kind = 'WSDL' WHERE id = '${A}/data/wsdl'`], { stdio: 'ignore' });
+  cli('a', 'services', 'disable', `${A}/data/shut`, '--enable'); // a change, after which the table is read again
+  fault(await until('it to be read', async () => { const r = await ask('GET', `/r1/${A}/data/wsdl`); return r.status !== 200 && r; }), 'server.serverproxy.service_type');
+  cli('a', 'services', 'remove', `${A}/data/wsdl`);
 });
 await test('an error is told as Accept wants it', async () => {
   const type = async (accept) => { const r = await ask('GET', `/r1/${A}/data/nope`, { headers: accept ? { Accept: accept } : {} }); same([r.status, r.headers['x-road-error']], [500, 'server.serverproxy.unknown_service'], r.text); if (/xml/.test(r.headers['content-type'])) good(/<error><type>server\.serverproxy\.unknown_service<\/type><message>.*<\/message><detail>/.test(r.text.replace(/>\s+</g, '><')), r.text); return r.headers['content-type'].replace(/; /, ';'); };
@@ -173,6 +194,34 @@ await test('a service under maintenance says so; what a command changes shows at
   await until('it again', async () => (await ask('GET', echo)).status === 200);
 });
 
+await test('a group of the directory: a right to it is a right of its members, as long as they are in it', async () => {
+  const dogs = () => ask('GET', `/r1/${A}/data/dogs`), cli2 = (...words) => wrapped([], 'gateway', ...words, '--folder', w.op);
+  fault(await dogs(), 'server.serverproxy.access_denied');
+  const wrong = await cli2('group', 'offices', `${B}/nobody`);
+  good(wrong.status === 1 && /put it there first/.test(wrong.err), wrong.err);
+  cli('op', 'group', 'offices', B); // a member stands for all its subsystems
+  await until('the group', async () => (await dogs()).status === 200); // pushed at once, or pulled within a minute
+  fault(await ask('POST', `/r1/${A}/data/dogs`, { body: 'x' }), 'server.serverproxy.access_denied'); // the right is to GET
+  cli('op', 'group', 'offices', B, '--out');
+  await until('the group without it', async () => (await dogs()).status === 500);
+  fault(await dogs(), 'server.serverproxy.access_denied');
+});
+await test('chapar gateway test: which side, which check, what to do', async () => {
+  const tried = (...words) => wrapped([], 'gateway', 'test', ...words, '--folder', gateways.b.folder), says = (r, side, check, advice) => { same(r.status, 1, r.out + r.err); good(r.out.includes(`refused by ${side}\n`) && r.out.includes(`check   ${check}\n`) && advice.test(r.out), r.out); };
+  const good1 = await tried(client, `${A}/data/echo`);
+  good(good1.status === 0 && /answered by the provider's information system with 200, \d+ bytes/.test(good1.out), good1.out + good1.err);
+  says(await tried(client, `${A}/data/shut`, 'POST', '/x'), 'the provider\'s gateway', 'right to call', /code    server\.serverproxy\.access_denied[^]*advice  Ask the providing organisation/);
+  says(await tried(client, `${A}/data/nope`), 'the provider\'s gateway', 'the service', /advice  Compare the service's code with listMethods/);
+  says(await tried(`${B}/nobody`, `${A}/data/echo`), 'this gateway', 'member identifier', /code    server\.clientproxy\.unknown_member/);
+  says(await tried(client, `${instance}/GOV/1/none/x`), 'this gateway', 'member identifier', /advice  Compare the identifier with the list of members/);
+  await stop(gateways.a);
+  says(await tried(client, `${A}/data/echo`), 'this gateway', 'reaching the other side', /advice  See to address, network and firewall/);
+  await start('a', ['--exchange-timeout-ms', '3000']);
+  await until('it is back', async () => (await ask('GET', echo)).status === 200);
+  const away = await wrapped([], 'gateway', 'test', client, `${A}/data/echo`, '--folder', gateways.a2.folder);
+  good(away.status === 1 && /does not serve: chapar gateway serve/.test(away.err), away.err);
+});
+
 // ---- what goes wrong, and what is told ----
 await test('a provider that is not there, hangs, or cuts', async () => {
   cli('a', 'services', 'add', `${A}/data/gone`, 'http://127.0.0.1:1/');
@@ -229,6 +278,25 @@ await test('later: taken while the provider is away, delivered when it is back, 
   const told = await until('the refusal', async () => { const r = await ask('GET', refused.headers.location); return r.status === 202 ? null : r; });
   fault(told, 'server.serverproxy.access_denied');
 });
+await test('later, called back: the answer as it came, the error of what could not be delivered; again until it is taken', async () => {
+  const told = [];
+  let busy = 1;
+  const back = createServer(async (q, s) => { const body = await bodyOf(q); if (busy-- > 0) { s.writeHead(503); s.end(); return; } told.push({ url: q.url, headers: q.headers, body: body.toString() }); s.end(); });
+  await new Promise((done) => back.listen(0, '127.0.0.1', done));
+  const strange = { ...json, 'Chapar-Async': 'yes', 'Chapar-Async-Callback': 'echo/x' };
+  fault(await ask('POST', `${echo}/back`, { headers: strange, body: '{}' }), 'server.clientproxy.invalid_request'); // no service of the client's own
+  cli('b', 'services', 'add', `${client}/told`, `http://127.0.0.1:${back.address().port}/in`);
+  const headers = { ...json, 'Chapar-Async': 'yes', 'Chapar-Async-Callback': 'told/later?a=1' }, [one, two] = [randomUUID(), randomUUID()];
+  await until('the service', async () => (await ask('POST', `${echo}/back`, { headers: { ...headers, 'X-Road-Id': one }, body: '{"back":1}' })).status === 202);
+  same((await ask('POST', `/r1/${A}/data/shut/x`, { headers: { ...headers, 'X-Road-Id': two }, body: 'x' })).status, 202);
+  await until('both', () => told.some((x) => x.headers['x-road-id'] === one) && told.some((x) => x.headers['x-road-id'] === two));
+  const [answer, refusal] = [one, two].map((id) => told.find((x) => x.headers['x-road-id'] === id));
+  same([answer.url, answer.body, answer.headers['chapar-async-status'], answer.headers['x-road-error']], ['/in/later?a=1', '{"back":1}', '200', undefined]);
+  same([refusal.headers['chapar-async-status'], refusal.headers['x-road-error'], JSON.parse(refusal.body).type], ['500', 'server.serverproxy.access_denied', 'server.serverproxy.access_denied']);
+  same(heard.filter((x) => x.headers['x-road-id'] === one).length, 1);
+  fault(await ask('GET', `/exchange/async/${two}`), 'server.serverproxy.access_denied'); // it is still there to be fetched
+  back.close();
+});
 await test('the platform\'s own gateway: both sides in one process', async () => {
   for (const s of ['desk', 'books']) cli('op', 'subsystem', `${office}/${s}`);
   cli('op', 'services', 'add', `${office}/books/echo`, url);
@@ -256,6 +324,21 @@ await test('TLS towards information systems: HTTPS, and one\'s own certificate',
   fault(await over(`${B}/pinned`), 'server.clientproxy.ssl_authentication_failed');
   fault(await ask('GET', echo, { from: `${B}/pinned` }), 'server.clientproxy.ssl_authentication_failed');
 });
+await test('new keys: the listener of information systems shows the new certificate without beginning anew, and no call fails', async () => {
+  const g = gateways.b, p = Number(g.more.at(-1).split(':')[1]), shown = () => new Promise((done, bad) => { const s = dial({ host: '127.0.0.1', port: p, rejectUnauthorized: false }, () => { done(s.getPeerCertificate().fingerprint256); s.end(); }); s.on('error', bad); });
+  await start('a2'); // whoever was seen lately has to know the new keys before they are used
+  const pid = g.child.pid, before = await shown(), calls = { good: 0, bad: [], over: false };
+  const traffic = (async () => { while (!calls.over) { const r = await ask('GET', echo, { base: `https://127.0.0.1:${p}`, from: `${B}/tls`, tls: { rejectUnauthorized: false } }); if (r.status === 200) calls.good++; else calls.bad.push(r.text); } })();
+  traffic.catch(() => {}); // told below
+  cli('b', 'renew-keys');
+  const now = await until('the new certificate', async () => { const x = await shown(); return x !== before && x; }).finally(() => { calls.over = calls.good === 0; });
+  same(now, execFileSync('openssl', ['x509', '-in', join(g.folder, 'keys', 'tls.crt'), '-fingerprint', '-sha256', '-noout'], { encoding: 'utf8' }).trim().split('=')[1]);
+  const then = calls.good;
+  await until('calls after it', () => calls.good > then + 2 || calls.bad.length);
+  calls.over = true;
+  await traffic;
+  same([calls.bad, g.child.pid, g.child.exitCode], [[], pid, null]);
+});
 await test('error codes as before 7.8, where that is set', async () => {
   await stop(gateways.b);
   await start('b', ['--exchange-errors', '7.7']);
@@ -267,6 +350,13 @@ await test('figures, causes', async () => {
   const text = await (await fetch(`${gateways.b.base}/metrics`)).text();
   good(/chapar_exchange_messages_total\{side="consumer"/.test(text), text.slice(0, 300));
   same((await (await fetch(`${gateways.b.base}/health`)).json()).status, 'ok');
+  for (const n of ['a', 'b']) same(JSON.parse((await wrapped([], 'gateway', 'status', '--json', '--folder', gateways[n].folder)).out).directory.key_helper.restarts, 0, `${n}: its key helper died`);
+});
+await test('a gateway whose address nobody knows is passed over', async () => {
+  await w.take('lost', A, undefined, { host: 'gateway.invalid' });
+  await until('it in the directory', async () => JSON.parse(cli('b', 'directory', '--json')).gateways.some((g) => g.id === gateways.lost.server));
+  for (let i = 0; i < 4; i++) same((await ask('POST', echo, { headers: json, body: '{"value" : 42}' })).json?.value, 42);
+  fault(await ask('GET', echo, { headers: { 'X-Road-Security-Server': gateways.lost.server } }), 'Server.ClientProxy.NetworkError', 500);
 });
 if (process.env.LONG) await test('a body of 1 GB both ways, in constant memory', async () => {
   const peak = (g) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${g.child.pid}/status`, 'utf8'))[1]) / 1024, n = 1024 ** 3;
@@ -289,4 +379,5 @@ if (process.env.LONG) await test('a body of 1 GB both ways, in constant memory',
   console.log(`  resident at most: provider's gateway ${mb[0].toFixed(0)} MB, client's ${mb[1].toFixed(0)} MB`);
   good(mb.every((x) => x < 64), `${mb} MB`);
 });
+await testing('every behaviour of X-Road\'s own tests was seen', () => { same(Object.keys(upstream).length, 21); for (const [name, here] of Object.entries(upstream)) good(ran.has(here), `${name}: ${here}`); });
 end();

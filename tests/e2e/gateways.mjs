@@ -1,12 +1,10 @@
 // What tests and benchmarks of the exchange share: an operator's platform, and gateways as processes that have joined it.
 import { spawn } from 'node:child_process';
-import { createServer as listener } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chapar, folder, serve, run, wrapped, same, sleep } from './kit.mjs';
+import { chapar, folder, port, serve, run, wrapped, same, until } from './kit.mjs';
 
-export const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
-export const until = async (what, fn, ms = 20000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(50); } };
+export { port, until };
 
 // where(name): in which place 'op' or a gateway lives: its host for other gateways, its host for information systems, a port that is free there, and the
 // words before its commands (a network namespace). start's wrap and env: more of the kind (another clock).
@@ -27,8 +25,8 @@ export async function world({ args = [], where = here } = {}) {
     });
   }
   const stop = (g, signal = 'SIGTERM') => new Promise((done) => { if (g.child.exitCode !== null || g.child.signalCode !== null) { done(); return; } g.child.on('exit', done); g.child.kill(signal); });
-  async function take(name, member, place) { // made, asked, approved
-    const g = gateways[name] = { ...await where(name), folder: place || join(dir, name), server: `${member}/${name}` };
+  async function take(name, member, place, more = {}) { // made, asked, approved
+    const g = gateways[name] = { ...await where(name), ...more, folder: place || join(dir, name), server: `${member}/${name}` };
     run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://${g.host}:${g.port}`);
     const code = cli('op', 'invite', g.server).trim(), joining = wrapped(g.wrap, 'gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '30');
     const id = await until('a request', async () => JSON.parse(cli('op', 'requests', '--json')).find((x) => x.server === g.server)?.id);

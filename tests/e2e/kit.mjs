@@ -1,5 +1,7 @@
 // What the end-to-end tests share: a served Chapar on a store of the test's own, and a small HTTP client.
 import { spawn, execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
@@ -18,11 +20,27 @@ const cleanup = () => { while (cleanups.length) { try { cleanups.pop()(); } catc
 process.on('exit', cleanup);
 for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(1));
 
-// A PostgreSQL of the test's own, or null where none is installed.
-export function postgres() {
+// A port that is this process's until it ends, for servers that are started on it (again and again). A UDP socket holds the claim against other
+// tests; below the range from which the system gives ports, so that no connection takes it while the server is down.
+const claims = [];
+export async function port() {
+  for (;;) {
+    const wanted = 15000 + Math.floor(Math.random() * 17000), claim = createSocket('udp4');
+    const held = await new Promise((done) => { claim.once('error', () => done(false)); claim.bind({ port: wanted, address: '127.0.0.1', exclusive: true }, () => done(true)); });
+    const free = held && await new Promise((done) => { const s = createServer(); s.once('error', () => done(false)); s.listen(wanted, '127.0.0.1', () => s.close(() => done(true))); });
+    if (free) { claim.unref(); claims.push(claim); return wanted; }
+    try { claim.close(); } catch { /* never bound */ }
+  }
+}
+
+// A database of the test's own, or null where no PostgreSQL is installed: in the server that CHAPAR_TEST_PG names, or (and always with `own`, for
+// tests that stop it, kill it or change its settings) in a server of this test's.
+export function postgres({ own = false } = {}) {
   if (process.env.CHAPAR_TEST_ENGINE === 'sqlite') return null;
-  const dir = folder();
   const sh = (...words) => execFileSync('sh', [join(root, 'tests/lib/pg.sh'), ...words], { encoding: 'utf8' }).trim();
+  const given = process.env.CHAPAR_TEST_PG;
+  if (given && !own) return { url: sh('new', given), fresh: () => sh('new', given) };
+  const dir = folder();
   let url;
   try { url = sh('start', dir); } catch (e) { if (e.status === 77) return null; throw e; }
   cleanups.push(() => sh('stop', dir));
@@ -127,3 +145,14 @@ export function same(a, b, what = '') { if (JSON.stringify(a) !== JSON.stringify
 export function good(v, what) { if (!v) throw new Error(what); }
 export function end() { console.log(`${passed} good, ${failed} bad`); cleanup(); process.exit(failed ? 1 : 0); }
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+
+// Wait for what `get` gives to be as `fits` says (without it: to be anything), and give it. The patience is for a machine that is very slow; it proves nothing.
+export async function until(what, get, fits = Boolean, ms = 180000) {
+  if (typeof fits === 'number') return until(what, get, Boolean, Math.max(fits, ms)); // patience alone was named
+  for (const end = Date.now() + ms; ;) {
+    const v = await get();
+    if (await fits(v)) return v;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}: ${JSON.stringify(v)?.slice(0, 2000)}`);
+    await sleep(50);
+  }
+}

@@ -211,7 +211,7 @@ export async function checkLog(base, { key, before } = {}) {
 }
 
 // The receipt of a case, asked for until it holds its proof.
-export async function caseReceipt(base, tracking, { key, ms = 10000, headers = {} } = {}) {
+export async function caseReceipt(base, tracking, { key, ms = 180000, headers = {} } = {}) {
   key ??= await logKey(base);
   for (const until = Date.now() + ms; ;) {
     const answer = await fetch(`${base.replace(/\/$/, '')}/api/v1/cases/${tracking}/receipt`, { headers });

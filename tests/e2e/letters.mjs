@@ -141,8 +141,8 @@ async function letters(name, where) {
     same(taken, taken.map((_, i) => i + 3), 'one after the other');
   });
   await test(`${name}: who is away has a deputy, who signs in their place and never what they wrote`, async () => {
-    const today = new Date(Date.now() + 3.5 * 3600e3).toISOString().slice(0, 10);
-    const away = (token, body, key = String(Math.random())) => call(b, 'POST', `${A}/desk/absences`, { token, key, body: { organisation: holder, from: today, until: today, ...body } });
+    const day = (n) => new Date(Date.now() + 3.5 * 3600e3 + n * 86400e3).toISOString().slice(0, 10), today = day(0), tomorrow = day(1);
+    const away = (token, body, key = String(Math.random())) => call(b, 'POST', `${A}/desk/absences`, { token, key, body: { organisation: holder, from: today, until: tomorrow, ...body } });
     same((await away(who.one, { username: `${holder}.manager`, deputy: `${holder}.supervisor` })).status, 403, 'a superior\'s absence is not an officer\'s to record');
     same((await away(who.head, { deputy: `${holder}.manager` })).json.errors[0].field, 'deputy');
     same((await away(who.head, { deputy: 'takapo.officer' }, 'x')).json.errors[0].field, 'deputy', 'of the same desk');

@@ -1,6 +1,6 @@
 // One case between many: inquiries to other organisations in parallel, information asked of the citizen with the clock standing still, both engines.
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
 
 const A = '/api/v1';
 async function life(name, where) {
@@ -9,7 +9,6 @@ async function life(name, where) {
   const file = async (key, data, token) => (await call(b, 'POST', `${A}/services/village-residence/cases`, { key, token, body: { data: { ...example, ...data } } })).json;
   const see = async (t, token) => (await call(b, 'GET', `${A}/cases/${t}`, { token })).json;
   const act = (t, action, token, body) => call(b, 'POST', `${A}/cases/${t}/actions/${action}`, { token, body });
-  const until = async (t, token, fits) => { for (let i = 0; i < 60; i++) { const v = await see(t, token); if (fits(v)) return v; await sleep(200); } throw new Error(`${t} never came so far: ${(await see(t, token)).state}`); };
 
   await test(`${name}: two organisations are asked, each sees only what it is asked, the last answer moves the case on`, async () => {
     const c = await file('asked', { years: 0, purpose: 'school' });
@@ -17,7 +16,7 @@ async function life(name, where) {
     let r = await act(c.tracking, 'assign', officer, { expected_version: 1 });
     r = await act(c.tracking, 'inquire', officer, { expected_version: r.json.version });
     same(r.status, 200, r.text);
-    const asked = await until(c.tracking, officer, (v) => v.children.length >= 2);
+    const asked = await until('two inquiries', () => see(c.tracking, officer), (v) => v.children.length >= 2);
     good(asked.children.every((x) => x.due), 'each has a clock of its own');
     for (const child of asked.children) {
       const there = await staff(b, `${child.holder}.officer`);
@@ -29,7 +28,7 @@ async function life(name, where) {
       same((await act(child.tracking, 'reply', there, { expected_version: view.version, data: { answer: 'agree' } })).status, 200);
       same((await act(child.tracking, 'reply', there, { expected_version: view.version, data: { answer: 'agree' } })).status, 409, 'answered once');
     }
-    const on = await until(c.tracking, officer, (v) => v.state !== asked.state);
+    const on = await until('the answers', () => see(c.tracking, officer), (v) => v.state !== asked.state);
     good(on.actions.some((x) => x.name === 'approve'), `the officer may decide now: ${on.state}`);
     const done = await act(c.tracking, 'approve', officer, { expected_version: on.version });
     same(done.json.result, 'approved', done.text);

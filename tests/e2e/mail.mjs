@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, sleep, root } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, root, until } from './kit.mjs';
 
 const { SMTPServer } = createRequire(join(root, 'tests', 'package.json'))('smtp-server');
 const require = createRequire(join(root, 'tests', 'package.json')), { chromium } = require('playwright-core');
@@ -28,7 +28,6 @@ async function look(b, pages) {
   }
   await browser.close();
 }
-const until = async (what, fn) => { for (let i = 0; i < 1200; i++) { const v = await fn(); if (v) return v; await sleep(50); } throw new Error(`never: ${what}`); };
 const refusal = (code, text) => Object.assign(new Error(text), { responseCode: code });
 
 // Takes letters; grey@ once answers 451, full@ 552, cut@ ends the connection when the letter is there, unanswered.

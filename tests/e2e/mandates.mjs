@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep, until } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -12,7 +12,6 @@ addFormats(ajv);
 ajv.addSchema({ $id: 'doc', ...doc });
 const check = ajv.getSchema('doc#/paths/~1api~1v1~1me~1mandates/get/responses/200/content/application~1json/schema');
 const MARYAM = '0499370899', ALI = '0060495219', ZAHRA = '0643005846', CHILD = '0930123451', COMPANY = '10380284790';
-const until = async (what, fn) => { for (let i = 0; i < 100; i++) { const v = await fn(); if (v) return v; await sleep(100); } throw new Error(`never: ${what}`); };
 const day = (n) => new Date(Date.now() + n * 86400000).toISOString().slice(0, 10);
 
 const ascii = (t) => t.replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));

@@ -22,7 +22,7 @@ async function stir(b, operator, office) {
 }
 
 async function network(name, where) {
-  const s = await serve(where, { env: { CHAPAR_PROBE_INTERVAL: '10' } }), b = s.base;
+  const s = await serve(where, { env: { CHAPAR_PROBE_INTERVAL: '10', CHAPAR_ACCEPT_SECONDS: '12' } }), b = s.base;
   const operator = await staff(b, 'operator'), get = async (path, token) => { const r = await call(b, 'GET', A + path, { token }); if (r.status !== 200) throw new Error(`${path}: ${r.status} ${r.text}`); return r.json; };
   const heard = [], hook = createServer((q, a) => { let text = ''; q.on('data', (d) => { text += d; }); q.on('end', () => { heard.push({ text, headers: q.headers }); a.statusCode = heard.length === 1 ? 500 : 204; a.end(); }); });
   await new Promise((done) => hook.listen(0, '127.0.0.1', done));
@@ -41,6 +41,50 @@ async function network(name, where) {
     same((await form(b, '/network/contacts', operator, { name: 'مریم رضایی', to: '09150001122', level: '0' })).status, 422, 'twice');
     const acts = await call(b, 'GET', `${A}/acts`, { token: operator });
     good(['network_contact_put', 'network_hook_put'].every((x) => acts.text.includes(x)), 'recorded');
+  });
+
+  // A link of an office that is not cut, and one that names no office of the network: handed over now, judged below.
+  const link = async (measured_as) => {
+    const ict = await staff(b, 'ict.officer'), example = (await call(b, 'GET', `${A}/services/network-connection`)).json.form_schema.examples[0];
+    const filed = await call(b, 'POST', `${A}/services/network-connection/cases`, { token: operator, key: `link-${measured_as}`, body: { data: example } });
+    same(filed.status, 201, filed.text);
+    const { tracking } = filed.json;
+    for (const [action, data] of [['assign', {}], ['plan_link', { medium: 'radio' }], ['hand_over', { measured_as }]]) {
+      const c = await get(`/cases/${tracking}`, ict), r = await call(b, 'POST', `${A}/cases/${tracking}/actions/${action}`, { token: ict, body: { expected_version: c.version, data } });
+      same(r.status, 200, `${action}: ${r.text}`);
+    }
+    return tracking;
+  };
+  const cuts = (await get('/network/demonstration')).cut, far = [...cuts.filter((x) => x.offices > 1).map((x) => x.office.slice(0, 7)), 'KR-0904', 'KR-0905', 'KR-0906']; // below: their hubs are maintained
+  const steady = (await get('/offices?level=office&limit=200')).items.map((x) => x.code).find((x) => !far.includes(x.slice(0, 7)) && !cuts.some((c) => c.office === x));
+  await until('its first answer', async () => (await get(`/offices/${steady}`)).state === 'up');
+  const links = { good: await link(steady), none: await link('NO-SUCH-OFFICE') };
+  await test(`${name}: the demonstration says what it cuts, now and next, and what should be seen`, async () => {
+    good(cuts.length >= 4 && cuts.some((x) => x.now) && cuts.some((x) => !x.now), JSON.stringify(cuts));
+    good(cuts.every((x, i) => x.from < x.until && x.offices >= 1 && x.seen_within_s > 0 && (!i || cuts[i - 1].from <= x.from)), 'in order');
+    const text = (await page(b, '/network', { lang: 'en' })).text;
+    const lasting = cuts.filter((x) => Date.parse(x.until) > Date.now() + 60000); // what ends meanwhile has gone from both
+    good(text.includes('id="schedule"') && lasting.every((x) => text.includes(`${x.office}"`)), 'all on the first page');
+  });
+  await test(`${name}: a goal is set with a reason by the operator, seen by everybody, and taken back`, async () => {
+    const goal = (body, token = operator) => call(b, 'POST', `${A}/network/goals`, { token, body }), of = (g, code) => g.items.find((x) => x.code === code);
+    same((await goal({ level: 'hub', goal: 0.997, reason: 'آزمون هدف' }, await staff(b, 'takapo.manager'))).status, 403);
+    for (const wrong of [{ level: 'hub', goal: 0.5, reason: 'آزمون' }, { level: 'nope', goal: 0.99, reason: 'آزمون' }, { level: 'hub', goal: 0.99 }, { goal: 0.99, reason: 'آزمون' }, { level: 'hub', reason: 'آزمون' }, { organisation: 'nope', goal: 0.99, reason: 'آزمون' }])
+      same((await goal(wrong)).status, 422, JSON.stringify(wrong));
+    const set = await goal({ level: 'hub', goal: 0.997, reason: 'آزمون هدف' });
+    same([set.status, of(set.json, 'hub').goal, of(set.json, 'hub').reason, of(set.json, 'hub').by], [200, 0.997, 'آزمون هدف', 'operator'], set.text);
+    const seen = await get('/network/goals');
+    good(of(seen, 'hub').goal === 0.997 && !('by' in of(seen, 'hub')) && seen.history[0].reason === 'آزمون هدف' && !('by' in seen.history[0]), 'without the name');
+    same((await form(b, '/network/goals', operator, { scope: 'hub', goal: '۹۹٫۸', reason: 'دوباره' })).status, 303);
+    same(of(await get('/network/goals'), 'hub').goal, 0.998, 'Persian digits');
+    const wrong = await form(b, '/network/goals', operator, { scope: 'hub', goal: '۲', reason: 'دوباره' });
+    good(wrong.status === 422 && wrong.text.includes('href="#goal"'), `${wrong.status}`);
+    same((await form(b, '/network/goals', operator, { scope: 'organisation', organisation: 'ict', goal: '99.2', reason: 'پیمان' })).status, 303);
+    good((await page(b, '/network/goals')).text.includes('پیمان'), 'on the page');
+    same((await form(b, '/network/goals', operator, { scope: 'hub', back: '1', reason: 'پس گرفتیم' })).status, 303);
+    const back = await get('/network/goals');
+    same([of(back, 'hub').goal, of(back, 'hub').reason, back.history[0].goal], [0.999, null, null]);
+    for (const path of ['/network/offices/KR-0916-0001', '/network/map?place=0916', '/network/offices?organisation=ict']) good(/href="\/network\/goals"/.test((await page(b, path)).text.replace(/<nav[\s\S]*?<\/nav>/g, '')), `its budget on ${path}`);
   });
 
   const first = await until('an incident of the demonstration', async () => (await get('/network/incidents?open=true')).items.find((x) => x.kind === 'down'), 90000);
@@ -75,7 +119,11 @@ async function network(name, where) {
     same((await go('note', await staff(b, 'takapo.manager'), { text: note })).status, 404);
     same((await go('note', operator, {})).status, 422);
     same((await go('note', operator, { text: note })).status, 200);
+    const ends = new AbortController(), feed = await fetch(`${b}${A}/network/events`, { signal: ends.signal });
     same((await go('acknowledge', operator)).status, 200);
+    let heardOf = '';
+    for await (const x of feed.body) { heardOf += Buffer.from(x); if (heardOf.includes('"step":"acknowledged"')) break; }
+    ends.abort();
     same((await go('acknowledge', operator)).status, 409, 'once');
     const mine = await get(`/network/incidents/${first.id}`, operator), theirs = await get(`/network/incidents/${first.id}`);
     good(mine.acknowledged_by === 'operator' && JSON.stringify(mine).includes(note), 'the operator reads it');
@@ -87,9 +135,11 @@ async function network(name, where) {
     const told = (await get(`/network/incidents/${first.id}`, operator)).told;
     good(told.some((x) => x.who === 'مریم رضایی' && x.channel === 'sms'), JSON.stringify(told));
     await until('the program', () => heard.length > 0);
+    const note = await until('the note', () => heard.map((x) => JSON.parse(x.text)).find((x) => x.event === 'noted'));
+    good(note.incident === first.id && note.who === 'operator' && note.text && note.at, JSON.stringify(note));
     const { text, headers } = heard[0], [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(headers['chapar-signature']);
     same(v1, createHmac('sha256', key).update(`${t}.${text}`).digest('hex'), 'signature');
-    good(JSON.parse(text).id === headers['chapar-event-id'] && ['opened', 'closed', 'escalated'].includes(JSON.parse(text).event), text);
+    good(JSON.parse(text).id === headers['chapar-event-id'] && ['opened', 'closed', 'escalated', 'noted', 'acknowledged'].includes(JSON.parse(text).event), text);
   });
   await test(`${name}: a fault becomes a case with its clock at the desk of the network, once`, async () => {
     same((await call(b, 'POST', `${A}/network/incidents/${first.id}/hand`, { token: operator, body: {} })).status, 200);
@@ -121,6 +171,16 @@ async function network(name, where) {
     same((await form(b, `/network/maintenance/${w.id}/end`, operator, {})).status, 303);
     same((await get('/network/maintenance')).items.find((x) => x.id === w.id).state, 'over');
   });
+  await test(`${name}: a new link is accepted by its first measurements, or held with the reason; the figures stand in the event`, async () => {
+    const ict = await staff(b, 'ict.officer'), state = async (t) => (await get(`/cases/${t}`, ict)).state;
+    await until('held', async () => await state(links.none) === 'held');
+    const of = async (t, action) => (await get(`/cases/${t}/events?limit=200`, ict)).items.find((x) => x.action === action);
+    same((await of(links.none, 'hold')).reason?.code ?? (await of(links.none, 'hold')).reason, 'unknown-office');
+    await until('accepted', async () => await state(links.good) === 'connected'); // at once, or after it was held for want of a measurement
+    const e = await of(links.good, 'accept_measured');
+    good(e.data.measured_as === steady && e.data.probes >= 1 && e.data.goal >= 90 && e.data.availability >= e.data.goal && e.role === 'system', JSON.stringify(e));
+    good((await page(b, '/network/growth', { headers: { Cookie: `session=${ict}` } })).text.includes('NO-SUCH-OFFICE'), 'what is held stands on the page');
+  });
   await test(`${name}: figures for Prometheus and as open data; tables as CSV`, async () => {
     const metrics = (await call(b, 'GET', '/metrics')).text, of = (m, l) => Number(new RegExp(`^${m}\\{${l}\\} ([\\d.e+-]+)$`, 'm').exec(metrics)?.[1]);
     good(of('chapar_network_offices', 'state="up",level="hub"') > 20 && !metrics.includes(first.office), 'sums alone');
@@ -129,12 +189,12 @@ async function network(name, where) {
     const county = (await get(`/offices/${first.office}`)).county, one = targets.find((x) => x.labels.county === county).labels;
     const text = (await call(b, 'GET', `${one.__metrics_path__}?place=${one.__param_place}`)).text;
     good(new RegExp(`chapar_office_up\\{office="${first.office}",[^}]*\\} [01]`).test(text), 'each office there');
-    const open = await get('/network/indicators');
+    const open = await until('coverage of today', async () => { const o = await get('/network/indicators'); return o.items.every((x) => x.offices > 0) && o; });
     good(open.items.length === 34 && open.items.every((x) => x.offices > 0 && x.coverage && x.availability && !('office' in x)) && open.licence.includes('creativecommons'), 'open data');
-    for (const [file, head] of [['offices.csv', 'code,name,organisation'], ['incidents.csv?open=all', 'id,kind,office'], ['compare.csv?by=county', 'key,name,offices'], ['compare.csv?by=setting', 'key,name,offices'], [`series.csv?office=${first.office}&span=hour`, 'at,until,probes'], ['backlog.csv', 'kind,code,name'], ['maintenance.csv', 'id,office,name']]) {
-      const r = await call(b, 'GET', `/network/tables/${file}`);
+    for (const [file, head] of [['offices.csv', 'code,name,organisation'], ['incidents.csv?open=all', 'id,kind,office'], ['compare.csv?by=county', 'key,name,offices'], ['compare.csv?by=setting', 'key,name,offices'], [`series.csv?office=${first.office}&span=hour`, 'at,until,probes'], ['backlog.csv', 'kind,code,name'], ['maintenance.csv', 'id,office,name'], ['goals.csv', 'scope,code,name'], ['tree.csv', 'code,name,level'], [`members.csv?incident=${first.id}`, 'office,name,state'], ['repeat.csv', 'office,name,incidents'], ['indicators.csv', 'Code,']]) {
+      const r = await call(b, 'GET', `/network/tables/${file}`, { lang: 'en' });
       good(r.status === 200 && r.text.replace(/^\uFEFF/, '').startsWith(head), `${file}: ${r.status} ${r.text.slice(0, 80)}`);
-      if (file !== 'backlog.csv') good(r.text.trim().split('\r\n').length > 1, `${file} has rows`);
+      if (!/^(backlog|members|repeat)/.test(file)) good(r.text.trim().split('\r\n').length > 1, `${file} has rows`);
     }
     same((await call(b, 'GET', '/network/tables/nope.csv')).status, 404);
   });
@@ -149,10 +209,12 @@ async function browse(b, operator, incident) {
   const { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
   await test('pages: nothing for axe, nothing sideways, at 360 and 1440 px in both languages', async () => {
-    const paths = ['/network', '/network/map', '/network/map?place=0904', '/network/wall', '/network/offices?state=down', `/network/offices/${incident.office}`, '/network/tree?office=KR-0916-0001', '/network/incidents', `/network/incidents/${incident.id}`, '/network/compare?by=county', '/network/growth', '/network/maintenance', '/network/contacts'];
-    const bad = [], context = await browser.newContext(), tab = await context.newPage();
-    for (const [i, path] of paths.entries())
-      for (const [lang, width] of [[['fa', 'en'][i % 2], 360], [['en', 'fa'][i % 2], 1440]]) {
+    const paths = ['/network', '/network/map', '/network/map?place=0904', '/network/wall', '/network/offices?state=down', `/network/offices/${incident.office}`, '/network/tree?office=KR-0916-0001', '/network/incidents', `/network/incidents/${incident.id}`, '/network/compare?by=county', '/network/goals', '/network/growth', '/network/maintenance', '/network/contacts'];
+    const bad = [], waiting = [...paths.entries()].flatMap(([i, path]) => [[path, ['fa', 'en'][i % 2], 360], [path, ['en', 'fa'][i % 2], 1440]]);
+    const look = async () => { // a tab of its own for each worker
+      const context = await browser.newContext(), tab = await context.newPage();
+      for (let one; (one = waiting.pop());) {
+        const [path, lang, width] = one;
         await tab.setViewportSize({ width, height: 800 });
         await context.addCookies([{ name: 'lang', value: lang, url: b }, { name: 'session', value: operator, url: b }]);
         await tab.goto(b + path, { waitUntil: 'load' });
@@ -162,7 +224,9 @@ async function browse(b, operator, incident) {
         const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
         for (const v of found.violations) bad.push(`${path} ${width} ${lang}: axe ${v.id} ${v.nodes.map((x) => x.target.join(' ')).slice(0, 3).join(' | ')}`);
       }
-    await context.close();
+      await context.close();
+    };
+    await Promise.all([look(), look(), look()]);
     good(!bad.length, bad.join('\n'));
   });
   await test('pages: the map is magnified by its button, and says nothing against the policy', async () => {
@@ -213,12 +277,19 @@ async function commands() {
     writeFileSync(file, 'code,address\nNEW-1,example.com\nNEW-1,192.0.2.1\n');
     const wrong = await runs('import', 'offices', file, '--lang', 'fa', ...at);
     good(wrong.status === 1 && /offices\.csv:2: address: .*[آ-ی]/.test(wrong.err) && /offices\.csv:3: /.test(wrong.err), wrong.err);
+    writeFileSync(file, 'organisation,level,name,to,lang\n,0,مریم رضایی,۰۹۱۵۰۰۰۱۱۲۲,fa\nict,1,Hossein Ahmadi,net@example.ir,en\n');
+    const people = await runs('import', 'contacts', file, '--dry-run', ...at);
+    good(people.status === 0 && people.out.includes('2 rows: 2 new'), people.out + people.err);
+    good((await runs('import', 'contacts', file, ...at)).out.includes('2 rows: 2 new, 0 as'), 'not written before');
+    good((await runs('import', 'contacts', file, ...at)).out.includes('0 new, 2 as'), 'once');
+    writeFileSync(file, 'organisation,level,name,to\n,0,مریم رضایی,0915\nnope,1,Hossein Ahmadi,net@example.ir\n,7,Hossein Ahmadi,other@example.ir\n');
+    const faulty = await runs('import', 'contacts', file, ...at);
+    good(faulty.status === 1 && [2, 3, 4].every((n) => faulty.err.includes(`offices.csv:${n}: `)), faulty.err);
     same((await runs('ledger', 'verify', '--data', data)).status, 0, 'each import is in the ledger');
   });
 }
 
-await network('sqlite', ['--data', folder()]);
-await commands();
+// Both engines, the browser and the commands at once: most of the time each waits for packets.
 const pg = postgres();
-if (pg) await network('postgresql', ['--store', pg.url]);
+await Promise.all([network('sqlite', ['--data', folder()]), pg && network('postgresql', ['--store', pg.url]), commands()]);
 end();

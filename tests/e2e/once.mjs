@@ -125,7 +125,7 @@ async function once(name, where) {
     const names = async () => (await get(`/cases/${tracking}`, ict)).json.actions.map((x) => x.name);
     await step('assign');
     if ((await names()).includes('inquire')) await step('inquire');
-    const open = await until('the silent ones', async () => { const x = (await get('/exchange/requests', provider)).json.items.find((y) => y.tracking === tracking); return x?.waiting.length && x; });
+    const open = await until('the silent ones', async () => { const x = (await get('/exchange/requests', provider)).json.items.find((y) => y.tracking === tracking); return x?.waiting.length >= 2 && x; });
     same([open.asker, open.service, open.waiting.some((x) => x.organisation === 'sabt-asnad')], ['jihad', 'land-parcel', true], JSON.stringify(open));
     const children = (await get(`/cases/${tracking}`, ict)).json.children;
     good(children.length >= 2, JSON.stringify(children));

@@ -1,7 +1,8 @@
 // Every page for everybody: addresses are those of `chapar routes` and of the links on the pages, so that a new page is looked at from its first day.
-// On each: axe finds nothing, nothing scrolls sideways, language and direction are right, no key stands where a word should, it is light, and the
-// keyboard reaches everything and shows where it is. One language and width for each page and a part of the rest, another one each day; all of them
-// with ALL=1 (`./test --long`). CHROMIUM names the browser, ONLY=/path a part of the pages.
+// On each, in both languages: language and direction are right, no key stands where a word should, one title, one first heading, it is light.
+// In a browser, every page that is the first of its row or holds an element that no page before it held in that place: nothing scrolls sideways at
+// three widths, axe finds nothing; on the first of each row in the other language too, and the keyboard reaches everything and shows where it is.
+// ALL=1 (`./test --long`) looks at every page in every language and width. CHROMIUM names the browser, ONLY=/path a part of the pages.
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -11,7 +12,7 @@ import { serve, call, staff, citizen, test, same, good, end, folder, run, root }
 const require = createRequire(import.meta.url);
 const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const all = Boolean(process.env.ALL), only = process.env.ONLY, day = Math.floor(Date.now() / 86400000), LANES = 3, MOST_OF_A_ROW = all ? 6 : 2;
+const all = Boolean(process.env.ALL), only = process.env.ONLY, LANES = 2, MOST_OF_A_ROW = all ? 6 : 2;
 const widths = [360, 768, 1440], langs = ['fa', 'en'];
 const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x)).filter((r) => r.method === 'GET');
 const shape = rows.map((r) => [r.path, new RegExp(`^${r.path.replace(/\{\w+\.\.\.\}/g, '.+').replace(/\{\w+\}/g, '[^/]+')}$`)]).sort((a, b) => a[0].split('{').length - b[0].split('{').length);
@@ -63,6 +64,20 @@ const plain = (x) => x.replace(/&#x([0-9A-F]+);/gi, (_, n) => String.fromCharCod
 const bare = (html) => (/<main[^]*<\/main>/.exec(html)?.[0] || html).replace(/<input[^>]*type="hidden"[^>]*>/g, '').replace(/[0-9۰-۹a-f-]{8,}/g, '#');
 const found = new Map(); // role and row -> addresses
 const seen = new Set(), todo = [], visits = [];
+
+// What a page is made of, words apart: each element with its classes and the names of its attributes, and what it stands in.
+const met = new Set(), VOID = /^(area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)$/;
+function shapes(html) {
+  const open = ['page'], all = [];
+  for (const [, end, tag, attributes] of html.replace(/<!--[^]*?-->|<(script|style)\b[^]*?<\/\1>/g, '').matchAll(/<(\/?)([a-z][a-z0-9]*)((?:"[^"]*"|[^">])*)>/gi)) {
+    if (end) { const at = open.findLastIndex((x) => x.split('.')[0] === tag); if (at > 0) open.length = at; continue; }
+    const names = [...attributes.matchAll(/\s([a-z][a-z-]*)(?:="([^"]*)")?/g)], of = (n) => names.find((x) => x[1] === n)?.[2] || '';
+    const me = `${tag}.${of('class').split(/\s+/).sort().join('.')}`;
+    all.push(`${open.at(-1)} > ${me}[${names.map((x) => x[1]).sort()}]${of('role')}${of('type')}`);
+    if (!VOID.test(tag) && !attributes.endsWith('/')) open.push(me);
+  }
+  return all;
+}
 async function crawl(role) {
   const queue = seeds.map((x) => x), known = new Set(queue), kept = {};
   while (queue.length) {
@@ -80,7 +95,9 @@ async function crawl(role) {
     const what = r.status >= 400 ? r.status : `${row} ${bare(r.text)}`;
     if (seen.has(what) || (only && !path.startsWith(only))) continue; // another role's page, to the letter
     seen.add(what);
-    visits.push({ role, path, row, first: !found.has(row) });
+    const news = shapes(r.text).filter((x) => !met.has(x));
+    news.forEach((x) => met.add(x));
+    visits.push({ role, path, row, first: !found.has(row), news: news.length, html: r.text });
     found.set(row, path);
   }
 }
@@ -88,18 +105,34 @@ async function crawl(role) {
 // ---- looking at them ----
 
 const KEY = /(?:^|[\s>(«"])((?:web|api|case|cases|catalog|error|registries|record|network|notify|ussd|identity|admin|transfer|counter|stats|mandate|certificate|document|desk|answer)\.[a-z][a-z0-9_.]{2,})/;
-async function check(tab, v, width, lang) {
+// What the bytes tell, in both languages.
+async function read(v, lang) {
+  const html = lang === 'fa' ? v.html : (await look(v.role, v.path, lang)).text, bad = [], root = /<html[^>]*>/.exec(html)?.[0] || '';
+  const text = html.replace(/<!--[^]*?-->|<(script|style)\b[^]*?<\/\1>/g, '').replace(/<[a-z/](?:"[^"]*"|[^">])*>/gi, ' '), key = KEY.exec(text);
+  if (!root.includes(`lang="${lang}"`) || !root.includes(`dir="${lang === 'fa' ? 'rtl' : 'ltr'}"`)) bad.push(root || 'no <html>');
+  if (key) bad.push(`shows the key ${key[1]}`);
+  if (!/<title>\s*\S/.test(html) || [...html.matchAll(/<h1\b/g)].length !== 1) bad.push('not one title and one first heading');
+  return bad.map((x) => `${v.path} for ${v.role}, ${lang}: ${x}`);
+}
+
+// sound: with axe, and by the keyboard on the first of a row.
+async function check(tab, v, width, lang, sound) {
   const where = `${v.path} for ${v.role}, ${width} px, ${lang}`, bad = [];
   await tab.setViewportSize({ width, height: 800 });
   await tab.context().clearCookies();
   await tab.context().addCookies([{ name: 'lang', value: lang, url: b }, ...(roles[v.role] ? [{ name: 'session', value: roles[v.role], url: b }] : []), ...(visitor[v.role] ? [{ name: 'visitor', value: visitor[v.role], url: b }] : [])]);
   await tab.goto(b + v.path, { waitUntil: 'load' });
-  const page = await tab.evaluate(() => ({ lang: document.documentElement.lang, dir: document.documentElement.dir, wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, text: document.body.innerText, title: document.title, h1: document.querySelectorAll('h1').length }));
+  const page = await tab.evaluate(() => ({ lang: document.documentElement.lang, dir: document.documentElement.dir, text: document.body.innerText, title: document.title, h1: document.querySelectorAll('h1').length }));
   if (page.lang !== lang || page.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`lang ${page.lang}, dir ${page.dir}`);
-  if (page.wide > 1) bad.push(`scrolls sideways by ${page.wide}`);
+  for (const w of [...widths.filter((x) => x !== width), width]) {
+    await tab.setViewportSize({ width: w, height: 800 });
+    const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (wide > 1) bad.push(`scrolls sideways by ${wide} at ${w} px`);
+  }
   const key = KEY.exec(page.text) || KEY.exec(` ${page.title}`);
   if (key) bad.push(`shows the key ${key[1]}`);
   if (!page.title || page.h1 !== 1) bad.push(`title "${page.title}", ${page.h1} first headings`);
+  if (!sound) return bad.map((x) => `${where}: ${x}`);
   await tab.evaluate(axe);
   const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
   for (const x of found.violations) bad.push(`axe ${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`);
@@ -152,17 +185,25 @@ await test('what a first visit takes from the net is below 50 KB, and no page is
   const assets = (await Promise.all([...new Set(parts)].filter((x) => !/woff/.test(x)).map(async (x) => size(Buffer.from(await (await fetch(b + x)).arrayBuffer()))))).reduce((a, x) => a + x, 0);
   for (const v of visits) { const n = size((await look(v.role, v.path, 'fa')).text) + assets; good(n < 50 * 1024, `${v.path} for ${v.role}: ${n} bytes with style and script`); }
 });
+await test('each page in both languages: words for keys, a title, a first heading', async () => {
+  const faults = [];
+  for (const v of visits) for (const lang of langs) faults.push(...await read(v, lang));
+  good(!faults.length, `${faults.length} faults:\n${faults.slice(0, 60).join('\n')}`);
+});
 await test('each page in a browser', async () => {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] }), faults = [];
-  const jobs = visits.flatMap((v, i) => {
-    const combos = widths.flatMap((w) => langs.map((l) => [w, l]));
-    return (all ? combos : [combos[(i + day) % combos.length], ...((i + day) % 4 ? [] : [combos[(i + day + 3) % combos.length]])]).map(([w, l], n) => ({ v: { ...v, first: v.first && n === 0 }, w, l }));
+  const jobs = visits.filter((v) => all || only || v.first || v.news).flatMap((v, i) => {
+    if (all) return widths.flatMap((w) => langs.map((l, n) => ({ v: { ...v, first: v.first && w === widths[0] && n === 0 }, w, l, sound: true })));
+    const l = langs[i % 2], w = widths[i % 3];
+    return [{ v, w, l, sound: true }, ...(v.first ? [{ v, w, l: langs[1 - i % 2], sound: false }] : [])];
   });
+  console.log(`  ${jobs.filter((x) => x.sound).length} with axe, ${jobs.length} in all`);
   await Promise.all(Array.from({ length: LANES }, async () => {
     const context = await browser.newContext(), tab = await context.newPage();
+    await tab.addInitScript(() => { delete window.EventSource; }); // what renews itself meanwhile has a test of its own
     tab.on('dialog', (d) => d.dismiss());
     for (let j; (j = jobs.pop());) {
-      try { faults.push(...await check(tab, j.v, j.w, j.l)); } catch (e) { faults.push(`${j.v.path} for ${j.v.role}: ${String(e).split('\n')[0]}`); }
+      try { faults.push(...await check(tab, j.v, j.w, j.l, j.sound)); } catch (e) { faults.push(`${j.v.path} for ${j.v.role}: ${String(e).split('\n')[0]}`); }
     }
     await context.close();
   }));

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, runs, fails, root, sleep, load, example, filing } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, runs, fails, root, load, example, filing, until } from './kit.mjs';
 import { checkLog, checkReceipt, caseReceipt, logKey, getText, getJson, stampedText, checkCheckpoint, leafBytes, leafHash, digestOf } from './ledger.mjs';
 
 const tsa = join(root, 'tests/lib/tsa.sh');
@@ -12,15 +12,14 @@ async function proofs(name, where) {
   const stamps = folder(), url = spawnSync('sh', [tsa, 'start', stamps], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const stamped = url.status === 0;
   const s = await serve(where, { args: stamped ? ['--tsa-url', url.stdout.trim(), '--tsa-ca', join(stamps, 'ca.pem')] : [] }), b = s.base, key = await logKey(b);
-  const acknowledged = new Map(), until = { over: false };
+  const acknowledged = new Map(), till = { over: false };
   let before, last;
   await test(`${name}: every promise is signed, every tile and proof leads to the signed head`, async () => {
-    const busy = load(b, await example(b), acknowledged, 'p', until, { workers: 8 });
-    while (acknowledged.size < 60) await sleep(20);
-    await sleep(1100);
-    before = (await checkLog(b, { key })).checkpoint;
-    while (acknowledged.size < 270) await sleep(20);
-    until.over = true;
+    const busy = load(b, await example(b), acknowledged, 'p', till, { workers: 8 });
+    await until('cases', () => acknowledged.size >= 60);
+    before = await until('a head of some', async () => (await checkLog(b, { key })).checkpoint, (c) => c.size > 0);
+    await until('more cases', () => acknowledged.size >= 270);
+    till.over = true;
     await busy;
     for (const a of acknowledged.values()) checkReceipt({ leaf_hash: a.receipt.leaf_hash, promise: a.receipt.promise }, key);
     last = [...acknowledged.values()].at(-1);
@@ -34,14 +33,12 @@ async function proofs(name, where) {
     const auditor = await staff(b, 'auditor'), holder = (await call(b, 'GET', `/api/v1/cases/${last.tracking}`)).json.holder.code;
     const r = await call(b, 'POST', `/api/v1/cases/${last.tracking}/actions/assign`, { token: await staff(b, `${holder}.officer`), body: { expected_version: 1 } });
     same(r.status, 200, r.text);
-    await sleep(1500);
-    const { leaves } = await checkLog(b, { key }), all = new Set(leaves.map((x) => x.toString('hex')));
     const events = (await call(b, 'GET', `/api/v1/cases/${last.tracking}/events`, { token: auditor })).json.items;
     good(events.length >= 2, 'filed and taken');
     for (const [i, e] of events.entries()) {
       const leaf = (await call(b, 'GET', `/api/v1/cases/${last.tracking}/events/${e.seq}/leaf`, { token: auditor })).json;
       const hash = leafHash(leafBytes(leaf.header, digestOf(leaf.salt, leaf.payload))).toString('hex');
-      good(all.has(hash), `event ${e.seq} is in the log`);
+      await until(`event ${e.seq} to be in the log`, async () => (await checkLog(b, { key })).leaves.some((x) => x.toString('hex') === hash));
       if (i === 0) same(hash, last.receipt.leaf_hash, 'the first is what was promised');
     }
   });
@@ -71,12 +68,7 @@ async function proofs(name, where) {
   });
   if (stamped)
     await test(`${name}: heads are time-stamped, as openssl sees it`, async () => {
-      let receipt;
-      for (let i = 0; i < 80 && !receipt?.timestamp_token; i++) {
-        receipt = (await caseReceipt(b, last.tracking, { key })).receipt;
-        if (!receipt.timestamp_token) await sleep(250);
-      }
-      good(receipt.timestamp_token, 'a time-stamp within twenty seconds');
+      const receipt = await until('a time-stamp', async () => (await caseReceipt(b, last.tracking, { key })).receipt, (r) => r.timestamp_token);
       const data = join(folder(), 'data'), token = join(folder(), 'token');
       writeFileSync(data, stampedText(checkCheckpoint(receipt.checkpoint, key).note, key));
       writeFileSync(token, Buffer.from(receipt.timestamp_token, 'base64'));

@@ -1,17 +1,15 @@
 // Behind the nginx of docs/operator/nginx.conf: TLS, secure cookies, whose address counts, how large a body may be.
 import { spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { request } from 'node:https';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, test, same, good, end, folder, root, chapar, example, filing, sleep } from './kit.mjs';
+import { serve, call, test, same, good, end, folder, port, root, chapar, example, filing, until } from './kit.mjs';
 
 if (spawnSync('nginx', ['-v']).status !== 0 && spawnSync('/usr/sbin/nginx', ['-v']).status !== 0) {
   console.log('skipped: no nginx here');
   end();
 }
-const free = () => new Promise((done) => { const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => done(port)); }); });
-const dir = folder(), tls = await free(), clear = await free(), name = 'khorasan.example';
+const dir = folder(), tls = await port(), clear = await port(), name = 'khorasan.example';
 spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', join(dir, 'key'), '-out', join(dir, 'pem'), '-days', '2', '-subj', `/CN=${name}`]);
 const data = folder();
 spawnSync(chapar, ['staff', 'add', '--data', data, '--username', 'first', '--organisation', 'ostandari', '--role', 'auditor'], { input: 'a long password\n' });
@@ -31,7 +29,7 @@ const ask = (method, path, { headers = {}, body, from = '127.0.0.1' } = {}) => n
   q.on('error', bad);
   q.end(body);
 });
-for (let i = 0; i < 100; i++) { try { await ask('GET', '/health'); break; } catch { await sleep(100); } }
+await until('nginx answers', () => ask('GET', '/health').catch(() => null));
 
 await test('pages come through, plain HTTP is sent to TLS, figures stay inside', async () => {
   const home = await ask('GET', '/');

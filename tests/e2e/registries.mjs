@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, sleep, pack } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -20,7 +20,6 @@ function obeys(pattern, r) {
   good(check(r.json), `${pattern} ${r.status}: ${ajv.errorsText(check.errors)} ${r.text}`);
   return r;
 }
-const until = async (what, fn) => { for (let i = 0; i < 60; i++) { const v = await fn(); if (v) return v; await sleep(200); } throw new Error(`never: ${what}`); };
 const ID = '0499370899', MOBILE = '09151234567';
 
 async function records(name, where) {
@@ -216,7 +215,7 @@ async function pages() {
         const d = (await call(b, 'GET', `${A}/services/building-permit`)).json.eligibility.find((x) => x.field === group);
         await mark(page.locator(`main [name="${group}"][value="${String(d.exit_when.is !== true)}"]`));
       }
-      await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+      await page.locator('main form[method=post] button[type=submit]').press('Enter');
     }
     await look(page, 'form-known');
     const text = await page.locator('main').innerText();
@@ -240,7 +239,7 @@ async function pages() {
     await look(page, 'check-known');
     const check = await page.locator('main').innerText();
     good(check.includes('از: '), check);
-    await page.locator('a[href*="#f-parcel_area"]').click({ force: true });
+    await page.locator('a[href*="#f-parcel_area"]').press('Enter');
     await look(page, 'form-correctable');
     same(await page.locator('main [name=parcel_area]').inputValue(), '۲۱۰');
     await page.locator('main [name=parcel_area]').fill('260');
@@ -248,7 +247,7 @@ async function pages() {
     await page.waitForURL(/\/check/);
     good((await page.locator('main').innerText()).includes('فرق دارد'), 'the difference is told before sending');
     await look(page, 'check-differs');
-    await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').click({ force: true })]);
+    await Promise.all([page.waitForNavigation(), page.locator('main form[method=post] button[type=submit]').press('Enter')]);
     good(/\/cases\/\d{16}\/receipt/.test(page.url()), await page.locator('main').innerText());
     await page.goto(page.url().replace('/receipt', ''));
     await look(page, 'case-sources');
@@ -268,7 +267,7 @@ async function pages() {
     if (/eligibility/.test(page.url())) {
       for (const d of (await call(b, 'GET', `${A}/services/takapo-register`)).json.eligibility)
         await mark(page.locator(`main [name="${d.field}"][value="${String(d.exit_when.is !== true)}"]`));
-      await page.locator('main form[method=post] button[type=submit]').click({ force: true });
+      await page.locator('main form[method=post] button[type=submit]').press('Enter');
     }
     await mark(page.locator('main [name=kind][value=company]'));
     await page.locator('main form[method=post] button[type=submit]:not([name=more])').last().press('Enter');

@@ -2,7 +2,7 @@
 // whatever kill -9 cuts short (deadlines, effects, retention) is done exactly once in the end. ROUNDS: how often it is killed.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack, load, example, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack, load, example, sleep, until } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence', rounds = Number(process.env.ROUNDS || 2);
 
@@ -52,7 +52,7 @@ async function meet(name, where, where2) {
         const r = await call(b, 'GET', `${A}/registries/residents/records/${answers.national_id}`, { token: keeper });
         return r.status === 200 ? r.json.items.flatMap((x) => x.history).map((h) => h.tracking).filter((t) => filed.includes(t)).sort() : [];
       };
-      for (let i = 0; i < 60 && (await seen()).length < filed.length; i++) await sleep(200);
+      await until('every entry', seen, (x) => x.length >= filed.length);
       await sleep(600); // what were done twice would come now
       same(await seen(), [...filed].sort(), 'each decision made one entry of the register');
       const messages = (await call(b, 'GET', '/demo/outbox?limit=200')).json, digits = (x) => x.text.replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d)).replace(/\D/g, '');
@@ -73,15 +73,15 @@ async function killed(name, where) {
   run('import', 'cases', file, '--service', S, '--pack', pack, ...where);
   await test(`${name}: killed ${rounds} times under load, every job is done once and the ledger verifies`, async () => {
     for (let i = 0; i < rounds; i++) {
-      const s = await serve(where), until = { over: false };
-      const work = load(s.base, answers, new Map(), `k${i}`, until, { workers: 4 }).catch(() => {});
+      const s = await serve(where), till = { over: false };
+      const work = load(s.base, answers, new Map(), `k${i}`, till, { workers: 4 }).catch(() => {});
       await sleep(100 + Math.random() * 900);
-      until.over = true;
+      till.over = true;
       await s.stop('SIGKILL');
       await work;
     }
     const s = await serve(where), b = s.base, auditor = await staff(b, 'auditor'), figure = async () => /chapar_case_outbox (\d+)/.exec((await call(b, 'GET', '/metrics')).text)[1];
-    for (let i = 0; i < 100 && (await figure() !== '0' || !run('retention', '--dry-run', '--pack', pack, ...where).includes('dry run: 0 cases')); i++) await sleep(200);
+    await until('all to be done', async () => await figure() === '0' && run('retention', '--dry-run', '--pack', pack, ...where).includes('dry run: 0 cases'));
     same(await figure(), '0', 'no effect is left over');
     const holder = (await call(b, 'GET', `${A}/desk/cases?organisation=ostandari`, { token: auditor })).status === 200 && (await call(b, 'POST', `${A}/services/${S}/cases`, { token: await citizen(b), key: 'last', body: { data: answers } })).json.tracking;
     const desk = (await call(b, 'GET', `${A}/cases/${holder}`)).json.holder.code, all = (await call(b, 'GET', `${A}/desk/export?organisation=${desk}`, { token: auditor })).text.trim().split('\n').map((x) => JSON.parse(x));

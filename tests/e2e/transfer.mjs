@@ -4,10 +4,9 @@ import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, fails, runs, pack, chapar, sleep } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, fails, runs, pack, chapar, sleep, until } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence';
-const until = async (what, fn) => { for (let i = 0; i < 100; i++) { const v = await fn(); if (v) return v; await sleep(100); } throw new Error(`never: ${what}`); };
 const lines = (r) => r.text.trim().split('\n').filter(Boolean).map((x) => JSON.parse(x));
 // RFC 4180, as strict as a spreadsheet is not.
 function csv(text) {

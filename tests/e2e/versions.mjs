@@ -2,7 +2,7 @@
 import { cpSync, readFileSync, writeFileSync, rmSync, readdirSync } from 'node:fs';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { serve, call, test, same, good, end, folder, postgres, run, fails, sleep, root, chapar } from './kit.mjs';
+import { serve, call, test, same, good, end, folder, postgres, run, fails, root, chapar, until } from './kit.mjs';
 
 const A = '/api/v1', mini = join(root, 'tests/packs/mini');
 // Packs: a copy of the little province, changed here and there.
@@ -41,7 +41,6 @@ const file = async (b, n, more) => call(b, 'POST', `${A}/services/join/cases`, {
 const see = async (b, t, token, lang) => (await call(b, 'GET', `${A}/cases/${t}`, { token, lang })).json;
 const act = (b, t, action, token, body) => call(b, 'POST', `${A}/cases/${t}/actions/${action}`, { token, body });
 const signin = async (b, username) => (await call(b, 'POST', `${A}/sessions`, { body: { username, password: 'a-long-password-14' } })).json.access_token;
-const until = async (what, get, fits) => { for (let i = 0; i < 80; i++) { const v = await get(); if (fits(v)) return v; await sleep(150); } throw new Error(`never: ${what}`); };
 const equal = (a, b) => execFileSync('diff', ['-r', a, b], { encoding: 'utf8' });
 const row = (v, name) => v.answers.find((x) => x.name === name).text;
 

@@ -4,8 +4,8 @@
 #   pg.sh stop DIR                     stop in good order
 #   pg.sh kill DIR                     kill -9 of all of it (start brings it back)
 #   pg.sh url DIR                      print the URL again
-#   pg.sh new DIR                      make one more empty database in it, print its URL
-# As root the server runs as the user postgres. fsync is on. Loopback only, a free port, the socket in DIR.
+#   pg.sh new DIR|URL                  make one more empty database in it, print its URL
+# As root the server runs as the user postgres. fsync is on unless a SETTING says otherwise. Loopback only, a free port, the socket in DIR.
 # Where no PostgreSQL is installed it prints nothing and exits 77.
 set -eu
 [ $# -ge 2 ] || { sed -n 2,9p "$0" >&2; exit 2; }
@@ -13,14 +13,35 @@ what=$1 dir=$2
 shift 2
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$bin" ] || exit 77
+fresh="t$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"
+case $dir in
+postgresql://*)
+  [ "$what" = new ] || exit 2
+  "$bin/createdb" --maintenance-db="$dir" -T template0 -E UTF8 --locale=C.UTF-8 "$fresh"
+  echo "${dir%/*}/$fresh"
+  exit 0
+  ;;
+esac
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 as() {
   if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
 url() { echo "postgresql://chapar@127.0.0.1:$(cat "$dir/port")/chapar"; }
+# Below the ports that the system gives to whoever asks for any: while a server is down nobody gets its port.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import random, socket
+while True:
+    port = random.randrange(15000, 32000)
+    try:
+        with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as claim:
+            claim.bind(("127.0.0.1", port))
+            s.bind(("127.0.0.1", port))
+    except OSError:
+        continue
+    print(port)
+    break'
 }
 case $what in
 start)
@@ -61,9 +82,8 @@ kill)
   ;;
 url) url ;;
 new)
-  name="t$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')"
-  as "$bin/createdb" -h "$dir" -p "$(cat "$dir/port")" -U chapar -T template0 -E UTF8 --locale=C.UTF-8 "$name"
-  echo "postgresql://chapar@127.0.0.1:$(cat "$dir/port")/$name"
+  as "$bin/createdb" -h "$dir" -p "$(cat "$dir/port")" -U chapar -T template0 -E UTF8 --locale=C.UTF-8 "$fresh"
+  echo "postgresql://chapar@127.0.0.1:$(cat "$dir/port")/$fresh"
   ;;
 *) exit 2 ;;
 esac

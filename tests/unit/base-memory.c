@@ -1,5 +1,5 @@
 /* Arenas, buffers and errors. */
-#include "base/base.h"
+#include "base/bytes.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -98,6 +98,48 @@ static void buffer_grows_and_stops_at_its_cap(void **state)
   buf_free(NULL);
 }
 
+static void buffer_expects(void **state)
+{
+  struct buf b = {0}, small;
+  buf_adds(&b, "x=");
+  buf_expect(&b, 1000);
+  char *at = b.data;
+  assert_string_equal(buf_str(&b), "x=");
+  for (int i = 0; i < 250; i++) buf_add64(&b, "\xfb\xff", 2);
+  assert_ptr_equal(b.data, at); /* no more room was needed */
+  assert_int_equal(b.len, 1002);
+  assert_string_equal(b.data + 998, "+/8=");
+  buf_free(&b);
+  buf_init(&small, 5);
+  buf_expect(&small, 6);
+  assert_string_equal(buf_str(&small), "");
+  buf_add64(&small, "f", 1);
+  assert_string_equal(buf_str(&small), "Zg==");
+  buf_add64(&small, "f", 1);
+  assert_true(buf_overflowed(&small));
+  assert_string_equal(buf_str(&small), "Zg==");
+  buf_expect(&small, 1);
+  buf_free(&small);
+}
+
+/* What was there is there afterwards: heap, variables, code, words in the program's own file. */
+static void settles(void **state)
+{
+  static int counted = 7;
+  char *kept = base_strdup("kept");
+  void *freed[200];
+  for (size_t i = 0; i < BASE_COUNT(freed); i++) freed[i] = base_alloc(64 * 1024);
+  for (size_t i = 0; i < BASE_COUNT(freed); i++) free(freed[i]);
+  for (int round = 0; round < 3; round++) {
+    memory_settle();
+    counted++;
+    assert_string_equal(kept, "kept");
+    assert_string_equal(err_name(ERR_KEY_REUSED), "idempotency_key_reused");
+  }
+  assert_int_equal(counted, 10);
+  free(kept);
+}
+
 static void errors_carry_their_row(void **state)
 {
   struct err e;
@@ -132,7 +174,7 @@ int main(void)
     cmocka_unit_test(arena_refuses_beyond_its_cap),
     cmocka_unit_test(arena_keeps_its_block_for_small_things_after_a_large_one),
     cmocka_unit_test(buffer_grows_and_stops_at_its_cap),
-    cmocka_unit_test(errors_carry_their_row),
+    cmocka_unit_test(buffer_expects), cmocka_unit_test(settles), cmocka_unit_test(errors_carry_their_row),
     cmocka_unit_test(error_messages_stay_utf8),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

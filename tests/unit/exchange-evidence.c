@@ -83,9 +83,9 @@ static int begin(void **state) {
   must(members_open(&x, err));
   must(publish_open(&x, err));
   must(exchange_operate(&x, err));
-  must(exchange_member_put(&x, "KHR/GOV/1", "یک", "One", err));
-  must(exchange_member_put(&x, "KHR/GOV/1/ask", "پرسش", "Ask", err));
-  must(exchange_member_put(&x, "KHR/GOV/1/tell", "پاسخ", "Tell", err));
+  must(exchange_member_put(&x, "KHR/GOV/1", "یک", "One", "op", err));
+  must(exchange_member_put(&x, "KHR/GOV/1/ask", "پرسش", "Ask", "op", err));
+  must(exchange_member_put(&x, "KHR/GOV/1/tell", "پاسخ", "Tell", "op", err));
   must(exchange_publish(&x, err));
   free(where);
   free(key);
@@ -106,37 +106,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* One exchange as both of its messages, logged. */
-static void exchanged(const char *id, const char *content, bool digest_only) {
-  struct arena *a = arena_new(1 << 20);
-  struct http_content asked = kit_content(content), told = kit_content("{\"owner\":\"x\"}");
-  struct message q, r;
-  struct exchange_signer by;
-  struct exchange_id client, service;
-  char keyid[65], *base, *lines = base_printf("X-Road-Client: KHR/GOV/1/ask\nX-Road-Id: %s\nX-Road-UserId: clerk", id), *answer = base_printf("X-Road-Id: %s", id);
-  must(exchange_id_parse("KHR/GOV/1/ask", 4, 4, &client, err));
-  must(exchange_id_parse("KHR/GOV/1/tell/parcels", 5, 5, &service, err));
-  keys_signer(x.keys, &by, keyid);
-  struct evidence *e = evidence_begin(&x);
-  struct kept k = {.side = SIDE_CONSUMER, .message_id = id, .client = &client, .service = &service, .keyid = keyid, .digest_only = digest_only, .at = clock_now()};
-  kit_message(&q, a, "POST", "https://127.0.0.1:5500/r1/KHR/GOV/1/tell/parcels", 0, lines, &asked);
-  must(signature_make(&q, NULL, &by, keyid, clock_now(), &base, err));
-  k.message = &q;
-  k.base = base;
-  must(evidence_put(e, &k, err));
-  free(base);
-  kit_message(&r, a, NULL, NULL, 200, answer, &told);
-  must(signature_make(&r, &q, &by, keyid, clock_now(), &base, err));
-  k.message = &r;
-  k.base = base;
-  must(evidence_put(e, &k, err));
-  free(base);
-  must(evidence_wait(e, err));
-  evidence_end(e);
-  free(lines);
-  free(answer);
-  arena_free(a);
-}
+static void exchanged(const char *id, const char *content, bool digest_only) { kit_exchanged(&x, id, content, digest_only); }
 
 static void settle(void) {
   int64_t placed;

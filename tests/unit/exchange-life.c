@@ -107,7 +107,7 @@ static void join(void) {
     json_t *list = NULL;
     must(exchange_requests(a.x, &list, err));
     if (json_array_size(list)) {
-      must(exchange_approve(a.x, json_str(json_array_get(list, 0), "id"), "operator", true, err));
+      must(exchange_approve(a.x, json_str(json_array_get(list, 0), "id"), "operator", true, NULL, err));
       must(exchange_publish(a.x, err));
       approved = true;
     }
@@ -131,11 +131,11 @@ static int setup(void **state) {
   make(&b, "b", OTHER);
   open_side(&a);
   must(exchange_operate(a.x, err));
-  must(exchange_member_put(a.x, "KHR/GOV/1", "یک", "One", err));
-  must(exchange_member_put(a.x, "KHR/GOV/2", "دو", "Two", err));
-  must(exchange_member_put(a.x, PROVIDER, "ثبت", "Registry", err));
-  must(exchange_member_put(a.x, LOCAL, "دفتر", "Office", err));
-  must(exchange_member_put(a.x, CLIENT, "میز", "Desk", err));
+  must(exchange_member_put(a.x, "KHR/GOV/1", "یک", "One", "op", err));
+  must(exchange_member_put(a.x, "KHR/GOV/2", "دو", "Two", "op", err));
+  must(exchange_member_put(a.x, PROVIDER, "ثبت", "Registry", "op", err));
+  must(exchange_member_put(a.x, LOCAL, "دفتر", "Office", "op", err));
+  must(exchange_member_put(a.x, CLIENT, "میز", "Desk", "op", err));
   must(exchange_subsystem_put(a.x, PROVIDER, "plain", "", err));
   must(exchange_subsystem_put(a.x, LOCAL, "plain", "", err));
   must(exchange_service_put(a.x, &(struct exchange_service){.id = SERVICE, .kind = "REST", .url = url}, err));

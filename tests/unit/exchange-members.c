@@ -1,38 +1,14 @@
 /* Keys in their helper, the directory made, signed, taken and refused. Real processes, real signatures. */
 #include "exchange/publish.h"
 #include "exchange/snapshot.h"
+#include "kit.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define must(call)                                                                    \
-  do {                                                                                \
-    struct err e_ = {0};                                                              \
-    struct err *err = &e_;                                                            \
-    if ((call) < 0) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message);     \
-  } while (0)
-#define refused(call, expected)                                                       \
-  do {                                                                                \
-    struct err e_ = {0};                                                              \
-    struct err *err = &e_;                                                            \
-    if ((call) >= 0) fail_msg("%s: was expected to fail", #call);                     \
-    if (e_.code != (expected)) fail_msg("%s: %s: %s", #call, err_name(e_.code), e_.message); \
-  } while (0)
-
-static char dir[128];
 
 static char *folder_new(const char *name) {
-  char *path = base_printf("%s/%s", dir, name);
+  char *path = base_printf("%s/%s", kit_dir, name);
   must(dir_make(path, 0700, err));
   return path;
 }
@@ -111,8 +87,8 @@ static void keys_sign_and_stay_closed(void **state) {
   chmod(file, 0644);
   refused(keys_open(folder, &k, err), ERR_UNAVAILABLE);
   refused(exchange_init(&(struct exchange_init){.folder = folder, .server = "KHR/GOV/1/one", .address = "https://127.0.0.1:5500"}, err), ERR_CONFLICT);
-  refused(exchange_init(&(struct exchange_init){.folder = dir, .server = "KHR/GOV/1", .address = "https://127.0.0.1:5500"}, err), ERR_INVALID);
-  refused(exchange_init(&(struct exchange_init){.folder = dir, .server = "KHR/GOV/1/x", .address = "http://127.0.0.1:5500"}, err), ERR_INVALID);
+  refused(exchange_init(&(struct exchange_init){.folder = kit_dir, .server = "KHR/GOV/1", .address = "https://127.0.0.1:5500"}, err), ERR_INVALID);
+  refused(exchange_init(&(struct exchange_init){.folder = kit_dir, .server = "KHR/GOV/1/x", .address = "http://127.0.0.1:5500"}, err), ERR_INVALID);
   free(pem);
   free(file);
   free(folder);
@@ -216,13 +192,13 @@ static void directory_made_and_taken(void **state) {
   assert_int_equal(members_version(m), 0);
   assert_int_equal(members_state(&op, m), MEMBERS_NONE);
   members_drop(m);
-  refused(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", err), ERR_FORBIDDEN); /* not the operator yet */
+  refused(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", "op", err), ERR_FORBIDDEN); /* not the operator yet */
   must(exchange_operate(&op, err));
-  must(exchange_member_put(&op, "KHR/GOV/10000001", "استانداری", "Governor", err));
-  must(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", err));
-  must(exchange_member_put(&op, "KHR/GOV/2/tax", "مالیات", "Tax", err));
+  must(exchange_member_put(&op, "KHR/GOV/10000001", "استانداری", "Governor", "op", err));
+  must(exchange_member_put(&op, "KHR/GOV/2", "ب", "B", "op", err));
+  must(exchange_member_put(&op, "KHR/GOV/2/tax", "مالیات", "Tax", "op", err));
   must(exchange_global_group(&op, "agencies", "KHR/GOV/2", true, "op", err));
-  refused(exchange_member_put(&op, "XXX/GOV/2", "ب", "B", err), ERR_INVALID);
+  refused(exchange_member_put(&op, "XXX/GOV/2", "ب", "B", "op", err), ERR_INVALID);
   must(exchange_publish(&op, err));
   m = members_hold(&op);
   int64_t version = members_version(m);
@@ -262,8 +238,8 @@ static void directory_made_and_taken(void **state) {
   must(operator_request_state(&op, request, certificate, decision, err));
   assert_string_equal(decision, "waiting");
   refused(operator_request_state(&op, request, pin, decision, err), ERR_NOT_FOUND);
-  must(exchange_approve(&op, request, "op", true, err));
-  refused(exchange_approve(&op, request, "op", true, err), ERR_NOT_FOUND);
+  must(exchange_approve(&op, request, "op", true, NULL, err));
+  refused(exchange_approve(&op, request, "op", true, NULL, err), ERR_NOT_FOUND);
   m = members_hold(&op);
   assert_int_equal(members_version(m), version + 1);
   of = members_by_certificate(m, certificate);
@@ -329,20 +305,8 @@ static void codes(void **state) {
   refused(code_read("hello", s2, p2, err), ERR_INVALID);
 }
 
-static int setup(void **state) {
-  snprintf(dir, sizeof dir, "/tmp/exchange-members-XXXXXX");
-  return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state) {
-  char *argv = base_printf("rm -rf %s", dir);
-  int rc = system(argv);
-  free(argv);
-  return rc;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(frames), cmocka_unit_test(codes), cmocka_unit_test(keys_sign_and_stay_closed), cmocka_unit_test(helper_dies_and_keys_roll),
                                      cmocka_unit_test(directory_made_and_taken)};
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, kit_start, kit_stop);
 }

@@ -145,12 +145,12 @@ static void rights(void **state) {
 static void groups_and_time(void **state) {
   struct kit *k = *state;
   char id[40];
-  const char *members[] = {CLIENT};
-  must(exchange_group_put(&k->x, "desks", members, 1, err));
+  must(exchange_group(&k->x, "desks", CLIENT, true, "test", err));
   must(exchange_grant(&k->x, &(struct exchange_grant){.subject = "group:desks", .service = SERVICE, .until = clock_now() + 1000000}, "test", id, err));
   assert_true(may(k, CLIENT, "PATCH", "/anything"));
-  must(exchange_group_put(&k->x, "desks", NULL, 0, err));
-  must(exchange_group_put(&k->x, "desks", members, 1, err));
+  must(exchange_group(&k->x, "desks", CLIENT, false, "test", err));
+  refused(exchange_group(&k->x, "desks", CLIENT, false, "test", err), ERR_NOT_FOUND);
+  must(exchange_group(&k->x, "desks", CLIENT, true, "test", err));
   assert_true(may(k, CLIENT, "PATCH", "/anything"));
   clock_set(clock_now() + 2000000);
   assert_false(may(k, CLIENT, "PATCH", "/anything"));
@@ -176,5 +176,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(normalised), cmocka_unit_test(ways_out), cmocka_unit_test(unsound), cmocka_unit_test(globs), cmocka_unit_test(glob_is_quick),
                                      cmocka_unit_test_setup_teardown(rights, setup, teardown), cmocka_unit_test_setup_teardown(groups_and_time, setup, teardown),
                                      cmocka_unit_test_setup_teardown(refusals, setup, teardown)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, kit_start, kit_stop);
 }

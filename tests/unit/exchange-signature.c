@@ -1,5 +1,7 @@
 /* Signatures and digests: the vectors of RFC 9421 (2.4, B.2) and RFC 9530, our own both ways, and everything that was altered. */
 #include "exchange-kit.h"
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
@@ -397,6 +399,24 @@ static void request_hash(void **state) {
   assert_string_equal(hash, again);
 }
 
+/* Ids of messages follow each other as they are made, and are ids of version 4 for who looks. */
+static void timed(void **state) {
+  char before[37], id[37], after[37];
+  for (int i = 0; i < 3; i++) {
+    clock_set(INT64_C(1765000000000) + i);
+    uuid_make_timed(id);
+    assert_int_equal(strlen(id), 36);
+    assert_int_equal(id[14], '4');
+    assert_non_null(strchr("89ab", id[19]));
+    if (i > 0) assert_true(strcmp(before, id) < 0);
+    memcpy(before, id, sizeof id);
+    uuid_make_timed(after);
+    assert_memory_equal(after, id, 13);
+    assert_true(strcmp(after + 14, id + 14) != 0);
+  }
+  clock_set(0);
+}
+
 static void identifiers(void **state) {
   struct exchange_id id, two;
   char text[EXCHANGE_ID + 1];
@@ -442,6 +462,118 @@ static void faults(void **state) {
   buf_free(&b);
 }
 
+/* ---- the table of a key against the library ---- */
+
+static bool library_says(const unsigned char hash[32], const unsigned char raw[64]) {
+  unsigned char der[80];
+  size_t n = signature_to_der(raw, der);
+  EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key.key, NULL);
+  bool good = EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, n, hash, 32) == 1;
+  EVP_PKEY_CTX_free(c);
+  return good;
+}
+
+static void both_say(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64], bool good) {
+  assert_int_equal(library_says(hash, raw), good);
+  assert_int_equal(key_table_true(t, hash, raw), good);
+}
+
+/* Signatures made with numbers that nobody comes upon: P-256 in plain arithmetic. */
+struct plain { EC_GROUP *g; BN_CTX *c; BIGNUM *n, *d, *r, *s, *e, *k; };
+static void plain_begin(struct plain *p) {
+  *p = (struct plain){.g = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), .c = BN_CTX_new(), .r = BN_new(), .s = BN_new(), .e = BN_new(), .k = BN_new()};
+  p->n = BN_dup(EC_GROUP_get0_order(p->g));
+  assert_int_equal(EVP_PKEY_get_bn_param(key.key, OSSL_PKEY_PARAM_PRIV_KEY, &p->d), 1);
+  EC_POINT *at = EC_POINT_new(p->g);
+  assert_int_equal(BN_rand_range(p->k, p->n) && EC_POINT_mul(p->g, at, p->k, NULL, NULL, p->c) && EC_POINT_get_affine_coordinates(p->g, at, p->r, NULL, p->c), 1);
+  BN_nnmod(p->r, p->r, p->n, p->c);
+  EC_POINT_free(at);
+}
+static void plain_end(struct plain *p) {
+  EC_GROUP_free(p->g);
+  BN_CTX_free(p->c);
+  BIGNUM *all[] = {p->n, p->d, p->r, p->s, p->e, p->k};
+  for (size_t i = 0; i < BASE_COUNT(all); i++) BN_free(all[i]);
+}
+static void raw_of(const BIGNUM *r, const BIGNUM *s, unsigned char raw[64]) {
+  assert_int_equal(BN_bn2binpad(r, raw, 32), 32);
+  assert_int_equal(BN_bn2binpad(s, raw + 32, 32), 32);
+}
+
+static void table_edges(const struct key_table *t) {
+  struct plain p;
+  unsigned char hash[32], raw[64];
+  plain_begin(&p);
+  BN_mod_mul(p.e, p.r, p.d, p.n, p.c);         /* e = rd: both halves of the sum are the same point */
+  BN_bn2binpad(p.e, hash, 32);
+  BIGNUM *inverse = BN_mod_inverse(NULL, p.k, p.n, p.c);
+  BN_mod_add(p.s, p.e, p.e, p.n, p.c);
+  BN_mod_mul(p.s, p.s, inverse, p.n, p.c);
+  BN_free(inverse);
+  raw_of(p.r, p.s, raw);
+  both_say(t, hash, raw, true);
+  BN_sub(p.s, p.n, p.s);                       /* n - s is as good, as everywhere */
+  raw_of(p.r, p.s, raw);
+  both_say(t, hash, raw, true);
+  BN_sub(p.e, p.n, p.e);                       /* e = -rd: the sum is no point */
+  BN_bn2binpad(p.e, hash, 32);
+  both_say(t, hash, raw, false);
+  const BIGNUM *bad[] = {BN_value_one(), p.n};
+  for (size_t i = 0; i < BASE_COUNT(bad); i++) {
+    raw_of(bad[i], p.s, raw);
+    both_say(t, hash, raw, false);
+    raw_of(p.r, bad[i], raw);
+    both_say(t, hash, raw, false);
+  }
+  for (int from = 0; from < 64; from += 32)    /* nothing, and more than the order */
+    for (int with = 0; with < 256; with += 255) {
+      raw_of(p.r, p.s, raw);
+      memset(raw + from, with, 32);
+      both_say(t, hash, raw, false);
+    }
+  plain_end(&p);
+}
+
+static void tables(void **state) {
+  struct exchange_signer by = kit_signer(&key);
+  struct key_table *t = key_table_new(key.spki, key.size);
+  unsigned char hash[32], der[80], raw[64];
+  size_t n;
+  assert_non_null(t);
+  for (int i = 0; i < 40; i++) {
+    random_bytes(hash, sizeof hash);
+    if (i < 2) memset(hash, i == 0 ? 0 : 0xff, sizeof hash);
+    must(by.sign(by.ctx, EXCHANGE_KEY_SIGN, hash, sizeof hash, der, &n, err));
+    assert_int_equal(signature_to_raw(der, n, raw), 0);
+    both_say(t, hash, raw, true);
+    raw[i] ^= 1;
+    both_say(t, hash, raw, false);
+    raw[i] ^= 1;
+    hash[i % 32] ^= 0x80;
+    both_say(t, hash, raw, false);
+  }
+  table_edges(t);
+  key_table_free(t);
+  assert_null(key_table_new(key.spki, key.size - 1));
+}
+
+/* The same answers before a key has its table and afterwards. */
+static void often(void **state) {
+  struct exchange_signer by = kit_signer(&key);
+  unsigned char hash[32], der[80], raw[64];
+  size_t n;
+  for (int i = 0; i < 80; i++) {
+    char text[40];
+    snprintf(text, sizeof text, "message %d", i);
+    sha256(text, strlen(text), hash);
+    must(by.sign(by.ctx, EXCHANGE_KEY_SIGN, hash, sizeof hash, der, &n, err));
+    assert_int_equal(signature_to_raw(der, n, raw), 0);
+    must(signature_verify(text, strlen(text), raw, key.spki, key.size, err));
+    refused(signature_verify(text, strlen(text) - 1, raw, key.spki, key.size, err), ERR_FORBIDDEN);
+    refused(signature_verify(text, strlen(text), raw, key.spki, key.size - 1, err), ERR_MALFORMED);
+  }
+}
+
 int main(void) {
   kit_key(&key);
   const struct CMUnitTest tests[] = {
@@ -450,7 +582,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(bounds, begin, end),     cmocka_unit_test_setup_teardown(both_ways, begin, end),
     cmocka_unit_test_setup_teardown(altered, begin, end),    cmocka_unit_test_setup_teardown(cleaning, begin, end),
     cmocka_unit_test_setup_teardown(request_hash, begin, end), cmocka_unit_test_setup_teardown(identifiers, begin, end),
-    cmocka_unit_test_setup_teardown(faults, begin, end)};
+    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(tables), cmocka_unit_test(often)};
   int rc = cmocka_run_group_tests(tests, NULL, NULL);
   EVP_PKEY_free(key.key);
   return rc;

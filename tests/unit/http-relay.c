@@ -65,11 +65,13 @@ static struct http_key key_of(int who, bool elsewhere)
 }
 
 /* Echo: what came, with every header line that begins with X- in its order and case, and whose certificate was shown. */
+static int again(void *ctx, const void *p, size_t n) { return http_content_add(ctx, p, n, -1, NULL); }
+
 static void on_any(struct http_req *r)
 {
   const struct http_pair *list;
   struct http_pair back[110];
-  struct http_content copy;
+  struct http_content copy = HTTP_NO_CONTENT;
   struct err err;
   unsigned char sha256[32];
   char hex[65] = "none";
@@ -82,7 +84,7 @@ static void on_any(struct http_req *r)
   back[k++] = (struct http_pair){"Seen-Certificate", hex};
   back[k++] = (struct http_pair){"Date", "Mon, 27 Jul 2009 12:28:53 GMT"};
   back[k++] = (struct http_pair){"Bad", "a\r\nb"};
-  assert_int_equal(http_content_copy(http_content(r), &copy, &err), 0);
+  assert_int_equal(http_content_each(http_content(r), again, &copy, &err), 0);
   http_reply_relay(r, 207, back, k, &copy);
 }
 
@@ -194,6 +196,19 @@ static void carries_headers_and_certificates(void **state)
       assert_true(two < one);
       http_relay_answer_free(&a);
     }
+    struct http_content some = HTTP_NO_CONTENT; /* nothing of a call is left for the next on its connection */
+    assert_int_equal(http_content_add(&some, "some", 4, -1, NULL), 0);
+    for (size_t i = 0; i < 2 * BASE_COUNT(methods); i++) {
+      struct http_relay_answer a;
+      bool full = i % 2 && strcmp(methods[i / 2], "HEAD") != 0 && strcmp(methods[i / 2], "TRACE") != 0;
+      call(p, methods[i / 2], full ? &some : NULL, &a);
+      assert_int_equal(a.status, 207);
+      assert_string_equal(header(&a, "Seen-Method"), methods[i / 2]);
+      assert_int_equal(a.content.size, full ? 4 : 0);
+      if (full) assert_string_equal(a.content.data, "some");
+      http_relay_answer_free(&a);
+    }
+    http_content_free(&some);
     assert_int_equal(signatures - before, elsewhere ? 2 : 1); /* one handshake: the server's key is always elsewhere */
     http_peer_free(p);
   }

@@ -56,8 +56,8 @@ static struct sockaddr_storage from_of(const char *address) {
   return s;
 }
 
-static struct ping *begin(struct seen *s, int packets) {
-  struct ping_options o = {.packets = packets, .gap_ms = 1, .timeout_ms = 2000, .ctx = s, .done = done, .drop = drop};
+static struct ping *begin_for(struct seen *s, int packets, int timeout_ms) {
+  struct ping_options o = {.packets = packets, .gap_ms = 1, .timeout_ms = timeout_ms, .ctx = s, .done = done, .drop = drop};
   struct ping *p = ping_new(&o, 3);
   assert_int_equal(ping_target(p, 0, "127.0.0.9"), 0);
   assert_int_equal(ping_target(p, 1, "::1"), 0);
@@ -65,6 +65,8 @@ static struct ping *begin(struct seen *s, int packets) {
   assert_false(ping_start(p, 2));
   return p;
 }
+
+static struct ping *begin(struct seen *s, int packets) { return begin_for(s, packets, 2000); }
 
 static void send_all(struct ping *p, int target, int packets) {
   struct ping_counters c, before;
@@ -185,6 +187,57 @@ static void headers(void **state) {
   ping_free(p);
 }
 
+static int raw_from(const char *address) {
+  int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+  struct sockaddr_storage a = from_of(address);
+  assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(struct sockaddr_in)) == 0);
+  return fd;
+}
+
+static void wire(int fd, const unsigned char *m, size_t n) {
+  struct sockaddr_storage to = from_of("127.0.0.1");
+  assert_int_equal(sendto(fd, m, n, 0, (struct sockaddr *)&to, sizeof(struct sockaddr_in)), (ssize_t)n);
+}
+
+/* The same by the kernel: what is forged, cut short, from elsewhere, doubled and late is sent as packets, before and behind the true answer. */
+static void on_the_wire(void **state) {
+  struct seen s = {0};
+  struct ping *p = begin_for(&s, 1, 60000); /* nothing here is late because the machine is busy */
+  unsigned char m[64], bad[64];
+  struct ping_counters c = {0}, before;
+  if (ping_method(p, AF_INET) != PING_RAW) skip();
+  int right = raw_from("127.0.0.9"), wrong = raw_from("127.0.0.8");
+  send_all(p, 0, 1);
+  ping_counters(p, &before);
+  size_t n = ping_echo(p, 0, 0, m);
+  for (size_t i = 8; i < n; i++) {
+    memcpy(bad, m, n);
+    bad[i] ^= 0x10;
+    wire(right, bad, n);
+  }
+  for (size_t cut = 8; cut < n; cut++) wire(right, m, cut);
+  memcpy(bad, m, n);
+  wire(right, bad, n + 8);
+  wire(wrong, m, n);
+  while (ping_turn(p, clock_mono_us()), ping_counters(p, &c), c.hostile < before.hostile + 42) ping_wait(p, clock_mono_us() + 10000); /* 20 forged, 20 cut behind the mark, one too long, one from elsewhere */
+  assert_int_equal(c.received, before.received);
+  wire(right, m, n);
+  wire(right, m, n);
+  while (ping_turn(p, clock_mono_us()), ping_counters(p, &c), c.late < before.late + 1 || !s.ended) ping_wait(p, clock_mono_us() + 10000);
+  assert_int_equal(c.received, before.received + 1);
+  assert_int_equal(s.ended, 1);
+  assert_int_equal(s.last.m.sent, 1);
+  assert_int_equal(s.last.m.lost, 0);
+  send_all(p, 0, 1);
+  wire(right, m, n); /* of the probe before */
+  while (ping_turn(p, clock_mono_us()), ping_counters(p, &c), c.late < before.late + 2) ping_wait(p, clock_mono_us() + 10000);
+  assert_int_equal(c.received, before.received + 1);
+  assert_int_equal(s.ended, 1);
+  close(right);
+  close(wrong);
+  ping_free(p);
+}
+
 /* No way to an address: not sent, and so not lost. */
 static void no_route(void **state) {
   struct seen s = {0};
@@ -201,7 +254,7 @@ static void no_route(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(hostile), cmocka_unit_test(late_and_dropped), cmocka_unit_test(headers), cmocka_unit_test(no_route)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(hostile), cmocka_unit_test(late_and_dropped), cmocka_unit_test(headers), cmocka_unit_test(on_the_wire), cmocka_unit_test(no_route)};
   if (!alone()) {
     print_message("network-ping: SKIPPED: this program may not have a network of its own\n");
     return 77;

@@ -247,7 +247,7 @@ static void batches(void **state) {
   store_stats(s, &before);
   for (int i = 0; i < 1000; i++) {
     tasks[i] = (struct task){.n = i};
-    must(store_submit(s, i % 3 == 0 ? STORE_JOBS : STORE_FRONT, task_work, &tasks[i], task_done, err));
+    must(store_submit(s, i % 3 != 0 ? STORE_FRONT : i % 2 ? STORE_JOBS : STORE_AGAIN, task_work, &tasks[i], task_done, err));
   }
   wait_done(1000);
   for (int i = 0; i < 1000; i++) {
@@ -320,6 +320,62 @@ static void queues(void **state) { /* slow jobs do not keep people waiting, and 
   assert_int_equal(rows_now(), 110);
 }
 
+/* ---- commits that do not wait for the disk ---- */
+
+static atomic_bool opened;
+static atomic_int standing;
+
+static int stay(struct store_tx *tx, void *arg, struct err *err) {
+  standing++;
+  while (!opened) kit_sleep(1);
+  return 0;
+}
+
+static int how_safe(struct store_tx *tx, void *arg, struct err *err) {
+  struct task *t = arg;
+  int64_t waits = 0;
+  snprintf(t->id, sizeof t->id, "task%04d", t->n);
+  struct row r = {t->id, t->n, NULL, NULL, 0};
+  if (pg) {
+    if (store_value(tx, &waits, -1, err, "SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN 0 ELSE 1 END", "")) return -1;
+  } else {
+    if (store_value(tx, &waits, -1, err, "SELECT synchronous FROM pragma_synchronous", "")) return -1;
+    waits = waits >= 2; /* FULL */
+  }
+  t->runs = (int)waits;
+  return insert(tx, &r, err);
+}
+
+/* Only jobs that may be done again are written without waiting, and never in one commit with others. */
+static void light_commits(void **state) {
+  enum { EACH = 40 };
+  opened = false;
+  standing = done_count = 0;
+  int writers = pg ? 4 : 1, light = 0;
+  for (int i = 0; i < 128; i++) must(store_submit(s, STORE_FRONT, stay, NULL, NULL, err));
+  while (standing < writers) kit_sleep(1);
+  for (int i = 0; i < 3 * EACH; i++) {
+    tasks[i] = (struct task){.n = i};
+    must(store_submit(s, i < EACH ? STORE_AGAIN : i < 2 * EACH ? STORE_JOBS : STORE_FRONT, how_safe, &tasks[i], task_done, err));
+  }
+  opened = true;
+  wait_done(3 * EACH);
+  for (int i = 0; i < 3 * EACH; i++) {
+    assert_int_equal(tasks[i].code, ERR_NONE);
+    if (i >= EACH) assert_int_equal(tasks[i].runs, 1);
+  }
+  for (int round = 0; round < 50 && light == 0; round++) { /* beside others they may have come with them; by themselves they are light */
+    done_count = 0;
+    for (int i = 0; i < EACH; i++) {
+      tasks[i] = (struct task){.n = 1000 + round * EACH + i};
+      must(store_submit(s, STORE_AGAIN, how_safe, &tasks[i], task_done, err));
+    }
+    wait_done(EACH);
+    for (int i = 0; i < EACH; i++) light += tasks[i].runs == 0;
+  }
+  assert_true(light > 0);
+}
+
 static int huge(struct store_tx *tx, void *arg, struct err *err) {
   size_t n = 3 << 20;
   char *p = base_alloc(n);
@@ -366,22 +422,17 @@ static void closing(void **state) { /* what was queued is written first */
   assert_int_equal(rows_now(), 600);
 }
 
-static _Atomic bool gate;
 static int nothing(struct store_tx *tx, void *arg, struct err *err) { return 0; }
-static int stand(struct store_tx *tx, void *arg, struct err *err) {
-  while (!gate) kit_sleep(1);
-  return 0;
-}
 static void nothing_done(void *arg, int rc, const struct err *err) { done_count++; }
 
 static void bounds(void **state) {
   done_count = 0;
-  gate = false;
+  opened = false;
   struct err err = {0};
   int taken = 0, rc = 0;
-  for (int i = 0; i < 128; i++) taken += store_submit(s, STORE_FRONT, stand, NULL, nothing_done, &err) == 0; /* every writer stands */
+  for (int i = 0; i < 128; i++) taken += store_submit(s, STORE_FRONT, stay, NULL, nothing_done, &err) == 0; /* every writer stands */
   for (int i = 0; i < 30000 && rc == 0; i++) taken += (rc = store_submit(s, STORE_FRONT, nothing, NULL, nothing_done, &err)) == 0;
-  gate = true;
+  opened = true;
   assert_int_equal(rc, -1);
   assert_int_equal(err.code, ERR_UNAVAILABLE);
   assert_true(taken >= 20000);
@@ -561,7 +612,7 @@ static void refusals(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, leave)
 static const struct CMUnitTest tests[] = {T(types), T(statements), T(ordering), T(open_results), T(mistakes), T(batches), T(contention),
-  T(queues), T(large), T(closing), T(bounds), T(leases), T(upgrade), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
+  T(queues), T(light_commits), T(large), T(closing), T(bounds), T(leases), T(upgrade), T(migrations), T(backup), T(dumps), cmocka_unit_test(refusals)};
 
 int main(void) {
   kit_start(NULL);

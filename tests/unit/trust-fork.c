@@ -104,11 +104,12 @@ static void on_postgres(void **state) {
   if (given == NULL && kit_run(start, where, sizeof where) != 0) skip();
   if (given != NULL) {
     PGconn *c = PQconnectdb(given);
-    char sql[200];
-    snprintf(sql, sizeof sql, "CREATE DATABASE chapar_trust_%d TEMPLATE template0 ENCODING 'UTF8'", (int)getpid());
+    char sql[200], name[80];
+    snprintf(name, sizeof name, "trust%d_%llx", (int)getpid(), (unsigned long long)clock_now());
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name);
     PQclear(PQexec(c, sql));
     PQfinish(c);
-    snprintf(where, sizeof where, "%s%cdbname=chapar_trust_%d", given, strchr(given, '?') != NULL ? '&' : '?', (int)getpid());
+    snprintf(where, sizeof where, "%s%cdbname=%s", given, strchr(given, '?') != NULL ? '&' : '?', name);
   }
   two_nodes(where);
   if (given == NULL) kit_run(end, NULL, 0);

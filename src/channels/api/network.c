@@ -68,7 +68,7 @@ static void hide(json_t *o, const char *const *names, size_t n) {
 }
 
 static void get_office(struct http_req *r) {
-  static const char *const inner[] = {"address", "checks", "prober", "interfaces", "windows"};
+  static const char *const inner[] = {"address", "checks", "check_results", "prober", "interfaces", "windows"};
   struct err err;
   json_t *out = NULL;
   if (network_office(net_of(r), http_param(r, "code"), http_lang(r), &out, &err)) return api_error(r, &err, NULL, NULL);
@@ -151,16 +151,25 @@ static void get_availability(struct http_req *r) {
 }
 
 /* Open data, and what indices are made of: county by county, nothing of single offices. */
-static json_t *indicator(struct http_req *r, const struct network_line *l, int place) {
-  struct network_coverage c;
+static json_t *indicator(struct http_req *r, const struct network_line *l, int place, struct period p) {
+  struct network_coverage c = {0};
+  struct err err;
   json_t *o = line_json(l);
-  network_coverage(net_of(r), place, &c);
+  int32_t day = 0;
+  char text[16];
+  bool known = network_coverage_in(net_of(r), place, p.from, p.to, &c, &day, &err) == 1;
+  const struct network_sums *s = &l->sums;
+  int64_t measured = s->up[0] + s->degraded[0] + s->own[0] + s->upstream[0] + s->maintenance[0];
+  date_iso(day, text);
+  json_put(o, "coverage_on", known ? text : NULL);
+  json_object_set_new(o, "measured", share(measured + s->unknown[0] > 0 ? (double)measured / (double)(measured + s->unknown[0]) : NAN));
+  json_object_set_new(o, "goal", share(l->goal));
   json_put(o, "place", l->key);
   json_put(o, "name", http_lang(r) == LANG_EN && l->name_en && l->name_en[0] ? l->name_en : l->name_fa);
-  json_object_set_new(o, "offices", json_integer(c.offices));
-  json_object_set_new(o, "offices_connected", json_integer(c.connected));
-  json_object_set_new(o, "villages_large", json_integer(c.villages_large));
-  json_object_set_new(o, "villages_connected", json_integer(c.villages_connected));
+  json_object_set_new(o, "offices", known ? json_integer(c.offices) : json_null());
+  json_object_set_new(o, "offices_connected", known ? json_integer(c.connected) : json_null());
+  json_object_set_new(o, "villages_large", known ? json_integer(c.villages_large) : json_null());
+  json_object_set_new(o, "villages_connected", known ? json_integer(c.villages_connected) : json_null());
   json_object_set_new(o, "coverage", json_pack("{s:o,s:o}", "offices", share(c.offices ? (double)c.connected / (double)c.offices : NAN), "villages",
                                                share(c.villages_large ? (double)c.villages_connected / (double)c.villages_large : NAN)));
   return o;
@@ -177,9 +186,11 @@ static void get_indicators(struct http_req *r) {
   struct network_availability_query q = {.by = NETWORK_BY_COUNTY, .from = p.from, .to = p.to, .place = place};
   if (network_availability(net_of(r), &q, &lines, &n, &err)) return api_error(r, &err, NULL, NULL);
   json_t *items = json_array();
-  for (size_t i = 0; i < n; i++) json_array_append_new(items, indicator(r, &lines[i], directory_find_place(directory_of(r), lines[i].key)));
+  for (size_t i = 0; i < n; i++) json_array_append_new(items, indicator(r, &lines[i], directory_find_place(directory_of(r), lines[i].key), p));
   network_availability_free(lines, n);
-  http_reply_json(r, 200, json_pack("{s:o,s:s,s:o}", "period", period_json(p), "licence", "https://creativecommons.org/licenses/by/4.0/", "items", items));
+  json_t *out = json_pack("{s:o,s:s,s:o}", "period", period_json(p), "licence", "https://creativecommons.org/licenses/by/4.0/", "items", items);
+  json_put(out, "note", word(http_lang(r), "observatory.net_note"));
+  http_reply_json(r, 200, out);
 }
 
 /* ---- incidents ---- */

@@ -176,7 +176,7 @@ static void post_request(struct http_req *r) {
   if (http_replied(r) || !there(r)) return;
   bool yes = base_same(act, "approve");
   if (!yes && !base_same(act, "refuse")) return http_problem_code(r, ERR_MALFORMED, NULL);
-  int rc = exchange_approve(exchange_of(r), http_param(r, "id"), by(r), yes, &err);
+  int rc = exchange_approve(exchange_of(r), http_param(r, "id"), by(r), yes, admin_value(r, "why"), &err);
   done(r, rc, &err, "#requests");
 }
 
@@ -194,9 +194,17 @@ static void post_member(struct http_req *r) {
   struct err err = {0};
   const char *id = admin_value(r, "id"), *fa = admin_value(r, "name_fa"), *en = admin_value(r, "name_en");
   if (http_replied(r) || !there(r)) return;
-  int rc = id ? exchange_member_put(exchange_of(r), id, fa ? fa : id, en ? en : fa ? fa : id, &err) : err_set(&err, ERR_INVALID, "no id");
+  int rc = id ? exchange_member_put(exchange_of(r), id, fa ? fa : id, en ? en : fa ? fa : id, by(r), &err) : err_set(&err, ERR_INVALID, "no id");
   if (rc == 0) rc = exchange_publish(exchange_of(r), &err);
   done(r, rc, &err, "#id");
+}
+
+static void post_removal(struct http_req *r) {
+  struct err err = {0};
+  const char *why = admin_value(r, "why"), *id = admin_value(r, "id");
+  if (http_replied(r) || !there(r)) return;
+  int rc = why && id ? exchange_member_remove(exchange_of(r), id, by(r), why, &err) : err_set(&err, ERR_INVALID, "no reason");
+  done(r, rc, &err, "#gone");
 }
 
 static void post_key(struct http_req *r) {
@@ -215,11 +223,75 @@ static void post_gateway(struct http_req *r) {
   done(r, rc, &err, "#gateways");
 }
 
+/* ---- who did what ---- */
+
+enum { ACTS_SHOWN = 50 };
+
+static const char *act_title(struct http_req *r, const char *act) {
+  char *name = arena_printf(http_arena(r), "web.gwa_%s", act);
+  for (char *c = name; c && *c; c++)
+    if (*c == '-') *c = '_';
+  return name && word_known(name) ? word(http_lang(r), name) : act;
+}
+
+static const char *actor_title(struct http_req *r, const char *actor) {
+  static const char *const machines[] = {"gateway", "directory", "pack", "operator"};
+  for (size_t i = 0; i < BASE_COUNT(machines); i++)
+    if (strcmp(actor, machines[i]) == 0) return say(r, arena_printf(http_arena(r), "gwa_by_%s", actor));
+  return base_starts(actor, "command: ") ? arena_printf(http_arena(r), "%s %s", say(r, "gwa_by_command"), actor + 9) : actor;
+}
+
+/* What an act tells besides its reason, without what machines compare. */
+static const char *act_rest(struct http_req *r, const json_t *detail) {
+  static const char *const shown[] = {"name", "group", "url", "log", "service", "method", "path", "messages", "rights", "entries", "keys", "tls"};
+  const char *all = NULL;
+  for (size_t i = 0; i < BASE_COUNT(shown); i++) {
+    const json_t *v = json_object_get(detail, shown[i]);
+    const char *text = json_is_integer(v) ? number_format(http_arena(r), http_lang(r), json_integer_value(v)) : json_string_value(v);
+    if (!text || !text[0]) continue;
+    text = arena_printf(http_arena(r), "%s: %s", say(r, arena_printf(http_arena(r), "gwa_d_%s", shown[i])), text);
+    all = all ? arena_printf(http_arena(r), "%s — %s", all, text) : text;
+  }
+  return all;
+}
+
+static void get_acts(struct http_req *r) {
+  const char *before = http_query(r, "before");
+  json_t *out = NULL, *items = json_array(), *one;
+  struct err err;
+  size_t i;
+  bool all = there(r) && admin_sees_all(r);
+  if (!all || exchange_acts(exchange_of(r), before, ACTS_SHOWN, &out, &err)) {
+    json_decref(items);
+    if (!http_replied(r)) all ? web_error(r, &err) : not_found(r);
+    return;
+  }
+  json_array_foreach(json_object_get(out, "items"), i, one) {
+    json_t *o = json_object();
+    const json_t *detail = json_object_get(one, "detail");
+    put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "who", actor_title(r, json_str(one, "actor")));
+    put(o, "act", act_title(r, json_str(one, "act")));
+    put(o, "subject", json_str(one, "subject"));
+    put(o, "why", json_str(detail, "why"));
+    put(o, "rest", act_rest(r, detail));
+    json_array_append_new(items, o);
+  }
+  json_t *page = admin_page(r, say(r, "gwa_title"), NULL);
+  if (json_flag(page, "operates", false)) crumb(page, "/admin/exchange", say(r, "admin_exchange"));
+  put_list(page, "items", items);
+  put(page, "next_href", json_str(out, "next") ? arena_printf(http_arena(r), "/admin/exchange/acts?before=%s", url_quote(r, json_str(out, "next"))) : NULL);
+  json_decref(out);
+  page_reply(web_of(r), r, 200, "gateway_acts", page);
+}
+
 const struct http_route web_gateway_rows[] = {
   {"GET", "/admin/exchange", HTTP_WORKER, PERMIT_OPERATOR, HTTP_SAFE, 0, get_page, "The operator's page of the exchange: requests, gateways, keys, members, witnesses."},
   {"POST", "/admin/exchange/requests/{id}", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_request, "Take a gateway in, or refuse it."},
   {"POST", "/admin/exchange/invitations", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_invitation, "A one-time code for a gateway, shown once."},
   {"POST", "/admin/exchange/members", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_member, "Put a member or a subsystem into the directory."},
+  {"GET", "/admin/exchange/acts", HTTP_WORKER, PERMIT_AUDIT, HTTP_SAFE, 0, get_acts, "Who did what in the exchange, when and why."},
+  {"POST", "/admin/exchange/members/remove", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_removal, "Take a member or a subsystem out of the directory, with a reason."},
   {"POST", "/admin/exchange/keys/{keyid}", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_key, "Revoke a signing key or a certificate."},
   {"POST", "/admin/exchange/gateways", HTTP_WORKER, PERMIT_OPERATOR, HTTP_TOKEN, FORM_BODY, post_gateway, "Take a gateway out of the directory."},
 };

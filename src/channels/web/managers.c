@@ -181,6 +181,7 @@ static json_t *add_table(struct http_req *r, const struct view *v, json_t *page,
     return NULL;
   }
   json_t *shown = table_json(r, v, table, link, most);
+  put(shown, "note", json_str(table, "note"));
   if (t == TABLE_TREND) draw(r, shown, table, "since", "arrived", "closed");
   if (t == TABLE_AGES) draw(r, shown, table, "age", "count", NULL);
   if (t == TABLE_REASONS) draw(r, shown, table, "reason", "count", NULL);
@@ -350,7 +351,7 @@ static void get_province(struct http_req *r) {
   if (!put_tiles(r, page, &v)) return;
   put(page, "small_note", say(r, "figures_small"));
   if (add_table(r, &v, page, TABLE_TREND, NULL, 64) && add_table(r, &v, page, TABLE_ORGANISATIONS, "org", 60) && add_table(r, &v, page, TABLE_SERVICES, NULL, 100) &&
-      add_table(r, &v, page, TABLE_PLACES, NULL, 60) && add_table(r, &v, page, TABLE_AGES, NULL, 20) && add_table(r, &v, page, TABLE_ASKED, NULL, 60))
+      add_table(r, &v, page, TABLE_PLACES, NULL, 60) && add_table(r, &v, page, TABLE_AGES, NULL, 20) && add_table(r, &v, page, TABLE_ASKED, NULL, 60) && add_table(r, &v, page, TABLE_NETWORK, NULL, 60))
     finish(r, page);
 }
 

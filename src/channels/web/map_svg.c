@@ -203,7 +203,7 @@ size_t map_cluster(const struct map_frame *f, struct map_point *points, size_t c
     sum->count += p->count;
     if (rank(p->state) > rank(sum->state)) sum->state = p->state;
   }
-  memcpy(points, out, left * sizeof *out);
+  if (left > 0) memcpy(points, out, left * sizeof *out);
   free(out);
   free(cells);
   return left;

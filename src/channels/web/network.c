@@ -606,7 +606,7 @@ const size_t web_network_count = BASE_COUNT(web_network_rows);
 int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
   const struct { const struct http_route *rows; size_t n; } tables[] = {{web_network_rows, web_network_count}, {web_network_office_rows, web_network_office_count},
     {web_network_incident_rows, web_network_incident_count}, {web_network_figure_rows, web_network_figure_count}, {web_network_plan_rows, web_network_plan_count},
-    {web_network_goal_rows, web_network_goal_count}};
+    {web_network_goal_rows, web_network_goal_count}, {web_network_growth_rows, web_network_growth_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

@@ -44,6 +44,7 @@ void net_budget(struct http_req *r, json_t *page, const struct network_line *l);
 /* The same of the last 30 days for the first line of a group at a place, or of an organisation or an office; false after replying an error. has_availability. */
 bool net_put_budget(struct http_req *r, json_t *page, struct network_availability_query q, struct network_line *line);
 json_t *net_alarms(struct http_req *r);                                         /* goals that are spent, or soon will be: [{"name","text","href"}] */
+void net_put_coverage(struct http_req *r, json_t *page, int place);
 char *net_map(struct http_req *r, const json_t *summary, int within, const char *label, bool links); /* malloc'ed SVG */
 
 /* ---- forms ---- */
@@ -57,7 +58,7 @@ void net_table_number(struct net_table *t, double v, int places, bool last);    
 void net_table_reply(struct http_req *r, struct net_table *t, const char *file);
 
 extern const struct http_route web_network_rows[], web_network_office_rows[], web_network_incident_rows[], web_network_figure_rows[], web_network_plan_rows[],
-  web_network_goal_rows[];
-extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count, web_network_goal_count;
+  web_network_goal_rows[], web_network_growth_rows[];
+extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count, web_network_goal_count, web_network_growth_count;
 
 #endif

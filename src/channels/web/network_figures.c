@@ -1,6 +1,6 @@
 /* Figures of the network: towns beside villages, county beside county; how it grows; tables as files. */
-#include "channels/web/map.h"
 #include "channels/web/network.h"
+#include "network/people.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -97,7 +97,7 @@ static json_t *period_options(struct http_req *r, const char *chosen) {
   return list;
 }
 
-static void put_coverage(struct http_req *r, json_t *page, int place) {
+void net_put_coverage(struct http_req *r, json_t *page, int place) {
   struct network_coverage c;
   network_coverage(net_of(r), place, &c);
   put(page, "covered_offices", net_percent(r, c.offices ? (double)c.connected / (double)c.offices : NAN, 1));
@@ -137,184 +137,9 @@ static void get_compare(struct http_req *r) {
   put_list(page, "periods", period_options(r, text));
   put_list(page, "county_options", net_county_options(r, net_query(r, "place")));
   put(page, "period_name", period_name(http_arena(r), http_lang(r), p));
-  put_coverage(r, page, place);
+  net_put_coverage(r, page, place);
   put(page, "csv_href", arena_printf(http_arena(r), "/network/tables/compare.csv?by=%s&period=%s%s%s", groups[g].value, text, place >= 0 ? "&place=" : "", place >= 0 ? url_quote(r, net_query(r, "place")) : ""));
   net_reply(r, page, "compare");
-}
-
-/* ---- how it grows ---- */
-
-/* Open requests by county, nothing of single ones. */
-static bool put_requests(struct http_req *r, json_t *page) {
-  const struct directory *d = pack_directory(web_pack(r));
-  struct observe_query q = {.service = "network-connection"};
-  json_t *open = NULL, *list = json_array(), *v;
-  struct err err;
-  const char *county;
-  period_parse(NULL, cases_today(), &q.period, NULL);
-  if (observatory_open_now(web_of(r)->observatory, &q, GROUP_PLACE, &open, &err)) {
-    json_decref(list);
-    web_error(r, &err);
-    return false;
-  }
-  json_object_foreach(open, county, v) {
-    const struct place *p = directory_place(d, directory_find_place(d, county));
-    json_t *o = json_object();
-    int oldest = 0;
-    for (int k = 0; k < AGES; k++)
-      if (json_integer_value(json_array_get(json_object_get(v, "ages"), (size_t)k)) > 0) oldest = k;
-    put(o, "name", p ? place_name(p, http_lang(r)) : net_say(r, "province"));
-    put_number(r, o, "open", json_int(v, "open", 0));
-    put_number(r, o, "late", json_int(v, "late", 0));
-    put(o, "oldest", oldest ? word_fill(http_arena(r), http_lang(r), "web.net_age_days", "n", net_number(r, age_bounds[oldest - 1]), NULL)
-                            : word_fill(http_arena(r), http_lang(r), "web.net_age_new", "n", net_number(r, age_bounds[0] + 1), NULL));
-    json_array_append_new(list, o);
-  }
-  json_decref(open);
-  put_list(page, "requests", list);
-  return true;
-}
-
-/* The code under which a new link is measured: what was said when it was handed over last. */
-static const char *measured_as(struct http_req *r, const char *tracking) {
-  json_t *out = NULL, *one;
-  const char *code = NULL;
-  struct err err;
-  size_t i;
-  if (cases_events(web_of(r)->cases, web_actor(r), tracking, 0, 200, http_lang(r), &out, NULL, &err)) return NULL;
-  json_array_foreach(json_object_get(out, "items"), i, one)
-    if (base_same(json_str(one, "action"), "hand_over")) code = json_str(json_object_get(one, "data"), "measured_as");
-  code = code ? arena_strdup(http_arena(r), code) : NULL;
-  json_decref(out);
-  return code;
-}
-
-static json_t *acceptance(struct http_req *r, const json_t *item) {
-  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from = cases_today() - 3, .to = cases_today(), .place = -1};
-  struct network_line *lines = NULL;
-  struct network_office office;
-  struct err err;
-  size_t n = 0;
-  json_t *o = json_object();
-  const char *tracking = json_str(item, "tracking"), *code = measured_as(r, tracking);
-  int node = code ? network_find(net_of(r), digits_ascii(http_arena(r), code)) : -1;
-  put(o, "href", arena_printf(http_arena(r), "/cases/%s", tracking));
-  put(o, "code", show_code(r, tracking));
-  put(o, "office_href", NULL);
-  put(o, "name", code);
-  net_state(r, o, "state", "unknown");
-  put(o, "available", NULL);
-  put(o, "verdict", net_say(r, "accept_none"));
-  if (node < 0 || network_node(net_of(r), node, &office)) return o;
-  q.office = office.code;
-  if (network_availability(net_of(r), &q, &lines, &n, &err)) n = 0;
-  double share = n ? network_availability_of(&lines[0].sums, 0) : NAN;
-  int64_t measured = n ? lines[0].sums.up[0] + lines[0].sums.degraded[0] : 0;
-  bool good = office.connected && office.state == NETWORK_UP && clock_now() - office.connected_at >= 3 * INT64_C(86400000) && measured >= 2 * INT64_C(86400000) && share >= 0.999;
-  put(o, "office_href", arena_printf(http_arena(r), "/network/offices/%s", office.code));
-  put(o, "name", http_lang(r) == LANG_EN && office.name_en[0] ? office.name_en : office.name_fa);
-  net_state(r, o, "state", network_state_text(office.state));
-  put(o, "available", net_percent(r, share, 2));
-  put(o, "verdict", net_say(r, good ? "accept_good" : "accept_wait"));
-  network_availability_free(lines, n);
-  return o;
-}
-
-/* For the desk that connects: what waits for its first measurements. */
-static void put_acceptances(struct http_req *r, json_t *page) {
-  const struct service *s = pack_find(web_pack(r), "network-connection");
-  const struct organisation *owner = s ? directory_organisation(pack_directory(web_pack(r)), s->organisation) : NULL;
-  json_t *out = NULL, *list = json_array(), *one;
-  struct err err;
-  size_t i;
-  bool works = owner && (net_sees_all(web_actor(r)) || actor_in(web_actor(r), owner->code));
-  struct case_query q = {.organisation = owner ? owner->code : "", .service = "network-connection", .state = "accepting", .overdue = -1, .open = 1, .limit = 50};
-  if (works && cases_desk(web_of(r)->cases, web_actor(r), &q, http_lang(r), &out, &err) == 0)
-    json_array_foreach(json_object_get(out, "items"), i, one) json_array_append_new(list, acceptance(r, one));
-  json_decref(out);
-  put_flag(page, "accepts", works);
-  put_list(page, "acceptances", list);
-}
-
-/* How many wait in each county: what the list below has, counted. */
-static json_t *waiting_by_county(struct http_req *r) {
-  json_t *counts = json_object(), *one;
-  struct err err;
-  char *after = NULL;
-  size_t i;
-  do {
-    json_t *out = NULL;
-    int rc = network_backlog(net_of(r), -1, after, 200, http_lang(r), &out, &err);
-    free(after);
-    after = rc ? NULL : base_strdup(json_str(out, "next"));
-    json_array_foreach(json_object_get(out, "items"), i, one) {
-      const char *county = json_str(one, "county");
-      if (county) json_object_set_new(counts, county, json_integer(json_int(counts, county, 0) + 1));
-    }
-    json_decref(out);
-  } while (after);
-  return counts;
-}
-
-/* How many wait in each county, on the map. */
-static void put_backlog_map(struct http_req *r, json_t *page) {
-  const struct directory *d = pack_directory(web_pack(r));
-  size_t n = directory_shapes(d), used = 0;
-  struct map_area *areas = arena_alloc(http_arena(r), (n + 1) * sizeof *areas);
-  json_t *counts = waiting_by_county(r);
-  for (size_t i = 0; i < n && areas; i++) {
-    const struct place *p = directory_place(d, directory_shape(d, i)->place);
-    struct network_coverage c;
-    network_coverage(net_of(r), directory_shape(d, i)->place, &c);
-    int64_t waiting = json_int(counts, p->code, 0), all = c.offices > c.villages_large ? c.offices : c.villages_large;
-    double share = all ? (double)waiting / (double)all : 0;
-    areas[used++] = (struct map_area){.place = directory_shape(d, i)->place, .step = waiting == 0 ? 0 : share <= 0.01 ? 1 : share <= 0.05 ? 2 : share <= 0.2 ? 3 : 4, .text = net_number(r, waiting),
-      .href = arena_printf(http_arena(r), "/network/growth?place=%s#backlog", p->code),
-      .title = word_fill(http_arena(r), http_lang(r), "web.net_backlog_county", "name", place_name(p, http_lang(r)), "n", net_number(r, waiting), NULL)};
-  }
-  json_decref(counts);
-  struct map_view v = {.label = net_say(r, "backlog_label"), .areas = areas, .area_count = used, .within = -1, .names = true, .lang = http_lang(r)};
-  char *svg = map_draw(d, &v);
-  put(page, "svg", svg);
-  free(svg);
-  put(page, "attribution", directory_attribution(d));
-}
-
-
-static void get_growth(struct http_req *r) {
-  struct err err;
-  json_t *out = NULL, *list = json_array(), *one;
-  bool bad;
-  size_t i;
-  int place = net_place(r, &bad);
-  if (bad || network_backlog(net_of(r), place, net_query(r, "after"), 50, http_lang(r), &out, &err)) {
-    json_decref(list);
-    return bad ? not_found(r) : web_error(r, &err);
-  }
-  json_t *page = net_page(r, net_say(r, "growth"), "/network/growth", false);
-  json_array_foreach(json_object_get(out, "items"), i, one) {
-    json_t *o = json_object();
-    bool office = base_same(json_str(one, "kind"), "office");
-    put(o, "name", json_str(one, "name"));
-    put(o, "kind", net_say(r, office ? "backlog_office" : "backlog_village"));
-    put(o, "href", office ? arena_printf(http_arena(r), "/network/offices/%s", json_str(one, "code")) : NULL);
-    put(o, "place", json_str(one, "place_name"));
-    put(o, "since", net_since(r, json_str(one, "since")));
-    put(o, "population", json_int(one, "population", 0) > 0 ? net_number(r, json_int(one, "population", 0)) : NULL);
-    json_array_append_new(list, o);
-  }
-  const char *county = net_query(r, "place"), *tail = county ? arena_printf(http_arena(r), "&place=%s", url_quote(r, county)) : "";
-  put_list(page, "items", list);
-  put_list(page, "county_options", net_county_options(r, county));
-  put(page, "next_href", json_str(out, "next") ? arena_printf(http_arena(r), "/network/growth?after=%s%s", url_quote(r, json_str(out, "next")), tail) : NULL);
-  put(page, "csv_href", arena_printf(http_arena(r), "/network/tables/backlog.csv%s%s", county ? "?place=" : "", county ? url_quote(r, county) : ""));
-  put_coverage(r, page, place);
-  put(page, "apply_href", web_actor(r)->kind == ACTOR_STAFF && pack_find(web_pack(r), "network-connection") ? "/services/network-connection" : NULL);
-  json_decref(out);
-  put_backlog_map(r, page);
-  put_acceptances(r, page);
-  if (put_requests(r, page)) net_reply(r, page, "growth");
-  else json_decref(page);
 }
 
 /* ---- tables as files ---- */
@@ -455,8 +280,8 @@ static int table_series(struct http_req *r, struct net_table *t, struct err *err
 }
 
 static int table_backlog(struct http_req *r, struct net_table *t, struct err *err) {
-  static const struct column columns[] = {{"kind", 't', 0}, {"code", 't', 0}, {"name", 't', 0}, {"place_name", 't', 0}, {"county", 't', 0}, {"lat", 'n', 4}, {"lon", 'n', 4}, {"population", 'n', 0},
-    {"since", 't', 0}};
+  static const struct column columns[] = {{"kind", 't', 0}, {"code", 't', 0}, {"name", 't', 0}, {"place_name", 't', 0}, {"county", 't', 0}, {"county_name", 't', 0}, {"lat", 'n', 4}, {"lon", 'n', 4},
+    {"population", 'n', 0}, {"since", 't', 0}, {"asked", 't', 0}};
   bool bad;
   int place = net_place(r, &bad), rc = 0;
   char *after = NULL;
@@ -507,9 +332,83 @@ static int table_goals(struct http_req *r, struct net_table *t, struct err *err)
   return 0;
 }
 
+/* Indicators as open data: a row a county and one of the province. */
+static int table_indicators(struct http_req *r, struct net_table *t, struct err *err) {
+  struct observe_query q = {.place = net_query(r, "place")};
+  json_t *table = NULL;
+  size_t n = 0;
+  if (period_parse(net_query(r, "period"), cases_today(), &q.period, err) || observatory_table(web_of(r)->observatory, TABLE_NETWORK, &q, http_lang(r), &table, err)) return -1;
+  char *text = table_csv(table, &n);
+  json_decref(table);
+  buf_init(&t->b, 16 * 1024 * 1024);
+  buf_add(&t->b, text, n);
+  free(text);
+  return 0;
+}
+
+/* What hangs on a node, or the roots. */
+static int table_tree(struct http_req *r, struct net_table *t, struct err *err) {
+  static const char *const names[] = {"code", "name", "level", "state", "since", "children", "below_down", "below_unreachable", "blast_offices", "blast_services", "blast_population"};
+  json_t *out = NULL, *one;
+  size_t i;
+  if (network_tree(net_of(r), net_query(r, "office"), http_lang(r), &out, err)) return -1;
+  net_table_begin(t, names, BASE_COUNT(names));
+  json_array_foreach(json_object_get(out, "items"), i, one) {
+    const json_t *below = json_object_get(one, "below"), *blast = json_object_get(one, "blast");
+    for (int k = 0; k < 5; k++) net_table_cell(t, json_str(one, names[k]), false);
+    net_table_number(t, member(one, "children"), 0, false);
+    net_table_number(t, member(below, "down"), 0, false);
+    net_table_number(t, member(below, "unreachable"), 0, false);
+    net_table_number(t, member(blast, "offices"), 0, false);
+    net_table_number(t, member(blast, "services"), 0, false);
+    net_table_number(t, member(blast, "population"), 0, true);
+  }
+  json_decref(out);
+  return 0;
+}
+
+/* Offices that an incident reached. */
+static int table_members(struct http_req *r, struct net_table *t, struct err *err) {
+  static const struct column columns[] = {{"office", 't', 0}, {"name", 't', 0}, {"state", 't', 0}, {"from", 't', 0}, {"until", 't', 0}};
+  const char *typed = net_query(r, "incident");
+  int64_t id = 0;
+  json_t *out = NULL;
+  if (!typed || parse_i64(typed, &id) || id <= 0) return err_set(err, ERR_NOT_FOUND, "no such incident");
+  if (network_incident(net_of(r), id, http_lang(r), &out, err)) return -1;
+  begin_columns(t, columns, BASE_COUNT(columns));
+  add_items(t, json_object_get(out, "members"), columns, BASE_COUNT(columns));
+  json_decref(out);
+  return 0;
+}
+
+/* Offices that were cut more than once in the last 90 days. */
+static int table_repeat(struct http_req *r, struct net_table *t, struct err *err) {
+  static const struct column columns[] = {{"office", 't', 0}, {"name", 't', 0}, {"incidents", 'n', 0}, {"down_s", 'n', 0}, {"mean_s", 'n', 0}, {"last", 't', 0}};
+  bool bad;
+  json_t *out = NULL;
+  if (network_repairs(net_of(r), cases_today() - 89, cases_today(), net_place(r, &bad), 1000, http_lang(r), &out, err)) return -1;
+  begin_columns(t, columns, BASE_COUNT(columns));
+  add_items(t, json_object_get(out, "repeat"), columns, BASE_COUNT(columns));
+  json_decref(out);
+  return 0;
+}
+
+/* People on duty, for those who may see the page: a manager's own organisation. */
+static int table_contacts(struct http_req *r, struct net_table *t, struct err *err) {
+  static const struct column columns[] = {{"organisation", 't', 0}, {"level", 'n', 0}, {"name", 't', 0}, {"to", 't', 0}, {"lang", 't', 0}};
+  struct network_by by;
+  json_t *list = NULL;
+  if (!net_by_any(web_actor(r), &by)) return err_set(err, ERR_NOT_FOUND, "not for everybody");
+  if (network_contacts(web_of(r)->store, by.organisation, &list, err)) return -1;
+  begin_columns(t, columns, BASE_COUNT(columns));
+  add_items(t, list, columns, BASE_COUNT(columns));
+  json_decref(list);
+  return 0;
+}
+
 static void get_table(struct http_req *r) {
   static const struct { const char *file; int (*fill)(struct http_req *r, struct net_table *t, struct err *err); } tables[] = {{"offices.csv", table_offices}, {"incidents.csv", table_incidents},
-    {"compare.csv", table_compare}, {"series.csv", table_series}, {"backlog.csv", table_backlog}, {"maintenance.csv", table_windows}, {"goals.csv", table_goals}};
+    {"compare.csv", table_compare}, {"series.csv", table_series}, {"backlog.csv", table_backlog}, {"maintenance.csv", table_windows}, {"goals.csv", table_goals}, {"indicators.csv", table_indicators}, {"tree.csv", table_tree}, {"members.csv", table_members}, {"repeat.csv", table_repeat}, {"contacts.csv", table_contacts}};
   struct net_table t = {0};
   struct err err;
   bool bad;
@@ -525,7 +424,6 @@ static void get_table(struct http_req *r) {
 
 const struct http_route web_network_figure_rows[] = {
   {"GET", "/network/compare", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_compare, "Availability compared: towns and villages, counties, kinds of offices, organisations."},
-  {"GET", "/network/growth", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_growth, "What is not connected yet, and since when it waits."},
   {"GET", "/network/tables/{file}", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_table, "A table of the network as CSV."},
 };
 const size_t web_network_figure_count = BASE_COUNT(web_network_figure_rows);

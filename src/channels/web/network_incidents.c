@@ -227,6 +227,7 @@ static void show_incident(struct http_req *r, const char *wrong) {
   put_flag(page, "acts", acts);
   put_flag(page, "may_acknowledge", acts && open && !json_str(incident, "acknowledged_at"));
   put_flag(page, "may_hand", acts && !(tracking && tracking[0]));
+  put(page, "number", arena_printf(http_arena(r), "%lld", (long long)json_int(incident, "id", 0)));
   put(page, "act_href", arena_printf(http_arena(r), "/network/incidents/%lld", (long long)json_int(incident, "id", 0)));
   json_decref(incident);
   put(page, "done", net_query(r, "done") ? net_say(r, "done_act") : NULL);

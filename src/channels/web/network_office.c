@@ -179,13 +179,22 @@ static void put_inside(struct http_req *r, json_t *page, const json_t *office) {
   json_array_foreach(json_object_get(office, "interfaces"), i, one) {
     json_t *o = json_object();
     put(o, "name", json_str(one, "name"));
-    put(o, "up", net_say(r, json_flag(one, "up", false) ? "interface_up" : "interface_down"));
+    const json_t *up = json_object_get(one, "up");
+    put(o, "up", net_say(r, !json_is_boolean(up) ? "interface_unknown" : json_is_true(up) ? "interface_up" : "interface_down"));
     put(o, "in", bits(r, one, "in_bps"));
     put(o, "out", bits(r, one, "out_bps"));
     put_number(r, o, "errors", json_int(one, "in_errors", 0) + json_int(one, "out_errors", 0));
     json_array_append_new(list, o);
   }
   put_list(page, "interfaces", list);
+  list = json_array();
+  json_array_foreach(json_object_get(office, "check_results"), i, one) {
+    json_t *o = json_object();
+    put(o, "check", json_str(one, "check"));
+    put(o, "text", json_str(one, "text"));
+    json_array_append_new(list, o);
+  }
+  put_list(page, "results", list);
   put_number(r, page, "interval", json_int(office, "interval_s", 0));
 }
 
@@ -298,6 +307,7 @@ static void get_tree(struct http_req *r) {
   put_list(page, "items", list);
   put_list(page, "path", path_json(r, code));
   put(page, "name", code ? net_office_name(r, code) : NULL);
+  put(page, "code", code ? url_quote(r, code) : NULL);
   put(page, "office_href", code ? arena_printf(http_arena(r), "/network/offices/%s", url_quote(r, code)) : NULL);
   json_decref(out);
   net_reply(r, page, "tree");

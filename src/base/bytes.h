@@ -1,0 +1,18 @@
+/*
+ * base/bytes: what writes much and often needs of base beyond its header: buffers filled with base64 and JSON text in place, and memory given
+ * back to the kernel. Part of the room base.
+ */
+#ifndef CHAPAR_BASE_BYTES_H
+#define CHAPAR_BASE_BYTES_H
+
+#include "base/base.h"
+
+void buf_add64(struct buf *b, const void *p, size_t n);         /* as base64, with padding */
+void buf_expect(struct buf *b, size_t n);                       /* some n bytes more will come: room for them at once, if the cap allows */
+/* A JSON string with its quotes, as json_canonical writes it; bytes that are not UTF-8 become U+FFFD. */
+void base_json_string(struct buf *b, const char *s, size_t n);
+/* For a process that has become idle: what it has freed, and what was only read (programs and libraries at their start), goes back to the kernel;
+ * the latter is read again where it is touched. Any thread. */
+void memory_settle(void);
+
+#endif
