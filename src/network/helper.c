@@ -1,6 +1,7 @@
 #include "network/helper.h"
 
 #include "network/ping.h"
+#include "base/bytes.h"
 #include "network/wire.h"
 
 #include <arpa/inet.h>
@@ -115,6 +116,7 @@ static int work(const char *source4, const char *source6) {
   w.ping = ping_new(&o, 0);
   privileges_keep(0);
   if (child_shut(WHO, 64, calls, BASE_COUNT(calls))) return 1;
+  memory_settle();                       /* of the program and its libraries it needs a small part */
   struct pollfd files[3] = {{.fd = PROBER_WIRE, .events = POLLIN}};
   int count = 1 + ping_sockets(w.ping, fds);
   for (int i = 1; i < count; i++) files[i] = (struct pollfd){.fd = fds[i - 1], .events = POLLIN};
@@ -163,9 +165,11 @@ static void watch(pid_t worker, int ms) {
 
 static int keep(const char *source4, const char *source6) {
   prctl(PR_SET_NAME, prober_name);
+  for (char **e = environ; *e; e++) explicit_bzero(*e, strlen(*e)); /* passwords may stand there */
   close_range(PROBER_CONTROL + 1, ~0U, 0);
   privileges_keep(UINT64_C(1) << CAP_NET_RAW);
   if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 1;
+  memory_settle();
   for (int pause = WAIT_FIRST_MS;;) {
     int64_t began = clock_mono();
     watch(begin(source4, source6), WAIT_MOST_MS);
