@@ -119,13 +119,14 @@ static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
   struct filling *f = arg;
   for (int i = 0; i < f->n->real; i++) {
     const char *code = f->n->nodes[i].o.code;
-    if (store_put(tx, err, "INSERT INTO network_now (office,hard,shown,since,decided,incident,flapping,connected_at) VALUES (?1,0,0,?2,?2,0,0,?2)", "ti", code, f->from) ||
-        store_put(tx, err, "INSERT INTO network_span (office,since,state,incident) VALUES (?1,?2,0,0)", "ti", code, f->from)) return -1;
+    int64_t since = f->from;
+    if (store_put(tx, err, "INSERT INTO network_span (office,since,state,incident) VALUES (?1,?2,0,0)", "ti", code, f->from)) return -1;
     for (int64_t at = f->from + HOUR_MS; at < f->until; at += HOUR_MS) {
       if (mix((uint64_t)i << 32 ^ (uint64_t)(at / HOUR_MS)) % 170) continue;
       if (store_put(tx, err, "INSERT INTO network_span (office,since,state,incident) VALUES (?1,?2,2,1)", "ti", code, at) ||
-          store_put(tx, err, "INSERT INTO network_span (office,since,state,incident) VALUES (?1,?2,0,0)", "ti", code, at + 600000)) return -1;
+          store_put(tx, err, "INSERT INTO network_span (office,since,state,incident) VALUES (?1,?2,0,0)", "ti", code, since = at + 600000)) return -1;
     }
+    if (store_put(tx, err, "INSERT INTO network_now (office,hard,shown,since,decided,incident,flapping,connected_at) VALUES (?1,0,0,?2,?2,0,0,?3)", "tii", code, since, f->from)) return -1;
   }
   return 0;
 }
@@ -255,7 +256,7 @@ static void parts(struct network *n, int64_t now) {
   must(rollup_each(n, today, hour, false, nothing, &blocks, &err), &err);
   printf(", hours of today %.1f ms", (double)(clock_mono_us() - began) / 1000);
   began = clock_mono_us();
-  must(rollup_hour(n, hour, now, &s, &err), &err);
+  must(rollup_hour(n, hour, now, false, &s, &err), &err);
   printf(", the hour that runs %.1f ms\n", (double)(clock_mono_us() - began) / 1000);
   free(s);
 }

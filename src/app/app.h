@@ -168,6 +168,7 @@ int offices_export(const struct settings *set);
 void app_network_demo(struct platform *p);                 /* somebody on duty, where nobody is yet */
 /* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */
 int app_network_tell(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
+int app_network_alarm(void *ctx, struct network *n, struct store_tx *tx, const struct network_alarm *a, struct err *err);
 int app_network_hand(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
 void platform_hooks(struct platform *p);
 /* acceptance.c: one round; links that were handed over are accepted or held. */

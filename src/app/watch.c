@@ -49,6 +49,41 @@ static int tell_one(void *ctx, const struct network_contact *c) {
   return rc;
 }
 
+/* ---- goals ---- */
+
+struct alarming { struct store_tx *tx; const struct network_alarm *a; };
+
+static const char *decimal(struct arena *a, enum lang l, double v, int places) { return isnan(v) ? "–" : number_decimal(a, l, v, places); }
+
+static char *alarm_text(struct arena *a, const struct network_alarm *k, enum lang l, const char *name) {
+  static const char *const keys[] = {"network.goal_sms_ended", "network.goal_sms_slow", "network.goal_sms_fast", "network.goal_sms_spent"};
+  return word_fill(a, l, keys[k->kind], "name", name, "goal", decimal(a, l, k->goal * 100, 2), "now", decimal(a, l, k->availability * 100, 2), "n",
+                   decimal(a, l, k->kind == ALARM_FAST ? k->burn_6 : k->burn_72, 1), NULL);
+}
+
+static int alarm_one(void *ctx, const struct network_contact *c) {
+  const struct alarming *t = ctx;
+  struct arena *a = arena_new(64 * 1024);
+  struct err err = {0};
+  char key[160];
+  const char *name = c->lang == LANG_EN ? t->a->name_en : t->a->name_fa;
+  char *text = alarm_text(a, t->a, c->lang, name);
+  if (!strchr(c->to, '@') && text && !text_fits_sms(text, 2)) text = alarm_text(a, t->a, c->lang, t->a->code);
+  snprintf(key, sizeof key, "%013lld/goal/%lld/%d/%s", (long long)t->a->began, (long long)t->a->number, (int)t->a->kind, c->id);
+  int rc = text ? notify_put_duty(t->tx, key, c->to, c->lang, word_fill(a, c->lang, "network.goal_mail_subject", "name", name, NULL), text, &err) : -1;
+  if (rc && err.code == ERR_INVALID) {
+    log_write(LOG_WARN, "network", "contact %s cannot be told: %s", c->id, err.message);
+    rc = 0;
+  }
+  arena_free(a);
+  return rc;
+}
+
+int app_network_alarm(void *ctx, struct network *n, struct store_tx *tx, const struct network_alarm *a, struct err *err) {
+  struct alarming t = {tx, a};
+  return network_alarm_concerned(tx, a, alarm_one, &t, err) || network_hooks_queue_alarm(tx, a, err) < 0 ? -1 : 0;
+}
+
 /* In a demonstration somebody is on duty, so that its outbox shows what is sent. */
 void app_network_demo(struct platform *p) {
   struct network_contact list[] = {{.organisation = "", .name = "کشیک شبکه استان", .to = "09990000001", .lang = LANG_FA, .level = 0},
@@ -191,6 +226,36 @@ static bool count_one(void *ctx, const struct network_office *o) {
   return true;
 }
 
+static void goal_lines(struct buf *b, const json_t *items, const char *head, const char *name, const char *labels, const char *group, const char *key) {
+  size_t i;
+  json_t *one;
+  buf_adds(b, head);
+  json_array_foreach((json_t *)(uintptr_t)items, i, one) {
+    const json_t *v = json_object_get(group ? json_object_get(one, group) : one, key);
+    if (json_is_number(v)) buf_addf(b, "chapar_network_goal%s{scope=\"%s\",code=\"%s\"%s} %.6g\n", name, json_str(one, "scope"), json_str(one, "code"), labels, json_number_value(v));
+  }
+}
+
+/* Classes of offices, and organisations with a goal of their own. A line is missing where nothing was measured. */
+static void goal_metrics(struct platform *p, struct buf *b) {
+  json_t *goals = NULL, *one;
+  struct err err;
+  size_t i;
+  if (network_goals(p->network, LANG_EN, &goals, &err)) return;
+  const json_t *items = json_object_get(goals, "items");
+  goal_lines(b, items, "# TYPE chapar_network_goal_ratio gauge\n", "_ratio", "", NULL, "goal");
+  goal_lines(b, items, "# TYPE chapar_network_goal_availability_ratio gauge\n", "_availability_ratio", "", "availability", "service");
+  goal_lines(b, items, "# TYPE chapar_network_goal_budget_left_seconds gauge\n", "_budget_left_seconds", "", NULL, "budget_left_s");
+  goal_lines(b, items, "# HELP chapar_network_goal_burn how many times faster than it may the downtime is used\n# TYPE chapar_network_goal_burn gauge\n", "_burn", ",window=\"6h\"", "burn", "hours_6");
+  goal_lines(b, items, "", "_burn", ",window=\"3d\"", "burn", "days_3");
+  buf_adds(b, "# TYPE chapar_network_goal_alarm gauge\n");
+  json_array_foreach((json_t *)(uintptr_t)items, i, one)
+    for (int k = ALARM_SLOW; k <= ALARM_SPENT; k++)
+      buf_addf(b, "chapar_network_goal_alarm{scope=\"%s\",code=\"%s\",alarm=\"%s\"} %d\n", json_str(one, "scope"), json_str(one, "code"), network_alarm_text((enum network_alarm_kind)k),
+               base_same(json_str(one, "alarm"), network_alarm_text((enum network_alarm_kind)k)));
+  json_decref(goals);
+}
+
 /* Sums alone: as many lines whatever the province's size. */
 void app_network_metrics(struct platform *p, struct buf *b) {
   struct counting c = {0};
@@ -216,6 +281,7 @@ void app_network_metrics(struct platform *p, struct buf *b) {
              (long long)json_int(open, "acknowledged", 0));
   }
   json_decref(sum);
+  goal_metrics(p, b);
 }
 
 struct scraping { struct buf *b; const struct directory *d; int place; int what; };

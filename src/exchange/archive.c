@@ -27,7 +27,8 @@ struct keeping {
   pthread_mutex_t lock;
   char problem[300];
   _Atomic bool stop, running;
-  int64_t looked, failed;
+  int64_t looked;                        /* by the thread of the jobs alone */
+  _Atomic int64_t failed;
 };
 
 struct run {

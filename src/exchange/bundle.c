@@ -120,7 +120,7 @@ void evidence_key(json_t *message, const struct members *m, const char *keyid, i
 static void put_key(json_t *message, const struct asking *q, const struct logged *l) {
   for (size_t i = 0; i < q->directory_count; i++) {
     struct members *m = NULL;
-    if (q->directories[i].version != l->directory || members_read(q->directories[i].text, q->directories[i].n, &m, NULL) != 0) continue;
+    if (q->directories[i].version != l->directory || members_read_key(q->directories[i].text, q->directories[i].n, l->keyid, &m, NULL) != 0) continue;
     evidence_key(message, m, l->keyid, l->at);
     members_drop(m);
   }

@@ -64,13 +64,21 @@ void key_table_free(struct key_table *t) {
   free(t);
 }
 
+/* 1/s modulo the order: found quickly, and taken when it is that. */
+static bool inverse(BIGNUM *out, const unsigned char raw[32], const BIGNUM *s, const BIGNUM *order, BIGNUM *one, BN_CTX *c) {
+  unsigned char modulus[32], found[32];
+  if (BN_bn2binpad(order, modulus, 32) == 32 && inverse_find(raw, modulus, found) && BN_bin2bn(found, 32, out) != NULL && BN_mod_mul(one, out, s, order, c) == 1 && BN_is_one(one))
+    return true;
+  return BN_mod_inverse(out, s, order, c) != NULL;
+}
+
 /* FIPS 186-5, 6.4.2: 0 < r, s < n; R = (e/s)·G + (r/s)·Q; good when R is a point whose x is r modulo n. All of it is public. */
 static bool equation(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64], BN_CTX *c, EC_POINT *a, EC_POINT *b) {
   const BIGNUM *order = EC_GROUP_get0_order(t->curve);
-  BIGNUM *r = BN_CTX_get(c), *s = BN_CTX_get(c), *e = BN_CTX_get(c), *u = BN_CTX_get(c), *v = BN_CTX_get(c), *x = BN_CTX_get(c);
-  if (x == NULL || BN_bin2bn(raw, 32, r) == NULL || BN_bin2bn(raw + 32, 32, s) == NULL || BN_bin2bn(hash, 32, e) == NULL) return false;
+  BIGNUM *r = BN_CTX_get(c), *s = BN_CTX_get(c), *e = BN_CTX_get(c), *u = BN_CTX_get(c), *v = BN_CTX_get(c), *x = BN_CTX_get(c), *w = BN_CTX_get(c);
+  if (w == NULL || BN_bin2bn(raw, 32, r) == NULL || BN_bin2bn(raw + 32, 32, s) == NULL || BN_bin2bn(hash, 32, e) == NULL) return false;
   if (BN_is_zero(r) || BN_is_zero(s) || BN_cmp(r, order) >= 0 || BN_cmp(s, order) >= 0) return false;
-  return BN_mod_inverse(s, s, order, c) != NULL && BN_mod_mul(u, e, s, order, c) == 1 && BN_mod_mul(v, r, s, order, c) == 1 &&
+  return inverse(w, raw + 32, s, order, x, c) && BN_mod_mul(u, e, w, order, c) == 1 && BN_mod_mul(v, r, w, order, c) == 1 &&
          EC_POINT_mul(t->curve, a, u, NULL, NULL, c) == 1 && EC_POINT_mul(t->keyed, b, v, NULL, NULL, c) == 1 && EC_POINT_add(t->curve, a, a, b, c) == 1 &&
          EC_POINT_is_at_infinity(t->curve, a) == 0 && EC_POINT_get_affine_coordinates(t->curve, a, x, NULL, c) == 1 && BN_nnmod(x, x, order, c) == 1 && BN_cmp(x, r) == 0;
 }

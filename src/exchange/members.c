@@ -245,6 +245,59 @@ int members_read(const char *text, size_t n, struct members **out, struct err *e
   return 0;
 }
 
+/* ---- one gateway of it alone ---- */
+
+/* Behind the text that begins at `at` with a quotation mark. */
+static size_t behind_text(const char *p, size_t n, size_t at) {
+  for (at++; at < n && p[at] != '"'; at++) at += p[at] == '\\';
+  return at;
+}
+
+/* The object in a list of the document (an entry of "gateways") around a place; false: there is none. */
+static bool object_around(const char *p, size_t n, size_t place, size_t *from, size_t *size) {
+  enum { ENTRY = 3 };                    /* { "gateways": [ { */
+  size_t depth = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (p[i] == '"') i = behind_text(p, n, i);
+    else if (p[i] == '{' || p[i] == '[') {
+      if (++depth == ENTRY) *from = i;
+    } else if (p[i] == '}' || p[i] == ']') {
+      if (depth == ENTRY && *from < place && i > place) {
+        *size = i + 1 - *from;
+        return true;
+      }
+      if (depth == 0) return false;
+      depth--;
+    }
+  }
+  return false;
+}
+
+int members_read_key(const char *text, size_t n, const char *keyid, struct members **out, struct err *err) {
+  struct signed_line line;
+  char mark[90];
+  *out = NULL;
+  if (signed_read(text, n, &line, err)) return -1;
+  snprintf(mark, sizeof mark, "\"keyid\":\"%.64s\"", keyid); /* a name that holds this has its quotation marks escaped */
+  struct reading r = {.m = members_empty(), .err = err};
+  int rc = 0;
+  for (const char *p = line.json, *end = p + line.size; rc == 0 && (p = memmem(p, (size_t)(end - p), mark, strlen(mark))) != NULL; p++) {
+    size_t from = 0, size;
+    if (!object_around(line.json, line.size, (size_t)(p - line.json), &from, &size) || line.json[from] != '{') continue;
+    json_t *o = json_read(line.json + from, size, 6, err);
+    if (!o) rc = -1;
+    else if (json_object_get(o, "address")) rc = read_gateway(&r, o) ? -1 : 1;
+    json_decref(o);
+  }
+  if (rc < 0) {
+    members_drop(r.m);
+    return -1;
+  }
+  SORT(r.m, keys, by_keyid);
+  *out = r.m;
+  return 0;
+}
+
 void members_drop(struct members *m) {
   if (!m || atomic_fetch_sub(&m->refs, 1) > 1) return;
   for (size_t i = 0; i < m->gateways_count; i++) told_drop(m->gateways[i].g.told);
@@ -362,7 +415,12 @@ int members_key(const struct members *m, const char *keyid, int64_t at, const st
   if (!k && m->unknown) m->unknown(m->unknown_ctx); /* it may be newer than our directory */
   if (!k) return err_set(err, ERR_NOT_FOUND, "the directory (version %lld) knows no key %.16s…", (long long)m->version, keyid);
   if (k->revoked) return err_set(err, ERR_FORBIDDEN, "the key %.16s… was revoked", keyid);
-  if (at < k->from || (k->until && at >= k->until)) return err_set(err, ERR_FORBIDDEN, "the key %.16s… was not valid at that time", keyid);
+  if (at < k->from || (k->until && at >= k->until)) {
+    char when[32];
+    clock_rfc3339(at < k->from ? k->from : k->until, when);
+    return at < k->from ? err_set(err, ERR_FORBIDDEN, "the key %.16s… is good from %s on, not before", keyid, when)
+                        : err_set(err, ERR_FORBIDDEN, "the key %.16s… ended at %s: its gateway has to sign with a newer one (chapar gateway renew-keys)", keyid, when);
+  }
   *of = &m->gateways[k->gateway].g;
   *public_key = k->public_key;
   *n = k->size;

@@ -18,6 +18,9 @@ bool key_is_p256(const void *public_key, size_t n);
 struct told;                                  /* what is remembered of a gateway across snapshots: its connections and how calls went */
 /* Read a directory's text; its signature is judged by the caller. */
 int members_read(const char *text, size_t n, struct members **out, struct err *err);
+/* Of that text only the gateway whose signing key this is, for members_key and nothing else: no list is read of which one line is wanted. It knows no key
+ * where the text names none. */
+int members_read_key(const char *text, size_t n, const char *keyid, struct members **out, struct err *err);
 struct operator_key { char keyid[65]; const void *public_key; size_t size; };
 size_t members_operator(const struct members *m, const struct operator_key **list);   /* keys by which the next directory may be signed; the first signs now */
 const char *members_operator_server(const struct members *m);                          /* "" before joining */

@@ -19,7 +19,8 @@ struct services {
   struct lane *lanes;
   struct used *used;
   char *certificate;                        /* shown to information systems by the lanes that are */
-  int64_t version, looked, counted;
+  _Atomic int64_t version;                  /* of book */
+  int64_t looked, counted;                  /* by the thread of the jobs alone */
 };
 
 /* ---- views ---- */

@@ -26,4 +26,7 @@ struct key_table *key_table_new(const void *public_key, size_t n);
 void key_table_free(struct key_table *t);
 bool key_table_true(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64]);
 
+/* The inverse of a number modulo an odd modulus, big-endian (inverse.c): not for secrets. False: there is none, or the number is not below the modulus. */
+bool inverse_find(const unsigned char number[32], const unsigned char modulus[32], unsigned char out[32]);
+
 #endif

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-static const char *fitting_word(enum lang l, const char *name, const char *suffix)
+/* key has 96 bytes: it is what is told where no word is known. */
+static const char *fitting_word(enum lang l, const char *name, const char *suffix, char *key)
 {
-  char key[96];
-  snprintf(key, sizeof key, "error.%s%s", name, suffix);
+  snprintf(key, 96, "error.%s%s", name, suffix);
   return word(l, key);
 }
 
@@ -19,13 +19,13 @@ static void problem(struct http_req *r, int status, enum err_code code, const ch
 {
   enum lang l = http_lang(r);
   const char *name = err_name(code);
-  char type[96];
+  char type[96], key[96];
   snprintf(type, sizeof type, "/problems/%s", name);
   json_t *v = json_object();
   json_put(v, "type", type);
-  json_put(v, "title", fitting_word(l, name, ".title"));
+  json_put(v, "title", fitting_word(l, name, ".title", key));
   json_object_set_new(v, "status", json_integer(status));
-  json_put(v, "detail", detail ? detail : fitting_word(l, name, ".detail"));
+  json_put(v, "detail", detail ? detail : fitting_word(l, name, ".detail", key));
   json_put(v, "code", name);
   if (json_array_size(errors)) json_object_set(v, "errors", errors);
   json_put(v, "instance", r->id);

@@ -316,7 +316,7 @@ int network_series(struct network *n, const char *code, enum network_span span, 
     int64_t whole = hour_start(k.until);
     if (rc == 0) rc = rollup_each(n, whole, k.until, true, series_block, &k, err);
     struct sums *hour = NULL;
-    if (rc == 0 && k.from < whole && rollup_hour(n, k.from, whole, &hour, err) >= 0) series_block(&k, &hour[node->o.node]);
+    if (rc == 0 && k.from < whole && rollup_hour(n, k.from, whole, true, &hour, err) >= 0) series_block(&k, &hour[node->o.node]);
     free(hour);
     k.all = k.one;
   }

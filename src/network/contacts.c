@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CONCERNED_MOST = 500 };
+
 static void make_id(char out[33]) {
   unsigned char raw[16];
   random_bytes(raw, sizeof raw);
@@ -143,35 +145,64 @@ static bool told_already(const struct concerned *list, size_t n, const char *to)
   return false;
 }
 
-int network_contacts_concerned(struct store_tx *tx, const struct network_news *news, int (*fn)(void *ctx, const struct network_contact *c), void *ctx, struct err *err) {
-  struct concerned *list = base_alloc(500 * sizeof *list);
-  struct store_rows *r = select_concerned(tx, news, err);
-  size_t n = 0;
+struct concerning { struct concerned *list; size_t n; };
+
+static int concerned_read(struct store_rows *r, struct concerning *k, struct err *err) {
   int rc = r ? 0 : -1;
-  while (r && n < 500 && (rc = store_next(r, err)) == 1) {
-    struct concerned *c = &list[n];
-    c->again = told_already(list, n, store_text(r, 2));
+  k->list = base_alloc(CONCERNED_MOST * sizeof *k->list);
+  k->n = 0;
+  while (r && k->n < CONCERNED_MOST && (rc = store_next(r, err)) == 1) {
+    struct concerned *c = &k->list[k->n];
+    c->again = told_already(k->list, k->n, store_text(r, 2));
     snprintf(c->id, sizeof c->id, "%s", store_text(r, 0));
     c->name = base_strdup(store_text(r, 1));
     c->to = base_strdup(store_text(r, 2));
     c->lang = base_same(store_text(r, 3), "en") ? LANG_EN : LANG_FA;
     c->level = (int)store_int(r, 4);
-    n++;
+    k->n++;
   }
   store_done(r);
-  if (rc > 0) rc = 0;
-  for (size_t i = 0; i < n && rc == 0; i++) {
-    struct network_contact c = {.organisation = "", .name = list[i].name, .to = list[i].to, .lang = list[i].lang, .level = list[i].level};
-    snprintf(c.id, sizeof c.id, "%s", list[i].id);
-    if (!list[i].again) rc = fn(ctx, &c);
+  return rc > 0 ? 0 : rc;
+}
+
+static int concerned_tell(const struct concerned *one, network_contact_fn fn, void *ctx) {
+  struct network_contact c = {.organisation = "", .name = one->name, .to = one->to, .lang = one->lang, .level = one->level};
+  snprintf(c.id, sizeof c.id, "%s", one->id);
+  return one->again ? 0 : fn(ctx, &c);
+}
+
+static void concerned_free(struct concerning *k) {
+  for (size_t i = 0; i < k->n; i++) {
+    free(k->list[i].name);
+    free(k->list[i].to);
+  }
+  free(k->list);
+}
+
+int network_contacts_concerned(struct store_tx *tx, const struct network_news *news, network_contact_fn fn, void *ctx, struct err *err) {
+  struct concerning k;
+  int rc = concerned_read(select_concerned(tx, news, err), &k, err);
+  for (size_t i = 0; i < k.n && rc == 0; i++) {
+    rc = concerned_tell(&k.list[i], fn, ctx);
     if (rc == 0 && news->step != NETWORK_CLOSED)
-      rc = store_put(tx, err, "INSERT INTO network_contact_told (incident, contact) VALUES (?1, ?2) ON CONFLICT (incident, contact) DO NOTHING", "it", news->incident, c.id);
+      rc = store_put(tx, err, "INSERT INTO network_contact_told (incident, contact) VALUES (?1, ?2) ON CONFLICT (incident, contact) DO NOTHING", "it", news->incident, k.list[i].id);
   }
   if (rc == 0 && news->step == NETWORK_CLOSED) rc = store_put(tx, err, "DELETE FROM network_contact_told WHERE incident = ?1", "i", news->incident);
-  for (size_t i = 0; i < n; i++) {
-    free(list[i].name);
-    free(list[i].to);
+  concerned_free(&k);
+  return rc;
+}
+
+int network_alarm_concerned(struct store_tx *tx, const struct network_alarm *a, network_contact_fn fn, void *ctx, struct err *err) {
+  struct concerning k;
+  struct store_rows *r = a->kind
+    ? store_select(tx, err, "SELECT id, name, target, lang, level FROM network_contact WHERE level <= 1 AND (organisation = ?1 OR organisation = '') ORDER BY id LIMIT 500", "t", a->organisation)
+    : store_select(tx, err, "SELECT c.id, c.name, c.target, c.lang, c.level FROM network_alarm_told t JOIN network_contact c ON c.id = t.contact WHERE t.alarm = ?1 ORDER BY c.id LIMIT 500", "i", a->number);
+  int rc = concerned_read(r, &k, err);
+  for (size_t i = 0; i < k.n && rc == 0; i++) {
+    rc = concerned_tell(&k.list[i], fn, ctx);
+    if (rc == 0 && a->kind) rc = store_put(tx, err, "INSERT INTO network_alarm_told (alarm, contact) VALUES (?1, ?2) ON CONFLICT (alarm, contact) DO NOTHING", "it", a->number, k.list[i].id);
   }
-  free(list);
+  if (rc == 0 && !a->kind) rc = store_put(tx, err, "DELETE FROM network_alarm_told WHERE alarm = ?1", "i", a->number);
+  concerned_free(&k);
   return rc;
 }

@@ -68,7 +68,7 @@ int network_goal_put(struct network *n, const struct network_by *by, const struc
 /* ---- how they stand -------------------------------------------------------------------------------------------------- */
 
 struct stored { char code[NETWORK_CODE], reason[NETWORK_NOTE_MOST + 1], who[80]; int64_t at; bool organisation; };
-struct view { struct stored *stored; size_t count, room; };
+struct view { struct stored *stored; size_t count, room; json_t *alarms; };
 
 static int view_work(struct store_tx *tx, void *arg, struct err *err) {
   struct view *k = arg;
@@ -85,7 +85,7 @@ static int view_work(struct store_tx *tx, void *arg, struct err *err) {
     snprintf(s->who, sizeof s->who, "%s", store_text(r, 3));
   }
   store_done(r);
-  return rc;
+  return rc ? rc : alarms_read(tx, k->alarms, err);
 }
 
 static int64_t measured(const struct network_sums *s) { return s->up[1] + s->degraded[1] + s->own[1] + s->upstream[1]; }
@@ -94,11 +94,19 @@ static double burn(const struct network_sums *s, double goal) {
   return measured(s) > 0 && goal < 1 ? (double)(s->own[1] + s->upstream[1]) / (double)measured(s) / (1 - goal) : NAN;
 }
 
-static json_t *goal_json(const struct stored *s, const struct network_line *whole, const struct network_line *days, const struct network_line *hours, bool organisation) {
+/* An alarm begins at its bound and ends a little below it, so that what stands at the bound rings once. At night no six hours are measured: then the three days say whether a fast one stays. */
+static enum network_alarm_kind alarm_of(const struct network_line *whole, double fast, double slow, enum network_alarm_kind before) {
+  if (whole->budget_left_ms < 0 || (before == ALARM_SPENT && whole->budget_left_ms <= whole->budget_ms / 50)) return ALARM_SPENT;
+  if (fast >= 6 || (before >= ALARM_FAST && (isnan(fast) ? !(slow < 0.9) : fast >= 5))) return ALARM_FAST;
+  return slow >= 1 || (before > ALARM_NONE && !(slow < 0.9)) ? ALARM_SLOW : ALARM_NONE;
+}
+
+static json_t *goal_json(const struct view *v, const struct stored *s, const struct network_line *whole, const struct network_line *days, const struct network_line *hours, bool organisation) {
   json_t *j = json_object();
+  const json_t *before = alarms_find(v->alarms, organisation ? "organisation" : "level", whole->key);
   int level = organisation ? -1 : network_level_parse(whole->key);
   double fast = hours ? burn(&hours->sums, whole->goal) : NAN, slow = days ? burn(&days->sums, whole->goal) : NAN;
-  const char *alarm = whole->budget_left_ms < 0 ? "spent" : fast >= 6 ? "fast" : slow >= 1 ? "slow" : NULL;
+  enum network_alarm_kind alarm = alarm_of(whole, fast, slow, network_alarm_parse(json_str(before, "kind")));
   json_put(j, "scope", organisation ? "organisation" : "level");
   json_put(j, "code", whole->key);
   json_object_set_new(j, "offices", json_integer(whole->sums.offices));
@@ -112,7 +120,8 @@ static json_t *goal_json(const struct stored *s, const struct network_line *whol
   json_object_set_new(j, "budget_left_s", json_integer(whole->budget_left_ms / 1000));
   json_object_set_new(j, "used", whole->budget_ms > 0 ? real_json(1 - (double)whole->budget_left_ms / (double)whole->budget_ms, 4) : json_null());
   json_object_set_new(j, "burn", json_pack("{s:o,s:o}", "hours_6", real_json(fast, 2), "days_3", real_json(slow, 2)));
-  json_put(j, "alarm", alarm);
+  json_put(j, "alarm", network_alarm_text(alarm));
+  json_object_set_new(j, "alarm_since", time_json(alarm ? json_int(before, "began", 0) : 0));
   return j;
 }
 
@@ -156,7 +165,7 @@ static int stand(struct network *n, const struct view *v, bool organisation, jso
     if (!whole || (organisation && !v->stored[i].organisation)) continue;
     own_goal(n, whole, organisation);
     if (isnan(whole->goal)) continue; /* set a moment ago: known with the next plan */
-    json_array_append_new(items, goal_json(stored_at(v, organisation, code), whole, line_at(lines[1], count[1], code), line_at(lines[2], count[2], code), organisation));
+    json_array_append_new(items, goal_json(v, stored_at(v, organisation, code), whole, line_at(lines[1], count[1], code), line_at(lines[2], count[2], code), organisation));
   }
   pthread_rwlock_unlock(&n->plan);
   for (int i = 0; i < 3; i++) network_availability_free(lines[i], count[i]);
@@ -164,7 +173,7 @@ static int stand(struct network *n, const struct view *v, bool organisation, jso
 }
 
 static int make_view(struct network *n, json_t **out, struct err *err) {
-  struct view v = {0};
+  struct view v = {.alarms = json_array()};
   json_t *items = json_array();
   int rc = store_read(n->main, view_work, &v, err);
   bool organisations = false;
@@ -172,6 +181,7 @@ static int make_view(struct network *n, json_t **out, struct err *err) {
   if (rc == 0) rc = stand(n, &v, false, items, err);
   if (rc == 0 && organisations) rc = stand(n, &v, true, items, err);
   free(v.stored);
+  json_decref(v.alarms);
   if (rc) json_decref(items);
   else *out = json_pack("{s:i,s:o,s:o}", "days", DAYS, "at", time_json(network_now(n)), "items", items);
   return rc;

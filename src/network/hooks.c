@@ -1,4 +1,5 @@
 /* Programs that are told of incidents: what is queued with the incident's own transaction, delivered later, signed. */
+#include "network/inner.h"
 #include "network/people.h"
 
 #include <stdlib.h>
@@ -130,7 +131,7 @@ int network_hooks(struct store *s, json_t **out, struct err *err) {
 
 /* ---- queueing ---- */
 
-static char *body_of(const struct network_news *news, const char *id) {
+static json_t *body_of(const struct network_news *news) {
   char began[32], ended[32];
   json_t *o = json_object();
   static const char *const steps[] = {
@@ -139,7 +140,7 @@ static char *body_of(const struct network_news *news, const char *id) {
 #undef X
   };
   clock_rfc3339(news->began, began);
-  json_put(o, "id", id);
+  json_put(o, "id", ""); /* each hook's own, in this place */
   json_put(o, "event", steps[news->step]);
   json_object_set_new(o, "incident", json_integer(news->incident));
   json_object_set_new(o, "level", json_integer(news->level));
@@ -160,30 +161,63 @@ static char *body_of(const struct network_news *news, const char *id) {
     json_put(o, "who", news->who);
     json_put(o, "text", news->text);
   }
-  size_t n = 0;
-  char *text = json_text(o, &n);
-  json_decref(o);
-  return text;
+  return o;
 }
 
-int network_hooks_queue(struct store_tx *tx, const struct network_news *news, struct err *err) {
+static json_t *alarm_body(const struct network_alarm *a) {
+  char began[32], at[32];
+  json_t *o = json_object();
+  clock_rfc3339(a->began, began);
+  clock_rfc3339(a->at, at);
+  json_put(o, "id", "");
+  json_put(o, "event", a->kind ? "alarm" : "alarm_ended");
+  json_object_set_new(o, "number", json_integer(a->number));
+  json_put(o, "alarm", network_alarm_text(a->kind));
+  json_put(o, "scope", a->scope);
+  json_put(o, "code", a->code);
+  json_object_set_new(o, "name", json_pack("{s:s,s:s}", "fa", a->name_fa, "en", a->name_en));
+  json_object_set_new(o, "goal", real_json(a->goal, 6));
+  json_object_set_new(o, "availability", real_json(a->availability, 6));
+  json_object_set_new(o, "burn", json_pack("{s:o,s:o}", "hours_6", real_json(a->burn_6, 2), "days_3", real_json(a->burn_72, 2)));
+  json_object_set_new(o, "budget_left_s", json_integer(a->budget_left_s));
+  json_put(o, "began", began);
+  json_put(o, "at", at);
+  return o;
+}
+
+/* The same body to every hook of the organisation's and of the province's, each with its id. Takes body. */
+static int queue(struct store_tx *tx, const char *organisation, const char *key, json_t *body, struct err *err) {
   char hooks[NETWORK_HOOKS_MOST][33];
   int n = 0, rc;
-  struct store_rows *r = store_select(tx, err, "SELECT id FROM network_hook WHERE organisation = '' OR organisation = ?1 ORDER BY id", "t", news->organisation ? news->organisation : "");
-  if (!r) return -1;
-  while ((rc = store_next(r, err)) == 1 && n < NETWORK_HOOKS_MOST) snprintf(hooks[n++], sizeof hooks[0], "%s", store_text(r, 0));
+  struct store_rows *r = store_select(tx, err, "SELECT id FROM network_hook WHERE organisation = '' OR organisation = ?1 ORDER BY id", "t", organisation ? organisation : "");
+  rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1 && n < NETWORK_HOOKS_MOST) snprintf(hooks[n++], sizeof hooks[0], "%s", store_text(r, 0));
   store_done(r);
   for (int i = 0; i < n && rc >= 0; i++) {
     char id[80];
-    int64_t now = clock_now();
-    snprintf(id, sizeof id, "%lld-%d-%lld-%.16s", (long long)news->incident, (int)news->step, news->at ? (long long)news->at : (long long)news->level, hooks[i]);
-    char *body = body_of(news, id);
+    size_t size = 0;
+    snprintf(id, sizeof id, "%.60s-%.16s", key, hooks[i]);
+    json_put(body, "id", id);
+    char *text = json_text(body, &size);
     if (store_put(tx, err, "INSERT INTO network_hook_call (id, hook, body, state, tries, due, at, done_at, status, error) VALUES (?1, ?2, ?3, 'waiting', 0, ?4, ?4, 0, 0, '')"
-                           " ON CONFLICT (id) DO NOTHING", "ttti", id, hooks[i], body, now))
+                           " ON CONFLICT (id) DO NOTHING", "ttti", id, hooks[i], text, clock_now()))
       rc = -1;
-    free(body);
+    free(text);
   }
+  json_decref(body);
   return rc < 0 ? -1 : n;
+}
+
+int network_hooks_queue(struct store_tx *tx, const struct network_news *news, struct err *err) {
+  char key[64];
+  snprintf(key, sizeof key, "%lld-%d-%lld", (long long)news->incident, (int)news->step, news->at ? (long long)news->at : (long long)news->level);
+  return queue(tx, news->organisation, key, body_of(news), err);
+}
+
+int network_hooks_queue_alarm(struct store_tx *tx, const struct network_alarm *a, struct err *err) {
+  char key[64];
+  snprintf(key, sizeof key, "goal-%lld-%d", (long long)a->number, (int)a->kind);
+  return queue(tx, a->organisation, key, alarm_body(a), err);
 }
 
 /* ---- delivering ---- */

@@ -75,7 +75,7 @@ struct network {
   int64_t escalate[3];
   double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own. Changed under plan */
   json_t *goal_view;                 /* network_goals, without history, as of goal_view_at (monotonic); under the lock */
-  int64_t goal_view_at, goal_view_revision;
+  int64_t goal_view_at, goal_view_revision, alarms_at; /* alarms_at: monotonic, of who does the jobs */
 
   pthread_mutex_t lock;              /* everything below */
   pthread_cond_t changed, work;
@@ -167,6 +167,11 @@ int calendar_jobs(struct network *n, int64_t *did, struct err *err); /* days who
 /* waiting.c */
 int waiting_jobs(struct network *n, int64_t *did, struct err *err);
 
+/* alarms.c */
+int alarms_read(struct store_tx *tx, json_t *list, struct err *err); /* those that stand: [{"scope","code","kind","number","began","worst"}] */
+const json_t *alarms_find(const json_t *list, const char *scope, const char *code);
+int alarms_jobs(struct network *n, int64_t *did, struct err *err); /* what goals alarm of, to people; takes plan itself */
+
 /* goals.c */
 void network_goals_default(const struct network *n, double goals[5], double **own);
 double network_goal_at(const struct network *n, const struct network_office *o); /* under plan or the lock */
@@ -199,8 +204,8 @@ void sums_add(struct sums *to, const struct sums *s);
 
 /* rollup.c */
 int rollup_jobs(struct network *n, int64_t *did, struct err *err);
-/* Sums of all nodes in [from, to) within one hour, from raw results and spans: count of them in *out (caller frees), by node. */
-int rollup_hour(struct network *n, int64_t start, int64_t end, struct sums **out, struct err *err);
+/* Sums of all nodes in [from, to) within one hour, from raw results and spans: count of them in *out (caller frees), by node. bins: with them. */
+int rollup_hour(struct network *n, int64_t start, int64_t end, bool bins, struct sums **out, struct err *err);
 int64_t network_now(struct network *n);                        /* label; takes the lock */
 int64_t hour_start(int64_t ms);
 int64_t month_start_of(int64_t ms);

@@ -152,7 +152,7 @@ int network_jobs(struct network *n, int64_t *did, struct err *err) {
   if (did) *did = 0;
   int held = store_lease(n->main, "network-jobs", n->node_name, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
-  int rc = tell_people(n, &count, err) || hand_over(n, &count, err) ? -1 : 0;
+  int rc = tell_people(n, &count, err) || alarms_jobs(n, &count, err) || hand_over(n, &count, err) ? -1 : 0;
   pthread_rwlock_rdlock(&n->plan);
   if (rc == 0) rc = calendar_jobs(n, &count, err) || waiting_jobs(n, &count, err) ? -1 : rollup_jobs(n, &count, err);
   pthread_rwlock_unlock(&n->plan);

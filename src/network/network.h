@@ -68,6 +68,26 @@ struct network_news {
   int64_t at;                        /* of these; else 0 */
 };
 
+/* A goal of availability whose downtime goes too fast, or is gone: worse last. */
+#define NETWORK_ALARM_TABLE(X) X(ALARM_NONE, NULL) X(ALARM_SLOW, "slow") X(ALARM_FAST, "fast") X(ALARM_SPENT, "spent")
+enum network_alarm_kind {
+#define X(name, text) name,
+  NETWORK_ALARM_TABLE(X)
+#undef X
+};
+const char *network_alarm_text(enum network_alarm_kind k);   /* NULL: none */
+enum network_alarm_kind network_alarm_parse(const char *text); /* of NULL and what is no alarm: none */
+/* One step of an alarm: it begins or becomes worse than it ever was (kind), or ends (none). Strings live until the call returns. */
+struct network_alarm {
+  int64_t number;                    /* of the alarm, the same until it ends */
+  enum network_alarm_kind kind;
+  const char *scope, *code;          /* "level" of a class of offices, "organisation" */
+  const char *organisation;          /* its code; "" of a class, which is the province's */
+  const char *name_fa, *name_en;
+  double goal, availability, burn_6, burn_72; /* NAN: nothing was measured */
+  int64_t budget_left_s, began, at;
+};
+
 struct network_options {
   const char *node;                  /* this process's name, for the lease and as the prober's name in the centre */
   bool demo;                         /* every office gets an address of its own in 127.64.0.0/10, others are never probed; lines are cut on a schedule */
@@ -93,6 +113,9 @@ struct network_options {
    * step; may be run again. NULL: nobody. */
   int (*tell)(void *ctx, struct network *n, struct store_tx *tx, const struct network_news *news, struct err *err);
   void *tell_ctx;
+  /* Upward port: the same for alarms of goals, once for each step. NULL: nobody. */
+  int (*alarm)(void *ctx, struct network *n, struct store_tx *tx, const struct network_alarm *a, struct err *err);
+  void *alarm_ctx;
   /* Upward port: the fault becomes a case at the desk of the responsible organisation. Outside transactions, on the thread of network_jobs; must be idempotent by the
    * incident's number. tracking: filled. NULL: ERR_UNSUPPORTED to those who ask. */
   int (*hand)(void *ctx, const struct network_news *news, const char *by, const char *comment, char tracking[40], struct err *err);
@@ -297,7 +320,7 @@ int network_goal_put(struct network *n, const struct network_by *by, const struc
 double network_goal(struct network *n, int node); /* of one office; by default 0.9995 core, 0.999 hub, 0.995 district, 0.99 office, 0.98 dehyari */
 /* How goals stand over the last 30 days, at most a minute old: {"days","at","items":[{"scope" ("level", "organisation"),"code","name","offices","goal","standard" (what it is unless set; null),
  * "reason","by","set_at" (null: never set),"availability":{"all","service"},"budget_s","budget_left_s","used" (share of the budget; null),"burn":{"hours_6","days_3"} (how many times faster than
- * it may the budget is used; null: no service hours were measured),"alarm": null, "slow" (3 days at 1 and more: it will not last), "fast" (6 hours at 6 and more), "spent"}],
+ * it may the budget is used; null: no service hours were measured),"alarm_since" (null: people were told of none),"alarm": null, "slow" (3 days at 1 and more: it will not last), "fast" (6 hours at 6 and more), "spent"; each ends a little below its bound}],
  * "history":[{"at","by","scope","code","name","goal" (null: taken back),"reason"}] (the last 50)}. Classes first, then organisations with a goal of their own. Waits. */
 int network_goals(struct network *n, enum lang l, json_t **out, struct err *err);
 

@@ -3,6 +3,7 @@
  * without an opened network. Thread-safe.
  *
  * A contact is a person on duty: told at the opening (level 0) or at an escalation (1 to 3), and of the end of whatever they were told of.
+ * Both are told of alarms of goals too, of the end as well.
  * A hook is a program's address: told of every step by POST, signed, tried again for a day.
  */
 #ifndef CHAPAR_NETWORK_PEOPLE_H
@@ -33,8 +34,10 @@ int network_contact_drop(struct store *s, const char *organisation, const char *
 int network_contacts(struct store *s, const char *organisation, json_t **out, struct err *err);
 /* Inside a transaction: each contact that this step concerns, once: the organisation's and the province's of its level; at the end those who were told
  * before. They count as told from then on. Strings live until fn returns; fn's -1 ends it. */
-int network_contacts_concerned(struct store_tx *tx, const struct network_news *news, int (*fn)(void *ctx, const struct network_contact *c), void *ctx,
-                               struct err *err);
+typedef int (*network_contact_fn)(void *ctx, const struct network_contact *c);
+int network_contacts_concerned(struct store_tx *tx, const struct network_news *news, network_contact_fn fn, void *ctx, struct err *err);
+/* The same for a goal's alarm: who is on duty and who is called next (levels 0 and 1), of the province and of the organisation whose goal it is; at its end those who were told. */
+int network_alarm_concerned(struct store_tx *tx, const struct network_alarm *a, network_contact_fn fn, void *ctx, struct err *err);
 
 /* ---- programs ---- */
 #define NETWORK_HOOKS_MOST 20
@@ -46,6 +49,7 @@ int network_hook_drop(struct store *s, const char *id, network_also also, void *
 int network_hooks(struct store *s, json_t **out, struct err *err);
 /* Inside a transaction: queue this step for every hook that it concerns. Returns how many, -1. */
 int network_hooks_queue(struct store_tx *tx, const struct network_news *news, struct err *err);
+int network_hooks_queue_alarm(struct store_tx *tx, const struct network_alarm *a, struct err *err);
 /* One POST; headers are ready; *status is the answer's. -1: no answer. */
 typedef int (*network_post)(void *ctx, const char *url, const char *const *headers, const char *body, size_t n, int *status, struct err *err);
 /* Deliver what is due: `Chapar-Event-Id: ID` (the same at each try) and `Chapar-Signature: t=SECONDS,v1=HEX`, HEX = HMAC-SHA-256(key, "SECONDS.BODY").

@@ -47,6 +47,7 @@ struct hour {
   struct network *n;
   int64_t start, end;
   int count;
+  bool bins;
   struct sums *sums;
   int32_t *by_key;                     /* node of a key, or -1 */
   uint32_t keys;
@@ -62,7 +63,7 @@ static void spend(struct hour *k, int node, int64_t until) {
   k->sums[node].ms[k->state[node]][1] += service_overlap(k->n, node, from, until);
 }
 
-/* The state at the beginning, then what changes within. What has no span before is unknown. */
+/* The state at the beginning (one place in the key for each office: a join would go through all spans of ten years), then what changes within. What has no span before is unknown. */
 static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
   struct hour *k = arg;
   memset(k->state, NETWORK_UNKNOWN, (size_t)k->count);
@@ -71,11 +72,11 @@ static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
     memset(k->sums[i].ms, 0, sizeof k->sums[i].ms);
   }
   struct store_rows *r = store_select(tx, err,
-    "SELECT s.office,s.state FROM network_now w JOIN network_span s ON s.office=w.office AND s.since=(SELECT MAX(t.since) FROM network_span t WHERE t.office=w.office AND t.since<=?1)", "i", k->start);
+    "SELECT w.office,(SELECT s.state FROM network_span s WHERE s.office=w.office AND s.since<=?1 ORDER BY s.since DESC LIMIT 1) FROM network_now w", "i", k->start);
   int rc = r ? 0 : -1;
   while (rc == 0 && (rc = store_next(r, err)) == 1) {
     const struct node *node = network_at(k->n, store_text(r, 0));
-    if (node && node->o.node < k->count) k->state[node->o.node] = (unsigned char)store_int(r, 1);
+    if (node && node->o.node < k->count && !store_null(r, 1)) k->state[node->o.node] = (unsigned char)store_int(r, 1);
     rc = 0;
   }
   store_done(r);
@@ -97,7 +98,7 @@ static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc < 0 ? -1 : 0;
 }
 
-static void add_sample(struct sums *s, const struct sample *m) {
+static void add_sample(struct sums *s, const struct sample *m, bool bins) {
   s->probes++;
   s->sent += (uint32_t)m->sent;
   s->lost += (uint32_t)m->lost;
@@ -107,7 +108,7 @@ static void add_sample(struct sums *s, const struct sample *m) {
   s->answered++;
   s->rtt_sum += m->median;
   s->jitter_sum += isnan(m->jitter) ? 0 : m->jitter;
-  s->bins[bin_of(m->median)]++;
+  if (bins) s->bins[bin_of(m->median)]++;
 }
 
 static int raw_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -126,15 +127,15 @@ static int raw_work(struct store_tx *tx, void *arg, struct err *err) {
     struct sample m;
     const unsigned char *at = store_blob(r, 1, &size), *end = at + size;
     while (at && raw_next(&at, end, store_int(r, 0), &m))
-      if (m.key < k->keys && k->by_key[m.key] >= 0) add_sample(&k->sums[k->by_key[m.key]], &m);
+      if (m.key < k->keys && k->by_key[m.key] >= 0) add_sample(&k->sums[k->by_key[m.key]], &m, k->bins);
   }
   store_done(r);
   return rc;
 }
 
 /* What is not in the store yet: results of the last seconds and changes that wait are written first. */
-int rollup_hour(struct network *n, int64_t start, int64_t end, struct sums **out, struct err *err) {
-  struct hour k = {.n = n, .start = start, .end = end};
+int rollup_hour(struct network *n, int64_t start, int64_t end, bool bins, struct sums **out, struct err *err) {
+  struct hour k = {.n = n, .start = start, .end = end, .bins = bins};
   k.count = n->real;
   for (int i = 0; i < k.count; i++)
     if (n->nodes[i].key >= k.keys) k.keys = n->nodes[i].key + 1;
@@ -188,11 +189,11 @@ static int blocks(struct network *n, int64_t span, int64_t from, int64_t to, boo
   return from < to ? store_read(n->samples, read_work, &b, err) : 0;
 }
 
-static int running(struct network *n, int64_t from, int64_t to, sums_fn fn, void *ctx, struct err *err) {
+static int running(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, struct err *err) {
   struct sums *s = NULL;
   if (from >= to) return 0;
   if (network_settle(n, err)) return -1;
-  int count = rollup_hour(n, from, to, &s, err);
+  int count = rollup_hour(n, from, to, bins, &s, err);
   for (int i = 0; i < count; i++)
     if (n->nodes[i].active) fn(ctx, &s[i]);
   if (count >= 0) free(s);
@@ -218,7 +219,7 @@ static int hours(const struct each *k, int64_t at, int64_t to, struct err *err) 
   if (at < k->done.first) at = k->done.first; /* nothing was measured before */
   while (at < to) {
     int64_t end = hour_start(at) + HOUR_MS;
-    if (running(k->n, at, end < to ? end : to, k->fn, k->ctx, err)) return -1;
+    if (running(k->n, at, end < to ? end : to, k->bins, k->fn, k->ctx, err)) return -1;
     at = end;
   }
   return 0;
@@ -280,7 +281,7 @@ static int make_hour(struct network *n, int64_t start, struct err *err) {
   struct buf b;
   buf_init(&b, 512u << 20);
   if (network_settle(n, err)) return -1;
-  int count = rollup_hour(n, start, start + HOUR_MS, &s, err);
+  int count = rollup_hour(n, start, start + HOUR_MS, true, &s, err);
   if (count < 0) return -1;
   for (int i = 0; i < count; i++)
     if (n->nodes[i].active) block_put(&b, &s[i]);

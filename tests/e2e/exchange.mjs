@@ -365,7 +365,7 @@ if (process.env.LONG) await test('a body of 1 GB both ways, in constant memory',
   await stop(gateways.a);
   await start('a', ['--exchange-timeout-ms', '600000']);
   await until('it', async () => (await ask('GET', echo)).status === 200);
-  const down = await ask('GET', echo, { headers: { 'X-Do': `large ${n}` } });
+  const began = performance.now(), down = await ask('GET', echo, { headers: { 'X-Do': `large ${n}` } }), between = performance.now();
   same([down.status, down.bytes], [200, n], down.text.slice(0, 200));
   const r = await new Promise((done, bad) => {
     const u = new URL(gateways.b.base), q = plain({ host: u.hostname, port: u.port, method: 'PUT', path: echo, headers: { 'X-Road-Client': client, 'X-Do': 'count', 'Content-Length': n } }, async (a) => done(JSON.parse((await bodyOf(a)).toString())));
@@ -375,7 +375,8 @@ if (process.env.LONG) await test('a body of 1 GB both ways, in constant memory',
     go();
   });
   same(r.bytes, n);
-  const mb = [peak(gateways.a), peak(gateways.b)];
+  const mb = [peak(gateways.a), peak(gateways.b)], seconds = (from, to) => ((to - from) / 1000).toFixed(0);
+  console.log(`  answered in ${seconds(began, between)} s, sent in ${seconds(between, performance.now())} s`);
   console.log(`  resident at most: provider's gateway ${mb[0].toFixed(0)} MB, client's ${mb[1].toFixed(0)} MB`);
   good(mb.every((x) => x < 64), `${mb} MB`);
 });

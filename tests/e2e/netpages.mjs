@@ -139,7 +139,7 @@ async function network(name, where) {
     good(note.incident === first.id && note.who === 'operator' && note.text && note.at, JSON.stringify(note));
     const { text, headers } = heard[0], [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(headers['chapar-signature']);
     same(v1, createHmac('sha256', key).update(`${t}.${text}`).digest('hex'), 'signature');
-    good(JSON.parse(text).id === headers['chapar-event-id'] && ['opened', 'closed', 'escalated', 'noted', 'acknowledged'].includes(JSON.parse(text).event), text);
+    good(JSON.parse(text).id === headers['chapar-event-id'] && ['opened', 'closed', 'escalated', 'noted', 'acknowledged', 'alarm', 'alarm_ended'].includes(JSON.parse(text).event), text);
   });
   await test(`${name}: a fault becomes a case with its clock at the desk of the network, once`, async () => {
     same((await call(b, 'POST', `${A}/network/incidents/${first.id}/hand`, { token: operator, body: {} })).status, 200);
@@ -219,7 +219,8 @@ async function browse(b, operator, incident) {
         await context.addCookies([{ name: 'lang', value: lang, url: b }, { name: 'session', value: operator, url: b }]);
         await tab.goto(b + path, { waitUntil: 'load' });
         const p = await tab.evaluate(() => ({ wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, key: /\b(web|network|api)\.net?_?\w+/.exec(document.body.innerText)?.[0], dir: document.documentElement.dir }));
-        if (p.wide > 1 || p.key || p.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`${path} ${width} ${lang}: ${JSON.stringify(p)}`);
+        p.sideways = width < 400 && await tab.evaluate(() => [...document.querySelectorAll('main .scroll')].filter((x) => x.querySelector('table') && x.scrollWidth > x.clientWidth + 2).length); // tables are cards there
+        if (p.sideways || p.wide > 1 || p.key || p.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`${path} ${width} ${lang}: ${JSON.stringify(p)}`);
         await tab.evaluate(axe);
         const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
         for (const v of found.violations) bad.push(`${path} ${width} ${lang}: axe ${v.id} ${v.nodes.map((x) => x.target.join(' ')).slice(0, 3).join(' | ')}`);

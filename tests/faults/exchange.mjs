@@ -1,13 +1,13 @@
 // What goes wrong between gateways, and the error that each must give. Messages are signed here by a few lines of our own (RFC 9421 with node's crypto) with
 // the keys of a gateway that has joined, so that each can be wrong in exactly one way.
 import { createServer } from 'node:http';
-import { request } from 'node:https';
+import { createServer as createSecure, request } from 'node:https';
 import { createHash, createPublicKey, randomBytes, randomUUID, sign } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync, writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, folder, test, same, good, end } from '../e2e/kit.mjs';
-import { world, until } from '../e2e/gateways.mjs';
+import { world, port, until } from '../e2e/gateways.mjs';
 
 const w = await world(), { instance, gateways, cli, start, stop } = w;
 const A = `${instance}/GOV/90000001`, B = `${instance}/GOV/90000002`, C = `${instance}/GOV/90000003`, client = `${B}/asks`, service = `${A}/data/echo`;
@@ -43,8 +43,8 @@ function make({ by = 'b', method = 'POST', body = '{"a":1}', late = 0, id = rand
   h.signature = `xr=:${sign('sha256', Buffer.from(base), { key, dsaEncoding: 'ieee-p1363' }).toString('base64')}:`;
   return after({ method, target, headers: h, body });
 }
-const send = (m, { as = 'b', bare = false } = {}) => new Promise((done, bad) => {
-  const q = request({ host: '127.0.0.1', port: gateways.a.port, method: m.method, path: m.target, rejectUnauthorized: false, agent: false, headers: { ...m.headers, 'Content-Length': Buffer.byteLength(m.body) },
+const send = (m, { as = 'b', bare = false, at = gateways.a.port } = {}) => new Promise((done, bad) => {
+  const q = request({ host: '127.0.0.1', port: at, method: m.method, path: m.target, rejectUnauthorized: false, agent: false, headers: { ...m.headers, 'Content-Length': Buffer.byteLength(m.body) },
     ...(bare ? {} : { key: pem(as, 'tls.pem'), cert: certificate(as) }) }, async (r) => { const all = []; for await (const d of r) all.push(d); const text = Buffer.concat(all).toString(); let j = null; try { j = JSON.parse(text); } catch { /* no JSON */ } done({ status: r.statusCode, code: r.headers['x-road-error'], headers: r.headers, text, json: j }); });
   q.on('error', bad);
   q.end(m.body);
@@ -95,6 +95,112 @@ await test('a gateway that is stopped in its work is waited for no longer than w
   same(r.status, 500, r.text); // whether the connection was there already or not
   good(['server.clientproxy.io_error', 'server.clientproxy.network_error'].includes(r.headers.get('x-road-error')), r.text);
   await until('it goes on', async () => (await ask()).status === 200);
+});
+await test('a key past its end: the other side refuses it and says so', async () => {
+  const keyid = JSON.parse(cli('op', 'directory', '--json')).gateways.find((g) => g.id === gateways.c.server).keys.find((k) => k.keyid).keyid;
+  const ends = (at) => { // as it stands after the last of a roll-over; what is changed beside it makes the operator publish
+    same(spawnSync('python3', ['-c', 'import sqlite3,sys\nwith sqlite3.connect(sys.argv[1],timeout=60) as c: c.execute("UPDATE exchange_gateway_key SET until_at=? WHERE keyid=?",(int(sys.argv[2]),sys.argv[3]))', join(w.op, 'exchange.db'), String(at), keyid], { encoding: 'utf8' }).stderr, '');
+    w.members(`${C}/end-${at}`);
+  };
+  ends(Date.now() - 1000);
+  const r = await until('the end', async () => { const x = await send(make({ by: 'c', from: `${C}/other` }), { as: 'c' }); return x.status === 500 ? x : null; });
+  same(r.code, 'server.serverproxy.cert_validation', r.text);
+  good(/ended at \d{4}-.*renew-keys/.test(r.json.message), r.json.message);
+  ends(0);
+  await until('it is good again', async () => (await send(make({ by: 'c', from: `${C}/other` }), { as: 'c' })).status === 200);
+});
+await test('two processes of one gateway: a message id is done once, whichever of them gets it', async () => {
+  const first = gateways.a, other = { ...first, port: await port() };
+  gateways.a = other; // the same folder on another address
+  await start('a');
+  gateways.a = first;
+  for (let round = 0; round < 4; round++) {
+    const id = randomUUID(), before = asked, m = () => make({ id, body: `{"round":${round}}` });
+    const all = await Promise.all([0, 1, 2, 3].map((i) => send(m(), { at: i % 2 ? other.port : first.port })));
+    same(asked, before + 1, 'the provider heard it');
+    good(all.some((r) => r.status === 200), all.map((r) => r.text).join());
+    for (const r of all) good(r.status === 200 ? r.text === `{"round":${round}}` : r.code === 'server.serverproxy.io_error', r.text); // being worked on now: to be asked again
+    for (const at of [first.port, other.port]) same((await send(m(), { at })).text, `{"round":${round}}`, 'the kept answer');
+    same(asked, before + 1, 'and no more');
+    const r = await send(make({ id, body: '{"another":1}' }), { at: other.port });
+    same(r.code, 'server.serverproxy.invalid_request', r.text);
+  }
+  await stop(other);
+});
+await test('a false peer with the provider\'s stolen certificate, without its signing key', async () => {
+  // The provider's gateway answers at another port now; at its own stands somebody who passes on what is asked, and falsifies what comes back.
+  const address = gateways.a.port, hidden = await port();
+  await stop(gateways.a);
+  gateways.a.port = hidden;
+  await start('a');
+  gateways.a.port = address;
+  let falsify = (x) => x, heard = 0;
+  const from = (method, target, headers, body) => new Promise((done, bad) => {
+    const q = request({ host: '127.0.0.1', port: hidden, method, path: target, headers, rejectUnauthorized: false, agent: false, key: pem('b', 'tls.pem'), cert: certificate('b') }, async (r) => {
+      const all = [];
+      for await (const d of r) all.push(d);
+      const h = { ...r.headers };
+      for (const n of ['connection', 'transfer-encoding', 'content-length', 'keep-alive']) delete h[n];
+      done({ status: r.statusCode, headers: h, body: Buffer.concat(all) });
+    });
+    q.on('error', bad);
+    q.end(body);
+  });
+  const peer = createSecure({ key: pem('a', 'tls.pem'), cert: certificate('a'), requestCert: true, rejectUnauthorized: false, maxHeaderSize: 65536 }, async (q, s) => {
+    const all = [];
+    for await (const d of q) all.push(d);
+    heard++;
+    const passed = q.rawHeaders.flatMap((v, i) => (i % 2 || /^(host|connection|content-length|transfer-encoding)$/i.test(v) ? [] : [v, q.rawHeaders[i + 1]])); // in their order: it is hashed
+    const x = falsify(await from(q.method, q.url, [...passed, 'Host', q.headers.host, 'Content-Length', String(Buffer.concat(all).length)], Buffer.concat(all)), s);
+    if (!x) return;
+    s.writeHead(x.status, { 'Content-Length': x.body.length, ...x.headers });
+    s.end(x.body);
+  });
+  peer.on('error', () => {});
+  await new Promise((done, bad) => { peer.once('error', bad); peer.listen(address, '127.0.0.1', done); });
+  const tell = (body = '{"truth":1}', id = randomUUID()) => call(gateways.b.base, 'POST', path, { headers: { 'X-Road-Client': client, 'X-Road-Id': id }, body });
+  await until('what is passed on unchanged is believed', async () => (await tell()).status === 200);
+  let kept = null; // a true answer to another request
+  falsify = (x) => { kept = x; return x; };
+  same((await tell('{"kept":1}')).status, 200);
+  const resigned = (x) => { // by a key of the directory that is not the provider's
+    const key = pem('b', 'sign.pem'), keyid = createHash('sha256').update(createPublicKey(key).export({ type: 'spki', format: 'der' })).digest('hex');
+    return { ...x, headers: { ...x.headers, 'signature-input': x.headers['signature-input'].replace(/keyid="[0-9a-f]+"/, `keyid="${keyid}"`), signature: `xr=:${sign('sha256', Buffer.from('x'), { key, dsaEncoding: 'ieee-p1363' }).toString('base64')}:` } };
+  };
+  const bare = (x) => { const h = { ...x.headers }; delete h.signature; delete h['signature-input']; return { ...x, headers: h }; };
+  const cases = [
+    ['another body', (x) => ({ ...x, body: Buffer.from('{"truth":2}') }), ['invalid_signature_value']],
+    ['a body that is cut', (x) => ({ ...x, body: x.body.subarray(0, 5) }), ['invalid_signature_value']],
+    ['another status', (x) => ({ ...x, status: 201 }), ['invalid_signature_value']],
+    ['the signature of another message', (x) => ({ ...x, headers: { ...x.headers, signature: kept.headers.signature, 'signature-input': kept.headers['signature-input'] } }), ['invalid_signature_value']],
+    ['the id of another request', (x) => ({ ...x, headers: { ...x.headers, 'x-road-request-id': kept.headers['x-road-request-id'] } }), ['invalid_signature_value']],
+    ['the id of another message', (x) => ({ ...x, headers: { ...x.headers, 'x-road-id': kept.headers['x-road-id'] } }), ['invalid_signature_value']],
+    ['an answer of before', () => kept, ['invalid_signature_value']],
+    ['a header that nobody signed', (x) => ({ ...x, headers: { ...x.headers, 'x-road-more': '1' } }), ['invalid_signature_value', 'missing_signature']],
+    ['no signature', bare, ['missing_signature']],
+    ['a refusal that nobody signed', (x) => ({ ...bare(x), status: 500, headers: { ...bare(x).headers, 'x-road-error': 'server.serverproxy.access_denied' } }), ['missing_signature']],
+    ['the key of somebody else', resigned, ['cert_validation']],
+    ['an old signature', (x) => ({ ...x, headers: { ...x.headers, 'signature-input': x.headers['signature-input'].replace(/created=\d+/, 'created=1700000000') } }), ['invalid_message']],
+    ['a body without end', (x, s) => { s.writeHead(200, { ...x.headers, 'Content-Length': 64 * 1024 ** 3 }); s.write(Buffer.alloc(1 << 20)); }, ['io_error', 'invalid_response', 'network_error']],
+    ['a head without end', (x, s) => { s.socket.on('error', () => {}); s.socket.write(`HTTP/1.1 200 OK\r\n${`X-Filler: ${'x'.repeat(8000)}\r\n`.repeat(400)}\r\n`); }, ['io_error', 'invalid_response', 'network_error']],
+  ];
+  const told = async () => JSON.parse(cli('b', 'status', '--json')).services.find((x) => x.side === 'consumer' && x.service === service)?.last_error?.code;
+  for (const [what, how, codes] of cases) {
+    falsify = how;
+    const id = randomUUID(), before = heard, r = await tell('{"truth":1}', id), code = r.headers.get('x-road-error');
+    good(heard > before, `${what}: the false peer was not asked`);
+    good(r.status === 500 && codes.some((c) => code === `server.clientproxy.${c}`), `${what}: ${r.status} ${code} ${r.text}`);
+    good(r.json.message.length > 20 && !r.text.includes('truth'), `${what}: ${r.text}`);
+    same(await told(), code, `${what}: the figures tell it`);
+    const e = await call(gateways.b.base, 'GET', `/evidence/${id}`, { headers: { 'X-Road-Client': client } });
+    same(e.json?.messages.map((m) => m.part), e.json?.messages.map(() => 'request'), `${what}: no false answer is kept as evidence`);
+  }
+  falsify = (x) => x;
+  same((await tell()).status, 200, 'a true answer is believed again');
+  await new Promise((done) => { peer.close(done); peer.closeAllConnections(); });
+  await stop(gateways.a);
+  await start('a');
+  await until('all as before', async () => (await ask()).status === 200);
 });
 await test('a key that was revoked is good no longer', async () => {
   const directory = JSON.parse(cli('op', 'directory', '--json')), keyid = directory.gateways.find((g) => g.id === gateways.c.server).keys.find((k) => k.keyid)?.keyid;

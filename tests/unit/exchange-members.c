@@ -178,6 +178,49 @@ static void frames(void **state) {
 
 /* ---- the directory ---- */
 
+/* One key read out of the text by itself is what the whole directory says of it; what only looks like one is none. */
+static void one_key(const char *text, size_t n, const char *keyid, const struct members *whole) {
+  struct members *m;
+  const struct gateway *of, *same;
+  const void *key, *of_whole;
+  size_t size, whole_size;
+  must(members_read_key(text, n, keyid, &m, err));
+  must(members_key(m, keyid, clock_now(), &of, &key, &size, err));
+  must(members_key(whole, keyid, clock_now(), &same, &of_whole, &whole_size, err));
+  assert_string_equal(of->id, same->id);
+  assert_int_equal(size, whole_size);
+  assert_memory_equal(key, of_whole, size);
+  refused(members_key(m, keyid, clock_now() - 86400000, &of, &key, &size, err), ERR_FORBIDDEN);
+  members_drop(m);
+  const struct operator_key *operators;
+  assert_int_equal(members_operator(whole, &operators), 1);
+  must(members_read_key(text, n, operators[0].keyid, &m, err)); /* it stands there, and signs no message */
+  refused(members_key(m, operators[0].keyid, clock_now(), &of, &key, &size, err), ERR_NOT_FOUND);
+  members_drop(m);
+  char unknown[65];
+  snprintf(unknown, sizeof unknown, "%064d", 7);
+  must(members_read_key(text, n, unknown, &m, err));
+  refused(members_key(m, unknown, clock_now(), &of, &key, &size, err), ERR_NOT_FOUND);
+  members_drop(m);
+  refused(members_read_key(text, n / 2, keyid, &m, err), ERR_MALFORMED);
+}
+
+/* Somebody's name that looks like an entry. */
+static void a_name_is_no_key(void **state) {
+  struct members *m;
+  const struct gateway *of;
+  const void *key;
+  size_t size;
+  char keyid[65], *whole =
+    base_printf("{\"gateways\":[{\"address\":\"https://a:1\",\"certificates\":[],\"id\":\"KHR/GOV/2/ss1\",\"keys\":[],\"name\":\"}{\\\"keyid\\\":\\\"%064d\\\"\"}]}\n%064d AAAA\n",
+                5, 5);
+  snprintf(keyid, sizeof keyid, "%064d", 5);
+  must(members_read_key(whole, strlen(whole), keyid, &m, err));
+  refused(members_key(m, keyid, clock_now(), &of, &key, &size, err), ERR_NOT_FOUND);
+  members_drop(m);
+  free(whole);
+}
+
 static void directory_made_and_taken(void **state) {
   struct exchange op, gw;
   char *a = gateway_new("operator", "KHR/GOV/10000001/platform"), *b = gateway_new("gateway", "KHR/GOV/2/ss1");
@@ -252,6 +295,7 @@ static void directory_made_and_taken(void **state) {
   refused(members_key(m, keyid, clock_now() - 86400000, &of, &key, &n, err), ERR_FORBIDDEN);
   size_t size;
   char *second = base_strdup(members_text(m, &size));
+  one_key(second, size, keyid, m);
   members_drop(m);
   /* the gateway takes what is truly signed, and never goes back */
   char *public = base_printf("%s/operator.pub", a);
@@ -307,6 +351,6 @@ static void codes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(frames), cmocka_unit_test(codes), cmocka_unit_test(keys_sign_and_stay_closed), cmocka_unit_test(helper_dies_and_keys_roll),
-                                     cmocka_unit_test(directory_made_and_taken)};
+                                     cmocka_unit_test(directory_made_and_taken), cmocka_unit_test(a_name_is_no_key)};
   return cmocka_run_group_tests(tests, kit_start, kit_stop);
 }

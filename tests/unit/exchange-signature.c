@@ -473,6 +473,67 @@ static bool library_says(const unsigned char hash[32], const unsigned char raw[6
   return good;
 }
 
+/* The quick inverse is the library's, for numbers at both ends, powers of two and their neighbours, and many others; for what has none it says so. */
+static void one_inverse(const BIGNUM *s, const BIGNUM *m, BN_CTX *c) {
+  unsigned char number[32], modulus[32], found[32], right[32];
+  BIGNUM *i = BN_new();
+  assert_int_equal(BN_bn2binpad(s, number, 32), 32);
+  assert_int_equal(BN_bn2binpad(m, modulus, 32), 32);
+  assert_non_null(BN_mod_inverse(i, s, m, c));
+  assert_int_equal(BN_bn2binpad(i, right, 32), 32);
+  assert_true(inverse_find(number, modulus, found));
+  assert_memory_equal(found, right, 32);
+  BN_free(i);
+}
+
+static void inverses(void **state) {
+  BN_CTX *c = BN_CTX_new();
+  EC_GROUP *curve = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  const BIGNUM *m = EC_GROUP_get0_order(curve);
+  BIGNUM *s = BN_new(), *small = BN_new();
+  unsigned char number[32] = {0}, modulus[32], found[32];
+  for (BN_ULONG i = 1; i <= 300; i++) {
+    BN_set_word(s, i);
+    one_inverse(s, m, c);
+    BN_copy(s, m);
+    BN_sub_word(s, i);
+    one_inverse(s, m, c);
+  }
+  for (int bit = 0; bit < 255; bit++)
+    for (BN_ULONG more = 0; more <= 2; more++) {
+      BN_zero(s);
+      BN_set_bit(s, bit);
+      BN_add_word(s, more);
+      one_inverse(s, m, c);
+      BN_sub(s, m, s);
+      one_inverse(s, m, c);
+    }
+  for (int i = 0; i < 20000; i++) {
+    do BN_rand_range(s, m);
+    while (BN_is_zero(s));
+    one_inverse(s, m, c);
+  }
+  BN_set_word(small, 2147483647); /* a prime of one word */
+  for (BN_ULONG i = 1; i < 500; i++) {
+    BN_set_word(s, i);
+    one_inverse(s, small, c);
+  }
+  BN_bn2binpad(m, modulus, 32);
+  assert_false(inverse_find(number, modulus, found));  /* 0 */
+  assert_false(inverse_find(modulus, modulus, found)); /* not below it */
+  memset(number, 0, 32);
+  memset(modulus, 0, 32);
+  number[31] = 6;
+  modulus[31] = 15;
+  assert_false(inverse_find(number, modulus, found)); /* both are multiples of three */
+  modulus[31] = 16;
+  assert_false(inverse_find(number, modulus, found)); /* even */
+  BN_free(s);
+  BN_free(small);
+  EC_GROUP_free(curve);
+  BN_CTX_free(c);
+}
+
 static void both_say(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64], bool good) {
   assert_int_equal(library_says(hash, raw), good);
   assert_int_equal(key_table_true(t, hash, raw), good);
@@ -582,7 +643,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(bounds, begin, end),     cmocka_unit_test_setup_teardown(both_ways, begin, end),
     cmocka_unit_test_setup_teardown(altered, begin, end),    cmocka_unit_test_setup_teardown(cleaning, begin, end),
     cmocka_unit_test_setup_teardown(request_hash, begin, end), cmocka_unit_test_setup_teardown(identifiers, begin, end),
-    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(tables), cmocka_unit_test(often)};
+    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(inverses), cmocka_unit_test(tables), cmocka_unit_test(often)};
   int rc = cmocka_run_group_tests(tests, NULL, NULL);
   EVP_PKEY_free(key.key);
   return rc;

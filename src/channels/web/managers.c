@@ -120,6 +120,7 @@ static json_t *table_json(struct http_req *r, const struct view *v, const json_t
       const char *text = table_cell(http_arena(r), http_lang(r), kind, cell);
       bool first = json_array_size(cells) == 0;
       put(c, "text", text && text[0] ? text : "–");
+      put(c, "label", json_str(json_array_get(columns, k), "title"));
       put_flag(c, "number", strcmp(kind, "text") != 0);
       put_flag(c, "first", first);
       put(c, "href", first && link && code ? strcmp(link, "org") == 0 ? arena_printf(http_arena(r), "/managers?period=%s&organisation=%s", v->period, url_quote(r, code))
