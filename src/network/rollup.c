@@ -63,7 +63,7 @@ static void spend(struct hour *k, int node, int64_t until) {
   k->sums[node].ms[k->state[node]][1] += service_overlap(k->n, node, from, until);
 }
 
-/* The state at the beginning (mostly the one that is there now), then what changes within. What has no span before is unknown. */
+/* The state at the beginning (one place in the key for each office: a join would go through all spans of ten years), then what changes within. What has no span before is unknown. */
 static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
   struct hour *k = arg;
   memset(k->state, NETWORK_UNKNOWN, (size_t)k->count);
@@ -72,13 +72,11 @@ static int spans_work(struct store_tx *tx, void *arg, struct err *err) {
     memset(k->sums[i].ms, 0, sizeof k->sums[i].ms);
   }
   struct store_rows *r = store_select(tx, err,
-    "SELECT s.office,s.state FROM network_now w JOIN network_span s ON s.office=w.office AND s.since=w.since WHERE w.since<=?1 UNION ALL "
-    "SELECT s.office,s.state FROM network_now w JOIN network_span s ON s.office=w.office AND s.since=(SELECT MAX(t.since) FROM network_span t WHERE t.office=w.office AND t.since<=?1) "
-    "WHERE w.since>?1 OR NOT EXISTS (SELECT 1 FROM network_span u WHERE u.office=w.office AND u.since=w.since)", "i", k->start);
+    "SELECT w.office,(SELECT s.state FROM network_span s WHERE s.office=w.office AND s.since<=?1 ORDER BY s.since DESC LIMIT 1) FROM network_now w", "i", k->start);
   int rc = r ? 0 : -1;
   while (rc == 0 && (rc = store_next(r, err)) == 1) {
     const struct node *node = network_at(k->n, store_text(r, 0));
-    if (node && node->o.node < k->count) k->state[node->o.node] = (unsigned char)store_int(r, 1);
+    if (node && node->o.node < k->count && !store_null(r, 1)) k->state[node->o.node] = (unsigned char)store_int(r, 1);
     rc = 0;
   }
   store_done(r);
