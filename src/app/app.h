@@ -124,6 +124,7 @@ struct platform {
   struct observatory *observatory;
   struct http_feed *network_feed;     /* of the server, while it serves */
   struct network *network;            /* platform_network */
+  struct link *prober;                /* the process that sends and receives for it; NULL: not here */
   struct store *samples;              /* its measurements: the main store on PostgreSQL */
   struct pack *network_pack;
   struct notify *notify;

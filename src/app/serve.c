@@ -460,7 +460,9 @@ int command_serve(int argc, char **argv) {
   pthread_sigmask(SIG_BLOCK, &all, NULL); /* before any thread: they are taken by sigwait alone */
   signal(SIGPIPE, SIG_IGN);
   struct serving *s = base_alloc(sizeof *s);
+  struct link *prober = network_helper_begin(&(struct network_options){.source4 = set.probe_source[0] ? set.probe_source : NULL}, strcmp(set.probe, "no") != 0);
   rc = platform_open(&s->p, &set, PLATFORM_ALL);
+  s->p.prober = prober;
   if (rc == 0) rc = serve(s);
   exchange_quiet(s->p.exchange);
   http_server_free(s->server);
@@ -468,6 +470,7 @@ int command_serve(int argc, char **argv) {
   http_server_free(s->peers);
   json_decref(s->api.demo_accounts);
   platform_close(&s->p);
+  network_helper_end(prober);
   free(s);
   return rc;
 }

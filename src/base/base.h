@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define BASE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define BASE_MUST __attribute__((warn_unused_result))
@@ -191,6 +192,20 @@ void clock_set(int64_t ms);          /* simulate: clock_now() answers this from 
 void clock_rfc3339(int64_t ms, char out[32]); /* 2026-11-23T10:15:00Z (seconds; UTC) */
 void clock_rfc3339_ms(int64_t ms, char out[32]); /* with milliseconds */
 int clock_parse(const char *s, int64_t *ms);  /* RFC 3339, -1 when malformed */
+
+/* ---- helper processes ----------------------------------------------------------------- */
+
+/* A helper is this program begun again under a name of its own in argv[0], which a constructor of its room looks at before main, so that every program
+ * with that room in it can begin it. It gets its channels (4 at most) as descriptors from CHILD_CHANNEL on, no signal blocked, a process group of its
+ * own. 0 or errno. */
+enum { CHILD_CHANNEL = 3 };
+int child_begin(char *const argv[], const int *channels, size_t count, pid_t *pid);
+/* Within the helper, when it has all that it needs: no dumps, no files, no new processes, no privileges to gain, and of the kernel's calls only those for
+ * memory, time and its channels and `more` (numbers of libseccomp); another one ends it. files: descriptors that it may have. -1, told on stderr by `who`. */
+int child_shut(const char *who, int files, const int *more, size_t count);
+int child_complain(const char *who, const char *what, const char *name); /* one line on stderr; -1 */
+/* Of this thread's capabilities (before others are begun) keep these alone, by bit: for itself and for what it begins. What it has not stays so. */
+void privileges_keep(uint64_t keep);
 
 /* ---- log ---------------------------------------------------------------------------- */
 

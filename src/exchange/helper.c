@@ -4,26 +4,21 @@
 #include "base/bytes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <arpa/inet.h>
-#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 const char helper_name[] = "chapar-keys";
 
-enum { CHANNEL = 3, INCOMING = 64 * 1024 };
+enum { CHANNEL = CHILD_CHANNEL, INCOMING = 64 * 1024 };
 
 struct held {
   EVP_PKEY *key;
@@ -33,10 +28,7 @@ struct held {
 };
 static struct held keys[SLOT_COUNT];
 
-static int complain(const char *what, const char *name) {
-  dprintf(2, "chapar: key helper: %s %s\n", what, name);
-  return -1;
-}
+static int complain(const char *what, const char *name) { return child_complain("key helper", what, name); }
 
 static int no_password(char *buf, int size, int writing, void *ctx) { return -1; }
 
@@ -68,32 +60,6 @@ static const struct held *find(const unsigned char id[32], bool witness) {
   for (int i = 0; i < SLOT_COUNT; i++)
     if (keys[i].key && (i == SLOT_WITNESS) == witness && memcmp(keys[i].id, id, 32) == 0) return &keys[i];
   return NULL;
-}
-
-/* ---- shutting the doors ---- */
-
-/* A service manager's own filter may forbid changing limits (EPERM): then its limits hold, and the filter below all the same. */
-static int limits(void) {
-  static const struct { int what; rlim_t most; } rows[] = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NPROC, 0}, {RLIMIT_NOFILE, CHANNEL + 1}};
-  for (size_t i = 0; i < BASE_COUNT(rows); i++)
-    if (setrlimit((__rlimit_resource_t)rows[i].what, &(struct rlimit){rows[i].most, rows[i].most}) && errno != EPERM) return complain("cannot limit itself:", strerrordesc_np(errno));
-  return 0;
-}
-
-static int sandbox(void) {
-  static const int calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(futex), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(exit),
-                              SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime),
-                              SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(getpid), SCMP_SYS(gettid)};
-  if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return complain("cannot give up privileges:", strerrordesc_np(errno));
-  scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
-  int rc = f ? 0 : -1;
-  for (size_t i = 0; i < BASE_COUNT(calls) && rc == 0; i++) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
-  /* memory, but none that could be run */
-  if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  if (rc == 0) rc = seccomp_load(f);
-  seccomp_release(f);
-  return rc ? complain("the sandbox cannot be made:", strerrordesc_np(-rc)) : 0;
 }
 
 /* ---- its one work ---- */
@@ -176,7 +142,7 @@ static int serve(const char *folder) {
     if (load(folder, i)) return 1;
   ERR_clear_error();
   close_range(CHANNEL + 1, ~0U, 0);
-  if (limits() || sandbox()) return 1;
+  if (child_shut("key helper", CHANNEL + 1, NULL, 0)) return 1;
   memory_settle();                       /* of the program and its libraries it needs a small part */
   return work();
 }

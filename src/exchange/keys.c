@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,6 @@
 #include <unistd.h>
 
 enum { UNDER_WAY = 96, BEGINS = 5, BEGINS_MS = 10000 };
-extern char **environ;
 
 struct wait {
   struct wait *next;
@@ -58,24 +56,6 @@ struct keys {
 };
 
 /* ---- processes ---- */
-
-static int spawn(char *const argv[], int channel, pid_t *pid) {
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t how;
-  sigset_t none;
-  if (strcmp(program_invocation_name, helper_name) == 0) return ENOEXEC; /* whoever is begun as the helper and comes here is none: it would go on for ever */
-  sigemptyset(&none);
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&how);
-  if (channel >= 0) posix_spawn_file_actions_adddup2(&files, channel, 3);
-  posix_spawnattr_setsigmask(&how, &none);
-  posix_spawnattr_setpgroup(&how, 0);    /* an interrupt typed at a terminal is the gateway's to judge */
-  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-  int rc = posix_spawn(pid, "/proc/self/exe", &files, &how, argv, environ);
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&how);
-  return rc;
-}
 
 static void bury(struct keys *k) {
   if (k->channel >= 0) close(k->channel);
@@ -146,7 +126,7 @@ static int begin(struct keys *k, struct err *err) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return err_set(err, ERR_UNAVAILABLE, "no channel to the key helper: %s", strerrordesc_np(errno));
   k->channel = pair[0];
   char *argv[] = {(char *)(uintptr_t)helper_name, "serve", k->folder, NULL};
-  int rc = spawn(argv, pair[1], &k->helper);
+  int rc = child_begin(argv, &pair[1], 1, &k->helper);
   close(pair[1]);
   if (rc) {
     k->helper = 0;
@@ -401,7 +381,7 @@ int keys_make(const char *folder, enum helper_slot slot, const char *server, con
   char *argv[] = {(char *)(uintptr_t)helper_name, "make", keys, (char *)helper_slots[slot], tls ? (char *)server : NULL, tls ? (char *)host : NULL, NULL};
   pid_t pid = 0;
   int status = 0, rc = dir_make(keys, 0700, err);
-  if (rc == 0 && (rc = spawn(argv, -1, &pid)) != 0) rc = err_set(err, ERR_UNAVAILABLE, "the key helper cannot be started: %s", strerrordesc_np(rc));
+  if (rc == 0 && (rc = child_begin(argv, NULL, 0, &pid)) != 0) rc = err_set(err, ERR_UNAVAILABLE, "the key helper cannot be started: %s", strerrordesc_np(rc));
   if (rc == 0 && (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)))
     rc = err_set(err, ERR_UNAVAILABLE, "the key %s could not be made in %s: see the line above", helper_slots[slot], keys);
   free(keys);

@@ -227,7 +227,8 @@ struct spot { char code[NETWORK_CODE], address[64]; int64_t interval; };
 struct hub {
   const struct network_hub_options *o;
   EVP_PKEY *key;
-  struct ping *ping;
+  struct link *link;
+  bool planned;
   struct schedule due;
   struct spot *spots;
   int count, packets, gap, timeout;
@@ -256,14 +257,14 @@ static void plan_takes_effect(struct hub *h, json_t *plan) {
   json_t *list = json_object_get(plan, "offices"), *o;
   size_t i;
   h->revision = json_int(plan, "revision", 0);
-  ping_free(h->ping);
   schedule_free(&h->due);
   free(h->spots);
   h->count = (int)json_array_size(list);
   h->spots = base_alloc(((size_t)h->count + 1) * sizeof *h->spots);
   struct ping_options p = {.packets = (int)json_int(plan, "packets", 5), .gap_ms = (int)json_int(plan, "gap_ms", 200), .timeout_ms = (int)json_int(plan, "timeout_ms", 1500),
-                           .source4 = h->o->probe.source4, .source6 = h->o->probe.source6, .ctx = h, .done = hub_done};
-  h->ping = ping_new(&p, h->count);
+                           .ctx = h, .done = hub_done};
+  h->planned = true;
+  link_open(h->link, &p, h->count);
   schedule_init(&h->due, h->count);
   json_array_foreach(list, i, o) {
     struct spot *s = &h->spots[i];
@@ -271,7 +272,7 @@ static void plan_takes_effect(struct hub *h, json_t *plan) {
     snprintf(s->address, sizeof s->address, "%s", json_str(o, "address") ? json_str(o, "address") : "");
     s->interval = json_int(o, "interval_ms", 60000);
     if (s->interval < 100) s->interval = 100;
-    if (ping_target(h->ping, (int)i, s->address) == 0) schedule_set(&h->due, (int)i, schedule_next((int)i, s->interval < 5000 ? s->interval : 5000, clock_mono()));
+    if (link_target(h->link, (int)i, s->address) == 0) schedule_set(&h->due, (int)i, schedule_next((int)i, s->interval < 5000 ? s->interval : 5000, clock_mono()));
   }
 }
 
@@ -288,7 +289,7 @@ static void take_plan(struct hub *h, const char *text, size_t size, bool fresh) 
   struct err err;
   json_t *plan = text ? json_read(text, size, 6, &err) : NULL;
   char *file = base_printf("%s/plan.json", h->o->folder);
-  bool other = plan && (!h->ping || json_int(plan, "revision", 0) != h->revision);
+  bool other = plan && (!h->planned || json_int(plan, "revision", 0) != h->revision);
   if (other && fresh && file_write(file, text, size, 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   if (plan && !json_array_size(h->samples) && h->first < json_int(plan, "next", 0)) h->first = json_int(plan, "next", 0);
   if (other) plan_takes_effect(h, plan);
@@ -304,7 +305,7 @@ static void ask_plan(struct hub *h) {
   char *body = json_canonical(ask);
   bool fresh = call(h, body, &text, &size, &err) == 0;
   if (!fresh) log_write(LOG_INFO, "network", "the centre does not answer: %s", err.message);
-  if (!fresh && !h->ping) text = file_read(file, REPORT_MOST * 4, &size, &err);
+  if (!fresh && !h->planned) text = file_read(file, REPORT_MOST * 4, &size, &err);
   take_plan(h, text, size, fresh);
   json_decref(ask);
   free(body);
@@ -402,32 +403,33 @@ int network_hub_run(const struct network_hub_options *o, struct err *err) {
     json_decref(h.samples);
     return -1;
   }
+  h.link = link_new(o->probe.source4, o->probe.source6);
   size_t count = queued(&h, &list);
   if (count && h.first <= list[count - 1] + BATCH_MOST) h.first = list[count - 1] + BATCH_MOST + 1;
   free(list);
   while (!*o->stop) {
     int64_t now = clock_mono(), at = 0, wait = clock_mono_us() + 100000, next;
-    if (!asked || now - asked > (h.ping ? PLAN_MS : 2000)) {
+    if (!asked || now - asked > (h.planned ? PLAN_MS : 2000)) {
       asked = now;
       ask_plan(&h);
     }
-    if (!h.ping) {
+    if (!h.planned) {
       clock_wait(200);
       continue;
     }
     for (int node; (node = schedule_first(&h.due, &at)) >= 0 && at <= now;) {
       schedule_remove(&h.due, node);
-      if (!ping_start(h.ping, node)) schedule_set(&h.due, node, now + h.spots[node].interval);
+      if (!link_start(h.link, node)) schedule_set(&h.due, node, now + h.spots[node].interval);
     }
-    next = ping_turn(h.ping, clock_mono_us());
-    ping_wait(h.ping, next < wait ? next : wait);
+    next = link_turn(h.link, clock_mono_us());
+    link_wait(link_ready(h.link), next < wait ? next : wait);
     if (now - kept < (o->probe.retry_ms > 0 ? o->probe.retry_ms : BATCH_MS) && json_array_size(h.samples) < BATCH_MOST / 2) continue;
     kept = now;
     keep_batch(&h);
     send_queue(&h);
   }
   keep_batch(&h);
-  ping_free(h.ping);
+  link_free(h.link);
   schedule_free(&h.due);
   free(h.spots);
   json_decref(h.samples);

@@ -4,7 +4,7 @@
 
 #include "network/core.h"
 #include "network/network.h"
-#include "network/ping.h"
+#include "network/link.h"
 
 #include <pthread.h>
 
@@ -78,7 +78,7 @@ struct network {
   int64_t goal_view_at, goal_view_revision, alarms_at; /* alarms_at: monotonic, of who does the jobs */
 
   pthread_mutex_t lock;              /* everything below */
-  pthread_cond_t changed, work, rested;
+  pthread_cond_t changed, work;
   struct arena *names;
   const char **kept;                 /* what stands there, by hash */
   size_t kept_count, kept_room;
@@ -86,7 +86,8 @@ struct network {
   int count, real;                   /* real: without anchors, which stand behind */
   int32_t *by_code;                  /* nodes in order of their codes */
   struct core *core;
-  struct ping *ping;                 /* NULL where this process does not probe */
+  struct link *link;                 /* the helper that sends and receives */
+  bool on;                           /* this process probes now */
   struct schedule due;               /* ms, monotonic */
   unsigned char *again;              /* a probe is wanted as soon as the one under way ends */
   struct prober *probers;
@@ -105,13 +106,9 @@ struct network {
   int64_t epoch;                     /* of the lease, while held by it; 0: without one */
   int64_t forgotten;                 /* when old measurements were last taken away */
   bool fresh;                        /* the next load takes states from the store */
-  bool loading;                      /* the prober's thread is to wait */
-  bool holder, stopping, waiting;      /* waiting: the prober's thread is in ping_wait, with ping in its hands */
+  bool holder, stopping;
   int64_t label_offset, label_last, label_mono; /* see network_label */
   int64_t probed, overdue, probes;
-  const char *trouble;
-  void (*listener)(void *ctx, int64_t cursor);
-  void *listener_ctx;
   pthread_t prober_thread, keeper_thread, checks_thread, snmp_thread;
   bool threads;
   int64_t step;                      /* of network_step, told last; -1: none read yet */

@@ -2,6 +2,7 @@
 #include "network/inner.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -42,11 +43,9 @@ int network_open(struct store *main, struct store *samples, struct trust *t, con
   pthread_rwlock_init(&n->plan, NULL);
   pthread_cond_init(&n->changed, NULL);
   pthread_cond_init(&n->work, NULL);
-  pthread_cond_init(&n->rested, NULL);
   n->names = arena_new(256u << 20);
   n->ring = base_alloc(RING * sizeof *n->ring);
   n->step = -1;
-  n->trouble = "";
   if (network_load(n, err)) {
     network_close(n);
     return -1;
@@ -64,6 +63,7 @@ struct network *network_reader(struct store *main) {
 int network_start(struct network *n, struct err *err) {
   if (n->threads) return 0;
   n->stopping = false;
+  if (!n->link) n->link = n->o.helper ? n->o.helper : link_new(n->source4, n->source6);
   if (pthread_create(&n->keeper_thread, NULL, network_keeper_main, n) || pthread_create(&n->prober_thread, NULL, network_prober_main, n) ||
       pthread_create(&n->checks_thread, NULL, network_checks_main, n) || pthread_create(&n->snmp_thread, NULL, network_snmp_main, n))
     return err_set(err, ERR_UNAVAILABLE, "the prober's threads cannot be started");
@@ -116,7 +116,7 @@ static void free_rest(struct network *n) {
 void network_close(struct network *n) {
   if (!n) return;
   if (n->threads) network_stop(n);
-  ping_free(n->ping);
+  if (n->link != n->o.helper) link_free(n->link);
   core_free(n->core);
   schedule_free(&n->due);
   free_rest(n);
@@ -126,11 +126,18 @@ void network_close(struct network *n) {
     pthread_rwlock_destroy(&n->plan);
     pthread_cond_destroy(&n->changed);
     pthread_cond_destroy(&n->work);
-    pthread_cond_destroy(&n->rested);
   }
   arena_free(n->names);
   free(n);
 }
+
+struct link *network_helper_begin(const struct network_options *o, bool probe) {
+  struct link *l = probe ? link_new(o->source4, o->source6) : NULL;
+  privileges_keep(~(UINT64_C(1) << CAP_NET_RAW));
+  return l;
+}
+
+void network_helper_end(struct link *l) { link_free(l); }
 
 /* ---- following what changes ---------------------------------------------------------------------------------------- */
 
@@ -139,13 +146,6 @@ int64_t network_cursor(struct network *n) {
   int64_t c = n->cursor;
   pthread_mutex_unlock(&n->lock);
   return c;
-}
-
-void network_listen(struct network *n, void (*fn)(void *ctx, int64_t cursor), void *ctx) {
-  pthread_mutex_lock(&n->lock);
-  n->listener = fn;
-  n->listener_ctx = ctx;
-  pthread_mutex_unlock(&n->lock);
 }
 
 int64_t network_wait(struct network *n, int64_t after, int64_t timeout_ms) {

@@ -3,7 +3,7 @@
  * store, trust, directory. Thread-safe unless it says otherwise.
  *
  * Nodes are the directory's offices and those that were added in the store (network_plan); each may have an address, an interval and checks. A prober
- * (a thread of `chapar serve`, or `chapar probe` at a hub) sends several packets a probe. The core (core.h, without I/O) makes states of them:
+ * (`chapar serve`, or `chapar probe` at a hub, each with a helper process) sends several packets a probe. The core (core.h, without I/O) makes states of them:
  *   up           answers, and well
  *   degraded     answers, but loses packets or is slow (over the last 10 probes), or a check of a service of it fails
  *   down         does not answer although a parent does: its own fault
@@ -92,6 +92,7 @@ struct network_options {
   const char *node;                  /* this process's name, for the lease and as the prober's name in the centre */
   bool demo;                         /* every office gets an address of its own in 127.64.0.0/10, others are never probed; lines are cut on a schedule */
   const char *source4, *source6;     /* addresses to send from, or NULL */
+  struct link *helper;               /* network_helper_begin; outlives the room. NULL: network_start begins one of its own */
   const char *anchors;               /* addresses, by comma, of which one must answer, else the prober itself is cut off; NULL: the cores do as anchors */
   int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
   int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
@@ -127,6 +128,10 @@ int network_open(struct store *main, struct store *samples, struct trust *t, con
 /* For network_leaf_digest and network_verify alone. */
 struct network *network_reader(struct store *main);
 void network_close(struct network *n);                   /* stops first */
+/* Packets are sent and answers read by a process of its own (network/helper.h), with no more than its sockets. Begun before any other thread: it takes CAP_NET_RAW
+ * with it, if there is one, and this process has it no longer, nor has what it begins. probe false: gives the capability up alone, answers NULL. o: source4, source6. */
+struct link *network_helper_begin(const struct network_options *o, bool probe);
+void network_helper_end(struct link *l);                 /* accepts NULL; after network_close */
 /* The prober's threads, begun and ended. Begins also where packets may not be sent: then network_probing tells why, and every state is unknown. */
 int network_start(struct network *n, struct err *err);
 void network_stop(struct network *n);
@@ -210,8 +215,6 @@ int64_t network_cursor(struct network *n);
 int network_changes(struct network *n, int64_t after, int most, json_t **out, struct err *err);
 /* Wait until the cursor is beyond `after` or time is over; answers the cursor. For worker threads only. */
 int64_t network_wait(struct network *n, int64_t after, int64_t timeout_ms);
-/* Called after each change, on the prober's thread: hand over (wake a connection), never block nor call back into this room. One listener; NULL: none. */
-void network_listen(struct network *n, void (*fn)(void *ctx, int64_t cursor), void *ctx);
 
 /* ---- incidents -------------------------------------------------------------------------------------------------------------------------------- */
 

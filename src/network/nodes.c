@@ -365,22 +365,17 @@ static void restore(struct core *c, const struct loading *k) {
 }
 
 static void make_ping(struct network *n) {
-  bool was = n->ping != NULL;
-  ping_free(n->ping);
-  n->ping = NULL;
   schedule_free(&n->due);
   free(n->again);
   schedule_init(&n->due, n->core->count);
   n->again = base_alloc((size_t)n->core->count + 1);
-  if (was) network_ping_open(n);
+  if (n->on) network_ping_open(n);
 }
 
 static void swap(struct network *n, struct loading *k) {
   int anchors = anchor_count(n);
   pthread_rwlock_wrlock(&n->plan);
   pthread_mutex_lock(&n->lock);
-  n->loading = true;
-  while (n->waiting) pthread_cond_wait(&n->rested, &n->lock);
   struct core *c = make_core(n, k, anchors), *old = n->core;
   if (n->fresh) {
     core_free(old);
@@ -427,8 +422,6 @@ static void swap(struct network *n, struct loading *k) {
   make_ping(n);
   core_free(old);
   if (n->holder) core_refresh(c, network_label(n));
-  n->loading = false;
-  pthread_cond_broadcast(&n->rested);
   pthread_mutex_unlock(&n->lock);
   pthread_rwlock_unlock(&n->plan);
 }

@@ -39,6 +39,7 @@ struct ping {
   enum ping_method method[FAMILIES];
   uint16_t id[FAMILIES];
   uint64_t key[2];
+  uint32_t serial;                     /* of targets before their first probe */
   struct ping_counters counters;
   struct waiting batch[FAMILIES][BATCH];
   int batched[FAMILIES];
@@ -126,19 +127,39 @@ static void open_socket(struct ping *p, int f) {
   }
 }
 
-struct ping *ping_new(const struct ping_options *o, int targets) {
-  struct ping *p = base_alloc(sizeof *p);
+static void take_options(struct ping *p, const struct ping_options *o, int targets) {
   p->o = *o;
   if (p->o.packets < 1 || p->o.packets > NETWORK_PACKETS_MOST) p->o.packets = 5;
   if (p->o.gap_ms < 1) p->o.gap_ms = 200;
   if (p->o.timeout_ms < 1) p->o.timeout_ms = 1500;
   p->count = targets;
   p->targets = base_alloc(((size_t)targets + 1) * sizeof *p->targets);
+  for (int i = 0; i < targets; i++) p->targets[i].serial = p->serial;
   schedule_init(&p->due, targets);
+}
+
+struct ping *ping_new(const struct ping_options *o, int targets) {
+  struct ping *p = base_alloc(sizeof *p);
+  take_options(p, o, targets);
   random_bytes(p->key, sizeof p->key);
   random_bytes(p->id, sizeof p->id);
   for (int f = 0; f < FAMILIES; f++) open_socket(p, f);
   return p;
+}
+
+void ping_renew(struct ping *p, const struct ping_options *o, int targets) {
+  schedule_free(&p->due);
+  free(p->targets);
+  p->serial += 1u << 20;
+  memset(p->batched, 0, sizeof p->batched);
+  take_options(p, o, targets);
+}
+
+int ping_sockets(const struct ping *p, int fds[2]) {
+  int n = 0;
+  for (int f = 0; f < FAMILIES; f++)
+    if (p->sockets[f] >= 0) fds[n++] = p->sockets[f];
+  return n;
 }
 
 void ping_free(struct ping *p) {

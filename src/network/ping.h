@@ -26,7 +26,9 @@ struct ping_counters { int64_t sent, received, late, hostile, unsent; };
 struct ping;
 /* Never refuses: where no socket may be opened the method is PING_NONE and every probe is unsent. */
 struct ping *ping_new(const struct ping_options *o, int targets);
+void ping_renew(struct ping *p, const struct ping_options *o, int targets); /* the same sockets for other targets; what was under way is forgotten, and its answers are late */
 void ping_free(struct ping *p);
+int ping_sockets(const struct ping *p, int fds[2]);  /* to wait for; how many */
 enum ping_method ping_method(const struct ping *p, int family); /* AF_INET, AF_INET6 */
 /* address: literal; NULL or "" takes the target out. -1 when it is not one. */
 int ping_target(struct ping *p, int target, const char *address);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_PASS_MS = 10000, BRIDGE_MORE_MS = 30000 };
+enum { FIRST_PASS_MS = 10000, BRIDGE_MORE_MS = 30000, TOGETHER_US = 1000 };
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
@@ -37,14 +37,13 @@ void network_change_put(struct network *n, struct change c) {
   n->ring[n->cursor % RING] = c;
   if (!n->first || n->cursor - n->first >= RING) n->first = n->first ? n->cursor - RING + 1 : n->cursor;
   pthread_cond_broadcast(&n->changed);
-  if (n->listener) n->listener(n->listener_ctx, n->cursor);
 }
 
 static void out_probe(void *ctx, int node, int64_t delay) {
   struct network *n = ctx;
-  if (!n->ping || node >= n->count) return;
+  if (!n->on || node >= n->count) return;
   if (node < n->real && n->nodes[node].prober) return; /* measured elsewhere */
-  if (ping_busy(n->ping, node)) n->again[node] = 1;
+  if (link_busy(n->link, node)) n->again[node] = 1;
   else schedule_sooner(&n->due, node, clock_mono() + delay);
 }
 
@@ -131,11 +130,6 @@ static void ping_done(void *ctx, const struct core_result *r) {
 
 static int64_t ping_label(void *ctx) { return network_label(ctx); }
 
-static bool ping_drop(void *ctx, int target, uint32_t packet) {
-  struct network *n = ctx;
-  return n->cut[target] == 1 || (n->cut[target] == 2 && packet % 7 == 0);
-}
-
 static const char *anchor_address(const struct network *n, int which, char out[64]) {
   const char *s = n->anchors;
   while (s && which-- > 0) s = (s = strchr(s, ',')) ? s + 1 : NULL;
@@ -147,18 +141,17 @@ static const char *anchor_address(const struct network *n, int which, char out[6
 
 /* First pass within ten seconds, then each at its own moment. */
 void network_ping_open(struct network *n) {
-  struct ping_options o = {.packets = n->o.packets, .gap_ms = n->o.gap_ms, .timeout_ms = n->o.timeout_ms, .source4 = n->source4, .source6 = n->source6,
-                           .ctx = n, .done = ping_done, .label = ping_label, .drop = n->o.demo ? ping_drop : NULL};
+  struct ping_options o = {.packets = n->o.packets, .gap_ms = n->o.gap_ms, .timeout_ms = n->o.timeout_ms, .ctx = n, .done = ping_done, .label = ping_label};
   char text[64];
   int64_t now = clock_mono();
-  n->ping = ping_new(&o, n->count);
+  n->on = true;
+  link_open(n->link, &o, n->count);
   for (int i = 0; i < n->count; i++) {
     if (!n->core->nodes[i].spec.measured || (i < n->real && (n->nodes[i].prober || !n->nodes[i].icmp))) continue;
     const char *address = i < n->real ? n->nodes[i].o.address : anchor_address(n, i - n->real, text);
-    if (ping_target(n->ping, i, address)) log_write(LOG_WARN, "network", "%s is no address", address);
+    if (link_target(n->link, i, address)) log_write(LOG_WARN, "network", "%s is no address", address);
     else schedule_set(&n->due, i, n->probes ? schedule_next(i, interval_of(n, i), now) : schedule_next(i, FIRST_PASS_MS, now));
   }
-  n->trouble = ping_method(n->ping, AF_INET) == PING_NONE ? "network.trouble_socket" : "";
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------------------------------------- */
@@ -187,6 +180,7 @@ static void tick(struct network *n, int64_t *label_before, int64_t *flushed) {
   if (n->o.demo && label / 1000 != n->cut_at / 1000) {
     n->cut_at = label;
     demo_cuts(n, label, n->cut);
+    for (int i = 0; i < n->count; i++) link_cut(n->link, i, n->cut[i]);
   }
   watch_probers(n, label);
   core_time(n->core, label);
@@ -201,7 +195,7 @@ static void start_due(struct network *n, int64_t now) {
   for (int node; (node = schedule_first(&n->due, &at)) >= 0 && at <= now;) {
     if (now - at > n->overdue) n->overdue = now - at;
     schedule_remove(&n->due, node);
-    if (!ping_start(n->ping, node)) schedule_set(&n->due, node, schedule_next(node, interval_of(n, node), now));
+    if (!link_start(n->link, node)) schedule_set(&n->due, node, schedule_next(node, interval_of(n, node), now));
   }
 }
 
@@ -211,33 +205,30 @@ void *network_prober_main(void *ctx) {
   pthread_mutex_lock(&n->lock);
   while (!n->stopping) {
     if (!n->holder) {
-      ping_free(n->ping);
-      n->ping = NULL;
+      if (n->on) link_open(n->link, &(struct ping_options){0}, 0);
+      n->on = false;
       before = 0;
+      link_turn(n->link, clock_mono_us());
       pthread_mutex_unlock(&n->lock);
       clock_wait(100);
       pthread_mutex_lock(&n->lock);
       continue;
     }
-    if (!n->ping) network_ping_open(n);
+    if (!n->on) network_ping_open(n);
     int64_t now = clock_mono(), due = 0;
     if (now - ticked >= 1000) {
       ticked = now;
       tick(n, &before, &flushed);
     }
     start_due(n, now);
-    int64_t next = ping_turn(n->ping, clock_mono_us()), latest = clock_mono_us() + 100000;
+    int64_t next = link_turn(n->link, clock_mono_us()), latest = clock_mono_us() + 100000;
     if (schedule_first(&n->due, &due) >= 0 && due * 1000 < next) next = due * 1000;
     if (next > latest) next = latest;
-    if (next < clock_mono_us() + 1000) next = clock_mono_us() + 1000; /* take them together */
-    struct ping *ping = n->ping;
-    n->waiting = true;
+    if (next < clock_mono_us() + TOGETHER_US) next = clock_mono_us() + TOGETHER_US;
+    struct pollfd ready = link_ready(n->link);
     pthread_mutex_unlock(&n->lock);
-    ping_wait(ping, next);
+    link_wait(ready, next);
     pthread_mutex_lock(&n->lock);
-    n->waiting = false;
-    pthread_cond_broadcast(&n->rested);
-    while (n->loading) pthread_cond_wait(&n->rested, &n->lock);
   }
   for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
   pthread_mutex_unlock(&n->lock);
@@ -248,11 +239,14 @@ void network_probing(struct network *n, struct network_probing *out) {
   static const char *const methods[] = {"none", "raw", "ping"};
   struct ping_counters c = {0};
   pthread_mutex_lock(&n->lock);
-  *out = (struct network_probing){.method4 = "none", .method6 = "none", .trouble = n->trouble ? n->trouble : "", .here = n->ping != NULL, .last = n->probed, .probes = n->probes, .overdue_ms = n->overdue};
-  if (n->ping) {
-    ping_counters(n->ping, &c);
-    out->method4 = methods[ping_method(n->ping, AF_INET)];
-    out->method6 = methods[ping_method(n->ping, AF_INET6)];
+  *out = (struct network_probing){.method4 = "none", .method6 = "none", .trouble = "", .here = n->on, .last = n->probed, .probes = n->probes, .overdue_ms = n->overdue};
+  if (n->on) {
+    link_counters(n->link, &c);
+    out->method4 = methods[link_method(n->link, AF_INET)];
+    out->method6 = methods[link_method(n->link, AF_INET6)];
+    if (!link_there(n->link)) out->trouble = "network.trouble_helper";
+    else if (link_robbed(n->link)) out->trouble = "network.trouble_lost";
+    else if (link_method(n->link, AF_INET) == PING_NONE) out->trouble = "network.trouble_socket";
   }
   pthread_mutex_unlock(&n->lock);
   out->sent = c.sent;

@@ -84,6 +84,7 @@ static void reports(void **state) {
   pthread_create(&hub, NULL, hub_main, NULL);
   until_state("O-1", NETWORK_UP);
   until_state("O-2", NETWORK_UP);
+  must(network_settle(net, err));        /* what was unknown until the first answer is written, too */
   int64_t since = office("O-1").since, before = unknown_spans();
   /* the line between them is cut; the centre no longer knows */
   cut = true;
