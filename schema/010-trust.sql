@@ -28,8 +28,7 @@ CREATE TABLE ledger_leaf (
   PRIMARY KEY (idx)
 ) WITHOUT ROWID;
 
--- By parts of 16,384 leaves: a new one is written beside the newest, not somewhere in the whole.
-CREATE INDEX ledger_leaf_hash ON ledger_leaf ((idx / 16384), hash8);
+CREATE INDEX ledger_leaf_hash ON ledger_leaf (hash8);
 
 CREATE TABLE ledger_tile (
   level BIGINT NOT NULL,

@@ -110,7 +110,7 @@ static int digest_work(struct store_tx *tx, void *arg, struct err *err) {
   if (strcmp(k->sql_kind, "desk") == 0) return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM desk_log WHERE id=?1", "t", k->id), err);
   if (strcmp(k->sql_kind, "letter") == 0)
     return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM case_letter_step WHERE letter=?1 AND n=?2", "ti", k->letter, k->seq), err);
-  return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE " OF_CASE " AND seq=?2", "ti", k->tracking, k->seq), err);
+  return digest_of(k, store_select(tx, err, "SELECT salt,payload FROM " CASE_EVENTS "WHERE seq=?2", "ti", k->tracking, k->seq), err);
 }
 
 int cases_leaf_digest(struct cases *c, const char *header, unsigned char digest[TRUST_HASH]) {

@@ -135,7 +135,7 @@ static void put_now(struct telling *t, struct case_facts *out) {
 
 static int tell_all(struct telling *t, struct store_tx *tx, struct err *err) {
   struct case_facts *f = t->out;
-  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at,from_state,to_state,role,payload FROM " CASE_EVENTS "WHERE " OF_CASE " ORDER BY seq", "t", t->row->tracking);
+  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at,from_state,to_state,role,payload FROM " CASE_EVENTS "ORDER BY seq", "t", t->row->tracking);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1)

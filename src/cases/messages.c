@@ -52,7 +52,7 @@ struct listing {
 struct happened { char action[48]; int64_t seq, at; };
 
 static int events_of(struct store_tx *tx, const char *tracking, struct happened *list, int *count, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at FROM " CASE_EVENTS "WHERE " OF_CASE " ORDER BY seq DESC LIMIT ?2", "ti", tracking, (int64_t)EVENTS_MOST);
+  struct store_rows *r = store_select(tx, err, "SELECT seq,action,at FROM " CASE_EVENTS "ORDER BY seq DESC LIMIT ?2", "ti", tracking, (int64_t)EVENTS_MOST);
   if (!r) return -1;
   int rc;
   *count = 0;

@@ -6,7 +6,7 @@
 
 /* Where the case came into the state that it is in: the decision. */
 static int find_decision(struct store_tx *tx, const struct case_row *row, struct case_outcome *out, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT seq,at,leaf_hash FROM " CASE_EVENTS "WHERE " OF_CASE " AND to_state=?2 AND from_state<>?2 ORDER BY seq DESC LIMIT 1",
+  struct store_rows *r = store_select(tx, err, "SELECT seq,at,leaf_hash FROM " CASE_EVENTS "WHERE to_state=?2 AND from_state<>?2 ORDER BY seq DESC LIMIT 1",
                                       "tt", row->tracking, row->state);
   if (!r) return -1;
   int rc = store_next(r, err);

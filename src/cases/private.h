@@ -82,14 +82,16 @@ struct case_row {
   bool filed_here, granted;     /* case_at_counter: by the reader's office, within 30 days; its citizen lets the reader see it now */
 };
 
-/* Of case_event or CASE_EVENTS, those of the case ?1; their table is in the order of submission. */
+/* Those of the case ?1; the table is in the order of submission. */
 #define OF_CASE "tracking=?1 AND filed=(SELECT submitted_at FROM cases WHERE tracking=?1)"
 
-/* The history of a case as one table, its first event included; for `FROM `. */
+/* The history of the case ?1 as one table, its first event included; for `FROM `. The case is chosen inside: from without, SQLite would read the
+ * events of all. */
 #define CASE_EVENTS                                                                                                                      \
-  "(SELECT submitted_at AS filed,tracking,1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"           \
-  "first_organisation AS organisation,first_header AS header,first_salt AS salt,first_payload AS payload,first_leaf AS leaf_hash FROM cases " \
-  "UNION ALL SELECT filed,tracking,seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event) AS e "
+  "(SELECT 1 AS seq,'submit' AS action,submitted_at AS at,'' AS from_state,first_state AS to_state,first_role AS role,"                    \
+  "first_organisation AS organisation,first_header AS header,first_salt AS salt,first_payload AS payload,first_leaf AS leaf_hash "         \
+  "FROM cases WHERE tracking=?1 "                                                                                                          \
+  "UNION ALL SELECT seq,action,at,from_state,to_state,role,organisation,header,salt,payload,leaf_hash FROM case_event WHERE " OF_CASE ") AS e "
 
 /* One event about to be written. */
 struct case_entry {

@@ -143,7 +143,7 @@ static int place_events(struct load *k, struct store_tx *tx, struct err *err) {
 static int load_events(struct load *k, struct store_tx *tx, struct err *err) {
   json_decref(k->events); /* of an attempt before */
   struct store_rows *r = store_select(tx, err,
-    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE " OF_CASE " AND seq>?2 ORDER BY seq LIMIT ?3", "tii", k->tracking,
+    "SELECT seq,action,at,from_state,to_state,role,organisation,payload,leaf_hash FROM " CASE_EVENTS "WHERE seq>?2 ORDER BY seq LIMIT ?3", "tii", k->tracking,
     k->after, k->limit);
   k->events = json_array();
   if (!r) return -1;
@@ -549,7 +549,7 @@ struct leaf_query {
 
 static int leaf_work(struct store_tx *tx, void *arg, struct err *err) {
   struct leaf_query *k = arg;
-  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM " CASE_EVENTS "WHERE " OF_CASE " AND seq=?2", "ti", k->tracking, k->seq);
+  struct store_rows *r = store_select(tx, err, "SELECT at,leaf_hash,header,salt,payload FROM " CASE_EVENTS "WHERE seq=?2", "ti", k->tracking, k->seq);
   if (!r) return -1;
   int rc = store_next(r, err);
   size_t n = 0;

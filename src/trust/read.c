@@ -241,9 +241,7 @@ int trust_tile(struct trust *t, int level, int64_t n, int width, unsigned char *
 /* ---- places ---- */
 
 int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
-  return store_value(tx, index, -1, err, 
-                     "SELECT (WITH RECURSIVE part(n) AS (SELECT COALESCE(MAX(idx), 0) / 16384 FROM ledger_leaf UNION ALL SELECT n - 1 FROM part WHERE n > 0) "
-                     "SELECT MIN(l.idx) FROM part JOIN ledger_leaf AS l ON l.idx / 16384 = part.n AND l.hash8 = ?1 WHERE l.leaf_hash = ?2) AS place", "ib",
+  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE hash8 = ?1 AND leaf_hash = ?2", "ib",
                      hash_short(leaf_hash), leaf_hash, (size_t)TRUST_HASH);
 }
 

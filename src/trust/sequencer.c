@@ -11,8 +11,8 @@ enum {
   ROUND_MS = 3000,
   FORGET_MS = 600000,
   MINUTE_MS = 60000,
-  SHARE = 40,      /* leaves between two looks whether somebody waits */
-  LONG_US = 2000,  /* longest transaction: whoever comes meanwhile waits for its commit too */
+  SHARE = 64,      /* leaves between two looks whether somebody waits */
+  LONG_US = 4000,  /* longest transaction: whoever comes meanwhile waits for its commit too */
   WHOLE_MS = 2000, /* so often the queue is looked through from its very beginning */
   SLACK_MS = 1000  /* how much older than those before them leaves commonly come */
 };

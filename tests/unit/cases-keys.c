@@ -1,6 +1,8 @@
 /* Once and only once: idempotency keys, versions, tracking codes, one open request a person, ratings, drafts, and what verify finds. */
 #include "cases-kit.h"
 
+#include <sqlite3.h>
+
 static json_t *ali_data(struct kit *k, const char *name) { return kit_permit_data(k->ali.national_id, k->ali.mobile, name, "person"); }
 
 static void the_same_key_gives_the_same_answer(void **state) {
@@ -310,6 +312,29 @@ static void verify_finds_what_was_changed(void **state) {
   found(k, t, "lost its answers");
 }
 
+/* A case that is read must not cost what all others have. The plan is SQLite's; PostgreSQL moves the choice inside by itself. */
+static void a_history_is_read_by_its_key(void **state) {
+  struct store *s = NULL;
+  sqlite3 *db = NULL;
+  sqlite3_stmt *st = NULL;
+  char where[600];
+  int searches = 0;
+  kit_new_where(false, where, sizeof where);
+  must(store_open(where, NULL, &s, err));
+  must(store_migrate(s, NULL, err));
+  store_close(s);
+  assert_int_equal(sqlite3_open(where + strlen("sqlite:"), &db), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, "EXPLAIN QUERY PLAN SELECT seq,at FROM " CASE_EVENTS "WHERE seq>?2 ORDER BY seq LIMIT ?3", -1, &st, NULL), SQLITE_OK);
+  while (sqlite3_step(st) == SQLITE_ROW) {
+    const char *detail = (const char *)sqlite3_column_text(st, 3);
+    assert_null(strstr(detail, "SCAN case"));
+    searches += strstr(detail, "SEARCH case_event USING PRIMARY KEY (filed=? AND tracking=?") != NULL;
+  }
+  assert_int_equal(searches, 1);
+  sqlite3_finalize(st);
+  sqlite3_close(db);
+}
+
 static void verify_follows_answers_given_later(void **state) {
   struct kit *k = *state;
   const char *t = kit_permit(k, &k->ali, "person");
@@ -352,7 +377,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     KIT_TEST(the_same_key_gives_the_same_answer), KIT_TEST(the_same_key_of_an_action), KIT_TEST(of_two_at_once_one_wins),
     KIT_TEST(a_taken_code_leads_to_the_next), KIT_TEST(one_open_request_a_person), KIT_TEST(rated_once_after_the_decision),
-    KIT_TEST(drafts_are_kept_thirty_days), KIT_TEST(verify_finds_what_was_changed), KIT_TEST(verify_follows_answers_given_later),
+    KIT_TEST(drafts_are_kept_thirty_days), KIT_TEST(verify_finds_what_was_changed), KIT_TEST(a_history_is_read_by_its_key),
+    KIT_TEST(verify_follows_answers_given_later),
     KIT_TEST(verify_sees_every_page),
   };
   KIT_RUN(tests);
