@@ -128,6 +128,7 @@ int alarms_jobs(struct network *n, int64_t *did, struct err *err) {
   if (count) { /* what pages show names the alarm at once */
     pthread_mutex_lock(&n->lock);
     n->goal_view_revision = -1;
+    n->view_turn++;
     pthread_mutex_unlock(&n->lock);
   }
   *did += count;

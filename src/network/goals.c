@@ -60,6 +60,8 @@ int network_goal_put(struct network *n, const struct network_by *by, const struc
   if (g->level) n->goals[at] = g->goal > 0 ? g->goal : standard[at];
   else n->own_goals[at] = g->goal > 0 ? g->goal : NAN;
   n->goal_view_revision = -1;
+  n->goal_turn++;
+  n->view_turn++;
   pthread_mutex_unlock(&n->lock);
   pthread_rwlock_unlock(&n->plan);
   return 0;
@@ -224,6 +226,7 @@ int network_goals(struct network *n, enum lang l, json_t **out, struct err *err)
   pthread_mutex_lock(&n->lock);
   bool good = n->goal_view && now - n->goal_view_at < FRESH_MS && n->goal_view_revision == n->revision;
   int64_t revision = n->revision;
+  uint64_t turn = n->view_turn;
   *out = good ? json_deep_copy(n->goal_view) : NULL;
   pthread_mutex_unlock(&n->lock);
   if (store_read(n->main, history_work, history, err) || (!good && make_view(n, &fresh, err))) {
@@ -234,12 +237,15 @@ int network_goals(struct network *n, enum lang l, json_t **out, struct err *err)
   if (fresh) {
     *out = json_deep_copy(fresh);
     pthread_mutex_lock(&n->lock);
-    json_t *old = n->goal_view;
-    n->goal_view = fresh;
-    n->goal_view_at = now;
-    n->goal_view_revision = revision;
+    if (turn == n->view_turn) {
+      json_t *old = n->goal_view;
+      n->goal_view = fresh;
+      n->goal_view_at = now;
+      n->goal_view_revision = revision;
+      fresh = old;
+    }
     pthread_mutex_unlock(&n->lock);
-    json_decref(old);
+    json_decref(fresh);
   }
   json_array_foreach(json_object_get(*out, "items"), i, one) put_name(n, one, l);
   json_array_foreach(history, i, one) put_name(n, one, l);

@@ -76,6 +76,7 @@ struct network {
   double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own. Changed under plan */
   json_t *goal_view;                 /* network_goals, without history, as of goal_view_at (monotonic); under the lock */
   int64_t goal_view_at, goal_view_revision, alarms_at; /* alarms_at: monotonic, of who does the jobs */
+  uint64_t goal_turn, view_turn; /* one more whenever goals were set here; also when alarms were: what was read before that is not kept; under the lock */
 
   pthread_mutex_t lock;              /* everything below */
   pthread_cond_t changed, work;

@@ -71,6 +71,7 @@ struct loading {
   int prober_count;
   int64_t revision;
   double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own */
+  uint64_t goal_turn;                /* of network, before anything was read */
   struct core_window *windows;
   int window_count;
   struct core_incident *open;
@@ -408,10 +409,12 @@ static void swap(struct network *n, struct loading *k) {
   n->real = k->count;
   n->core = c;
   n->revision = k->revision;
-  memcpy(n->goals, k->goals, sizeof n->goals);
-  free(n->own_goals);
-  n->own_goals = k->own_goals;
-  k->own_goals = NULL;
+  if (n->goal_turn == k->goal_turn) { /* else set here since, and the next revision tells */
+    memcpy(n->goals, k->goals, sizeof n->goals);
+    free(n->own_goals);
+    n->own_goals = k->own_goals;
+    k->own_goals = NULL;
+  }
   n->by_code = base_alloc(((size_t)k->count + 1) * sizeof *n->by_code);
   for (int i = 0; i < k->count; i++) n->by_code[i] = i;
   qsort_r(n->by_code, (size_t)k->count, sizeof *n->by_code, order_code, n->nodes);
@@ -427,7 +430,10 @@ static void swap(struct network *n, struct loading *k) {
 }
 
 int network_load(struct network *n, struct err *err) {
-  struct loading k = {.n = n, .a = n->names};
+  pthread_mutex_lock(&n->lock);
+  uint64_t goal_turn = n->goal_turn;
+  pthread_mutex_unlock(&n->lock);
+  struct loading k = {.n = n, .a = n->names, .goal_turn = goal_turn};
   int rc = -1;
   for (int turn = 0; turn < 2; turn++) {
     k.room = (int)directory_offices(n->d) + 16;
@@ -448,7 +454,7 @@ int network_load(struct network *n, struct err *err) {
     free(k.open);
     free(k.own_goals);
     free(k.sorted);
-    k = (struct loading){.n = n, .a = n->names};
+    k = (struct loading){.n = n, .a = n->names, .goal_turn = goal_turn};
   }
   if (rc == 0) {
     k.now = base_alloc(((size_t)k.count + 1) * sizeof *k.now);
