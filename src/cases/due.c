@@ -413,8 +413,8 @@ static int run_list(struct round *r, struct err *err) {
 /* As long as there are more, for a turn: the store itself keeps them from holding up those who wait. */
 int case_due_run(struct cases *c, bool closed, int64_t *done, struct err *err) {
   struct round r = {.c = c, .lock = PTHREAD_MUTEX_INITIALIZER, .few = PTHREAD_COND_INITIALIZER};
-  int64_t until = clock_mono() + TURN_MS;
   int rc = queue_ready(c, closed, err);
+  int64_t until = clock_mono() + TURN_MS; /* of doing: the reading of a queue may take longer */
   while (rc == 0 && c->due && c->due->next < c->due->count && clock_mono() < until) rc = run_list(&r, err);
   wait_for(&r, 0);
   bool ended = !c->due || c->due->next >= c->due->count;
