@@ -48,7 +48,7 @@ struct op {
   json_t *rows;                      /* interfaces */
 };
 
-struct prober { const char *name; char *key; int64_t last, next; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
+struct prober { const char *name; char *key; int64_t last, next, report; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
 
 struct network {
   struct store *main, *samples;
@@ -110,6 +110,7 @@ const struct node *network_at(const struct network *n, const char *code);
 bool network_village_large(const struct network *n, int place);
 
 /* prober.c */
+int64_t network_bridge(const struct network *n);                 /* so long a time (ms) without a result counts as measured */
 void network_ping_open(struct network *n);                      /* under the lock */
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);
