@@ -37,11 +37,12 @@ CREATE TABLE registry_event (
   PRIMARY KEY (event)
 ) WITHOUT ROWID;
 
--- Whom a record is about: keyed hashes of the national ids in it.
+-- Whom a record is about, and since when: keyed hashes of the national ids in it.
 CREATE TABLE registry_person (
   person TEXT NOT NULL,
   registry TEXT NOT NULL,
   ref @id NOT NULL,
+  since @time NOT NULL,
   PRIMARY KEY (person, registry, ref)
 ) WITHOUT ROWID;
 CREATE INDEX registry_person_ref ON registry_person (ref, person);

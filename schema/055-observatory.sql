@@ -1,6 +1,7 @@
 -- Figures for those in charge, kept up by a job that reads the ledger from place to place (observatory_state: cursor).
 -- observatory_sum: what happened, by span (1 a day, 2 a Jalali month; 3 and 4 the same of one member of staff,
--- 5 and 6 of all organisations together), its first day, organisation, member
+-- 5 and 6 of all organisations together, 8 and 10 a month and a year of one organisation whatever the service
+-- and the place, of what organisations are compared by), its first day, organisation, member
 -- of staff (or ''), service and county (or ''). counts: names and numbers, `name=n;…` in order of names.
 CREATE TABLE observatory_state (
   name TEXT NOT NULL,

@@ -12,7 +12,7 @@ struct deed {
   struct settings set;
   struct words_left left;                /* behind the verb */
   char *folder;
-  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *out;
 };
 
 #define DEED_TABLE(X) \
@@ -34,6 +34,7 @@ struct deed {
   X("backup", deed_backup, "FILE", "a consistent copy while serving; it holds the keys", 1) \
   X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
   X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
+  X("group", deed_group, "CODE ID [--out]", "operator: put a member (for all its subsystems) or a subsystem into a group of the directory, or take it out; rights name it group:CODE", 2) \
   X("invite", deed_invite, "SERVER", "operator: a one-time code for a gateway, good for a day", 1) \
   X("requests", deed_requests, "[--json]", "operator: who asks to be taken in", 0) \
   X("approve", deed_approve, "REQUEST", "operator: take it in, after comparing fingerprints", 1) \
@@ -263,6 +264,12 @@ static int member(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_member(struct deed *d) { return with(d, member); }
 
+static int group(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_global_group(x, d->left.items[0], d->left.items[1], !d->out, "operator", err)) return -1;
+  return exchange_publish(x, err);
+}
+static int deed_group(struct deed *d) { return with(d, group); }
+
 static int invite(struct deed *d, struct exchange *x, struct err *err) {
   char code[80];
   if (exchange_invite(x, d->left.items[0], "operator", code, err)) return -1;
@@ -333,7 +340,7 @@ int command_gateway(int argc, char **argv) {
   const char *folder = NULL;
   struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
                            {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
-                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {NULL, NULL}};
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--out!", &d.out}, {NULL, NULL}};
   int rc = settings_read(&d.set, argc, argv, own, &d.left);
   if (rc) return rc;
   if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);

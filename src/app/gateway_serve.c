@@ -152,6 +152,7 @@ int gateway_serve(const struct settings *set, const char *folder) {
   free(file);
   rc = EXIT_DONE;
 out:
+  exchange_quiet(s.x);
   http_server_free(s.systems);
   http_server_free(s.encrypted);
   exchange_close(s.x);

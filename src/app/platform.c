@@ -234,6 +234,10 @@ static int ask_one(void *ctx, const char *registry, const char *key, const char 
   return registries_known(ctx, registry, key, attribute, value, err);
 }
 
+static int exports_with(void *ctx, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err) {
+  return registries_exports_of(ctx, tx, person, at, id, l, items, err);
+}
+
 static int scan_document(void *ctx, const void *p, size_t n, char found[80], struct err *err) { return clamd_scan(ctx, p, n, found, err); }
 
 /* Cases are opened after the exchange's data services, before anybody is asked. */
@@ -265,6 +269,7 @@ static int open_rest(struct platform *p, struct err *err) {
   if (s->clamd[0] && clamd_open(s->clamd, workers / 2, &p->clamd, err)) return -1; /* half of them stay free for everything else */
   struct cases_options c = {.secret = p->secret, .node = p->node, .identity = p->identity, .notify = put_notice, .messages = messages_between, .sent = messages_like, .record = put_outcome, .record_ctx = p->registries,
                             .prefill = ask_known, .prefill_ctx = p, .known = ask_one, .known_ctx = p->registries, .grant = give_right, .grant_ctx = p->registries,
+                            .exports = exports_with, .exports_ctx = p->registries,
                             .scan = p->clamd ? scan_document : NULL, .scan_ctx = p->clamd,
                             .certificate = paper_due, .certificate_forget = paper_forget};
   if (cases_open(p->main, p->trust, p->pack, &c, &p->cases, err)) return -1;

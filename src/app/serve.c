@@ -464,6 +464,7 @@ int command_serve(int argc, char **argv) {
   rc = platform_open(&s->p, &set, PLATFORM_ALL);
   s->p.prober = prober;
   if (rc == 0) rc = serve(s);
+  exchange_quiet(s->p.exchange);
   http_server_free(s->server);
   http_server_free(s->systems);
   http_server_free(s->peers);

@@ -22,6 +22,7 @@ int child_begin(char *const argv[], const int *channels, size_t count, pid_t *pi
   posix_spawn_file_actions_t files;
   posix_spawnattr_t how;
   sigset_t none;
+  if (strcmp(program_invocation_name, argv[0]) == 0) return ENOEXEC; /* whoever was begun under this name and comes here is no helper: it would go on for ever */
   sigemptyset(&none);
   posix_spawn_file_actions_init(&files);
   posix_spawnattr_init(&how);

@@ -306,6 +306,7 @@ static char *payload_of(const struct step *s) {
   if (s->absent) json_put(p, "for", s->absent->username);
   if (s->attached) json_object_set(p, "documents", s->attached);
   json_put(p, "who", who->kind == ACTOR_STAFF ? who->username : who->kind == ACTOR_CITIZEN ? who->pair : "system");
+  if (who->kind == ACTOR_CITIZEN && who->username[0]) json_put(p, "agent", who->username); /* at a counter, by the citizen's code */
   case_put_mandate(p, who);
   char *text = json_canonical(p);
   json_decref(p);

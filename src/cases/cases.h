@@ -45,6 +45,9 @@ struct cases_options {
   /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
   int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);
   void *known_ctx;
+  /* exports: files in bulk, beside those of cases, that had data of this person; appended to a list of looks as case_exports_of does. NULL: there are none. */
+  int (*exports)(void *ctx, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
+  void *exports_ctx;
   /* scan: is there anything harmful in a document? 0 no; 1 yes, found names it; -1: nobody can tell now. NULL: nothing is scanned. From workers. */
   int (*scan)(void *ctx, const void *p, size_t n, char found[80], struct err *err);
   void *scan_ctx;
@@ -107,15 +110,17 @@ struct case_counter {
   const char *seen, *digits;        /* one of counter_papers and its last digits or serial (4 to 20 characters); NULL: none was seen */
   bool bind;                        /* bind the telephone to the person: demands a code and a document seen */
 };
-enum consent_purpose { CONSENT_TO_FILE, CONSENT_TO_KNOW, CONSENT_TO_SEE };
+enum consent_purpose { CONSENT_TO_FILE, CONSENT_TO_KNOW, CONSENT_TO_SEE, CONSENT_TO_MANDATE };
 /* What somebody is asked to consent to. FILE: service, data (canonical) and the person; KNOW: that registries fill in this service's form for
- * the person; SEE: that the caller reads the case (and acts for its citizen where the workflow lets agents) for half an hour. */
+ * the person; SEE: that the caller reads the case (and acts for its citizen where the workflow lets agents) for half an hour; MANDATE: without a
+ * case, that the caller sees the person's mandates and files under them for half an hour; with tracking, action and title, that one step. */
 struct case_asking {
   enum consent_purpose purpose;
   const struct service *service;
   const json_t *data;
   const char *national_id, *mobile;
   const char *tracking;
+  const char *action, *title;
 };
 /* Send a code to the person's telephone with a text that says who asks for what. challenge: 32 hex digits. For agents; SEE also for the helpdesk.
  * ERR_INVALID with the member in err->message ("national_id", "mobile"; "own": an agent asks for themself); ERR_RATE: too many codes for a telephone, or too many wrong ones
@@ -127,8 +132,8 @@ int cases_counter_own(struct cases *c, const struct actor *who, const char *nati
 int cases_consent_give(struct cases *c, const struct actor *who, const struct case_asking *a, const char *challenge, const char *code, struct err *err);
 /* A slip to be signed, for FILE: its number (10 digits, the last a check digit). Waits. */
 int cases_slip(struct cases *c, const struct actor *who, const struct case_asking *a, char number[16], struct err *err);
-/* May the registries be asked for this person's form: was KNOW given within two hours, and is the telephone known to be theirs? Fills *as, the
- * person as whom they are asked. 1, 0, -1. */
+/* May the registries be asked for this person's form: was KNOW given within two hours (or MANDATE, when a->purpose is that, within half an hour), and
+ * is the telephone known to be theirs? Fills *as, the person as whom they are asked. 1, 0, -1. */
 int cases_counter_knows(struct cases *c, const struct actor *who, const struct case_asking *a, struct actor *as, struct err *err);
 /* Cases that the caller, or colleagues of the same office, filed in the last 30 days: public facts, the person's identifier masked.
  * {"items":[{…,"applicant","consent","agent"}],"next"} */

@@ -12,7 +12,7 @@ enum {
   SEE_MS = 30 * 60 * 1000, KNOW_MS = 2 * 3600 * 1000      /* how long a consent to look holds */
 };
 
-static const char *const purposes[] = {"file", "know", "see"};
+static const char *const purposes[] = {"file", "know", "see", "mandate"};
 static const char *const kinds[] = {"none", "code", "slip", "kept"};
 const char *consent_text(enum case_consent k) { return (size_t)k < BASE_COUNT(kinds) ? kinds[k] : "none"; }
 
@@ -30,8 +30,12 @@ void case_subject(const struct case_asking *a, const char *organisation, char ou
   json_t *o = json_object();
   json_put(o, "purpose", purposes[a->purpose]);
   json_put(o, "organisation", organisation);
-  if (a->purpose == CONSENT_TO_SEE) json_put(o, "case", a->tracking);
-  else {
+  if (a->purpose == CONSENT_TO_SEE || a->purpose == CONSENT_TO_MANDATE) json_put(o, "case", a->tracking);
+  if (a->purpose == CONSENT_TO_MANDATE) {
+    json_put(o, "action", a->action);
+    json_put(o, "national_id", a->national_id);
+    json_put(o, "mobile", a->mobile);
+  } else if (a->purpose != CONSENT_TO_SEE) {
     json_put(o, "service", a->service->code);
     json_put(o, "national_id", a->national_id);
     json_put(o, "mobile", a->mobile);
@@ -142,10 +146,10 @@ const char *counter_clip(struct arena *a, const char *text, size_t most) {
 }
 
 static int tell(struct asking *k, const char *code, enum lang l, struct err *err) {
-  static const char *const texts[] = {"consent.file", "consent.know", "consent.see"};
+  static const char *const texts[] = {"consent.file", "consent.know", "consent.see", "consent.mandate"};
   struct arena *a = arena_new(16 * 1024);
   const char *office = counter_clip(a, counter_place(k->c, k->who, l), OFFICE_SHOWN), *service = counter_clip(a, k->title, SERVICE_SHOWN);
-  const char *text = office && service ? word_fill(a, l, texts[k->a->purpose], "office", office, "service", service, "code", code, NULL) : NULL;
+  const char *text = office && service ? word_fill(a, l, k->a->action ? "consent.mandate_step" : texts[k->a->purpose], "office", office, "service", service, "code", code, NULL) : NULL;
   int rc = text ? identity_tell(k->c->o.identity, k->mobile, text, err) : err_set(err, ERR_LIMIT, "the text of a code is too long");
   arena_free(a);
   return rc;
@@ -164,7 +168,9 @@ int cases_consent_ask(struct cases *c, const struct actor *who, const struct cas
     if (!a->national_id || !a->national_id[0]) return err_set(err, ERR_INVALID, "national_id");
     if (!a->mobile || !a->mobile[0]) return err_set(err, ERR_INVALID, "mobile");
     snprintf(k.mobile, sizeof k.mobile, "%s", a->mobile);
-    snprintf(k.title, sizeof k.title, "%s", text_in(&a->service->title, l));
+    snprintf(k.title, sizeof k.title, "%s", a->purpose == CONSENT_TO_MANDATE ? a->title ? a->title : "" : text_in(&a->service->title, l));
+    if (a->purpose == CONSENT_TO_MANDATE && identity_pair_assurance(c->o.identity, a->national_id, a->mobile) < ASSURANCE_SIM_MATCHED)
+      return err_set(err, ERR_FORBIDDEN, "this telephone is not known to be this person's");
     identity_blind(c->o.identity, "consent mobile", k.mobile, k.blind);
   }
   case_subject(a, k.organisation, k.subject);
@@ -294,6 +300,8 @@ int case_at_counter(struct store_tx *tx, const struct actor *who, struct case_ro
 
 struct knowing {
   const struct actor *who;
+  const char *purpose;
+  int64_t holds;
   char subject[65];
   int64_t given;
 };
@@ -301,14 +309,14 @@ struct knowing {
 static int know_work(struct store_tx *tx, void *arg, struct err *err) {
   struct knowing *k = arg;
   int64_t now = clock_now();
-  return store_value(tx, &k->given, 0, err, "SELECT COUNT(*) FROM case_consent WHERE agent=?1 AND made_at>?2 AND purpose='know' AND subject=?3 AND given_at>?4", "titi",
-                     k->who->username, now - KNOW_MS - INT64_C(1000) * CODE_SECONDS, k->subject, now - KNOW_MS);
+  return store_value(tx, &k->given, 0, err, "SELECT COUNT(*) FROM case_consent WHERE agent=?1 AND made_at>?2 AND purpose=?5 AND subject=?3 AND given_at>?4", "titit",
+                     k->who->username, now - k->holds - INT64_C(1000) * CODE_SECONDS, k->subject, now - k->holds, k->purpose);
 }
 
 int cases_counter_knows(struct cases *c, const struct actor *who, const struct case_asking *a, struct actor *as, struct err *err) {
-  struct knowing k = {.who = who};
   struct case_asking know = *a;
-  know.purpose = CONSENT_TO_KNOW;
+  if (a->purpose != CONSENT_TO_MANDATE) know.purpose = CONSENT_TO_KNOW;
+  struct knowing k = {.who = who, .purpose = purposes[know.purpose], .holds = know.purpose == CONSENT_TO_MANDATE ? SEE_MS : KNOW_MS};
   if (who->kind != ACTOR_STAFF || !a->national_id || !a->mobile || !a->national_id[0] || !a->mobile[0]) return 0;
   case_subject(&know, counter_organisation(who), k.subject);
   if (store_read(c->store, know_work, &k, err)) return -1;

@@ -92,7 +92,7 @@ static int request_json(struct open_requests *k, struct store_tx *tx, struct are
   json_put(o, "state_title", case_state_title(&row, k->lang));
   json_put(o, "holder", row.holder);
   json_put(o, "holder_name", case_organisation_name(k->c, row.pack, row.holder, k->lang));
-  json_object_set_new(o, "escalated", json_integer(row.escalated));
+  json_object_set_new(o, "escalated", json_integer(row.escalated > 0 ? row.escalated : 0));
   put_wait(k->c, o, row.submitted_at, case_due_day(k->c, &row, row.legal_ord));
   int rc = waiting(k, tx, &row, list, err);
   json_object_set_new(o, "waiting", list);

@@ -67,7 +67,7 @@ static json_t *list_item(struct list *k, struct store_tx *tx, const struct store
   }
   json_put(o, "assignee", row.assignee[0] ? row.assignee : NULL);
   json_object_set_new(o, "version", json_integer(row.version));
-  json_object_set_new(o, "escalated", json_integer(store_int(r, 17)));
+  json_object_set_new(o, "escalated", json_integer(store_int(r, 17) > 0 ? store_int(r, 17) : 0));
   if (case_is_inquiry(&row)) {
     json_put(o, "inquiry", row.inquiry);
     json_put(o, "parent", row.parent);
@@ -669,6 +669,7 @@ static int newest_first(const void *a, const void *b) {
 static int add_exports(struct list *k, struct store_tx *tx, struct err *err) {
   int64_t before = k->after_ord == INT64_MIN ? INT64_MAX : k->after_ord;
   if (case_exports_of(k->c, tx, k->person, before, k->after_tracking, k->lang, k->items, err)) return -1;
+  if (k->c->o.exports && k->c->o.exports(k->c->o.exports_ctx, tx, k->person, before, k->after_tracking, k->lang, k->items, err)) return -1;
   size_t n = json_array_size(k->items), kept = n < (size_t)k->limit ? n : (size_t)k->limit;
   json_t **all = base_alloc((n + 1) * sizeof *all);
   for (size_t i = 0; i < n; i++) all[i] = json_incref(json_array_get(k->items, i));

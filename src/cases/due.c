@@ -173,7 +173,7 @@ static int clock_goes_on(struct cases *c, struct store_tx *tx, struct arena *a, 
   return case_after(c, tx, a, row, &(struct action){.name = "resume", .kind = ACT_RESUME, .to = back}, e.payload, e.at, err);
 }
 
-enum due { DUE_UNREADABLE, DUE_NONE, DUE_LATER, DUE_ERASE, DUE_INQUIRY, DUE_GOES_ON, DUE_SILENCE, DUE_TELL };
+enum due { DUE_UNREADABLE, DUE_NONE, DUE_LATER, DUE_ERASE, DUE_INQUIRY, DUE_REMIND, DUE_GOES_ON, DUE_SILENCE, DUE_TELL };
 
 /* What a case whose time has come is due for; its next look is reckoned again, for a closure may have moved the clocks. */
 static enum due due_for(struct cases *c, struct case_row *row, int64_t before) {
@@ -183,7 +183,7 @@ static enum due due_for(struct cases *c, struct case_row *row, int64_t before) {
   if (row->next_ord >= before) return DUE_LATER;
   if (row->result != RESULT_OPEN) return DUE_ERASE;
   if (case_is_inquiry(row)) return DUE_INQUIRY;
-  if (row->stopped_ord >= 0) return DUE_GOES_ON;
+  if (row->stopped_ord >= 0) return case_pause_end(row) < before ? DUE_GOES_ON : DUE_REMIND;
   return row->def->states[row->state_index].silence_action >= 0 && row->state_legal_ord < before ? DUE_SILENCE : DUE_TELL;
 }
 
@@ -213,6 +213,7 @@ static int due_in(struct store_tx *tx, const struct one *k, struct arena *a, str
   case DUE_LATER: return row.next_ord != kept ? case_save(k->c, tx, &row, row.version, err) : 0;
   case DUE_ERASE: return erase(k->c, tx, &row, err);
   case DUE_INQUIRY: return silent_inquiry(k->c, tx, &row, err);
+  case DUE_REMIND: return case_remind(k->c, tx, &row, err);
   case DUE_GOES_ON: return clock_goes_on(k->c, tx, a, &row, err);
   case DUE_SILENCE: {
     const struct state *s = &row.def->states[row.state_index];

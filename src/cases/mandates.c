@@ -51,10 +51,13 @@ int case_files_for(struct case_submission *s, struct case_row *row, struct err *
   const char *applicant = def->applicant_field ? json_str(s->data, def->applicant_field) : NULL;
   const char *beneficiary = def->beneficiary_field ? json_str(s->data, def->beneficiary_field) : NULL;
   bool own = !applicant || strcmp(applicant, who->national_id) == 0;
-  row->submitted_by = "mandate";
-  row->submitter = who->person;
+  if (!s->counter) {
+    row->submitted_by = "mandate";
+    row->submitter = who->person;
+  }
   row->pair = "";
   if (!row->mobile[0] || strcmp(row->mobile, who->mobile) == 0) row->mobile = who->acting_mobile[0] ? who->acting_mobile : who->mobile;
+  if (s->counter && row->mobile[0] && base_same(row->mobile, s->counter->mobile) && who->acting_mobile[0]) row->mobile = who->acting_mobile;
   if (!def->applicant_field) {
     row->applicant = who->acting_person;
     return 0;
@@ -78,11 +81,28 @@ static const char *scope_of(const struct service *def, const json_t *data, struc
   return "all";
 }
 
+/* Who gives it, or takes it up: the caller, or the person at a counter whose own telephone says so by a code. False: as the caller they are nobody. */
+static bool giver_of(struct identity *i, const struct case_submission *s, struct actor *out) {
+  const struct case_counter *k = s->counter;
+  *out = s->actor;
+  if (!k) return true;
+  if (s->actor.acting_as[0] || k->consent != CONSENT_CODE || !k->national_id || !k->mobile) return false;
+  *out = (struct actor){.kind = ACTOR_CITIZEN, .assurance = ASSURANCE_SIM_MATCHED};
+  snprintf(out->national_id, sizeof out->national_id, "%s", k->national_id);
+  identity_person_key(i, k->national_id, out->person);
+  return true;
+}
+
 int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err) {
   const struct service *def = s->service;
-  const struct actor *who = &s->actor;
+  struct actor giver;
+  const struct actor *who = &giver;
   const char *named = json_str(s->data, def->mandate.attorney ? def->mandate.attorney : def->mandate.principal ? def->mandate.principal : "");
   char key[72];
+  if (!giver_of(c->o.identity, s, &giver) || (s->counter && identity_pair_assurance(c->o.identity, s->counter->national_id, s->counter->mobile) < ASSURANCE_SIM_MATCHED)) {
+    s->detail = "case.mandate_by_code";
+    return err_set(err, ERR_FORBIDDEN, "at a counter a mandate is given by a code to the person's own telephone");
+  }
   if (who->kind != ACTOR_CITIZEN) return err_set(err, who->kind == ACTOR_NOBODY ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN, "a mandate is given by somebody who has signed in");
   if (who->assurance < ASSURANCE_SIM_MATCHED) {
     s->detail = "case.mandate_assurance";
@@ -98,9 +118,11 @@ int case_mandate_check(struct cases *c, struct case_submission *s, struct case_r
   return 0;
 }
 
-int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err) {
+int case_mandate_put(struct cases *c, struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err) {
   const struct service *def = s->service;
-  const struct actor *who = &s->actor;
+  struct actor person;
+  const struct actor *who = &person;
+  giver_of(c->o.identity, s, &person); /* it has been judged */
   bool given = def->mandate.attorney != NULL; /* by the applicant to the one who is named; else taken up by the applicant */
   const char *named = json_str(s->data, given ? def->mandate.attorney : def->mandate.principal);
   const char *giver = who->acting_as[0] ? who->acting_as : who->national_id, *until = def->mandate.until ? json_str(s->data, def->mandate.until) : NULL;

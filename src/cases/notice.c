@@ -113,7 +113,7 @@ static const char *reason_of(struct arena *a, const struct case_row *row, const 
 
 static struct values values_of(struct cases *c, struct arena *a, const struct case_row *row, const char *code, const char *reason_code, const char *comment, enum lang l,
                                bool latin) {
-  int32_t due = case_due_day(c, row, row->legal_ord);
+  int32_t due = case_due_day(c, row, row->escalated == CASE_REMINDED ? case_pause_end(row) : row->legal_ord); /* their last day to answer, or ours */
   const struct state *st = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;
   enum lang other = latin ? LANG_EN : l; /* what has no Latin spelling is said in English: letters that the telephone has */
   const char *day = due == INT32_MIN ? "" : date_short(a, l, due), *latin_day = latin ? digits_ascii(a, day) : day;
@@ -192,10 +192,15 @@ static const char *ask_score(struct cases *c, struct arena *a, const struct case
   return longer && text_fits_sms(longer, PARTS) ? longer : text;
 }
 
+/* Stages that have run out together, as in a store that stood still for weeks: each is an event, the newest alone is told. */
+static bool overtaken(struct cases *c, const struct case_row *row, const char *on) {
+  return strcmp(on, "due") == 0 && row->result == RESULT_OPEN && row->next_ord < case_ord(c, row, clock_now());
+}
+
 int case_notice_make(struct cases *c, struct arena *a, const struct case_row *row, const char *on, int64_t seq, const char *reason_code, const char *comment,
                      struct case_told **out, struct err *err) {
   *out = NULL;
-  if (!c->o.notify || !row->def || case_is_inquiry(row)) return 0;
+  if (!c->o.notify || !row->def || case_is_inquiry(row) || overtaken(c, row, on)) return 0;
   enum lang l = row->lang == LANG_EN ? LANG_EN : LANG_FA;
   int rc = 0;
   for (size_t i = 0; i < row->def->notice_count && rc == 0; i++) {

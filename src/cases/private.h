@@ -194,6 +194,12 @@ const char *case_acting_role(const struct actor *who, const struct case_row *row
 /* Whose place this person takes in doing it, by row->standing; NULL: they do it as themselves. */
 const struct actor *case_in_place_of(const struct actor *who, const struct case_row *row, const struct action *act);
 
+/* remind.c: a case that waits for its citizen. When that ends (an ordinal), when somebody must look before, and the reminder itself. */
+#define CASE_REMINDED (-1) /* of row.escalated, until the state changes */
+int64_t case_pause_end(const struct case_row *row);
+int64_t case_pause_next(const struct case_row *row);
+int case_remind(struct cases *c, struct store_tx *tx, struct case_row *row, struct err *err);
+
 /* absence.c */
 int case_standing(struct store_tx *tx, struct arena *a, const struct actor *who, struct case_row *row, struct err *err); /* fills row->standing */
 /* The same at a desk, of no case in particular. */
@@ -236,7 +242,7 @@ bool case_covers(const struct actor *who, const struct service *def, const char 
 int case_files_for(struct case_submission *s, struct case_row *row, struct err *err);
 /* The request that gives a mandate: who may (s->errors, s->detail), its row, in force as its state is, and forgotten with the answers. */
 int case_mandate_check(struct cases *c, struct case_submission *s, struct case_row *row, struct arena *a, struct err *err);
-int case_mandate_put(struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
+int case_mandate_put(struct cases *c, struct store_tx *tx, const struct case_submission *s, const struct case_row *row, struct arena *a, struct err *err);
 int case_mandate_turn(struct store_tx *tx, const struct case_row *row, int64_t at, struct err *err);
 /* 1 when a case is a member of staff's own, or of somebody they hold a mandate for; 0 when not, or nobody knows which citizen they are. */
 int case_concerns(struct store_tx *tx, const struct case_row *row, const char *username, struct err *err);

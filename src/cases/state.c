@@ -88,10 +88,8 @@ void case_next_check(struct cases *c, struct case_row *row) {
       int32_t day = day_of(row->closed_at) + (int32_t)(k->years * 365.2425);
       next = calendar_ordinal(case_calendar(c, row->calendar), day);
     }
-  } else if (row->stopped_ord >= 0) {
-    int64_t left = row->def->suspension_days - row->stopped_days;
-    next = row->stopped_ord + (left > 0 ? left : 0);
-  } else if (case_is_inquiry(row)) {
+  } else if (row->stopped_ord >= 0) next = case_pause_next(row);
+  else if (case_is_inquiry(row)) {
     if (row->escalated < 3) next = row->legal_ord + 3 * row->escalated;
   } else {
     const struct state *s = row->state_index >= 0 ? &row->def->states[row->state_index] : NULL;

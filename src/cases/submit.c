@@ -228,7 +228,7 @@ static int submit_work(struct store_tx *tx, void *arg, struct err *err) {
         (s->counter && case_counter_filed(j->c, tx, &(struct counter_filing){s->counter, &s->actor, row, j->person, j->mobile}, err)))
       return -1;
     if (s->service->about_field && case_complaint_put(j->c, tx, s, row, j->arena, err)) return -1;
-    if (s->service->mandate.present && !s->parent && case_mandate_put(tx, s, row, j->arena, err)) return -1;
+    if (s->service->mandate.present && !s->parent && case_mandate_put(j->c, tx, s, row, j->arena, err)) return -1;
     if (s->service->mandate.registry && !s->parent && case_outbox_put(tx, "mandate", row->tracking, 1, "mandate", json_object(), row->submitted_at, err)) return -1;
     if (s->parent && store_put(tx, err, "INSERT INTO case_child (parent,tracking,inquiry,open) VALUES (?1,?2,?3,1) ON CONFLICT DO NOTHING", "ttt",
                                s->parent, row->tracking, s->inquiry))
@@ -297,7 +297,8 @@ static int for_whom(struct submit_job *j, struct err *err) {
   if (!s->service->counter) return err_set(err, ERR_FORBIDDEN, "this service is not filed at counters");
   j->person = k->national_id && k->national_id[0] ? k->national_id : asked;
   j->mobile = k->mobile && k->mobile[0] ? k->mobile : mobile;
-  if (!j->person || (asked && strcmp(asked, j->person) != 0)) return refuse_member(j, "applicant", j->person ? "other" : "required", j->person ? "consent.other_person" : "consent.who", err);
+  bool instead = s->actor.acting_as[0] && base_same(asked, s->actor.acting_as); /* for whom the person at the counter has a mandate */
+  if (!j->person || (asked && !instead && strcmp(asked, j->person) != 0)) return refuse_member(j, "applicant", j->person ? "other" : "required", j->person ? "consent.other_person" : "consent.who", err);
   if (k->consent == CONSENT_CODE && !j->mobile) return refuse_member(j, "applicant", "required", "consent.no_mobile", err);
   if (k->consent == CONSENT_KEPT && !k->number) return refuse_member(j, "consent", "required", "consent.slip_unknown", err);
   if (k->bind && (k->consent != CONSENT_CODE || !k->seen)) return refuse_member(j, "bind_telephone", "requires", "consent.bind_needs", err);
@@ -442,7 +443,7 @@ static int prepare(struct submit_job *j, struct err *err) {
   if (s->mail && s->mail[0]) json_put(p, "mail", s->mail);
   json_t *sources;
   struct actor as = s->actor;
-  if (s->counter && cases_counter_knows(j->c, &s->actor, &(struct case_asking){.service = s->service, .national_id = j->person, .mobile = j->mobile}, &as, err) < 0) {
+  if (s->counter && !s->actor.acting_as[0] && cases_counter_knows(j->c, &s->actor, &(struct case_asking){.service = s->service, .national_id = j->person, .mobile = j->mobile}, &as, err) < 0) {
     json_decref(p);
     json_decref(due);
     return -1;

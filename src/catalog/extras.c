@@ -366,7 +366,7 @@ static void read_mandate(struct compiler *c, const struct yaml_node *n) {
 /* ---- notices, retention, questions ----------------------------------------------------------------------- */
 
 static bool happens(const struct service *s, const char *event, struct nearest *near) {
-  if (strcmp(event, "submit") == 0 || strcmp(event, "due") == 0) return true;
+  if (strcmp(event, "submit") == 0 || strcmp(event, "due") == 0 || strcmp(event, "remind") == 0) return true;
   nearest_offer(near, "submit");
   for (size_t i = 0; i < s->state_count; i++)
     for (size_t k = 0; k < s->states[i].action_count; k++) {
@@ -408,7 +408,7 @@ static void read_notices(struct compiler *c, const struct yaml_node *root) {
     n->on = on ? scalar_of(c, i, "on", "") : "";
     struct nearest near = {.wanted = n->on};
     if (n->on[0] && s->state_count && !happens(s, n->on, &near))
-      fail(c, on->line, "notice on '%s': the workflow has no such action%s", n->on, near.best ? did_you_mean(&near).text : "; it is submit, due or an action");
+      fail(c, on->line, "notice on '%s': the workflow has no such action%s", n->on, near.best ? did_you_mean(&near).text : "; it is submit, due, remind or an action");
     if (!text) continue;
     n->text = text_node(c, text, "text", 320);
     check_templates(c, text->line, "text", &n->text, &names);

@@ -188,6 +188,15 @@ struct delivery {
   char *answer, *error;
 };
 
+/* "CODE MESSAGE", as it is kept. */
+static void stored_fault(const char *kept, struct fault *f) {
+  const char *text = kept ? kept : P "internal_error";
+  size_t n = strcspn(text, " ");
+  char code[100];
+  snprintf(code, sizeof code, "%.*s", n < sizeof code ? (int)n : 0, text);
+  fault_set(f, code, "%s", text[n] ? text + n + 1 : "");
+}
+
 static void delivery_free(struct delivery *d) {
   char *all[] = {d->client, d->message_id, d->file, d->method, d->target, d->headers, d->callback, d->pinned, d->answer, d->error};
   for (size_t i = 0; i < BASE_COUNT(all); i++) free(all[i]);
@@ -207,7 +216,8 @@ static int end_work(struct store_tx *tx, void *arg, struct err *err) {
   const struct delivery *d = arg;
   int64_t now = store_time(tx);
   if (d->call_back)
-    return store_exec(tx, err, "UPDATE exchange_async SET called_at = ?1, next_at = ?2, tries = tries + 1, last_error = ?3 WHERE client = ?4 AND message_id = ?5", "iittt", d->next ? 0 : now, d->next,
+    return store_exec(tx, err, "UPDATE exchange_async SET called_at = ?1, next_at = ?2, tries = tries + 1, last_error = CASE WHEN state = 'failed' THEN last_error ELSE ?3 END "
+                      "WHERE client = ?4 AND message_id = ?5", "iittt", d->next ? 0 : now, d->next,
                       d->error, d->client, d->message_id) < 0 ? -1 : 0;
   bool ended = strcmp(d->state, "waiting") != 0;
   return store_exec(tx, err, "UPDATE exchange_async SET state = ?1, status = ?2, answer = ?3, last_error = ?4, tries = tries + 1, next_at = ?5, ended_at = ?6, pinned = ?7 WHERE client = ?8 AND message_id = ?9",
@@ -249,6 +259,28 @@ static void send_one(struct delivery *d, struct arena *a) {
   http_content_free(&content);
 }
 
+/* What is told: the answer as it came, or the error of a message that could not be delivered. */
+static int told_back(struct delivery *d, struct arena *a, struct message *m, struct http_content *content, struct err *err) {
+  struct fault f;
+  struct buf body = {0};
+  char status[12], code[100];
+  if (strcmp(d->state, "failed") == 0) {
+    stored_fault(d->error, &f);
+    m->arena = a;
+    d->status = fault_status(&f);
+    fault_code(f.code, d->x->o.errors, code);
+    const char *type = fault_body(&f, d->x->o.errors, "application/json", &body);
+    int rc = http_content_add(content, body.data, body.len, -1, err) || message_add(m, "Content-Type", type, err) || message_add(m, "X-Road-Error", code, err) ||
+             message_add(m, "X-Road-Id", d->message_id, err) ? -1 : 0;
+    buf_free(&body);
+    if (rc) return -1;
+  } else if (headers_read(a, d->answer, m, err) || content_read(d->x, d->file, "answer", content, err)) {
+    return -1;
+  }
+  snprintf(status, sizeof status, "%d", (int)d->status);
+  return message_add(m, "Chapar-Async-Status", status, err);
+}
+
 static void call_back(struct delivery *d, struct arena *a) {
   struct exchange_id id;
   struct message m = {0};
@@ -261,10 +293,7 @@ static void call_back(struct delivery *d, struct arena *a) {
   snprintf(id.service, sizeof id.service, "%.*s", (int)(n > EXCHANGE_PART ? EXCHANGE_PART : n), d->callback);
   const struct offered *v = rc == 0 ? book_service(b, &id) : NULL;
   if (!v || !v->lane || !v->lane->peer) rc = err_set(&err, ERR_NOT_FOUND, "the service to call back is gone");
-  if (rc == 0) rc = headers_read(a, d->answer, &m, &err) || content_read(d->x, d->file, "answer", &content, &err) ? -1 : 0;
-  char status[12];
-  snprintf(status, sizeof status, "%d", (int)d->status);
-  if (rc == 0) rc = message_add(&m, "Chapar-Async-Status", status, &err);
+  if (rc == 0) rc = told_back(d, a, &m, &content, &err);
   if (rc == 0) {
     message_clean(&m);
     struct http_relay_call call = {.method = "POST", .target = arena_printf(a, "%s%s", v->prefix, d->callback + n), .headers = m.headers, .header_count = m.header_count, .content = &content, .timeout_ms = 15000};
@@ -274,7 +303,8 @@ static void call_back(struct delivery *d, struct arena *a) {
   }
   book_drop(b);
   d->next = rc && clock_now() < d->until ? pause_until(d) : 0;
-  if (rc) d->error = base_printf("callback %s", err.message);
+  free(d->error);
+  d->error = rc ? base_printf("callback %s", err.message) : NULL;
   http_relay_answer_free(&got);
   http_content_free(&content);
 }
@@ -305,17 +335,19 @@ struct due { struct delivery *list[AT_ONCE]; size_t count; };
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   int more = 0;
-  struct store_rows *rows = store_select(tx, err, "SELECT client, message_id, file, method, target, headers, callback, pinned, tries, until_at, state, status, answer FROM exchange_async "
-                                         "WHERE (state = 'waiting' OR (state = 'answered' AND callback IS NOT NULL AND called_at IS NULL)) AND next_at <= ?1 ORDER BY next_at LIMIT 8", "i", clock_now());
+  struct store_rows *rows = store_select(tx, err, "SELECT client, message_id, file, method, target, headers, callback, pinned, tries, until_at, state, status, answer, last_error FROM exchange_async "
+                                         "WHERE (state = 'waiting' OR (callback IS NOT NULL AND called_at IS NULL)) AND next_at <= ?1 ORDER BY next_at LIMIT 8", "i", clock_now());
   while (rows && k->count < AT_ONCE && (more = store_next(rows, err)) == 1) {
     struct delivery *d = k->list[k->count++] = base_alloc(sizeof *d);
     char **texts[] = {&d->client, &d->message_id, &d->file, &d->method, &d->target, &d->headers, &d->callback, &d->pinned};
     for (int i = 0; i < (int)BASE_COUNT(texts); i++) *texts[i] = base_strdup(store_text(rows, i));
     d->tries = store_int(rows, 8);
     d->until = store_int(rows, 9);
-    d->call_back = strcmp(store_text(rows, 10), "answered") == 0;
+    d->call_back = strcmp(store_text(rows, 10), "waiting") != 0;
+    d->state = strcmp(store_text(rows, 10), "failed") == 0 ? "failed" : "answered";
     d->status = store_int(rows, 11);
     if (d->call_back) d->answer = base_strdup(store_text(rows, 12));
+    if (d->call_back) d->error = base_strdup(store_text(rows, 13));
   }
   store_done(rows);
   return rows && more >= 0 ? 0 : -1;
@@ -475,11 +507,7 @@ static void tell_answer(struct http_req *r, struct exchange *x, const struct kep
 
 static void tell_failed(struct http_req *r, struct exchange *x, const struct kept_message *k) {
   struct fault f;
-  const char *text = k->error ? k->error : P "internal_error";
-  size_t n = strcspn(text, " ");
-  char code[100];
-  snprintf(code, sizeof code, "%.*s", n < sizeof code ? (int)n : 0, text);
-  fault_set(&f, code, "%s", text[n] ? text + n + 1 : "");
+  stored_fault(k->error, &f);
   fault_reply(r, x, &f);
 }
 

@@ -251,6 +251,10 @@ void members_jobs(struct exchange *x) {
   k->running = pthread_create(&k->thread, NULL, background, x) == 0;
 }
 
+void exchange_quiet(struct exchange *x) {
+  if (x) background_end(x);
+}
+
 void background_end(struct exchange *x) {
   struct members_keeper *k = x->members;
   k->stop = true;

@@ -15,7 +15,7 @@ struct members_keeper {
   char *certificate;                     /* our own, and how its key signs */
   struct http_key key;
   int64_t generation;
-  struct http_server *listener;
+  struct http_server *listeners[2];      /* of gateways, and of information systems: both show our certificate */
   /* background.c */
   _Atomic bool wanted, stop;
   bool running;

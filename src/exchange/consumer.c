@@ -19,7 +19,7 @@ struct way {
   struct fault *fault;
   struct target target;
   struct exchange_id client, forced;
-  bool force;
+  bool force, named;                       /* named: the message id is the information system's, so that it may come again */
   char message_id[200], request_id[37], hash[89];
   struct message request;                  /* as the information system sent it, cleaned, with our ids: each attempt signs a copy */
   struct exchange_signer signer;
@@ -116,6 +116,7 @@ static int build(struct way *w) {
   if (id && !good_message_id(id)) return fault_set(w->fault, P "invalid_request", "X-Road-Id has 1 to 199 bytes of text");
   uuid_make(w->request_id);
   if (message_add(r, "X-Road-Client", id_encoded(w->a, &w->client), &err) || message_add(r, "X-Road-Request-Id", w->request_id, &err)) return fail(w, P "invalid_request", &err);
+  w->named = id != NULL;
   if (id) {
     snprintf(w->message_id, sizeof w->message_id, "%s", id);
   } else {
@@ -300,25 +301,51 @@ static size_t route(struct way *w, const struct gateway **list) {
   return 0;
 }
 
+/* What changes something is sent again to the gateway that may know it, and to no other. */
+static int route_again(struct way *w, const struct gateway **list, size_t *n) {
+  char server[EXCHANGE_ID + 1];
+  struct err err;
+  if (*n < 2 || !w->named || method_idempotent(w->q->method)) return 0;
+  if (again_where(w->x, w->m, &w->client, w->message_id, list, *n, server, &err))
+    return fault_set(w->fault, P "logging_failed", "It cannot be told whether this message was sent before: %s", err.message);
+  for (size_t i = 0; i < *n; i++)
+    if (strcmp(list[i]->id, server) == 0) {
+      list[0] = list[i];
+      *n = 1;
+    }
+  return 0;
+}
+
+/* Once it was sent and not answered, what became of it is not known, whatever a later attempt met: it is never said that nothing was sent. */
+static int give_up(struct way *w, bool sent) {
+  struct fault last = *w->fault;
+  if (!sent || strcmp(last.code, P "network_error") != 0) return -1;
+  return fault_set(w->fault, P "io_error", "%s (it was sent before and not answered: what became of it is not known)", last.message);
+}
+
 /* A call is repeated elsewhere when nothing was sent, or when its method may be repeated; otherwise at the same gateway, which knows the message id. */
 static int send_it(struct way *w, struct outcome *out) {
   const struct gateway *list[MOST_GATEWAYS];
   size_t n = route(w, list);
-  if (!n) return -1;
+  bool sent = false, once = !method_idempotent(w->q->method);
+  if (!n || route_again(w, list, &n)) return -1;
   for (size_t i = 0; i < n; i++) {
     if (w->q->timeout_ms && mono_left(w) <= 0) break;
     snprintf(out->server, sizeof out->server, "%s", list[i]->id);
     enum attempt end = attempt(w, list[i], out);
-    if (end == ATTEMPT_UNKNOWN && !method_idempotent(w->q->method) && mono_left(w) > 2 * AGAIN_MS) {
+    sent |= end == ATTEMPT_UNKNOWN;
+    bool theirs = end == ATTEMPT_FAULT && !base_starts(w->fault->code, P); /* their refusal is in our log */
+    if (end != ATTEMPT_DONE && end != ATTEMPT_NEXT && !theirs && once && w->named) again_note(w->x, &w->client, w->message_id, list[i]->id);
+    if (end == ATTEMPT_UNKNOWN && once) {
+      if (mono_left(w) <= 2 * AGAIN_MS) return -1;
       nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
-      end = attempt(w, list[i], out);
-      return end == ATTEMPT_DONE ? 0 : -1;
+      return attempt(w, list[i], out) == ATTEMPT_DONE ? 0 : give_up(w, sent);
     }
     if (end == ATTEMPT_DONE) return 0;
-    if (end == ATTEMPT_FAULT || (end == ATTEMPT_UNKNOWN && !method_idempotent(w->q->method))) return -1;
-    if (mono_left(w) <= 0) return -1;
+    if (end == ATTEMPT_FAULT) return -1;
+    if (mono_left(w) <= 0) break;
   }
-  return -1;
+  return give_up(w, sent);
 }
 
 static int go(struct way *w, struct outcome *out) {

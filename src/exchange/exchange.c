@@ -130,6 +130,7 @@ void exchange_jobs(struct exchange *x) {
   members_jobs(x);
   services_jobs(x);
   replay_jobs(x);
+  again_jobs(x);
   async_jobs(x);
   monitor_jobs(x);
 }

@@ -75,6 +75,7 @@ int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *e
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err);
 /* One round of what is due: ledger's sequencer and time-stamps, directory pull, asynchronous deliveries, witnesses, retention. Every 200 ms. */
 void exchange_jobs(struct exchange *x);
+void exchange_quiet(struct exchange *x);                              /* what those began in the background ends: before the servers of the rows above are freed. NULL: nothing */
 void exchange_metrics(struct exchange *x, struct buf *out);           /* Prometheus text */
 
 /* ---- calls from inside (consumer.c) ---------------------------------------------------------------------------- */

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char helper_name[] = "chapar-keys";
+
 enum { CHANNEL = CHILD_CHANNEL, INCOMING = 64 * 1024 };
 
 struct held {
@@ -210,7 +212,7 @@ static int make(int argc, char **argv) {
 
 /* Before main, and before any thread. */
 __attribute__((constructor)) static void become_helper(int argc, char **argv) {
-  if (argc < 3 || strcmp(argv[0], HELPER_NAME) != 0) return;
+  if (argc < 3 || strcmp(argv[0], helper_name) != 0) return;
   if (strcmp(argv[1], "serve") == 0) _exit(serve(argv[2]));
   if (strcmp(argv[1], "make") == 0 && argc > 3) _exit(make(argc, argv));
   _exit(2);

@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 
-#define HELPER_NAME "chapar-keys"        /* argv[0] that makes a process the helper */
+extern const char helper_name[];         /* argv[0] that makes a process the helper. In helper.c, so that who starts one is linked with it */
 enum { HELPER_DATA = 1024, HELPER_ASKED = 4 + 1 + 32, HELPER_ANSWERED = 4 + 1, HELPER_FRAME = 4 + HELPER_ASKED + HELPER_DATA };
 enum helper_op {
   HELPER_LIST = 1,                       /* → for each key u8 slot · u8 size · SubjectPublicKeyInfo */

@@ -78,7 +78,7 @@ void members_jobs(struct exchange *x);                         /* pull when due,
 int publish_open(struct exchange *x, struct err *err);        /* sets x->publisher when the folder holds the operator's key */
 void publish_close(struct exchange *x);
 int directory_routes(struct http_server *s, struct exchange *x, struct err *err); /* /exchange/… of the gateways' listener: exchange_peer_routes calls it */
-/* The TLS certificate of the gateways' listener changes with the keys: kept here so that a roll-over renews it. exchange_peer_routes calls it with its server. */
+/* The TLS certificate of the listeners changes with the keys: they are kept here so that a roll-over renews it. exchange_peer_routes and exchange_routes_tls call it, once each. */
 void members_listener(struct exchange *x, struct http_server *s);
 
 /* ---- the directory as a snapshot (members.c) ---------------------------------------------------------------------------- */

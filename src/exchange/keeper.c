@@ -302,7 +302,8 @@ void members_refresh(struct exchange *x) {
   k->certificate = pem;
   k->key = key;
   k->generation++;
-  struct http_server *listener = k->listener;
+  struct http_server *listeners[BASE_COUNT(k->listeners)];
+  memcpy(listeners, k->listeners, sizeof listeners);
   pthread_mutex_unlock(&k->lock);
   free(old);
   struct members *now = members_hold(x), *again = NULL;
@@ -310,13 +311,15 @@ void members_refresh(struct exchange *x) {
   members_drop(now);
   pthread_mutex_unlock(&k->taking);
   struct http_tls t = {.certificate = pem, .key = key, .ask = true};
-  if (listener && http_server_tls_renew(listener, &t, &err)) log_write(LOG_ERROR, "exchange", "the listener keeps its old certificate: %s", err.message);
+  for (size_t i = 0; i < BASE_COUNT(listeners); i++)
+    if (listeners[i] && http_server_tls_renew(listeners[i], &t, &err)) log_write(LOG_ERROR, "exchange", "a listener keeps its old certificate: %s", err.message);
 }
 
 void members_listener(struct exchange *x, struct http_server *s) {
-  pthread_mutex_lock(&x->members->lock);
-  x->members->listener = s;
-  pthread_mutex_unlock(&x->members->lock);
+  struct members_keeper *k = x->members;
+  pthread_mutex_lock(&k->lock);
+  k->listeners[k->listeners[0] != NULL] = s;
+  pthread_mutex_unlock(&k->lock);
 }
 
 /* ---- open and close ---- */

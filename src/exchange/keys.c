@@ -125,7 +125,7 @@ static int begin(struct keys *k, struct err *err) {
   k->begun[BEGINS - 1] = now;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return err_set(err, ERR_UNAVAILABLE, "no channel to the key helper: %s", strerrordesc_np(errno));
   k->channel = pair[0];
-  char *argv[] = {HELPER_NAME, "serve", k->folder, NULL};
+  char *argv[] = {(char *)(uintptr_t)helper_name, "serve", k->folder, NULL};
   int rc = child_begin(argv, &pair[1], 1, &k->helper);
   close(pair[1]);
   if (rc) {
@@ -378,7 +378,7 @@ char *keys_next_certificate(struct keys *k) { return certificate_of(k, "tls-next
 int keys_make(const char *folder, enum helper_slot slot, const char *server, const char *host, struct err *err) {
   char *keys = key_file(folder, "keys", "");
   bool tls = slot == SLOT_TLS || slot == SLOT_TLS_NEXT;
-  char *argv[] = {HELPER_NAME, "make", keys, (char *)helper_slots[slot], tls ? (char *)server : NULL, tls ? (char *)host : NULL, NULL};
+  char *argv[] = {(char *)(uintptr_t)helper_name, "make", keys, (char *)helper_slots[slot], tls ? (char *)server : NULL, tls ? (char *)host : NULL, NULL};
   pid_t pid = 0;
   int status = 0, rc = dir_make(keys, 0700, err);
   if (rc == 0 && (rc = child_begin(argv, NULL, 0, &pid)) != 0) rc = err_set(err, ERR_UNAVAILABLE, "the key helper cannot be started: %s", strerrordesc_np(rc));

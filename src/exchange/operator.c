@@ -90,6 +90,9 @@ int exchange_member_remove(struct exchange *x, const char *id, const char *by, s
 
 static int group_work(struct store_tx *tx, void *arg, struct err *err) {
   struct change *c = arg;
+  int64_t known;
+  if (store_value(tx, &known, 0, err, "SELECT 1 FROM exchange_member WHERE id = ?1 AND removed_at = 0", "t", c->id)) return -1;
+  if (c->yes && !known) return err_set(err, ERR_NOT_FOUND, "the directory has no %.300s: put it there first with chapar gateway member", c->id);
   int rc = c->yes ? store_exec(tx, err, "INSERT INTO exchange_global_group (code, member) VALUES (?1, ?2) ON CONFLICT (code, member) DO NOTHING", "tt", c->a, c->id)
                   : store_exec(tx, err, "DELETE FROM exchange_global_group WHERE code = ?1 AND member = ?2", "tt", c->a, c->id);
   if (rc < 0) return -1;

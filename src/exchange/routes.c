@@ -172,7 +172,11 @@ static int show_certificate(struct http_server *s, struct exchange *x, struct er
   return rc;
 }
 
-int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *err) { return show_certificate(s, x, err) || exchange_routes(s, x, err) ? -1 : 0; }
+int exchange_routes_tls(struct http_server *s, struct exchange *x, struct err *err) {
+  if (show_certificate(s, x, err) || exchange_routes(s, x, err)) return -1;
+  members_listener(x, s);
+  return 0;
+}
 
 int exchange_routes(struct http_server *s, struct exchange *x, struct err *err) { return http_server_routes(s, system_rows, BASE_COUNT(system_rows), x, err); }
 

@@ -99,6 +99,13 @@ void replay_jobs(struct exchange *x);
 int repeat_end(struct exchange *x, const char *message_id, const struct exchange_id *client, const struct message *answer, const struct http_content *content, struct err *err);
 void kept_answer_free(struct kept_answer *k);
 
+/* ---- where a message has been before (again.c) ---- */
+/* Which of these gateways may know the message of this id already: who answered it, or was sent it and did not answer. server: "" when none may. */
+int again_where(struct exchange *x, struct members *m, const struct exchange_id *client, const char *message_id, const struct gateway *const *list, size_t count, char server[EXCHANGE_ID + 1],
+                struct err *err);
+void again_note(struct exchange *x, const struct exchange_id *client, const char *message_id, const char *server); /* it was sent there and not answered */
+void again_jobs(struct exchange *x);
+
 /* ---- threads that wait for others (tasks.c): a server's threads and a platform's few workers never do ---- */
 struct tasks;
 struct tasks *tasks_new(int most, int queue);
@@ -128,6 +135,7 @@ struct sides {
   char *address;                           /* of the gateway's card */
   _Atomic int64_t stamped, stamp_failed, round;   /* monotonic ms; stamp_failed: wall clock since when, 0: good */
   atomic_bool stamping;
+  int64_t again_swept;
   char stamp_error[200];
 };
 

@@ -3,15 +3,18 @@
 #include "http/inner.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, FRESH_S = 15, READ_PIECE = 64 * 1024 };
+enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, FRESH_S = 15, DEAD_MS = 10000, READ_PIECE = 64 * 1024 };
 
 struct http_peer {
   char *base, *ca_file;
@@ -288,6 +291,15 @@ static void give_back(struct http_peer *p, CURL *h)
   if (!kept) curl_easy_cleanup(h);
 }
 
+/* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
+ * is still there. So a call ends, and goes on elsewhere, long before the patience with a slow provider is over. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype type)
+{
+  unsigned dead = DEAD_MS;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead, sizeof dead); /* where it cannot be set, the time-out of the call holds */
+  return CURL_SOCKOPT_OK;
+}
+
 static void prepare(struct call *c, CURL *h, const char *url, struct curl_slist *headers, char *said)
 {
   const struct http_relay_call *k = c->asked;
@@ -303,6 +315,9 @@ static void prepare(struct call *c, CURL *h, const char *url, struct curl_slist 
   curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
   curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)FRESH_S);
   curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, (long)(DEAD_MS / 2000));
+  curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 2L);
+  curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, on_socket);
   curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)p->connect_ms);
   curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(k->timeout_ms > 0 ? k->timeout_ms : TIMEOUT_MS));
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);

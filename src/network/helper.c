@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define WHO "prober's helper"
+const char prober_name[] = "chapar-prober";
 enum { BEAT_US = 1000000, TOGETHER_US = 2000, QUICK_MS = 5000, WAIT_FIRST_MS = 250, WAIT_MOST_MS = 8000, TURNS = 64 };
 
 /* ---- the one that works ---- */
@@ -165,7 +166,7 @@ static void watch(pid_t worker, int ms) {
 }
 
 static int keep(const char *source4, const char *source6) {
-  prctl(PR_SET_NAME, PROBER_NAME);
+  prctl(PR_SET_NAME, prober_name);
   close_range(PROBER_CONTROL + 1, ~0U, 0);
   privileges_keep(UINT64_C(1) << CAP_NET_RAW);
   if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 1;
@@ -180,6 +181,6 @@ static int keep(const char *source4, const char *source6) {
 
 /* Before main, and before any thread. */
 __attribute__((constructor)) static void become_helper(int argc, char **argv) {
-  if (argc != 3 || strcmp(argv[0], PROBER_NAME) != 0) return;
+  if (argc != 3 || strcmp(argv[0], prober_name) != 0) return;
   _exit(keep(strcmp(argv[1], "-") == 0 ? NULL : argv[1], strcmp(argv[2], "-") == 0 ? NULL : argv[2]));
 }

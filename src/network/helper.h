@@ -6,7 +6,7 @@
 #ifndef CHAPAR_NETWORK_HELPER_H
 #define CHAPAR_NETWORK_HELPER_H
 
-#define PROBER_NAME "chapar-prober"      /* argv[0] that makes a process the helper; then the addresses to send from, or "-" */
+extern const char prober_name[];         /* argv[0] that makes a process the helper, then the addresses to send from, or "-". In helper.c, so that who begins one is linked with it */
 /* Channels (see child_begin): messages of wire.h, which outlive the one that works; and one on which a byte asks for another one to work, its end for all to end. */
 enum { PROBER_WIRE = 3, PROBER_CONTROL };
 

@@ -68,7 +68,7 @@ static void begin_keeper(struct link *l, int64_t now) {
     close(wire[1]);
     return;
   }
-  char *argv[] = {PROBER_NAME, l->source4 ? l->source4 : (char *)"-", l->source6 ? l->source6 : (char *)"-", NULL};
+  char *argv[] = {(char *)(uintptr_t)prober_name, l->source4 ? l->source4 : (char *)"-", l->source6 ? l->source6 : (char *)"-", NULL};
   int rc = child_begin(argv, (int[]){wire[1], control[1]}, 2, &l->keeper);
   close(wire[1]);
   close(control[1]);

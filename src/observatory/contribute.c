@@ -15,6 +15,11 @@ int32_t month_start(int32_t day) {
   return day - (d.day - 1);
 }
 
+int32_t year_start(int32_t day) {
+  int32_t first = day_from_jalali((struct date){day_to_jalali(day).year, 1, 1});
+  return first == INT32_MIN ? month_start(day) : first;
+}
+
 void counts_add(json_t *counts, const char *name, int64_t n) {
   json_t *v = json_object_get(counts, name);
   if (v) json_integer_set(v, json_integer_value(v) + n);
@@ -65,8 +70,9 @@ struct adding {
 
 static void add_span(const struct adding *k, enum sum_span span, const char *organisation, const char *unit, const char *name, int64_t n) {
   char key[400];
-  int32_t start = span % 2 == 0 ? month_start(k->day) : k->day;
-  snprintf(key, sizeof key, "%d\t%d\t%s\t%s\t%s\t%s", span, start, organisation, unit, k->f->service, k->f->place);
+  bool office = span == SUM_OFFICE_MONTH || span == SUM_OFFICE_YEAR; /* whatever the service and the place */
+  int32_t start = span == SUM_OFFICE_YEAR ? year_start(k->day) : span % 2 == 0 ? month_start(k->day) : k->day;
+  snprintf(key, sizeof key, "%d\t%d\t%s\t%s\t%s\t%s", span, start, organisation, unit, office ? "" : k->f->service, office ? "" : k->f->place);
   json_t *counts = json_object_get(k->sums, key);
   if (!counts) {
     counts = json_object();
@@ -75,11 +81,17 @@ static void add_span(const struct adding *k, enum sum_span span, const char *org
   counts_add(counts, name, n);
 }
 
+/* What organisations are not compared by: states, reasons, channels, single scores. */
+static bool detail(const char *name) { return base_starts(name, "s.") || base_starts(name, "why.") || base_starts(name, "i.") || base_starts(name, "rate."); }
+
 static void add_to(const struct adding *k, const char *organisation, const char *name, int64_t n) {
   add_span(k, SUM_DAY, organisation, "", name, n);
   add_span(k, SUM_MONTH, organisation, "", name, n);
   add_span(k, SUM_PROVINCE_DAY, "", "", name, n);
   add_span(k, SUM_PROVINCE_MONTH, "", "", name, n);
+  if (detail(name)) return;
+  add_span(k, SUM_OFFICE_MONTH, organisation, "", name, n);
+  add_span(k, SUM_OFFICE_YEAR, organisation, "", name, n);
 }
 
 static void add(const struct adding *k, const char *name, int64_t n) { add_to(k, k->s->holder_before, name, n); }

@@ -119,16 +119,41 @@ static void ref_of(const struct registries *g, const struct registry *r, const c
   free(both);
 }
 
-static int put_persons(struct registries *g, struct store_tx *tx, const struct registry *r, const char *ref, const json_t *attributes, bool known, struct err *err) {
-  if (known && store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1", "t", ref)) return -1;
+/* Who is no longer in it, for those who ask which exports had them. */
+static int past_persons(struct store_tx *tx, const char *ref, const json_t *persons, int64_t at, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT person FROM registry_person WHERE ref=?1", "t", ref);
+  json_t *gone = json_array(), *one;
+  size_t i;
+  int rc = r ? 0 : -1;
+  while (r && (rc = store_next(r, err)) == 1)
+    if (!json_object_get(persons, store_text(r, 0))) json_array_append_new(gone, json_string(store_text(r, 0)));
+  store_done(r);
+  json_array_foreach(gone, i, one) {
+    const char *person = json_string_value(one);
+    if (rc == 0)
+      rc = store_put(tx, err, "INSERT INTO registry_person_past (person,registry,ref,since,until) SELECT person,registry,ref,since,?3 FROM registry_person WHERE ref=?1 AND person=?2 "
+                     "ON CONFLICT DO NOTHING", "tti", ref, person, at);
+    if (rc == 0) rc = store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1 AND person=?2", "tt", ref, person);
+  }
+  json_decref(gone);
+  return rc;
+}
+
+static int put_persons(struct registries *g, struct store_tx *tx, const struct registry *r, const char *ref, const json_t *attributes, bool known, int64_t at, struct err *err) {
+  json_t *persons = json_object(), *v;
+  const char *person;
   for (size_t i = 0; i < r->count; i++) {
     const char *id = r->attributes[i].type == FIELD_NATIONAL_ID ? json_str(attributes, r->attributes[i].name) : NULL;
-    char person[72];
+    char key[72];
     if (!id) continue;
-    identity_person_key(g->identity, id, person);
-    if (store_put(tx, err, "INSERT INTO registry_person (person,registry,ref) VALUES (?1,?2,?3) ON CONFLICT DO NOTHING", "ttt", person, r->code, ref)) return -1;
+    identity_person_key(g->identity, id, key);
+    json_object_set_new(persons, key, json_true());
   }
-  return 0;
+  int rc = known ? past_persons(tx, ref, persons, at, err) : 0;
+  json_object_foreach(persons, person, v)
+    if (rc == 0) rc = store_put(tx, err, "INSERT INTO registry_person (person,registry,ref,since) VALUES (?1,?2,?3,?4) ON CONFLICT DO NOTHING", "ttti", person, r->code, ref, at);
+  json_decref(persons);
+  return rc;
 }
 
 static int put_change(struct store_tx *tx, const struct record_change *k, const char *what, const json_t *attributes, bool synthetic, int64_t at, struct err *err) {
@@ -219,7 +244,7 @@ int registries_put(struct registries *g, struct store_tx *tx, struct record_chan
     goto out;
   }
   k->version = old.version + 1;
-  if (put_record(tx, k, identity, text, synthetic, &old, at, err) || put_persons(g, tx, k->registry, k->ref, now, have == 1, err) ||
+  if (put_record(tx, k, identity, text, synthetic, &old, at, err) || put_persons(g, tx, k->registry, k->ref, now, have == 1, at, err) ||
       put_change(tx, k, what, now, synthetic, at, err))
     goto out;
   k->done = !have ? RECORD_MADE : k->revoke ? RECORD_REVOKED : RECORD_CHANGED;
@@ -335,7 +360,7 @@ static int erase_work(struct store_tx *tx, void *arg, struct err *err) {
   if (n < 0) return -1;
   if (n == 0) return err_set(err, ERR_CONFLICT, "the record has moved on");
   if (store_put(tx, err, "UPDATE registry_change SET salt=NULL,payload=NULL WHERE ref=?1 AND change<>'erase'", "t", k->ref) ||
-      store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1", "t", k->ref))
+      store_put(tx, err, "DELETE FROM registry_person WHERE ref=?1", "t", k->ref) || store_put(tx, err, "DELETE FROM registry_person_past WHERE ref=?1", "t", k->ref))
     return -1;
   return erase_change(tx, k, registry, version + 1, err);
 }

@@ -153,10 +153,32 @@ struct record_import {
  * written (ERR_INVALID). Then batches of 500 rows, each all or nothing; run again, it goes on where it stopped, and unchanged rows make no
  * new version. An empty cell says nothing: what is known stays. */
 int registries_import(struct registries *g, const char *data, size_t n, struct record_import *k, struct err *err);
-/* Every record of a registry, by pages of 500 in order of key, through sink: CSV (attributes, then valid) or JSON lines (also ref, version,
- * since, synthetic). What is erased is left out. */
+/* Every record of a registry by pages of 500 in order of key: CSV (attributes, then valid) or JSON lines (also ref, version, since, synthetic). What is
+ * erased is left out. One row and one leaf are on record before the first line, however many records follow: persons find the export by their
+ * records (registries_exports_of). It may take an hour. */
+struct records_query {
+  const struct registry *registry;
+  enum record_format format;
+  const char *why;                 /* 3 to 300 characters of one line: shown to those whose records were in it */
+  int64_t since;                   /* only what changed since then; 0: all */
+};
+struct records_export;
+/* who: RECORD_ALL of registries_right, or the system. ERR_NOT_FOUND without any right, ERR_FORBIDDEN who sees it masked, ERR_INVALID (why). g outlives it. */
+int registries_export_open(struct registries *g, const struct actor *who, const struct records_query *q, struct records_export **out, struct err *err);
+/* Appends to text. 1: there is more; 0: that was the end; -1. */
+int registries_export_page(struct records_export *e, struct buf *text, struct err *err);
+void registries_export_close(struct records_export *e); /* NULL is fine */
+/* The same for http_reply_stream. */
+int registries_export_more(void *export, struct buf *text);
+void registries_export_end(void *export);
+/* All of it through sink, as the system: for the command. */
 int registries_export(struct registries *g, const struct registry *r, enum record_format f, int (*sink)(void *ctx, const char *p, size_t n), void *ctx,
                       struct err *err);
+/* The newest 50: [{"at","who","organisation","format","since","why"}]. ERR_NOT_FOUND without RECORD_ALL. */
+int registries_exports(struct registries *g, const struct actor *who, const struct registry *r, json_t **out, struct err *err);
+/* The port of cases_options.exports: appends the exports that had a record about this person, after the mark (at, id), newest first by registry:
+ * {"at","tracking":null,"organisation","organisation_name","basis":"registry_export","registries","why","_at","_id"}. What was erased since is not found. */
+int registries_exports_of(struct registries *g, struct store_tx *tx, const char *person, int64_t at, const char *id, enum lang l, json_t *items, struct err *err);
 int registries_count(struct registries *g, const char *registry, int64_t *out, struct err *err); /* registry NULL: all */
 
 /* ---- the ledger ------------------------------------------------------------------------------------- */

@@ -126,6 +126,7 @@ struct trust {
   _Atomic(struct log_name *) name;                /* older ones stay until the end: their texts were handed out */
   pthread_mutex_t lock;                           /* names, and one sequencer a process */
   int64_t epoch, lease_until, signed_at, limit;   /* of the sequencer; times are monotonic */
+  int64_t placed_at, whole_at;                    /* its newest leaf's time by the store (0: unknown); when it last looked from the beginning */
 };
 const struct log_name *trust_name(const struct trust *t);
 char *origin_of(const char *base, int64_t generation);

@@ -12,6 +12,8 @@ enum {
   FORGET_MS = 600000,
   MINUTE_MS = 60000,
   LIMIT_LEAST = 64,
+  WHOLE_MS = 2000, /* so often the queue is looked through from its very beginning */
+  SLACK_MS = 1000, /* how much older than those before them leaves commonly come */
   TARGET_US = 5000,
   ALONE_US = 8000
 };
@@ -35,9 +37,11 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
 
 /* ---- places and tiles ---- */
 
+/* from: leaves of that time and later. What was removed stands at the beginning of the queue until the database cleans up (PostgreSQL), and whoever
+ * begins there steps over all of it; what came late is found by the looks from the very beginning. */
 struct place {
   struct trust *t;
-  int64_t limit, took_us;
+  int64_t limit, from, last_at, took_us;
   int count;
   unsigned char hashes[BATCH_MOST][TRUST_HASH];
 };
@@ -48,13 +52,13 @@ static int64_t now_us(void) {
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int pending(struct store_tx *tx, struct place *p, int64_t *last_at, struct err *err) {
+static int pending(struct store_tx *tx, struct place *p, struct err *err) {
   p->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT at, leaf_hash FROM ledger_pending ORDER BY at, leaf_hash LIMIT ?1", "i", p->limit);
+  struct store_rows *r = store_select(tx, err, "SELECT at, leaf_hash FROM ledger_pending WHERE at >= ?2 ORDER BY at, leaf_hash LIMIT ?1", "ii", p->limit, p->from);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1 && p->count < BATCH_MOST) {
-    *last_at = store_int(r, 0);
+    p->last_at = store_int(r, 0);
     if (hash_read(r, 1, p->hashes[p->count++]) == 0) continue;
     rc = err_set(err, ERR_INTERNAL, "a pending leaf is damaged");
     break;
@@ -63,15 +67,15 @@ static int pending(struct store_tx *tx, struct place *p, int64_t *last_at, struc
   return rc < 0 ? -1 : 0;
 }
 
-static int move(struct store_tx *tx, const struct place *p, int64_t size, int64_t last_at, struct err *err) {
+static int move(struct store_tx *tx, const struct place *p, int64_t size, struct err *err) {
   const unsigned char *last = p->hashes[p->count - 1];
   int put = store_exec(tx, err,
     "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
     "SELECT ?1 + row_number() OVER (ORDER BY at, leaf_hash) - 1, leaf_hash, hash8, header, digest "
-    "FROM (SELECT at, leaf_hash, hash8, header, digest FROM ledger_pending ORDER BY at, leaf_hash LIMIT ?2) AS p",
-    "ii", size, (int64_t)p->count);
+    "FROM (SELECT at, leaf_hash, hash8, header, digest FROM ledger_pending WHERE at >= ?3 ORDER BY at, leaf_hash LIMIT ?2) AS p",
+    "iii", size, (int64_t)p->count, p->from);
   if (put < 0) return -1;
-  int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE (at, leaf_hash) <= (?1, ?2)", "ib", last_at, last, (size_t)TRUST_HASH);
+  int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE at >= ?3 AND (at, leaf_hash) <= (?1, ?2)", "ibi", p->last_at, last, (size_t)TRUST_HASH, p->from);
   if (gone < 0) return -1;
   return put == p->count && gone == p->count
            ? 0
@@ -106,12 +110,12 @@ static int extend(struct store_tx *tx, int level, int64_t before, unsigned char 
 static int place_work(struct store_tx *tx, void *arg, struct err *err) {
   struct place *p = arg;
   unsigned char root[TRUST_HASH];
-  int64_t began = now_us(), size, last_at = 0;
+  int64_t began = now_us(), size;
   if (store_lease_check(tx, "ledger", p->t->node, p->t->epoch, err) != 0 || state_read(tx, &size, root, err) != 0 ||
-      pending(tx, p, &last_at, err) != 0)
+      pending(tx, p, err) != 0)
     return -1;
   if (p->count == 0) return 0;
-  if (move(tx, p, size, last_at, err) != 0) return -1;
+  if (move(tx, p, size, err) != 0) return -1;
   int more = p->count;
   for (int level = 0; more > 0; level++) {
     more = extend(tx, level, size >> (8 * level), p->hashes, more, err);
@@ -250,13 +254,16 @@ static int drain(struct trust *t, int64_t *placed, struct err *err) {
   do {
     p->t = t;
     p->limit = t->limit;
+    p->from = t->placed_at != 0 && clock_mono() - t->whole_at < WHOLE_MS ? t->placed_at - SLACK_MS : 0;
+    if (p->from == 0) t->whole_at = clock_mono();
     rc = lease(t, err);
     if (rc != 1) break;
     rc = store_write(t->store, STORE_JOBS, place_work, p, err);
     if (rc != 0) break;
     *placed += p->count;
+    t->placed_at = p->count > 0 ? p->last_at : 0; /* none: what waits is older, so from the beginning */
     adapt(t, p);
-  } while (p->count == p->limit && clock_mono() < until);
+  } while ((p->count == p->limit || (p->count == 0 && p->from != 0)) && clock_mono() < until);
   free(p);
   return rc < 0 ? -1 : 0;
 }

@@ -252,6 +252,7 @@ async function pages(where) {
     await press('form[action="/counter"][method=post] button');
     const visit = new URL(p.url()).pathname;
     await look(visit);
+    await look(`${visit}/mandates`);
     await c.addCookies([{ name: 'lang', value: 'fa', url: b }]);
     await p.goto(`${b}${visit}/${S}/apply`);
     for (let i = 0; i < 12 && !p.url().endsWith('/check'); i++) {

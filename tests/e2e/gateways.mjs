@@ -3,19 +3,21 @@ import { spawn } from 'node:child_process';
 import { createServer as listener } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chapar, folder, serve, run, runs, same, sleep } from './kit.mjs';
+import { chapar, folder, serve, run, wrapped, same, sleep } from './kit.mjs';
 
 export const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
 export const until = async (what, fn, ms = 20000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(50); } };
 
-// host: where the operator answers other gateways; wrap: words before each gateway's command (a network namespace, another clock).
-export async function world({ args = [] } = {}) {
-  const dir = folder(), peers = await port(), address = `https://127.0.0.1:${peers}`, op = join(dir, 'platform', 'exchange');
-  const platform = await serve(['--data', join(dir, 'platform')], { demo: false, args: ['--exchange-listen', `127.0.0.1:${peers}`, '--exchange-address', address, ...args] });
+// where(name): in which place 'op' or a gateway lives: its host for other gateways, its host for information systems, a port that is free there, and the
+// words before its commands (a network namespace). start's wrap and env: more of the kind (another clock).
+const here = async () => ({ host: '127.0.0.1', systems: '127.0.0.1', port: await port(), wrap: [] });
+export async function world({ args = [], where = here } = {}) {
+  const at = await where('op'), dir = folder(), peers = `${at.host}:${at.port}`, address = `https://${peers}`, op = join(dir, 'platform', 'exchange');
+  const platform = await serve(['--data', join(dir, 'platform')], { demo: false, wrap: at.wrap, args: ['--exchange-listen', peers, '--exchange-address', address, ...args] });
   const own = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instance = own.split('/')[0], gateways = {};
   const cli = (name, ...words) => run('gateway', ...words, '--folder', name === 'op' ? op : gateways[name].folder);
   async function start(name, more = [], { wrap = [], env = {} } = {}) {
-    const g = gateways[name], words = [...wrap, chapar, 'gateway', 'serve', '--folder', g.folder, '--listen', '127.0.0.1:0', '--exchange-listen', `127.0.0.1:${g.port}`, '--access-log', 'no', ...(g.more || []), ...more];
+    const g = gateways[name], words = [...g.wrap, ...wrap, chapar, 'gateway', 'serve', '--folder', g.folder, '--listen', `${g.systems}:0`, '--exchange-listen', `${g.host}:${g.port}`, '--access-log', 'no', ...(g.more || []), ...more];
     g.child = spawn(words[0], words.slice(1), { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
     process.on('exit', () => g.child.kill('SIGKILL'));
     g.base = await new Promise((ok, bad) => {
@@ -25,10 +27,10 @@ export async function world({ args = [] } = {}) {
     });
   }
   const stop = (g, signal = 'SIGTERM') => new Promise((done) => { if (g.child.exitCode !== null || g.child.signalCode !== null) { done(); return; } g.child.on('exit', done); g.child.kill(signal); });
-  async function take(name, member, where) { // made, asked, approved
-    const g = gateways[name] = { folder: where || join(dir, name), port: await port(), server: `${member}/${name}` };
-    run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://127.0.0.1:${g.port}`);
-    const code = cli('op', 'invite', g.server).trim(), joining = runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '30');
+  async function take(name, member, place) { // made, asked, approved
+    const g = gateways[name] = { ...await where(name), folder: place || join(dir, name), server: `${member}/${name}` };
+    run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://${g.host}:${g.port}`);
+    const code = cli('op', 'invite', g.server).trim(), joining = wrapped(g.wrap, 'gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '30');
     const id = await until('a request', async () => JSON.parse(cli('op', 'requests', '--json')).find((x) => x.server === g.server)?.id);
     cli('op', 'approve', id);
     const r = await joining;

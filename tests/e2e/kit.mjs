@@ -29,9 +29,9 @@ export function postgres() {
   return { url, kill: () => sh('kill', dir), start: () => sh('start', dir), fresh: () => sh('new', dir) };
 }
 
-// where: ['--data', DIR] or ['--store', URL]. Resolves when it answers. With `heard`, standard error is kept in the answer's `said`.
-export async function serve(where, { demo = true, args = [], port = 0, env = {}, from = pack, heard = false } = {}) {
-  const child = spawn(chapar, ['serve', '--pack', from, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
+// where: ['--data', DIR] or ['--store', URL]. wrap: words before the command (a network namespace, another clock). Resolves when it answers. With `heard`, standard error is kept in the answer's `said`.
+export async function serve(where, { demo = true, args = [], port = 0, env = {}, from = pack, heard = false, wrap = [] } = {}) {
+  const [program, ...before] = [...wrap, chapar], child = spawn(program, [...before, 'serve', '--pack', from, ...where, '--listen', `127.0.0.1:${port}`, '--access-log', 'no', ...(demo ? ['--demo'] : []), ...args],
     { stdio: ['ignore', 'pipe', heard ? 'pipe' : process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'], env: { ...process.env, ...env } });
   cleanups.push(() => child.kill('SIGKILL'));
   let said = '';
@@ -49,9 +49,10 @@ export async function serve(where, { demo = true, args = [], port = 0, env = {},
 export const run = (...args) => execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
 export const fails = (args, input) => { try { execFileSync(chapar, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], input, timeout: 60000 }); return { status: 0 }; } catch (e) { return { status: e.status, out: e.stdout, err: e.stderr }; } };
 
-// The same without holding this process up: resolves with { status, out, err }.
-export const runs = (...args) => new Promise((done) => {
-  const child = spawn(chapar, args, { stdio: ['ignore', 'pipe', 'pipe'] }), r = { status: null, out: '', err: '' };
+// The same without holding this process up: resolves with { status, out, err }. `wrapped` has words before the command.
+export const runs = (...args) => wrapped([], ...args);
+export const wrapped = (wrap, ...args) => new Promise((done) => {
+  const [program, ...words] = [...wrap, chapar, ...args], child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] }), r = { status: null, out: '', err: '' };
   child.stdout.on('data', (d) => { r.out += d; });
   child.stderr.on('data', (d) => { r.err += d; });
   child.on('close', (status) => done({ ...r, status }));

@@ -148,6 +148,21 @@ async function records(name, where) {
     same(fails(['import', 'registry', 'farmrs', file, '--pack', pack, ...where]).status, 1);
     same(fails(['export', 'farmers', '--pack', pack, ...where]).status, 2);
   });
+  await test(`${name}: a registry taken out is one look for everybody in it, with its purpose`, async () => {
+    const owner = await staff(b, 'jihad.officer'), other = await staff(b, 'samt.manager'), before = (await get('/me/access', person)).json.items.length;
+    const out = (q, token) => get(`/registries/farmers/export?${q}`, token), why = encodeURIComponent('گزارش سالانه');
+    same((await out(`why=${why}`)).status, 401);
+    same((await out(`why=${why}`, person)).status, 403);
+    same((await out(`why=${why}`, other)).status, 404);
+    same([(await out('', owner)).json.errors[0].field, (await out('why=x', owner)).status, (await out(`why=${why}&format=xml`, owner)).status, (await out(`why=${why}&since=1405-13-40`, owner)).status], ['why', 422, 422, 422]);
+    const lines = (await out(`why=${why}`, owner)).text.trim().split('\n').map((x) => JSON.parse(x)), table = await out(`why=${why}&format=csv&since=1390-01-01`, owner);
+    good(lines.some((x) => x.attributes.national_id === ID) && table.headers.get('content-type').startsWith('text/csv') && table.text.includes(`${ID},`), table.text.slice(0, 200));
+    const looks = obeys('/api/v1/me/access', await get('/me/access', person)).json.items.filter((x) => x.basis === 'registry_export');
+    same(looks.slice(0, 2).map((x) => [x.organisation, x.registries, x.why, x.tracking]), Array(2).fill(['jihad', ['farmers'], 'گزارش سالانه', null]));
+    good((await get('/me/access', person)).json.items.length >= before + 2, 'beside the others');
+    const future = await out(`why=${why}&since=1500-01-01`, owner);
+    same([future.status, future.text, (await get('/me/access', person)).json.items.filter((x) => x.basis === 'registry_export').length], [200, '', looks.length], 'nothing of theirs was in that one');
+  });
   await test(`${name}: everything verifies after a stop`, async () => {
     same(await s.stop(), 0, 'a clean stop');
     good(run('ledger', 'verify', ...where).includes('verifies'), 'ledger verify');
@@ -281,6 +296,11 @@ async function pages() {
     await page.locator('details summary').first().click();
     await look(page, 'registry');
     good((await page.locator('article').innerText()).includes('زعفران'), 'the crop in words');
+    await page.goto('/desk/registries/farmers/export');
+    await look(page, 'export');
+    await page.fill('#why', 'x');
+    await Promise.all([page.waitForNavigation(), page.click('main form button[type=submit]')]);
+    same(await page.locator('#why-error').count(), 1, 'a purpose is needed');
     await page.goto('/desk/registries/farmers?key=0060495218');
     good((await page.locator('main').innerText()).includes('پیدا نشد'), 'none such');
     const masked = await as(await staff(b, 'helpdesk'));

@@ -28,7 +28,7 @@ const b = s.base;
 const services = [];
 for (const item of (await call(b, 'GET', '/api/v1/services?limit=200')).json.items) {
   const def = (await call(b, 'GET', `/api/v1/services/${item.code}`)).json;
-  if (def.ussd && def.channels_raw !== 'none' && def.applicant !== 'staff') services.push(def);
+  if (def.ussd && def.channels_raw !== 'none' && def.applicant !== 'staff' && !/^mandate/.test(def.code)) services.push(def); // mandates ask who calls: mandates.mjs
 }
 
 // Answer whatever is asked out of the example; the fields' labels tell which question it is.

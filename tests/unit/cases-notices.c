@@ -160,11 +160,69 @@ static void a_message_is_ours_or_not(void **state) {
   assert_string_equal(verdict(k, "", NULL), "more");
 }
 
+/* A store that was off for weeks: what ran out meanwhile is recorded, and the person hears of it once. */
+static void stages_that_ran_out_together_are_told_once(void **state) {
+  struct kit *k = *state;
+  struct actor other = kit_person(k, 5);
+  const char *t = file(k, &k->ali, LANG_EN, false, NULL, NULL), *u = file(k, &other, LANG_EN, false, NULL, NULL);
+  kit_until(k, "2026-06-15"); /* each morning the jobs ran: the first stage is told on its own day */
+  assert_int_equal(kit_events(k, t, "escalate"), 1);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Late %"), 2);
+  acts(kit_act(k, u, &k->officer, "reject", "the paper is missing")); /* nothing is due of it any more */
+  kit_now("2026-09-01"); /* nothing ran for weeks */
+  kit_jobs(k);
+  assert_int_equal(kit_events(k, t, "escalate"), 3);
+  assert_int_equal(kit_events(k, u, "escalate"), 1);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Late %"), 3);
+  assert_non_null(strstr(told(k, t, "escalate", "sms"), "Late"));
+  kit_verified(k);
+}
+
+/* Who is asked hears of it once more before the office goes on, on its day; never after it, whatever the store slept through. */
+static void a_reminder_comes_before_the_day_or_not_at_all(void **state) {
+  struct kit *k = *state;
+  struct actor other = kit_person(k, 5);
+  const char *t = file(k, &k->ali, LANG_EN, false, NULL, NULL), *u = file(k, &other, LANG_EN, false, NULL, NULL);
+  acts(kit_act(k, t, &k->officer, "request_info", "please explain"));
+  struct case_row row = kit_row(k, t);
+  assert_int_equal(row.def->suspension_days, 6);
+  int32_t last = case_due_day(k->cases, &row, row.stopped_ord + 6);
+  for (int32_t d = cases_today() + 1; d <= last; d++) {
+    clock_set(day_start(d) + 12 * 3600000);
+    kit_jobs(k);
+    bool due = cases_ordinal(k->cases, row.calendar, d) >= row.stopped_ord + 5;
+    assert_int_equal(kit_events(k, t, "remind"), due);
+  }
+  assert_non_null(strstr(told(k, t, "remind", "sms"), "Remember"));
+  assert_non_null(strstr(told(k, t, "remind", "sms"), date_short(k->arena, LANG_EN, last)));
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Remember%"), 1);
+  state_is(k, t, "waiting");
+  acts(kit_act(k, u, &k->officer, "request_info", "please explain"));
+  clock_set(day_start(last + 60) + 12 * 3600000); /* nothing ran for two months */
+  kit_jobs(k);
+  assert_int_equal(kit_events(k, u, "remind"), 0);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Remember%"), 1);
+  assert_string_not_equal(kit_row(k, u).state, "waiting");
+  kit_verified(k);
+}
+
+static void a_store_off_from_the_start_tells_once(void **state) {
+  struct kit *k = *state;
+  const char *t = file(k, &k->ali, LANG_EN, false, NULL, NULL);
+  kit_now("2026-09-01");
+  kit_jobs(k);
+  assert_int_equal(kit_events(k, t, "escalate"), 3);
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Late %"), 1);
+  kit_until(k, "2026-09-20");
+  assert_int_equal(kit_value(k, "SELECT COUNT(*) FROM notify_message WHERE body LIKE ?1", "Late %"), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     KIT_TEST(a_reason_too_long_ends_at_a_word_with_the_code), KIT_TEST(a_reason_of_the_list_or_what_was_written_without_links),
     KIT_TEST(telephones_without_persian_are_told_in_their_letters), KIT_TEST(letters_go_where_an_address_is_known),
     KIT_TEST(what_did_not_arrive_is_on_the_desk_until_it_is_seen_to), KIT_TEST(a_message_is_ours_or_not),
+    KIT_TEST(stages_that_ran_out_together_are_told_once), KIT_TEST(a_store_off_from_the_start_tells_once), KIT_TEST(a_reminder_comes_before_the_day_or_not_at_all),
   };
   KIT_RUN(tests);
 }

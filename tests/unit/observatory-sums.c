@@ -107,6 +107,8 @@ static void counts_agree(struct kit *k, struct observatory *o) {
   assert_int_equal(total(o, "granted", GROUP_ALL) + total(o, "refused", GROUP_ALL),
                    kit_value(k, "SELECT COUNT(DISTINCT case_event.tracking)" OWN "AND action IN ('approve','reject')", ""));
   assert_int_equal(total(o, "granted", GROUP_OFFICER), total(o, "granted", GROUP_ALL));
+  assert_int_equal(total(o, "closed", GROUP_ORGANISATION), closed); /* of whole years */
+  assert_int_equal(total(o, "q_asked", GROUP_ORGANISATION), total(o, "q_asked", GROUP_ALL));
   assert_int_equal(total(o, "arrived", GROUP_DAY), arrived);
   assert_int_equal(total(o, "arrived", GROUP_MONTH), arrived);
   struct observe_query q = {.period = ever};

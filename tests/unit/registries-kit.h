@@ -28,6 +28,7 @@ static void kit_told(void *ctx, const char *file, unsigned line, const char *mes
 static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
   return store_exec(tx, err, "DELETE FROM registry_record", "") < 0 || store_exec(tx, err, "DELETE FROM registry_change", "") < 0 ||
          store_exec(tx, err, "DELETE FROM registry_event", "") < 0 || store_exec(tx, err, "DELETE FROM registry_person", "") < 0 ||
+         store_exec(tx, err, "DELETE FROM registry_person_past", "") < 0 || store_exec(tx, err, "DELETE FROM registry_export", "") < 0 ||
          store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ? -1 : 0;
 }
 

@@ -82,7 +82,100 @@ static void what_goes_out_comes_in_again(void **state) {
   buf_free(&t.text);
 }
 
+/* ---- whose records were in it ---- */
+
+struct asked { struct kit *k; char person[72]; int64_t at; const char *id; json_t *items; };
+static int asked_work(struct store_tx *tx, void *arg, struct err *e) {
+  struct asked *q = arg;
+  json_array_clear(q->items);
+  return registries_exports_of(q->k->g, tx, q->person, q->at, q->id, LANG_EN, q->items, e);
+}
+/* How many exports had a record about this person; the purpose of the newest. */
+static int exports_of(struct kit *k, const char *id, const char **why) {
+  struct asked q = {.k = k, .at = INT64_MAX, .id = "", .items = json_array()};
+  identity_person_key(k->identity, id, q.person);
+  must(store_read(k->store, asked_work, &q, err));
+  if (why) *why = arena_strdup(k->arena, json_str(json_array_get(q.items, 0), "why"));
+  int n = (int)json_array_size(q.items);
+  json_decref(q.items);
+  return n;
+}
+
+static void out(struct kit *k, const struct actor *who, const char *why, int64_t since, int lines) {
+  struct records_query q = {.registry = pack_find_registry(kit_pack, "farmers"), .format = RECORD_JSON, .why = why, .since = since};
+  struct records_export *e;
+  struct buf text = {0};
+  must(registries_export_open(k->g, who, &q, &e, err));
+  struct err why_not;
+  while (registries_export_page(e, &text, &why_not) == 1) continue;
+  registries_export_close(e);
+  int n = 0;
+  for (const char *p = buf_str(&text); *p; p++) n += *p == '\n';
+  assert_int_equal(n, lines);
+  buf_free(&text);
+}
+
+static void who_was_in_a_file_finds_it(void **state) {
+  struct kit *k = *state;
+  const char *why = NULL;
+  struct actor officer = kit_staff("jihad", STAFF_OFFICER), stranger = kit_staff("takapo", STAFF_MANAGER), helpdesk = kit_staff("jihad", STAFF_HELPDESK);
+  const struct registry *r = pack_find_registry(kit_pack, "farmers");
+  snprintf(officer.roles[0].organisation, sizeof officer.roles[0].organisation, "%s", directory_organisation(pack_directory(kit_pack), r->organisation)->code);
+  snprintf(helpdesk.roles[0].organisation, sizeof helpdesk.roles[0].organisation, "%s", officer.roles[0].organisation);
+  struct records_query q = {.registry = r, .why = "yearly report"};
+  struct records_export *e;
+  refused(registries_export_open(k->g, &stranger, &q, &e, err), ERR_NOT_FOUND);
+  refused(registries_export_open(k->g, &helpdesk, &q, &e, err), ERR_FORBIDDEN);
+  q.why = "x";
+  refused(registries_export_open(k->g, &officer, &q, &e, err), ERR_INVALID);
+  q.why = "two\nlines";
+  refused(registries_export_open(k->g, &officer, &q, &e, err), ERR_INVALID);
+  clock_set(INT64_C(1780000000000));
+  out(k, &officer, "before anybody", 0, 0);
+  clock_set(INT64_C(1780100000000));
+  kit_put(k, "farmers", "{\"national_id\":\"" ID "\",\"village\":\"0916050003164003\",\"crop\":\"wheat\"}", RECORD_IMPORT, NULL, false);
+  assert_int_equal(exports_of(k, ID, NULL), 0);
+  clock_set(INT64_C(1780200000000));
+  out(k, &officer, "yearly report", 0, 1);
+  assert_int_equal(exports_of(k, ID, &why), 1);
+  assert_string_equal(why, "yearly report");
+  assert_int_equal(exports_of(k, OTHER, NULL), 0);
+  out(k, &officer, "only what is new", INT64_C(1780150000000), 0); /* her record is older than that */
+  assert_int_equal(exports_of(k, ID, NULL), 1);
+  clock_set(INT64_C(1780300000000));
+  kit_put(k, "farmers", "{\"national_id\":\"" OTHER "\",\"village\":\"0916050003164003\",\"crop\":\"wheat\"}", RECORD_IMPORT, NULL, false);
+  assert_int_equal(exports_of(k, OTHER, NULL), 0);
+  out(k, &officer, "again", 0, 2);
+  assert_int_equal(exports_of(k, ID, &why), 2);
+  assert_string_equal(why, "again");
+  assert_int_equal(exports_of(k, OTHER, NULL), 1);
+  clock_set(0);
+}
+
+/* A record that changes hands: who it was about when the file was taken. */
+static void who_it_was_about_then(void **state) {
+  struct kit *k = *state;
+  struct actor system = {.kind = ACTOR_SYSTEM};
+  struct records_query q = {.registry = pack_find_registry(kit_pack, "legal-persons"), .why = "a list"};
+  struct records_export *e;
+  struct buf text = {0};
+  clock_set(INT64_C(1780000000000));
+  kit_put(k, "legal-persons", "{\"legal_id\":\"10380284790\",\"manager_id\":\"" ID "\"}", RECORD_IMPORT, NULL, false);
+  clock_set(INT64_C(1780100000000));
+  must(registries_export_open(k->g, &system, &q, &e, err));
+  must(registries_export_page(e, &text, err)); /* the whole of it at once */
+  registries_export_close(e);
+  buf_free(&text);
+  clock_set(INT64_C(1780200000000));
+  kit_put(k, "legal-persons", "{\"legal_id\":\"10380284790\",\"manager_id\":\"" OTHER "\"}", RECORD_IMPORT, NULL, false);
+  assert_int_equal(exports_of(k, ID, NULL), 1);
+  assert_int_equal(exports_of(k, OTHER, NULL), 0);
+  must(registries_verify(k->g, NULL, NULL, err));
+  clock_set(0);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {KIT_TEST(mistakes_are_told_at_their_lines), KIT_TEST(a_dry_run_counts_and_writes_nothing), KIT_TEST(what_goes_out_comes_in_again)};
+  const struct CMUnitTest tests[] = {KIT_TEST(mistakes_are_told_at_their_lines), KIT_TEST(a_dry_run_counts_and_writes_nothing), KIT_TEST(what_goes_out_comes_in_again),
+                                     KIT_TEST(who_was_in_a_file_finds_it), KIT_TEST(who_it_was_about_then)};
   KIT_RUN(tests);
 }

@@ -381,6 +381,34 @@ static void behind_the_head(void **state) {
   store_close(s);
 }
 
+/* The queue is taken from where it was left; what came with an older time is not left behind. */
+static void latecomers_have_a_place_too(void **state) {
+  struct store *s = kit_store("late");
+  struct trust *t = kit_trust(s, "late", "one");
+  struct kit_leaf l;
+  int64_t placed;
+  clock_set(1795000000000);
+  kit_append(s, 0, 3);
+  must(trust_sequence(t, &placed, err));
+  assert_int_equal(placed, 3);
+  clock_set(1795000000000 - 3600000);
+  kit_append(s, 3, 2);
+  must(trust_sequence(t, &placed, err));
+  assert_int_equal(placed, 2);
+  clock_set(1795000010000);
+  kit_append(s, 5, 1);
+  clock_set(1795000010000 - 3600000);
+  kit_append(s, 6, 1);
+  int64_t all = 5;
+  for (int i = 0; i < 2; i++, all += placed) must(trust_sequence(t, &placed, err));
+  assert_int_equal(all, 7);
+  kit_leaf(&l, 6);
+  assert_in_range(trust_index(t, l.hash), 5, 6);
+  clock_set(0);
+  trust_close(t);
+  store_close(s);
+}
+
 static void old_heads_are_thinned(void **state) {
   struct store *s = kit_store("thin");
   struct trust *t = kit_trust(s, "thin.pem", "a");
@@ -404,6 +432,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(empty_log), cmocka_unit_test(grows_and_proves), cmocka_unit_test(heads_are_rare_and_never_late),
     cmocka_unit_test(appends_only_leaves), cmocka_unit_test(receipts), cmocka_unit_test(witnesses), cmocka_unit_test(behind_the_head),
-    cmocka_unit_test(old_heads_are_thinned)};
+    cmocka_unit_test(latecomers_have_a_place_too), cmocka_unit_test(old_heads_are_thinned)};
   return cmocka_run_group_tests_name("trust-log", tests, kit_start, kit_stop);
 }

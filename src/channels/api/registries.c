@@ -62,9 +62,27 @@ static void get_prefill(struct http_req *r) {
   api_list(r, rc, &out, &err);
 }
 
+static void get_export(struct http_req *r) {
+  const char *format = http_query(r, "format"), *since = http_query(r, "since");
+  const struct registry *k = pack_find_registry(cases_pack(api_of(r)->cases), http_param(r, "code"));
+  struct records_query q = {.registry = k, .format = base_same(format, "csv") ? RECORD_CSV : RECORD_JSON, .why = http_query(r, "why")};
+  struct records_export *e;
+  struct err err;
+  if (!k || registries_right(api_of(r)->registries, api_actor(r), k) == RECORD_NOTHING) return http_problem_code(r, ERR_NOT_FOUND, NULL);
+  if (format && strcmp(format, "csv") != 0 && strcmp(format, "jsonl") != 0) return api_fault(r, "format", "choice", "transfer.bad_format");
+  int32_t day = since && since[0] ? date_parse(since) : INT32_MIN;
+  if (since && since[0] && day == INT32_MIN) return api_fault(r, "since", "date", "transfer.bad_day");
+  if (day != INT32_MIN) q.since = day_start(day);
+  if (registries_export_open(api_of(r)->registries, api_actor(r), &q, &e, &err))
+    return err.code == ERR_INVALID ? api_fault(r, "why", "length", "registries.why_needed") : api_error(r, &err, err.code == ERR_FORBIDDEN ? "registries.export_masked" : NULL, NULL);
+  http_reply_header(r, "Content-Disposition", arena_printf(http_arena(r), "attachment; filename=\"%s.%s\"", k->code, q.format == RECORD_CSV ? "csv" : "jsonl"));
+  http_reply_stream(r, 200, q.format == RECORD_CSV ? "text/csv; charset=utf-8; header=present" : "application/jsonl", registries_export_more, e, registries_export_end);
+}
+
 const struct http_route api_registry_rows[] = {
   {"GET", "/api/v1/registries", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_registries, "Registries that one may read."},
   {"GET", "/api/v1/registries/{code}/records/{key...}", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_record, "Records of a key with their history; the look is recorded."},
+  {"GET", "/api/v1/registries/{code}/export", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_export, "A whole registry as CSV or JSON lines; those in it see it."},
   {"GET", "/api/v1/me/records", HTTP_WORKER, PERMIT_CITIZEN, HTTP_SAFE, 0, get_mine, "What offices know about oneself."},
   {"GET", "/api/v1/services/{code}/prefill", HTTP_WORKER, PERMIT_CITIZEN, HTTP_SAFE, 0, get_prefill, "What is known for a service's fields, and by whom."},
 };

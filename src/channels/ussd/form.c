@@ -18,6 +18,12 @@ static const char *stopped(struct turn *t, const struct service *s) {
   return why && t->tongue == TONGUE_LATN ? menu_word(t, "stopped") : why;
 }
 
+/* Who acts for another need not type whose request it is. */
+static void known_applicant(struct turn *t, const struct service *s) {
+  struct actor who;
+  if (proxy_actor(t, &who) == 1 && s->applicant_field && strlen(who.acting_as) == 10) json_put(json_object_get(t->state, "data"), s->applicant_field, who.acting_as);
+}
+
 void form_begin(struct turn *t, const struct service *s) {
   unsigned char raw[12];
   char key[25];
@@ -36,7 +42,11 @@ void form_begin(struct turn *t, const struct service *s) {
   }
   const char *why = stopped(t, s);
   if (why) menu_finish(t, arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), why));
-  else menu_go(t, "form");
+  else if (s->mandate.present) proxy_ask(t, "form"); /* who gives it, by their code */
+  else {
+    known_applicant(t, s);
+    menu_go(t, "form");
+  }
 }
 
 /* The question that stands at `asked`, passing over what is not asked here; NULL at the end. */
@@ -46,7 +56,7 @@ static const struct field *question(struct turn *t, const struct service *s) {
   for (; at < s->eligibility_count + s->field_count; at++) {
     const struct field *f = at < s->eligibility_count ? &s->eligibility[at].field : s->fields[at - s->eligibility_count];
     bool ask = at < s->eligibility_count || ((f->required || f->ussd) && f->type != FIELD_DOCUMENT && cond_holds(f->when, data));
-    if (!ask) continue;
+    if (!ask || (proxy_acting(t) && base_same(f->name, s->applicant_field) && json_object_get(data, f->name))) continue;
     json_object_set_new(t->state, "asked", json_integer((json_int_t)at));
     return f;
   }
@@ -120,7 +130,7 @@ static void show_confirm(struct turn *t, const struct service *s) {
   int64_t fee = service_fee(s, json_object_get(t->state, "data"), &row);
   enum lang l = t->tongue == TONGUE_FA ? LANG_FA : LANG_EN;
   const char *cost = fee ? money_format(t->a, l, fee) : menu_word(t, "free");
-  const char *title = arena_printf(t->a, "%s: %s", menu_label(t, &s->title, s->latn), cost);
+  const char *instead = proxy_title(t), *title = arena_printf(t->a, "%s%s%s: %s", instead ? instead : "", instead ? "\n" : "", menu_label(t, &s->title, s->latn), cost);
   const char *lines[] = {menu_word(t, "submit"), menu_word(t, "answers")};
   t->screen = screen_list(t, title, lines, NULL, 2);
 }
@@ -219,6 +229,14 @@ static void accept(struct turn *t, const struct service *s, const struct field *
   next_question(t);
 }
 
+/* What the person is told of a refusal. */
+static const char *why_not(struct turn *t, const struct case_submission *sub) {
+  const char *message = json_str(json_array_get(sub->errors, 0), "message");
+  if (t->tongue == TONGUE_LATN) return menu_word(t, "refused");
+  message = sub->detail ? word(sub->lang, sub->detail) : arena_strdup(t->a, message);
+  return message ? message : menu_word(t, "refused");
+}
+
 static void submit(struct turn *t, const struct service *s) {
   struct pack *p = cases_pack(t->c->cases);
   json_t *data = NULL, *errors = NULL;
@@ -234,10 +252,19 @@ static void submit(struct turn *t, const struct service *s) {
   }
   struct case_submission sub = {.service = s, .data = data, .key = json_str(t->state, "key"), .caller = arena_printf(t->a, "ussd:%s", t->mobile), .intake = INTAKE_USSD, .lang = l, .latin = t->tongue == TONGUE_LATN};
   snprintf(sub.actor.mobile, sizeof sub.actor.mobile, "%s", t->mobile);
+  int acting = proxy_actor(t, &sub.actor);
+  bool unknown = acting == 0 && s->mandate.present && !proxy_known(t, &sub.actor);
+  if (acting < 0 || unknown) {
+    if (unknown) proxy_ask(t, "form");
+    else proxy_lapsed(t);
+    json_decref(data);
+    return;
+  }
   if (cases_submit(t->c->cases, &sub, NULL, NULL, &err)) {
     log_write(LOG_WARN, "ussd", "not filed: %s", err.message);
     if (err.code == ERR_UNAVAILABLE || err.code == ERR_OUTCOME_UNKNOWN) fault(t, menu_word(t, "later"));
-    else menu_finish(t, err.code == ERR_CONFLICT && stopped(t, s) ? stopped(t, s) : menu_word(t, err.code == ERR_CONFLICT ? "already" : "refused"));
+    else menu_finish(t, err.code == ERR_CONFLICT && stopped(t, s) ? stopped(t, s) : sub.detail || sub.errors ? why_not(t, &sub) : menu_word(t, err.code == ERR_CONFLICT ? "already" : "refused"));
+    json_decref(sub.errors);
   } else {
     char code[48];
     identifier_group(IDENT_TRACKING, sub.tracking, code);

@@ -61,6 +61,18 @@ void form_show(struct turn *t);
 void form_take(struct turn *t, const char *input);
 bool form_lists(struct turn *t);
 
+/* proxy.c: mandates. proxy_show, proxy_take: false for places that are not its own. */
+bool proxy_show(struct turn *t, const char *place);
+bool proxy_take(struct turn *t, const char *place, const char *input, const char *d);
+bool proxy_lists(const char *place);                                      /* does 99 turn its page */
+bool proxy_known(const struct turn *t, struct actor *who);                /* has the caller told who they are, by a code, in this session */
+void proxy_ask(struct turn *t, const char *then);                         /* find that out, then on to a place */
+bool proxy_acting(const struct turn *t);
+int proxy_actor(const struct turn *t, struct actor *who);                 /* 1: who acts and for whom; 0: nobody acts for another; -1: no longer */
+const char *proxy_title(const struct turn *t);                            /* instead of whom; NULL */
+void proxy_lapsed(struct turn *t);
+
+void menu_services(struct turn *t);                                       /* to the services: by ways where there are many */
 void menu_go(struct turn *t, const char *place);                          /* to a place of the menu, first page */
 void menu_show(struct turn *t);                                           /* the screen of where the dialogue is */
 void menu_finish(struct turn *t, const char *text);                       /* a last text, by pages if it must be */

@@ -7,6 +7,7 @@
 #define RESUME_MS (30 * 60 * 1000)
 
 void menu_go(struct turn *t, const char *place) {
+  if (strcmp(place, "root") == 0 && proxy_acting(t)) place = "acting"; /* until they leave it */
   json_put(t->state, "place", place);
   json_object_set_new(t->state, "page", json_integer(0));
   menu_show(t);
@@ -33,7 +34,7 @@ static void show_text(struct turn *t) {
 #define FEW 7
 #define MOST 128
 
-static bool offered(const struct service *s) { return s->ussd >= CHANNEL_START && s->ussd_code && !s->staff_only && service_begun(s); }
+static bool offered(const struct service *s) { return s->ussd >= CHANNEL_START && s->ussd_code && !s->staff_only && !s->mandate.present && service_begun(s); }
 
 static bool of_event(const struct service *s, const char *event) {
   for (size_t i = 0; i < s->life_event_count; i++)
@@ -103,10 +104,10 @@ static void show_ways(struct turn *t) {
 }
 
 static void show_root(struct turn *t) {
-  const char *lines[] = {menu_word(t, "services"), menu_word(t, "track"), menu_word(t, "mine"), menu_word(t, "real"), menu_word(t, "language")};
+  const char *lines[] = {menu_word(t, "services"), menu_word(t, "track"), menu_word(t, "mine"), menu_word(t, "real"), menu_word(t, "language"), menu_word(t, "mandates")};
   struct buf b;
   buf_init(&b, 1024);
-  for (int i = 0; i < 5; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
+  for (int i = 0; i < 6; i++) buf_addf(&b, "%s%s %s", i ? "\n" : "", digits_of(t, (char[2]){(char)('1' + i), 0}), lines[i]);
   t->screen = screen_with_fault(t, screen_cut(t, buf_str(&b)));
   buf_free(&b);
 }
@@ -161,7 +162,7 @@ void menu_show(struct turn *t) {
   else if (strcmp(place, "resume") == 0) show_resume(t);
   else if (strcmp(place, "rate") == 0) show_rate(t);
   else if (strcmp(place, "form") == 0) form_show(t);
-  else show_text(t);
+  else if (!proxy_show(t, place)) show_text(t);
 }
 
 /* ---- facts of a case, for a screen or a message ---- */
@@ -297,16 +298,20 @@ static void take_groups(struct turn *t, const char *d, bool events) {
   else go_services(t, events ? "events" : "organisations", codes[number - 1]);
 }
 
+void menu_services(struct turn *t) {
+  if (offered_count(t) > FEW) menu_go(t, "ways");
+  else go_services(t, NULL, NULL);
+}
+
 static void take_root(struct turn *t, const char *d) {
   const struct service *s = by_code(t, d);
   if (s) form_begin(t, s);
-  else if (strcmp(d, "1") == 0) {
-    if (offered_count(t) > FEW) menu_go(t, "ways");
-    else go_services(t, NULL, NULL);
-  } else if (strcmp(d, "2") == 0) menu_go(t, "track");
+  else if (strcmp(d, "1") == 0) menu_services(t);
+  else if (strcmp(d, "2") == 0) menu_go(t, "track");
   else if (strcmp(d, "3") == 0) go_mine(t);
   else if (strcmp(d, "4") == 0) menu_go(t, "real");
   else if (strcmp(d, "5") == 0) menu_go(t, "language");
+  else if (strcmp(d, "6") == 0) proxy_ask(t, "mandates");
   else {
     t->fault = d[0] && strcmp(d, "0") != 0 ? menu_word(t, "choose") : NULL;
     menu_show(t);
@@ -355,7 +360,7 @@ static bool paged(struct turn *t, const char *place) {
   static const char *const lists[] = {"services", "events", "organisations", "text"};
   for (size_t i = 0; i < BASE_COUNT(lists); i++)
     if (strcmp(place, lists[i]) == 0) return true;
-  return strcmp(place, "form") == 0 && form_lists(t);
+  return proxy_lists(place) || (strcmp(place, "form") == 0 && form_lists(t));
 }
 
 static void take(struct turn *t, const char *input) {
@@ -368,6 +373,7 @@ static void take(struct turn *t, const char *input) {
     menu_show(t);
   } else if (strcmp(place, "form") == 0) form_take(t, input);
   else if (strcmp(place, "text") == 0) menu_go(t, json_str(t->state, "then") ? json_str(t->state, "then") : "root");
+  else if (proxy_take(t, place, input, d)) return;
   else if (strcmp(place, "services") == 0) take_services(t, d);
   else if (strcmp(place, "ways") == 0) take_ways(t, d);
   else if (strcmp(place, "events") == 0 || strcmp(place, "organisations") == 0) take_groups(t, d, strcmp(place, "events") == 0);
@@ -406,7 +412,8 @@ int ussd_turn(struct ussd_context *c, const struct ussd_carrier *carrier, json_t
   *screen = screen_cut(&t, t.screen);
   *end = t.end;
   if (t.end) { /* nothing that was answered stays behind */
-    static const char *const gone[] = {"place", "data", "elig", "text", "key", "candidates", "service", "asked", "kind", "of"};
+    static const char *const gone[] = {"place", "data", "elig", "text", "key", "candidates", "service", "asked", "kind", "of",
+                                       "known", "known_then", "acting", "mandate", "step", "step_title"};
     for (size_t i = 0; i < BASE_COUNT(gone); i++) json_object_del(state, gone[i]);
   }
   return 0;

@@ -19,7 +19,7 @@ static const char *office_name(struct http_req *r, const struct office *o) {
 
 /* ---- a visit: who stands at the counter; kept for a day ---- */
 
-static int visit_load(struct http_req *r, struct visit *v) {
+int visit_load(struct http_req *r, struct visit *v) {
   struct arena *a = http_arena(r);
   const char *id = http_param(r, "visit");
   json_t *doc = NULL;
@@ -40,10 +40,29 @@ static int visit_load(struct http_req *r, struct visit *v) {
   v->mobile = arena_strdup(a, json_str(doc, "mobile"));
   v->seen = arena_strdup(a, json_str(doc, "seen"));
   v->digits = arena_strdup(a, json_str(doc, "digits"));
+  v->mandate = arena_strdup(a, json_str(doc, "mandate"));
+  v->principal = arena_strdup(a, json_str(doc, "principal"));
+  v->instead = arena_strdup(a, json_str(doc, "instead"));
   json_decref(doc);
   if (v->national_id) return 0;
   not_found(r);
   return -1;
+}
+
+int visit_save(struct http_req *r, const struct visit *v) {
+  json_t *doc = json_object();
+  struct err err;
+  json_put(doc, "national_id", v->national_id);
+  if (v->mobile) json_put(doc, "mobile", v->mobile);
+  if (v->seen) json_put(doc, "seen", v->seen);
+  if (v->digits) json_put(doc, "digits", v->digits);
+  if (v->mandate) json_put(doc, "mandate", v->mandate);
+  if (v->principal) json_put(doc, "principal", v->principal);
+  if (v->instead) json_put(doc, "instead", v->instead);
+  int rc = cases_draft_save(web_of(r)->cases, v->owner, VISIT, doc, &err);
+  json_decref(doc);
+  if (rc) web_error(r, &err);
+  return rc ? -1 : 0;
 }
 
 int visit_open(struct form *f) {
@@ -57,7 +76,7 @@ int visit_open(struct form *f) {
   return 0;
 }
 
-static void put_person(struct http_req *r, json_t *page, const struct visit *v) {
+void visit_person(struct http_req *r, json_t *page, const struct visit *v) {
   char id[32] = "", mobile[32] = "";
   json_t *o = json_object();
   identifier_mask(IDENT_NATIONAL_ID, v->national_id, id);
@@ -65,6 +84,7 @@ static void put_person(struct http_req *r, json_t *page, const struct visit *v) 
   put(o, "national_id", local(r, id));
   put(o, "mobile", local(r, mobile));
   put(o, "seen", v->seen ? say(r, arena_printf(http_arena(r), "paper_%s", v->seen)) : NULL);
+  put(o, "instead", v->instead);
   put(o, "href", arena_printf(http_arena(r), "/counter/%s", v->id));
   json_object_set_new(page, "visitor", o);
 }
@@ -72,7 +92,7 @@ static void put_person(struct http_req *r, json_t *page, const struct visit *v) 
 void visit_show(const struct form *f, json_t *page) {
   json_object_set_new(page, "visitor", json_null());
   if (!f->visit.id) return;
-  put_person(f->r, page, &f->visit);
+  visit_person(f->r, page, &f->visit);
   put_flag(page, "signed_out", false);
 }
 
@@ -199,14 +219,9 @@ static void post_counter(struct http_req *r) {
     if (t.faults[i]) return show_counter(r, &t, 422);
   random_bytes(raw, sizeof raw);
   hex_encode(raw, sizeof raw, visit);
-  json_t *doc = json_object();
-  json_put(doc, "national_id", id);
-  if (mobile[0]) json_put(doc, "mobile", mobile);
-  if (paper) json_put(doc, "seen", t.seen);
-  if (paper) json_put(doc, "digits", digits);
-  int rc = cases_draft_save(web_of(r)->cases, arena_printf(http_arena(r), "k:%s:%s", web_actor(r)->username, visit), VISIT, doc, &err);
-  json_decref(doc);
-  if (rc) return web_error(r, &err);
+  struct visit v = {.id = visit, .owner = arena_printf(http_arena(r), "k:%s:%s", web_actor(r)->username, visit), .national_id = id, .mobile = mobile[0] ? mobile : NULL,
+                    .seen = paper ? t.seen : NULL, .digits = paper ? digits : NULL};
+  if (!v.owner || visit_save(r, &v)) return;
   http_redirect(r, 303, arena_printf(http_arena(r), "/counter/%s", visit));
 }
 
@@ -251,9 +266,10 @@ static void get_visit(struct http_req *r) {
     for (i = 0; i < pack_services(web_pack(r)) && i < 200; i++) add_service(r, list, &v, pack_service(web_pack(r), i));
   json_t *page = page_new(web_of(r), r, say(r, "counter_service"), true);
   crumb(page, "/counter", say(r, "counter"));
-  put_person(r, page, &v);
+  visit_person(r, page, &v);
   put(page, "here", arena_printf(http_arena(r), "/counter/%s", v.id));
   put(page, "q", q);
+  put(page, "mandates_href", v.mobile ? arena_printf(http_arena(r), "/counter/%s/mandates", v.id) : NULL);
   put_list(page, "favourites", q && q[0] ? json_array() : json_incref(fast));
   put_list(page, "items", list);
   json_decref(fast);
@@ -414,6 +430,10 @@ static void file(struct form *f, json_t *data, const struct case_counter *k, con
   char *body = json_canonical(data);
   struct case_submission s = {.service = f->s, .data = data, .key = json_str(f->draft, "key"), .body = body, .actor = *web_actor(r), .caller = web_actor(r)->username,
                               .intake = INTAKE_COUNTER, .lang = http_lang(r), .counter = k};
+  if (f->visit.mandate && visit_acting(r, &f->visit, &s.actor)) {
+    free(body);
+    return http_redirect(r, 303, arena_printf(http_arena(r), "/counter/%s/mandates", f->visit.id));
+  }
   int rc = cases_submit(web_of(r)->cases, &s, NULL, NULL, &err);
   free(body);
   if (rc == 0) return form_filed(f, s.tracking);
@@ -421,6 +441,7 @@ static void file(struct form *f, json_t *data, const struct case_counter *k, con
   bool consent = field && (strcmp(field, "consent") == 0 || strcmp(field, "applicant") == 0 || strcmp(field, "bind_telephone") == 0);
   if (consent) show_consent(f, data, json_str(json_array_get(s.errors, 0), "message"), at, 422);
   else if (s.errors) return form_differences(f, s.errors);
+  else if (s.detail) form_check(f, NULL, word(http_lang(r), s.detail), err_status(err.code));
   else if (err.code == ERR_CONFLICT || err.code == ERR_INVALID) form_check(f, NULL, say(r, err.code == ERR_CONFLICT ? "one_open" : "no_owner"), err_status(err.code));
   else web_error(r, &err);
   json_decref(s.errors);

@@ -400,7 +400,10 @@ static json_t *first_value(const struct form *f, size_t n, const struct field *q
   if (v || json_flag(json_object_get(f->draft, "done"), key, false)) return json_incref(v);
   if (known) return json_incref(json_object_get(known, "value"));
   if (f->visit.mobile && base_same(q->name, f->s->mobile_field)) return json_string(f->visit.mobile);
-  if (f->visit.id && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(f->visit.national_id) == 10) return json_string(f->visit.national_id);
+  if (f->visit.id && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID) {
+    const char *id = f->visit.principal && strlen(f->visit.principal) == 10 ? f->visit.principal : f->visit.national_id;
+    if (strlen(id) == 10) return json_string(id);
+  }
   bool own = who->kind == ACTOR_CITIZEN && base_same(q->name, f->s->applicant_field) && q->type == FIELD_NATIONAL_ID && strlen(actor_national_id(who)) == 10;
   if (who->kind == ACTOR_CITIZEN && q->type == FIELD_LEGAL_ID && strlen(who->acting_as) == 11) return json_string(who->acting_as);
   return own ? json_string(actor_national_id(who)) : NULL;

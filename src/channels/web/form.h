@@ -10,7 +10,7 @@ enum { MOST_SCREENS = 60 };
 struct screen { const struct page *page; size_t from, count; };
 
 /* Who stands at the counter; all NULL away from it. Strings live in the request's arena. */
-struct visit { const char *id, *owner, *national_id, *mobile, *seen, *digits; };
+struct visit { const char *id, *owner, *national_id, *mobile, *seen, *digits, *mandate, *principal, *instead; }; /* mandate: under which they act, for principal */
 
 struct form {
   struct http_req *r;
@@ -39,5 +39,10 @@ void form_filed(struct form *f, const char *tracking);      /* the draft has bec
 /* counter.c */
 int visit_open(struct form *f);                             /* the visit of the path, this agent's */
 void visit_show(const struct form *f, json_t *page);
+int visit_load(struct http_req *r, struct visit *v);
+int visit_save(struct http_req *r, const struct visit *v);  /* after a change of what is acted under */
+void visit_person(struct http_req *r, json_t *page, const struct visit *v);
+/* counter_mandates.c: fill in for whom a submission is; 0, or -1 when the mandate or the person's consent is over. */
+int visit_acting(struct http_req *r, const struct visit *v, struct actor *who);
 
 #endif

@@ -121,8 +121,8 @@ size_t search_services(struct http_req *r, const char *q, const struct service *
 int web_check_papers(struct web_context *c, struct err *err); /* texts of certificates that cannot be read are told at the start */
 
 extern const struct http_route web_static_rows[], web_catalogue_rows[], web_form_rows[], web_signin_rows[], web_case_rows[], web_act_rows[],
-  web_mine_rows[], web_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_message_rows[], web_call_rows[];
-extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count,
+  web_mine_rows[], web_mandate_rows[], web_counter_mandate_rows[], web_desk_rows[], web_bulk_rows[], web_registry_rows[], web_message_rows[], web_call_rows[];
+extern const size_t web_static_count, web_catalogue_count, web_form_count, web_signin_count, web_case_count, web_act_count, web_mine_count, web_mandate_count, web_counter_mandate_count,
   web_desk_count, web_bulk_count, web_registry_count, web_message_count, web_call_count;
 extern const struct http_route web_manager_rows[];
 extern const size_t web_manager_count;

@@ -399,12 +399,12 @@ static void draw_fair(struct http_req *r, json_t *shown, const json_t *table, co
   if (n) put_svg(shown, chart_ranges(http_lang(r), outcome, items, n));
 }
 
-/* One table of all outcomes becomes a table each; the units named first. */
+/* One table of all outcomes becomes a table each; the units named first. Of whom too little is known to say anything, the files tell. */
 static void split_outcomes(struct http_req *r, const struct view *v, json_t *page, const json_t *table) {
   static const char *const outcomes[] = {"refused", "asked", "slow"};
   char key[64];
   json_t *list = json_array();
-  const char *differs = word(http_lang(r), "observatory.verdict_differs");
+  const char *differs = word(http_lang(r), "observatory.verdict_differs"), *few = word(http_lang(r), "observatory.verdict_few");
   for (size_t k = 0; k < BASE_COUNT(outcomes); k++) {
     snprintf(key, sizeof key, "observatory.outcome_%s", outcomes[k]);
     const char *outcome = word(http_lang(r), key);
@@ -412,11 +412,13 @@ static void split_outcomes(struct http_req *r, const struct view *v, json_t *pag
     size_t i;
     for (int named = 1; named >= 0; named--)
       json_array_foreach(json_object_get(table, "rows"), i, row)
-        if (base_same(json_string_value(cell_of(table, i, "outcome")), outcome) && base_same(json_string_value(cell_of(table, i, "verdict")), differs) == (named == 1))
+        if (base_same(json_string_value(cell_of(table, i, "outcome")), outcome) && base_same(json_string_value(cell_of(table, i, "verdict")), differs) == (named == 1) &&
+            !base_same(json_string_value(cell_of(table, i, "verdict")), few))
           json_array_append(rows, row);
     json_object_set_new(part, "rows", rows);
     json_object_set_new(part, "title", json_string(outcome));
     json_t *shown = table_json(r, v, part, NULL, 60);
+    if (!json_array_size(rows)) put(shown, "empty", say(r, "fair_none"));
     draw_fair(r, shown, part, outcome);
     json_array_append_new(list, shown);
     json_decref(part);

@@ -126,11 +126,13 @@ static const char *use_text(struct http_req *r, const json_t *one) {
     const char *name = k ? text_in(&k->title, http_lang(r)) : json_string_value(v);
     names = names ? arena_printf(a, "%s%s%s", names, comma, name) : name;
   }
+  if (base_same(json_str(one, "basis"), "registry_export"))
+    return word_fill(a, http_lang(r), "web.used_registry_export", "names", names ? names : "", "why", json_str(one, "why") ? json_str(one, "why") : "", NULL);
   return word_fill(a, http_lang(r), s ? "web.used_prefill" : "web.used_registry", "names", names ? names : "", "service", s ? text_in(&s->title, http_lang(r)) : "", NULL);
 }
 
 static bool same_look(const json_t *a, const json_t *b) {
-  static const char *const members[] = {"basis", "organisation", "tracking", "service", "provider", "data_service", "matter"};
+  static const char *const members[] = {"basis", "organisation", "tracking", "service", "provider", "data_service", "matter", "registries", "why"};
   const char *x = json_str(a, "at"), *y = json_str(b, "at");
   for (size_t i = 0; i < BASE_COUNT(members); i++)
     if (!json_equal(json_object_get(a, members[i]), json_object_get(b, members[i]))) return false;

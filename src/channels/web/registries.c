@@ -126,10 +126,81 @@ static void get_registry(struct http_req *r) {
   put(page, "key", key);
   put(page, "key_title", a ? text_in(&a->title, http_lang(r)) : NULL);
   put_flag(page, "masked", right == RECORD_MASKED);
+  put(page, "export_href", right == RECORD_ALL ? arena_printf(http_arena(r), "/desk/registries/%s/export", k->code) : NULL);
   put_flag(page, "asked", asked);
   put_list(page, "items", list);
   json_decref(out);
   page_reply(web_of(r), r, 200, "registry", page);
+}
+
+/* ---- the whole registry ---- */
+
+static json_t *runs_json(struct http_req *r, const json_t *runs) {
+  json_t *list = json_array();
+  size_t i;
+  const json_t *one;
+  json_array_foreach(runs, i, one) {
+    json_t *o = json_object();
+    const char *since = json_str(one, "since");
+    put(o, "why", json_str(one, "why"));
+    put(o, "at", show_time(r, json_str(one, "at")));
+    put(o, "who", base_same(json_str(one, "who"), "system") ? say(r, "export_by_command") : json_str(one, "who"));
+    put(o, "since", since ? show_time_day(r, since) : NULL);
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
+/* NULL when one may not (it has been answered). */
+static const struct registry *exported(struct http_req *r) {
+  const struct registry *k = pack_find_registry(web_pack(r), http_param(r, "code"));
+  enum record_right right = k ? registries_right(web_of(r)->registries, web_actor(r), k) : RECORD_NOTHING;
+  if (right == RECORD_ALL) return k;
+  if (right == RECORD_NOTHING) not_found(r);
+  else http_problem_code(r, ERR_FORBIDDEN, word(http_lang(r), "registries.export_masked"));
+  return NULL;
+}
+
+/* wrong: what was filled in wrongly ("why", "since"), or NULL. */
+static void show_export(struct http_req *r, const struct registry *k, int status, const char *wrong) {
+  json_t *runs = NULL;
+  struct err err;
+  const char *said = wrong ? word(http_lang(r), strcmp(wrong, "why") == 0 ? "registries.why_needed" : "web.export_bad_day") : NULL;
+  if (registries_exports(web_of(r)->registries, web_actor(r), k, &runs, &err)) return web_error(r, &err);
+  json_t *page = page_new(web_of(r), r, say(r, "registry_export"), true);
+  crumb(page, "/desk", say(r, "desk"));
+  crumb(page, "/desk/registries", say(r, "registries"));
+  crumb(page, arena_printf(http_arena(r), "/desk/registries/%s", k->code), text_in(&k->title, http_lang(r)));
+  if (wrong) fault(page, arena_printf(http_arena(r), "#%s", wrong), said);
+  put(page, "registry", text_in(&k->title, http_lang(r)));
+  put(page, "action", arena_printf(http_arena(r), "/desk/registries/%s/export", k->code));
+  put(page, "why", wrong ? http_form_value(r, "why") : NULL);
+  put(page, "since", wrong ? http_form_value(r, "since") : NULL);
+  put(page, "why_error", base_same(wrong, "why") ? said : NULL);
+  put(page, "since_error", base_same(wrong, "since") ? said : NULL);
+  put_list(page, "runs", runs_json(r, runs));
+  json_decref(runs);
+  page_reply(web_of(r), r, status, "registry_export", page);
+}
+
+static void get_export(struct http_req *r) {
+  const struct registry *k = exported(r);
+  if (k) show_export(r, k, 200, NULL);
+}
+
+static void post_export(struct http_req *r) {
+  const struct registry *k = exported(r);
+  const char *since = http_form_value(r, "since");
+  struct records_query q = {.registry = k, .format = base_same(http_form_value(r, "format"), "jsonl") ? RECORD_JSON : RECORD_CSV, .why = http_form_value(r, "why")};
+  struct records_export *e;
+  struct err err;
+  if (!k || http_replied(r)) return;
+  int32_t day = since && since[0] ? date_parse(since) : INT32_MIN;
+  if (since && since[0] && day == INT32_MIN) return show_export(r, k, 422, "since");
+  if (day != INT32_MIN) q.since = day_start(day);
+  if (registries_export_open(web_of(r)->registries, web_actor(r), &q, &e, &err)) return err.code == ERR_INVALID ? show_export(r, k, 422, "why") : web_error(r, &err);
+  http_reply_header(r, "Content-Disposition", arena_printf(http_arena(r), "attachment; filename=\"%s.%s\"", k->code, q.format == RECORD_CSV ? "csv" : "jsonl"));
+  http_reply_stream(r, 200, q.format == RECORD_CSV ? "text/csv; charset=utf-8; header=present" : "application/jsonl", registries_export_more, e, registries_export_end);
 }
 
 /* ---- the person ---- */
@@ -156,6 +227,8 @@ static void get_records(struct http_req *r) {
 const struct http_route web_registry_rows[] = {
   {"GET", "/desk/registries", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_registries, "Staff: the registries that they may read."},
   {"GET", "/desk/registries/{code}", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_registry, "Staff: find a record by its key; the look is recorded."},
+  {"GET", "/desk/registries/{code}/export", HTTP_WORKER, PERMIT_STAFF, HTTP_SAFE, 0, get_export, "Staff of its owner: take a registry out; what was taken out."},
+  {"POST", "/desk/registries/{code}/export", HTTP_WORKER, PERMIT_STAFF, HTTP_TOKEN, 8192, post_export, "Staff of its owner: the registry as a file; those in it see it."},
   {"GET", "/mine/records", HTTP_WORKER, PERMIT_CITIZEN, HTTP_SAFE, 0, get_records, "What offices know about me."},
 };
 const size_t web_registry_count = BASE_COUNT(web_registry_rows);

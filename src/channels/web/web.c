@@ -247,7 +247,7 @@ int web_routes(struct http_server *s, struct web_context *ctx, struct err *err) 
   const struct { const struct http_route *rows; size_t n; } tables[] = {
     {web_static_rows, web_static_count}, {web_catalogue_rows, web_catalogue_count}, {web_form_rows, web_form_count},
     {web_signin_rows, web_signin_count}, {web_case_rows, web_case_count}, {web_act_rows, web_act_count},
-    {web_mine_rows, web_mine_count}, {web_mandate_rows, web_mandate_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
+    {web_mine_rows, web_mine_count}, {web_mandate_rows, web_mandate_count}, {web_counter_mandate_rows, web_counter_mandate_count}, {web_desk_rows, web_desk_count}, {web_bulk_rows, web_bulk_count},
     {web_registry_rows, web_registry_count}, {web_message_rows, web_message_count}, {web_call_rows, web_call_count}};
   if (http_server_routes(s, web_manager_rows, web_manager_count, ctx, err)) return -1;
   if (http_server_routes(s, web_certificate_rows, web_certificate_count, ctx, err)) return -1;
