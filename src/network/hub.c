@@ -112,10 +112,13 @@ static bool read_sample(const struct network *n, int prober, const json_t *s, in
   double v[5] = {NAN, NAN, NAN, NAN, NAN};
   const char *code = json_string_value(json_array_get(s, 0));
   const struct node *node = code ? network_at(n, code) : NULL;
+  for (size_t i = 1; i < 4; i++)
+    if (!json_is_integer(json_array_get(s, i))) return false;
   int64_t at = json_integer_value(json_array_get(s, 1)), sent = json_integer_value(json_array_get(s, 2)), lost = json_integer_value(json_array_get(s, 3));
   if (!node || node->prober != prober || at < now - n->o.raw_days * (int64_t)86400000 || at > now + SKEW_MOST || sent < 1 || sent > NETWORK_PACKETS_MOST || lost < 0 || lost > sent) return false;
   for (size_t i = 0; lost < sent && i < 5; i++) {
-    v[i] = json_number_value(json_array_get(s, 4 + i));
+    const json_t *number = json_array_get(s, 4 + i);
+    v[i] = json_is_number(number) ? json_number_value(number) : NAN;
     if (!(v[i] >= 0 && v[i] <= 60000) || (i && i < 4 && v[i] < v[i - 1])) return false;
   }
   *r = (struct core_result){.node = node->o.node, .sent_at = at, .at = at, .m = {(int)sent, (int)lost, v[0], v[1], v[2], v[3], sent - lost > 1 ? v[4] : NAN}};

@@ -128,8 +128,12 @@ static int revoke_work(struct store_tx *tx, void *arg, struct err *err) {
 
 int network_prober_revoke(struct network *n, const struct network_by *by, const char *name, const char *reason, struct err *err) {
   struct admitting k = {.by = by, .name = name, .reason = reason};
-  if (judge(by, name, reason, err)) return -1;
-  return store_write(n->main, STORE_FRONT, revoke_work, &k, err);
+  if (judge(by, name, reason, err) || store_write(n->main, STORE_FRONT, revoke_work, &k, err)) return -1;
+  pthread_mutex_lock(&n->lock); /* at once here; other processes read it a second later */
+  for (int p = 1; p < n->prober_count; p++)
+    if (base_same(n->probers[p].name, name)) n->probers[p].key[0] = 0;
+  pthread_mutex_unlock(&n->lock);
+  return 0;
 }
 
 /* ---- the list ---- */
