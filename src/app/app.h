@@ -69,6 +69,7 @@
   X(exchange_keep_days, "", "how many days the log of messages is kept before it goes into archives; empty: no limit by age") \
   X(exchange_keep_mb, "", "how many MB of messages the log keeps before the oldest go into archives; empty: no limit by size") \
   X(exchange_archive, "", "folder of the archives; by default archive in the gateway's folder")                            \
+  X(exchange_alarm_mail, "", "addresses, by comma, that are written to 30 days, 7 days and a day before a right, a key or a certificate of the exchange ends; needs smtp_url and mail_from") \
   X(exchange_grace_s, "86400", "how long a member directory that cannot be renewed is gone on with")                          \
   X(quiet_hours, "22-7", "hours in Tehran between which ordinary messages wait; never: none")                               \
   X(probe, "yes", "no: this process does not measure the network")                                                          \

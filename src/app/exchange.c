@@ -12,7 +12,10 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   *o = (struct exchange_options){.tsa = s->tsa_url[0] && strcmp(s->exchange_tsa, "no"), .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .post = app_post,
                                  .window_s = settings_number(s->exchange_window_s, 300), .timeout_ms = settings_number(s->exchange_timeout_ms, 60000),
                                  .directory_grace_s = settings_number(s->exchange_grace_s, 86400), .allow = maybe(s->exchange_allow),
-                                 .keep_days = settings_number(s->exchange_keep_days, 0), .keep_mb = settings_number(s->exchange_keep_mb, 0), .archive_folder = maybe(s->exchange_archive)};
+                                 .keep_days = settings_number(s->exchange_keep_days, 0), .keep_mb = settings_number(s->exchange_keep_mb, 0), .archive_folder = maybe(s->exchange_archive),
+                                 .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from), .alarm_mail = maybe(s->exchange_alarm_mail)};
+  if (o->alarm_mail && exchange_alarm_addresses(o->alarm_mail, err)) return -1;
+  if (o->alarm_mail && (!o->smtp_url || !o->mail_from)) return err_set(err, ERR_INVALID, "exchange_alarm_mail needs smtp_url and mail_from: who sends the letters, and by which relay");
   if (o->keep_days < 0 || o->keep_days > 36500 || o->keep_mb < 0) return err_set(err, ERR_INVALID, "exchange_keep_days (at most 36500) and exchange_keep_mb are numbers; 0 or nothing: no limit");
   if (strcmp(s->exchange_errors, "7.8") && strcmp(s->exchange_errors, "7.7")) return err_set(err, ERR_INVALID, "exchange_errors is 7.8 or 7.7");
   o->errors = strcmp(s->exchange_errors, "7.7") == 0 ? EXCHANGE_ERRORS_77 : EXCHANGE_ERRORS_78;
@@ -90,7 +93,7 @@ int platform_exchange_open(struct platform *p, struct err *err) {
   int rc = exchange_settings(&p->set, &o, err);
   o.folder = folder;
   o.node = p->node;
-  o.post_ctx = p->client;
+  o.post_ctx = o.client = p->client;
   if (rc == 0) rc = open_gateway(p, &o, err);
   free(folder);
   if (rc) return -1;

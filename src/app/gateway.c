@@ -102,7 +102,7 @@ int gateway_open(const struct settings *s, const char *folder, struct http_clien
   int rc = exchange_settings(s, &o, err);
   o.folder = folder;
   o.node = node;
-  o.post_ctx = client;
+  o.post_ctx = o.client = client;
   o.actor = actor;
   if (rc == 0) rc = exchange_open(&o, out, err);
   free(node);

@@ -19,16 +19,19 @@ struct serving {
 
 /* ---- for those around it ---- */
 
-static void get_health(struct http_req *r) {
-  struct serving *s = http_ctx(r);
-  json_t *causes = json_array();
-  bool good = exchange_health(s->x, causes) == 0;
-  http_reply_json(r, good ? 200 : 503, json_pack("{s:s,s:o}", "status", good ? "ok" : "failing", "causes", causes));
-}
-
 static bool from_here(const struct http_req *r) {
   const char *peer = http_peer(r);
   return (base_starts(peer, "127.") || strcmp(peer, "::1") == 0) && !http_header(r, "X-Forwarded-For") && !http_header(r, "Forwarded") && !http_header(r, "Via");
+}
+
+/* What ends soon is told to anybody who may ask, but who gave a right to whom on this machine alone. */
+static void get_health(struct http_req *r) {
+  struct serving *s = http_ctx(r);
+  json_t *causes = json_array(), *ends = NULL;
+  bool good = exchange_health(s->x, causes) == 0;
+  json_t *o = json_pack("{s:s,s:o}", "status", good ? "ok" : "failing", "causes", causes);
+  if (exchange_ends(s->x, from_here(r), &ends, NULL) == 0) json_object_set_new(o, "ends", ends);
+  http_reply_json(r, good ? 200 : 503, o);
 }
 
 static void get_metrics(struct http_req *r) {
@@ -62,7 +65,7 @@ static void get_status(struct http_req *r) {
 }
 
 static const struct http_route own_rows[] = {
-  {"GET", "/health", HTTP_WORKER, 0, HTTP_SAFE, 0, get_health, "200, or 503 with the causes."},
+  {"GET", "/health", HTTP_WORKER, 0, HTTP_SAFE, 0, get_health, "200, or 503 with the causes; what ends soon."},
   {"GET", "/metrics", HTTP_WORKER, 0, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus, on this machine."},
   {"GET", "/exchange/status", HTTP_WORKER, 0, HTTP_SAFE, 0, get_status, "All that chapar gateway status shows, on this machine."},
 };
@@ -203,10 +206,11 @@ static json_t *ask(const char *folder) {
 static json_t *look(const struct settings *set, const char *folder, struct err *err) {
   struct http_client *client = http_client_new();
   struct exchange *x = NULL;
-  json_t *o = json_object(), *directory = NULL, *log = NULL;
+  json_t *o = json_object(), *directory = NULL, *log = NULL, *ends = NULL;
   int rc = gateway_open(set, folder, client, NULL, &x, err);
   if (rc == 0) rc = exchange_directory(x, &directory, err);
   if (rc == 0 && exchange_log_status(x, &log, NULL) == 0) json_object_set_new(o, "log", log);
+  if (rc == 0 && exchange_ends(x, true, &ends, NULL) == 0) json_object_set_new(o, "ends", ends);
   if (rc == 0) {
     json_put(o, "server", exchange_server(x));
     json_object_del(directory, "members");
@@ -247,6 +251,8 @@ static void print(const json_t *v) {
   if (stamps) printf("time-stamps  %s\n", !json_flag(stamps, "asked", false) ? "no authority is set" : json_flag(stamps, "behind", false) ? "behind: the authority does not answer" : "up to date");
   json_array_foreach(json_object_get(d, "witnessed"), i, o)
     printf("witness      %s seen up to %lld leaves%s%s\n", json_str(o, "origin"), (long long)json_int(o, "tree_size", 0), json_str(o, "problem")[0] ? ": " : "", json_str(o, "problem"));
+  json_array_foreach(json_object_get(v, "ends"), i, o)
+    printf("ends soon    %s %s on %.10s, in %lld days: %s\n", json_str(o, "kind"), json_str(o, "id"), json_str(o, "until"), (long long)json_int(o, "days", 0), json_str(o, "name"));
   if (json_array_size(json_object_get(v, "causes")) == 0) puts("all is well");
   json_array_foreach(json_object_get(v, "causes"), i, o) printf("wrong        %s: %s\n", json_str(o, "part"), json_str(o, "message"));
 }

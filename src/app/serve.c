@@ -138,7 +138,7 @@ static void error_page(struct http_req *r, int status, const struct err *err, vo
 static void get_health(struct http_req *r) {
   struct platform *p = http_ctx(r);
   struct err err;
-  json_t *o = json_object(), *causes = json_array();
+  json_t *o = json_object(), *causes = json_array(), *ends = NULL;
   if (store_ping(p->main, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "store", "message", err.message));
   if (p->fast != p->main && store_ping(p->fast, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "sessions", "message", err.message));
   if (p->clamd && clamd_ping(p->clamd, &err)) json_array_append_new(causes, json_pack("{s:s,s:s}", "part", "clamd", "message", err.message));
@@ -146,6 +146,7 @@ static void get_health(struct http_req *r) {
   bool good = json_array_size(causes) == 0;
   json_put(o, "status", good ? "ok" : "failing");
   json_object_set_new(o, "causes", causes);
+  if (p->exchange && exchange_ends(p->exchange, false, &ends, NULL) == 0) json_object_set_new(o, "ends", ends);
   http_reply_json(r, good ? 200 : 503, o);
 }
 
@@ -217,7 +218,7 @@ static void get_report(struct http_req *r) {
 }
 
 static const struct http_route report_rows[] = {{"GET", "/notify/kannel", HTTP_WORKER, PERMIT_ALL, HTTP_MACHINE, 0, get_report, "Kannel's report on the delivery of a text message."}};
-static const struct http_route health_rows[] = {{"GET", "/health", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_health, "200, or 503 with the causes."}};
+static const struct http_route health_rows[] = {{"GET", "/health", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_health, "200, or 503 with the causes; what ends soon."}};
 static const struct http_route metrics_rows[] = {
   {"GET", "/metrics", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_metrics, "Figures for Prometheus."},
   {"GET", "/metrics/network", HTTP_WORKER, PERMIT_ALL, HTTP_SAFE, 0, get_network_metrics, "Figures of the offices of a place, for Prometheus."},

@@ -1,5 +1,6 @@
 /* The gateway itself: opened, jobs, health. */
 #include "exchange/archive.h"
+#include "exchange/ends.h"
 #include "exchange/side.h"
 #include "exchange/witness.h"
 
@@ -20,6 +21,9 @@ static void keep_options(struct exchange *x, const struct exchange_options *o) {
   x->o.allow = base_strdup(o->allow);
   x->o.archive_folder = base_strdup(o->archive_folder);
   x->o.actor = base_strdup(o->actor);
+  x->o.smtp_url = base_strdup(o->smtp_url);
+  x->o.mail_from = base_strdup(o->mail_from);
+  x->o.alarm_mail = base_strdup(o->alarm_mail);
   x->began = clock_now();
 }
 
@@ -56,6 +60,7 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
   x->sides->producers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->later = tasks_new(8, 64);
   *out = x;
+  ends_open(x);
   if (read_card(x, err) || open_store(x, err) || keys_open(x->folder, &x->keys, err) || members_open(x, err) || publish_open(x, err) || services_open(x, err) || replay_open(x, err) ||
       monitor_open(x, err) || async_open(x, err) || keeping_open(x, err)) {
     exchange_close(x);
@@ -68,9 +73,11 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
 void exchange_close(struct exchange *x) {
   if (!x) return;
   keeping_stop(x);
+  ends_stop(x);
   tasks_free(x->sides->consumers);
   tasks_free(x->sides->producers);
   tasks_free(x->sides->later);
+  ends_close(x);
   keeping_close(x);
   async_close(x);
   monitor_close(x);
@@ -88,6 +95,9 @@ void exchange_close(struct exchange *x) {
   free((char *)x->o.allow);
   free((char *)x->o.archive_folder);
   free((char *)x->o.actor);
+  free((char *)x->o.smtp_url);
+  free((char *)x->o.mail_from);
+  free((char *)x->o.alarm_mail);
   free(x->folder);
   free(x->node);
   free(x->server);
@@ -141,6 +151,7 @@ void exchange_jobs(struct exchange *x) {
   async_jobs(x);
   monitor_jobs(x);
   keeping_jobs(x);
+  ends_jobs(x);
 }
 
 /* ---- how it is ---- */

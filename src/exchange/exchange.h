@@ -61,6 +61,8 @@ struct exchange_options {
   int keep_days, keep_mb;          /* the log of messages goes into archives by age and by size (archive.c); 0: it is kept whole */
   const char *actor;               /* who acts through this opening, for the record ("command: name"): a command. NULL: the gateway that serves */
   const char *archive_folder;      /* where they are written; NULL: archive/ in the folder */
+  struct http_client *client;      /* for letters; lives longer. NULL: none are sent */
+  const char *smtp_url, *mail_from, *alarm_mail; /* alarm_mail: who is written to before something ends, by comma (exchange_alarm_addresses); NULL: nobody */
   int log_bodies_kib;              /* bodies up to this size are kept in evidence whole, others by digest; 0: 64. A service may say otherwise */
 };
 /* ERR_NOT_FOUND when the folder holds no gateway yet (exchange_init makes one). */
@@ -191,8 +193,12 @@ int exchange_archive_verify(const char *file, const char *operator_key, const ch
 /* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */
 /* Live figures of the last minute, hour and day for each service and side, from memory and hourly rows:
  * {"services":[{"service","client"?,"side","rate","errors","p50_ms","p95_ms","p99_ms","bytes_in","bytes_out","last_error":{"code","at","side","check","advice"}}],
- *  "directory":{"version","age_s","alarm"},"timestamps":{"behind","since","leaves","oldest"},"ledger":{…},"peers":[{"server","address","state","last_error"}],"async":{"waiting","oldest_s"}} */
+ *  "directory":{"version","age_s","alarm"},"timestamps":{"behind","since","leaves","oldest"},"ledger":{…},"peers":[{"server","address","state","last_error"}],"async":{"waiting","oldest_s"},"ends": as exchange_ends} */
 int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *err);
+/* What ends within thirty days, soonest first: rights given here, and the signing keys and certificates of this gateway (of every gateway, at the operator's):
+ * [{"kind":"right"|"key"|"certificate","id","until","days","name" where named}]. What another of its kind outlives is not told (a key of the same gateway, a right to the same). */
+int exchange_ends(struct exchange *x, bool named, json_t **out, struct err *err);
+int exchange_alarm_addresses(const char *list, struct err *err); /* ERR_INVALID: one is no address, or there are more than ten */
 int exchange_health(struct exchange *x, json_t *causes);  /* append {"part","message"}; 0 when all is well */
 
 /* ---- registries as data services (registry_services.c), and what forms ask of all gateways (prefill.c) -------------------- */

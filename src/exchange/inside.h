@@ -161,6 +161,7 @@ struct exchange {
   struct async *async;
   struct sides *sides;                        /* side.h: threads, turns */
   struct keeping *keeping;                    /* archive.c: what is kept of the log, and how long */
+  struct ends_keeper *ends;                   /* ends.c: letters before something ends */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   int64_t began;

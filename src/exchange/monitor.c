@@ -1,5 +1,5 @@
 /* Figures of what passes: the last minute and hour from memory, the day from hourly rows. For each side, service and client. */
-#include "exchange/side.h"
+#include "exchange/ends.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -372,6 +372,7 @@ int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *
   json_object_set_new(o, "ledger", part);
   json_object_set_new(o, "peers", members_peers(x));
   if (exchange_log_status(x, &part, NULL) == 0) json_object_set_new(o, "log", part);
+  if (exchange_ends(x, true, &part, NULL) == 0) json_object_set_new(o, "ends", part);
   part = json_object();
   async_figures(x, &waiting, &oldest);
   json_object_set_new(part, "waiting", json_integer(waiting));
@@ -405,6 +406,7 @@ void monitor_metrics(struct exchange *x, struct buf *out) {
   buf_addf(out, "chapar_exchange_directory_version %lld\nchapar_exchange_directory_fresh %d\n", (long long)members_version(snapshot), members_state(x, snapshot) == MEMBERS_FRESH);
   members_drop(snapshot);
   if (trust_size(x->ledger, &size, NULL) == 0) buf_addf(out, "chapar_exchange_ledger_leaves %lld\n", (long long)size);
+  ends_metrics(x, out);
   async_figures(x, &later, &oldest);
   buf_addf(out, "chapar_exchange_async_waiting %lld\nchapar_exchange_timestamps_behind %d\n", (long long)later, atomic_load(&x->sides->stamp_failed) != 0);
   if (x->o.tsa && trust_unstamped(x->ledger, &size, &oldest, NULL) == 0)

@@ -227,7 +227,7 @@ static void point_put(json_t *points, int64_t at, int64_t until, int64_t probes,
 static int raw_points(struct store_tx *tx, void *arg, struct err *err) {
   struct series *k = arg;
   json_array_clear(k->points);
-  struct store_rows *r = store_select(tx, err, "SELECT at,bytes FROM network_raw WHERE at>=?1 AND at<?2 ORDER BY at", "ii", k->from - FLUSH_MS * 2, k->until);
+  struct store_rows *r = store_select(tx, err, "SELECT at,bytes FROM network_raw WHERE at>=?1 AND at<?2 AND until>=?3 ORDER BY at", "iii", hour_start(k->from), k->until, k->from);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -313,11 +313,7 @@ int network_series(struct network *n, const char *code, enum network_span span, 
   else if (rc == 0) {
     rc = store_read(n->samples, raw_points, &k, err);
     k.one = (struct sums){.min = NAN, .max = NAN};
-    int64_t whole = hour_start(k.until);
-    if (rc == 0) rc = rollup_each(n, whole, k.until, true, series_block, &k, err);
-    struct sums *hour = NULL;
-    if (rc == 0 && k.from < whole && rollup_hour(n, k.from, whole, true, &hour, err) >= 0) series_block(&k, &hour[node->o.node]);
-    free(hour);
+    if (rc == 0) rc = rollup_each(n, k.from, k.until, true, series_block, &k, err);
     k.all = k.one;
   }
   pthread_rwlock_unlock(&n->plan);

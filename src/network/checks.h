@@ -1,4 +1,4 @@
-/* Checks beside the echo (checks.c), and SNMP for them (snmp.c): what an agent says is bounded and typed. */
+/* Checks beside the echo (checks.c), and SNMP for them (snmp.c, agent.c): what an agent says is bounded and typed. */
 #ifndef CHAPAR_NETWORK_CHECKS_H
 #define CHAPAR_NETWORK_CHECKS_H
 
@@ -27,9 +27,16 @@ struct interface {
   bool wide;                         /* 64 bits */
   unsigned there;
 };
-enum { INTERFACES_MOST = 128 };
-/* uptime: hundredths of a second, -1 when not told. Answers CHECK_OK, CHECK_SILENT (nothing came that was an answer) or CHECK_WRONG. At most six seconds. */
-enum check_cause agent_read(const char *address, const char *community, struct interface list[INTERFACES_MOST], int *count, int64_t *uptime);
+enum { INTERFACES_MOST = 128, AGENTS_MOST = 128 }; /* kept of one; asked at once */
+/* One that is being asked, as long as five seconds, each question as long as one. Of one thread. */
+struct agent;
+struct agent *agent_begin(const char *address, const char *community); /* community may have @PORT behind it */
+void agent_end(struct agent *k);                                     /* accepts NULL */
+/* Waits until something comes of any, at most so long, and goes on with all. At most AGENTS_MOST. */
+void agents_turn(struct agent *const *list, int count, int64_t most_ms);
+/* Whether nothing more comes. cause: CHECK_OK, CHECK_SILENT (nothing came that was an answer), CHECK_NOT_SENT or CHECK_WRONG; list lives as long as the agent, count is 0 unless it is OK;
+ * uptime: hundredths of a second, -1 when not told. */
+bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime);
 /* Bit/s between two readings, -1 unknown: begun anew (rebooted), running backwards, or faster than can be. 32 bits may have turned over once. */
 int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool rebooted, uint64_t speed);
 

@@ -76,7 +76,8 @@ struct network {
   double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own. Changed under plan */
   json_t *goal_view;                 /* network_goals, without history, as of goal_view_at (monotonic); under the lock */
   int64_t goal_view_at, goal_view_revision, alarms_at; /* alarms_at: monotonic, of who does the jobs */
-  uint64_t goal_turn, view_turn; /* one more whenever goals were set here; also when alarms were: what was read before that is not kept; under the lock */
+  uint64_t goal_turn, view_turn;     /* one more whenever goals were set here; also when alarms were: what was read before that is not kept; under the lock */
+  uint64_t goal_read;                /* goal_turn before the plan was last read: behind it, the plan is read again; under the lock */
 
   pthread_mutex_t lock;              /* everything below */
   pthread_cond_t changed, work;
@@ -206,7 +207,7 @@ void sums_add(struct sums *to, const struct sums *s);
 
 /* rollup.c */
 int rollup_jobs(struct network *n, int64_t *did, struct err *err);
-/* Sums of all nodes in [from, to) within one hour, from raw results and spans: count of them in *out (caller frees), by node. bins: with them. */
+/* Sums of all nodes in [from, to), from raw results as far as they are kept, and spans: count of them in *out (caller frees), by node. bins: with them. Only what is written already. */
 int rollup_hour(struct network *n, int64_t start, int64_t end, bool bins, struct sums **out, struct err *err);
 int64_t network_now(struct network *n);                        /* label; takes the lock */
 int64_t hour_start(int64_t ms);
@@ -214,7 +215,8 @@ int64_t month_start_of(int64_t ms);
 int64_t month_next(int64_t start);
 int64_t service_overlap(const struct network *n, int node, int64_t from, int64_t to);
 int span_dirty(struct store_tx *tx, int64_t from, int64_t to, struct err *err);
-/* Every block between [from, to): whole months, days, hours, and the hour that is running. fn per office and block. key < 0: all. */
+/* All of [from, to), to the millisecond: whole months, days and hours as they were summed, the rest as in rollup_hour. fn: several times an office. Probes, packets and times of
+ * answers in parts of hours are told as long as raw results are kept; times in states always. */
 typedef void (*sums_fn)(void *ctx, const struct sums *s);
 int rollup_each(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, struct err *err);
 

@@ -431,6 +431,13 @@ static void lose(struct network *n) {
   if (network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }
 
+static bool stale(struct network *n, int64_t revision) {
+  pthread_mutex_lock(&n->lock);
+  bool yes = revision != n->revision || n->goal_read != n->goal_turn;
+  pthread_mutex_unlock(&n->lock);
+  return yes;
+}
+
 static void settle(struct network *n, struct following *f) {
   struct err err;
   struct heartbeat k = {0};
@@ -450,7 +457,7 @@ static void settle(struct network *n, struct following *f) {
     if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   }
   if (n->holder ? network_steps_tell(n, &err) : follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
-  if (store_read(n->main, revision_work, &k, &err) == 0 && k.revision != n->revision && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  if (store_read(n->main, revision_work, &k, &err) == 0 && stale(n, k.revision) && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }
 
 void *network_keeper_main(void *ctx) {

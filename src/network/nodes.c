@@ -411,7 +411,8 @@ static void swap(struct network *n, struct loading *k) {
   n->real = k->count;
   n->core = c;
   n->revision = k->revision;
-  if (n->goal_turn == k->goal_turn) { /* else set here since, and the next revision tells */
+  n->goal_read = k->goal_turn;
+  if (n->goal_turn == k->goal_turn) { /* else set here since: all is read once more, for those that others set meanwhile */
     memcpy(n->goals, k->goals, sizeof n->goals);
     free(n->own_goals);
     n->own_goals = k->own_goals;

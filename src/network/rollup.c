@@ -119,7 +119,8 @@ static int raw_work(struct store_tx *tx, void *arg, struct err *err) {
     s->rtt_sum = s->jitter_sum = 0;
     memset(s->bins, 0, sizeof s->bins);
   }
-  struct store_rows *r = store_select(tx, err, "SELECT at,bytes FROM network_raw WHERE at>=?1 AND at<?2", "ii", k->start, k->end);
+  /* a row begins and ends within an hour */
+  struct store_rows *r = store_select(tx, err, "SELECT at,bytes FROM network_raw WHERE at>=?1 AND at<?2 AND until>=?3", "iii", hour_start(k->start), k->end, k->start);
   if (!r) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -127,13 +128,12 @@ static int raw_work(struct store_tx *tx, void *arg, struct err *err) {
     struct sample m;
     const unsigned char *at = store_blob(r, 1, &size), *end = at + size;
     while (at && raw_next(&at, end, store_int(r, 0), &m))
-      if (m.key < k->keys && k->by_key[m.key] >= 0) add_sample(&k->sums[k->by_key[m.key]], &m, k->bins);
+      if (m.at >= k->start && m.at < k->end && m.key < k->keys && k->by_key[m.key] >= 0) add_sample(&k->sums[k->by_key[m.key]], &m, k->bins);
   }
   store_done(r);
   return rc;
 }
 
-/* What is not in the store yet: results of the last seconds and changes that wait are written first. */
 int rollup_hour(struct network *n, int64_t start, int64_t end, bool bins, struct sums **out, struct err *err) {
   struct hour k = {.n = n, .start = start, .end = end, .bins = bins};
   k.count = n->real;
@@ -189,10 +189,11 @@ static int blocks(struct network *n, int64_t span, int64_t from, int64_t to, boo
   return from < to ? store_read(n->samples, read_work, &b, err) : 0;
 }
 
-static int running(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, struct err *err) {
+/* settle: what is not written yet may belong to it. */
+static int running(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, bool settle, struct err *err) {
   struct sums *s = NULL;
   if (from >= to) return 0;
-  if (network_settle(n, err)) return -1;
+  if (settle && network_settle(n, err)) return -1;
   int count = rollup_hour(n, from, to, bins, &s, err);
   for (int i = 0; i < count; i++)
     if (n->nodes[i].active) fn(ctx, &s[i]);
@@ -200,36 +201,66 @@ static int running(struct network *n, int64_t from, int64_t to, bool bins, sums_
   return count < 0 ? -1 : 0;
 }
 
-struct done { int64_t hours, days, first; };
+/* first: the hour in which anything was measured first; from: the first hour whose sums are kept; hours, days: ends of what is made of each. dirty: days and months to be made anew, in order. */
+enum { DIRTY_MOST = 1024 };
+struct done { int64_t first, from, hours, days; struct { int64_t span, start; } dirty[DIRTY_MOST]; int dirty_count; };
+struct each { struct network *n; bool bins; sums_fn fn; void *ctx; struct done done; };
+
+static int dirty_sums_work(struct store_tx *tx, struct done *k, struct err *err) {
+  int rc;
+  k->dirty_count = 0;
+  struct store_rows *r = store_select(tx, err, "SELECT span,start FROM network_dirty WHERE span>1 ORDER BY span,start LIMIT 1024", "");
+  if (!r) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    k->dirty[k->dirty_count].span = store_int(r, 0);
+    k->dirty[k->dirty_count++].start = store_int(r, 1);
+  }
+  store_done(r);
+  return rc;
+}
 
 static int done_work(struct store_tx *tx, void *arg, struct err *err) {
   struct done *k = arg;
-  return store_value(tx, &k->hours, 0, err, "SELECT MAX(start) FROM network_block WHERE span=1", "") || store_value(tx, &k->days, 0, err, "SELECT MAX(start) FROM network_block WHERE span=2", "") ||
-         store_value(tx, &k->first, 0, err, "SELECT MIN(at) FROM network_raw", "") ? -1 : 0;
-}
-
-struct each { struct network *n; bool bins; sums_fn fn; void *ctx; struct done done; }; /* done: ends of what is made */
-
-static int hours(const struct each *k, int64_t at, int64_t to, struct err *err) {
-  int64_t limit = hour_start(to) < k->done.hours ? hour_start(to) : k->done.hours;
-  if (at < limit) {
-    if (blocks(k->n, BLOCK_HOUR, at, limit, k->bins, k->fn, k->ctx, err)) return -1;
-    at = limit;
-  }
-  if (at < k->done.first) at = k->done.first; /* nothing was measured before */
-  while (at < to) {
-    int64_t end = hour_start(at) + HOUR_MS;
-    if (running(k->n, at, end < to ? end : to, k->bins, k->fn, k->ctx, err)) return -1;
-    at = end;
-  }
+  int64_t raw = 0, state = 0;
+  if (store_value(tx, &k->hours, 0, err, "SELECT MAX(start) FROM network_block WHERE span=1", "") || store_value(tx, &k->from, 0, err, "SELECT MIN(start) FROM network_block WHERE span=1", "") ||
+      store_value(tx, &k->days, 0, err, "SELECT MAX(start) FROM network_block WHERE span=2", "") || store_value(tx, &raw, 0, err, "SELECT MIN(at) FROM network_raw", "") ||
+      store_value(tx, &state, 0, err, "SELECT MIN(since) FROM network_span WHERE since>0", "") || dirty_sums_work(tx, k, err)) return -1;
+  k->first = k->from ? k->from : hour_start(raw);
+  if (k->first && state && hour_start(state) < k->first) k->first = hour_start(state); /* hours are kept no longer, states are */
+  if (k->hours) k->hours += HOUR_MS;
+  if (k->days) k->days = day_next(k->days);
+  if (k->days > day_start(day_of(k->hours))) k->days = day_start(day_of(k->hours)); /* today's is not whole */
   return 0;
 }
 
-static int days(const struct each *k, int64_t at, int64_t to, struct err *err) {
-  int64_t month = month_start_of(at) == at ? at : month_next(month_start_of(at)), last = month_start_of(to);
-  if (month >= last) return blocks(k->n, BLOCK_DAY, at, to, k->bins, k->fn, k->ctx, err);
-  return blocks(k->n, BLOCK_DAY, at, month, k->bins, k->fn, k->ctx, err) || blocks(k->n, BLOCK_MONTH, month, last, k->bins, k->fn, k->ctx, err) ||
-         blocks(k->n, BLOCK_DAY, last, to, k->bins, k->fn, k->ctx, err) ? -1 : 0;
+/* Parts of hours, and what has no sums of hours yet or any more: from the states, and the results as long as these are kept. */
+static int parts(const struct each *k, int64_t from, int64_t to, struct err *err) {
+  return running(k->n, from > k->done.first ? from : k->done.first, to, k->bins, k->fn, k->ctx, to > k->done.hours, err);
+}
+
+static int hours(const struct each *k, int64_t from, int64_t to, struct err *err) {
+  int64_t begin = hour_start(from + HOUR_MS - 1), end = hour_start(to);
+  if (begin < k->done.from) begin = k->done.from;
+  if (end > k->done.hours) end = k->done.hours;
+  if (begin >= end) return parts(k, from, to, err);
+  return parts(k, from, begin, err) || blocks(k->n, BLOCK_HOUR, begin, end, k->bins, k->fn, k->ctx, err) || parts(k, end, to, err) ? -1 : 0;
+}
+
+/* Whole days, or whole months; what is to be made anew is summed of what it is made of. */
+static int wholes(const struct each *k, int64_t span, int64_t from, int64_t to, struct err *err) {
+  for (int i = 0; i < k->done.dirty_count; i++) {
+    int64_t start = k->done.dirty[i].start, end = span == BLOCK_DAY ? day_next(start) : month_next(start);
+    if (k->done.dirty[i].span != span || start < from || start >= to) continue;
+    if (blocks(k->n, span, from, start, k->bins, k->fn, k->ctx, err) || (span == BLOCK_DAY ? hours(k, start, end, err) : wholes(k, BLOCK_DAY, start, end, err))) return -1;
+    from = end;
+  }
+  return blocks(k->n, span, from, to, k->bins, k->fn, k->ctx, err);
+}
+
+static int days(const struct each *k, int64_t from, int64_t to, struct err *err) {
+  int64_t month = month_start_of(from) == from ? from : month_next(month_start_of(from)), last = month_start_of(to);
+  if (month >= last) return wholes(k, BLOCK_DAY, from, to, err);
+  return wholes(k, BLOCK_DAY, from, month, err) || wholes(k, BLOCK_MONTH, month, last, err) || wholes(k, BLOCK_DAY, last, to, err) ? -1 : 0;
 }
 
 int rollup_each(struct network *n, int64_t from, int64_t to, bool bins, sums_fn fn, void *ctx, struct err *err) {
@@ -238,22 +269,10 @@ int rollup_each(struct network *n, int64_t from, int64_t to, bool bins, sums_fn 
   if (to > now) to = now;
   if (from >= to) return 0;
   if (store_read(n->samples, done_work, &k.done, err)) return -1;
-  if (!k.done.hours && !k.done.first) return 0;
-  k.done.hours = k.done.hours ? k.done.hours + HOUR_MS : 0;
-  k.done.days = k.done.days ? day_next(k.done.days) : 0;
-  if (k.done.days > day_start(day_of(k.done.hours))) k.done.days = day_start(day_of(k.done.hours)); /* today's is not whole */
-  k.done.first = k.done.hours > hour_start(k.done.first) ? k.done.hours : k.done.first ? k.done.first : to;
-  if (from != day_start(day_of(from))) {
-    int64_t end = day_next(from) < to ? day_next(from) : to;
-    if (hours(&k, from, end, err)) return -1;
-    from = end;
-  }
-  int64_t whole = day_start(day_of(to)) < k.done.days ? day_start(day_of(to)) : k.done.days;
-  if (from < whole) {
-    if (days(&k, from, whole, err)) return -1;
-    from = whole;
-  }
-  return from < to ? hours(&k, from, to, err) : 0;
+  if (!k.done.first) return 0;
+  int64_t begin = day_start(day_of(from)) == from ? from : day_next(from), end = day_start(day_of(to)) < k.done.days ? day_start(day_of(to)) : k.done.days;
+  if (begin >= end) return hours(&k, from, to, err);
+  return hours(&k, from, begin, err) || days(&k, begin, end, err) || hours(&k, end, to, err) ? -1 : 0;
 }
 
 /* ---- the job --------------------------------------------------------------------------------------------------------------------- */

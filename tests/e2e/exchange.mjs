@@ -40,7 +40,7 @@ await new Promise((done) => description.listen(0, '127.0.0.1', done));
 const described = `http://127.0.0.1:${description.address().port}`;
 
 w.members(A, B, `${A}/data`, client, `${B}/tls`, `${B}/pinned`, `${office}/desk`, `${office}/books`);
-for (const [n, m] of [['a', A], ['a2', A], ['b', B]]) await w.take(n, m);
+for (const [n, m] of [['a', A], ['a2', A], ['b', B]]) (await w.take(n, m)).more = ['--exchange-grace-s', '40']; // pulls the directory every ten seconds
 for (const n of ['a', 'a2']) {
   cli(n, 'subsystem', `${A}/data`);
   cli(n, 'services', 'add', `${A}/data/echo`, url);
@@ -54,7 +54,7 @@ for (const n of ['a', 'a2']) {
   cli(n, 'grant', 'group:offices', `${A}/data/dogs`, '--method', 'GET');
 }
 cli('b', 'subsystem', client);
-gateways.b.more = ['--exchange-timeout-ms', '6000'];
+gateways.b.more.push('--exchange-timeout-ms', '6000');
 await start('a', ['--exchange-timeout-ms', '3000']);
 await start('b');
 

@@ -25,9 +25,10 @@ export async function world({ args = [], where = here, ...more } = {}) { // more
     });
   }
   const stop = (g, signal = 'SIGTERM') => new Promise((done) => { if (g.child.exitCode !== null || g.child.signalCode !== null) { done(); return; } g.child.on('exit', done); g.child.kill(signal); });
-  async function take(name, member, place, more = {}) { // made, asked, approved
+  async function take(name, member, place, more = {}) { // made (made: what is done to it then), asked, approved
     const g = gateways[name] = { ...await where(name), ...more, folder: place || join(dir, name), server: `${member}/${name}` };
     run('gateway', 'init', '--folder', g.folder, '--server', g.server, '--address', `https://${g.host}:${g.port}`);
+    more.made?.(g);
     const code = cli('op', 'invite', g.server).trim(), joining = wrapped(g.wrap, 'gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '30');
     const id = await until('a request', async () => JSON.parse(cli('op', 'requests', '--json')).find((x) => x.server === g.server)?.id);
     cli('op', 'approve', id);
@@ -36,5 +37,5 @@ export async function world({ args = [], where = here, ...more } = {}) { // more
     return g;
   }
   const members = (...ids) => ids.forEach((id) => cli('op', 'member', id, '--name-fa', 'آزمون', '--name-en', 'Test'));
-  return { dir, platform, address, op, own, instance, gateways, cli, start, stop, take, members };
+  return { dir, platform, address, op, own, instance, gateways, cli, start, stop, take, members, place: where };
 }

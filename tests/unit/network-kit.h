@@ -19,6 +19,7 @@ __attribute__((unused)) static struct network *net;
 static struct store *kit_main, *kit_samples;
 static struct trust *kit_trust;
 static struct directory *kit_directory;
+__attribute__((unused)) static bool kit_room_pg;   /* both stores in one of PostgreSQL */
 
 /* Answers whether this program may have a network of its own. */
 __attribute__((unused)) static bool kit_alone(void) {
@@ -59,13 +60,17 @@ __attribute__((unused)) static void kit_room(const char *offices, const struct n
   free(text);
   kit_directory = directory_load(folder, kit_said, NULL);
   assert_non_null(kit_directory);
-  kit_new_where(false, where, sizeof where);
+  kit_new_where(kit_room_pg, where, sizeof where);
   must(store_open(where, NULL, &kit_main, err));
-  must(store_migrate(kit_main, main_rooms, err));
-  kit_new_where(false, where, sizeof where);
-  must(store_open(where, NULL, &kit_samples, err));
-  must(store_migrate(kit_samples, sample_rooms, err));
-  snprintf(key, sizeof key, "%s/key.pem", kit_dir);
+  must(store_migrate(kit_main, kit_room_pg ? NULL : main_rooms, err));
+  kit_samples = kit_main;
+  if (!kit_room_pg) {
+    kit_new_where(false, where, sizeof where);
+    must(store_open(where, NULL, &kit_samples, err));
+    must(store_migrate(kit_samples, sample_rooms, err));
+  }
+  static int turn; /* what was signed with a key stands beside it */
+  snprintf(key, sizeof key, "%s/key-%d.pem", kit_dir, turn++);
   struct trust_options t = {.key_file = key, .origin = "test/ledger", .node = "one"};
   must(trust_open(kit_main, &t, &kit_trust, err));
   must(network_open(kit_main, kit_samples, kit_trust, kit_directory, o, &net, err));
@@ -74,7 +79,7 @@ __attribute__((unused)) static void kit_room(const char *offices, const struct n
 __attribute__((unused)) static void kit_room_close(void) {
   network_close(net);
   trust_close(kit_trust);
-  store_close(kit_samples);
+  if (kit_samples != kit_main) store_close(kit_samples);
   store_close(kit_main);
   directory_free(kit_directory);
 }

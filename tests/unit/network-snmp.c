@@ -240,7 +240,15 @@ static void stop_snmpd(void) {
 
 struct seen { struct interface list[INTERFACES_MOST]; int count; int64_t uptime; };
 
-static enum check_cause look(struct seen *s, const char *community) { return agent_read("127.0.0.1", community, s->list, &s->count, &s->uptime); }
+static enum check_cause look(struct seen *s, const char *community) {
+  struct agent *k = agent_begin("127.0.0.1", community);
+  const struct interface *list;
+  enum check_cause cause;
+  while (!agent_over(k, &cause, &list, &s->count, &s->uptime)) agents_turn(&k, 1, 1000);
+  memcpy(s->list, list, (size_t)s->count * sizeof *list);
+  agent_end(k);
+  return cause;
+}
 
 static const struct interface *named(const struct seen *s, const char *name) {
   for (int i = 0; i < s->count; i++)
@@ -457,8 +465,90 @@ static void lies_in_the_room(void **state) {
   interface_of(NULL, "");
 }
 
+/* ---- many at once ------------------------------------------------------------------------------------------------------------------- */
+
+enum { TOGETHER = 12, SILENT = 3, FLOOD = 100, PATIENT_MS = 900 };
+
+/* Agents that answer the first question of a reading only when all of them have been asked theirs within the time that one question has: one after the other, none would ever be answered. */
+static struct {
+  int fd[TOGETHER + SILENT + 1], port[TOGETHER + SILENT + 1];
+  struct { struct question q; struct sockaddr_in from; int64_t at; } waits[TOGETHER];
+  pthread_t thread;
+  atomic_bool stop;
+} crowd;
+
+static void send_to(int fd, const struct question *q, const struct sockaddr_in *to, enum mode mode, struct message *m) {
+  answer(q, mode, m);
+  for (int i = 0; i < (mode == WRONG_ID ? FLOOD : 1); i++)
+    if (sendto(fd, m->bytes + m->at, sizeof m->bytes - m->at, 0, (const struct sockaddr *)to, sizeof *to) < 0) print_message("an agent cannot send\n");
+}
+
+static void crowd_hears(int i, struct message *m) {
+  unsigned char bytes[2000];
+  struct sockaddr_in from;
+  socklen_t size = sizeof from;
+  struct question q;
+  ssize_t n = recvfrom(crowd.fd[i], bytes, sizeof bytes, 0, (struct sockaddr *)&from, &size);
+  if (n <= 0 || !read_question(bytes, (size_t)n, &q)) return;
+  if (i == TOGETHER) return send_to(crowd.fd[i], &q, &from, WRONG_ID, m); /* the liar, a hundred times each */
+  if (q.command != 0xa0) return send_to(crowd.fd[i], &q, &from, HONEST, m);
+  crowd.waits[i].q = q;
+  crowd.waits[i].from = from;
+  crowd.waits[i].at = clock_mono();
+  for (int k = 0; k < TOGETHER; k++)
+    if (crowd.waits[k].at < clock_mono() - PATIENT_MS) return;
+  for (int k = 0; k < TOGETHER; k++) {
+    send_to(crowd.fd[k], &crowd.waits[k].q, &crowd.waits[k].from, HONEST, m);
+    crowd.waits[k].at = 0;
+  }
+}
+
+static void *crowd_main(void *ctx) {
+  struct message *m = base_alloc(sizeof *m);
+  while (!crowd.stop) {
+    struct pollfd ready[TOGETHER + 1];
+    for (int i = 0; i <= TOGETHER; i++) ready[i] = (struct pollfd){crowd.fd[i], POLLIN, 0};
+    if (poll(ready, TOGETHER + 1, 50) < 1) continue;
+    for (int i = 0; i <= TOGETHER; i++)
+      if (ready[i].revents) crowd_hears(i, m);
+  }
+  free(m);
+  return NULL;
+}
+
+static bool all_are(const char *cause, int from, int to) {
+  char code[8];
+  for (int i = from; i < to; i++) {
+    snprintf(code, sizeof code, "P-%02d", i);
+    if (!cause_is(code, cause)) return false;
+  }
+  return true;
+}
+
+static void many_at_once(void **state) {
+  enum { ALL = TOGETHER + SILENT + 1 };
+  static char codes[ALL][8], checks[ALL][80];
+  struct network_plan_row rows[ALL];
+  for (int i = 0; i < ALL; i++) {
+    crowd.port[i] = free_port(&crowd.fd[i]); /* the last ones are never read: silent */
+    snprintf(codes[i], sizeof codes[i], "P-%02d", i);
+    snprintf(checks[i], sizeof checks[i], "icmp snmp:any@%d", crowd.port[i]);
+    rows[i] = (struct network_plan_row){.line = (unsigned)i + 2, .code = codes[i], .address = "127.0.0.1", .checks = checks[i]};
+  }
+  agent.in = 1000;
+  agent.uptime = 1000;
+  pthread_create(&crowd.thread, NULL, crowd_main, NULL);
+  kit_plan(rows, ALL);
+  until(all_are("ok", 0, TOGETHER) && all_are("no_answer", TOGETHER, ALL));
+  for (int i = 0; i < ALL; i++) rows[i] = (struct network_plan_row){.line = (unsigned)i + 2, .code = codes[i], .active = "0"};
+  kit_plan(rows, ALL);
+  crowd.stop = true;
+  pthread_join(crowd.thread, NULL);
+  for (int i = 0; i < ALL; i++) close(crowd.fd[i]);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(rates), cmocka_unit_test(lies), cmocka_unit_test(a_real_agent), cmocka_unit_test(in_the_room), cmocka_unit_test(lies_in_the_room)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rates), cmocka_unit_test(lies), cmocka_unit_test(a_real_agent), cmocka_unit_test(in_the_room), cmocka_unit_test(many_at_once), cmocka_unit_test(lies_in_the_room)};
   struct err begun;
   signal(SIGPIPE, SIG_IGN);
   if (kit_start(NULL) || language_init(&begun)) return 1;
@@ -468,7 +558,12 @@ int main(void) {
     return 77;
   }
   struct network_options o = {.node = "one", .packets = 2, .gap_ms = 5, .timeout_ms = 500, .interval_ms = 250, .retry_ms = 50};
-  kit_room("C-1,ost,09,core,,مرکز,,,,1\nR-1,ost,09,office,C-1,الف,,,,1\nR-2,ost,09,office,C-1,ب,,,,1\nL-1,ost,09,office,C-1,پ,,,,1\n", &o);
+  struct buf offices;
+  buf_init(&offices, 1 << 16);
+  buf_adds(&offices, "C-1,ost,09,core,,مرکز,,,,1\nR-1,ost,09,office,C-1,الف,,,,1\nR-2,ost,09,office,C-1,ب,,,,1\nL-1,ost,09,office,C-1,پ,,,,1\n");
+  for (int i = 0; i < TOGETHER + SILENT + 1; i++) buf_addf(&offices, "P-%02d,ost,09,office,C-1,ت,,,,1\n", i);
+  kit_room(buf_str(&offices), &o);
+  buf_free(&offices);
   agent.port = free_port(&agent.fd);
   pthread_create(&agent.thread, NULL, agent_main, NULL);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

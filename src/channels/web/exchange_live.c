@@ -127,6 +127,24 @@ static json_t *peers_json(struct http_req *r, const json_t *monitor) {
   return list;
 }
 
+static json_t *ends_json(struct http_req *r, const json_t *monitor) {
+  json_t *list = json_array(), *one;
+  struct arena *a = http_arena(r);
+  size_t i;
+  json_array_foreach(json_object_get(monitor, "ends"), i, one) {
+    json_t *o = json_object();
+    int64_t until = 0;
+    char days[24];
+    clock_parse(json_str(one, "until"), &until);
+    snprintf(days, sizeof days, "%lld", (long long)json_int(one, "days", 0));
+    put(o, "what", word(http_lang(r), arena_printf(a, "exchange.end_%s", json_str(one, "kind"))));
+    put(o, "when", word_fill(a, http_lang(r), "web.xc_ends_in", "date", date_short(a, http_lang(r), day_of(until)), "days", digits_local(a, http_lang(r), days), NULL));
+    put(o, "name", json_str(one, "name"));
+    json_array_append_new(list, o);
+  }
+  return list;
+}
+
 static void get_live(struct http_req *r) {
   const struct actor *who = web_actor(r);
   bool all = actor_has_role(who, NULL, STAFF_OPERATOR) || actor_has_role(who, NULL, STAFF_AUDITOR);
@@ -158,6 +176,7 @@ static void get_live(struct http_req *r) {
   put_list(page, "causes", causes);
   put_list(page, "lines", lines_json(r, monitor, NULL, errors));
   put_list(page, "errors_told", errors);
+  put_list(page, "ends", ends_json(r, monitor));
   put_list(page, "peers", peers_json(r, monitor));
   json_decref(monitor);
   page_reply(web_of(r), r, 200, "exchange_live", page);

@@ -1,0 +1,226 @@
+/* One agent's counters of interfaces, version 2c, question by question, many agents beside each other: none is waited for. Nothing of an agent is believed that is not of the column that was
+ * asked, of its type and in order. */
+#include "network/checks.h"
+
+#include <net-snmp/net-snmp-config.h>
+#include <net-snmp/net-snmp-includes.h>
+#include <net-snmp/library/large_fd_set.h>
+#include <net-snmp/library/snmp_transport.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS_MOST = 8, ASK_MS = 1000, ALL_MS = 5000, IN_TURN = 32 };
+enum column { C_UPTIME = -1, C_NAME, C_IN, C_OUT, C_STATUS, C_IN_ERRORS, C_OUT_ERRORS, C_NAME32, C_IN32, C_OUT32, C_SPEED, COLUMNS };
+
+/* ifName ifHCInOctets ifHCOutOctets | ifOperStatus ifInErrors ifOutErrors | ifDescr ifInOctets ifOutOctets ifSpeed */
+static const oid columns[COLUMNS][11] = {
+  {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 10},
+  {1, 3, 6, 1, 2, 1, 2, 2, 1, 8}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 14}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 20},
+  {1, 3, 6, 1, 2, 1, 2, 2, 1, 2}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 10}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 16}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 5}};
+static const size_t lengths[COLUMNS] = {11, 11, 11, 10, 10, 10, 10, 10, 10, 10};
+static const u_char types[COLUMNS] = {ASN_OCTET_STR, ASN_COUNTER64, ASN_COUNTER64, ASN_INTEGER, ASN_COUNTER, ASN_COUNTER, ASN_OCTET_STR, ASN_COUNTER, ASN_COUNTER, ASN_GAUGE};
+
+/* The last question and what came of it: nothing yet, more of the same column is wanted, the column is whole, nothing is believed. */
+enum taken { WAITING, MORE, WHOLE, WRONG };
+
+struct agent {
+  void *session;
+  int fd;
+  struct interface list[INTERFACES_MOST];
+  int count;
+  int64_t uptime, until, answer_by;    /* monotonic ms: of all questions, of the last one */
+  enum column column;
+  int round;                           /* of the column */
+  oid last;
+  enum taken taken;
+  bool heard, unsent, over, good;
+};
+
+static struct interface *at_number(struct agent *k, int64_t number, bool add) {
+  for (int i = 0; i < k->count; i++)
+    if (k->list[i].number == number) return &k->list[i];
+  if (!add || k->count == INTERFACES_MOST) return NULL;
+  k->list[k->count] = (struct interface){.number = number, .up = -1};
+  return &k->list[k->count++];
+}
+
+static void put_name(struct interface *i, const u_char *text, size_t size) {
+  size_t n = size < sizeof i->name - 1 ? size : sizeof i->name - 1;
+  for (size_t k = 0; k < n; k++) i->name[k] = text[k] >= 32 && text[k] < 127 ? (char)text[k] : '?';
+  i->name[n] = 0;
+}
+
+static void put_value(struct interface *i, enum column c, uint64_t v) {
+  if (c == C_IN || c == C_IN32) i->in = v;
+  if (c == C_OUT || c == C_OUT32) i->out = v;
+  if (c == C_IN_ERRORS) i->in_errors = v;
+  if (c == C_OUT_ERRORS) i->out_errors = v;
+  if (c == C_SPEED) i->speed = v == UINT32_MAX ? 0 : v;
+  if (c == C_STATUS && v >= 1 && v <= 7) i->up = v == 1;
+}
+
+/* One variable: of the column that was asked with one number behind it, more than the last, and of the right type. What is of another column ends this one. */
+static enum taken take(struct agent *k, const netsnmp_variable_list *v) {
+  enum column c = k->column;
+  if (v->type == SNMP_ENDOFMIBVIEW || v->name_length < lengths[c] || memcmp(v->name, columns[c], lengths[c] * sizeof(oid)) != 0) return WHOLE;
+  if (v->name_length != lengths[c] + 1) return WRONG;
+  oid number = v->name[lengths[c]];
+  if (number > INT32_MAX || number <= k->last || v->type != types[c]) return WRONG; /* not of its kind, or an agent that goes in circles */
+  k->last = number;
+  bool wide = c == C_IN || c == C_OUT, octets = wide || c == C_IN32 || c == C_OUT32;
+  struct interface *i = at_number(k, (int64_t)number, octets);
+  if (!i) return MORE; /* names and errors of what has no counters, or more than we keep */
+  if (c == C_NAME || c == C_NAME32) put_name(i, v->val.string, v->val_len);
+  else if (wide && v->val_len == sizeof(struct counter64)) put_value(i, c, (uint64_t)v->val.counter64->high << 32 | (v->val.counter64->low & 0xffffffff));
+  else if (!wide && v->val_len == sizeof(long)) put_value(i, c, (uint64_t)*v->val.integer & 0xffffffff);
+  else return WRONG;
+  i->there |= 1u << c;
+  i->wide |= wide;
+  return MORE;
+}
+
+static enum taken take_column(struct agent *k, const netsnmp_pdu *answer) {
+  bool good = answer->command == SNMP_MSG_RESPONSE && answer->errstat == SNMP_ERR_NOERROR && answer->variables;
+  enum taken t = good ? MORE : WRONG;
+  int many = 0;
+  for (const netsnmp_variable_list *v = good ? answer->variables : NULL; v && t == MORE; v = v->next_variable) t = ++many > IN_TURN ? WRONG : take(k, v);
+  return t == MORE && ++k->round == ROUNDS_MOST ? WHOLE : t; /* more than we keep */
+}
+
+static const oid uptime_name[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
+
+/* One that does not tell how long it runs is asked all the same. */
+static enum taken take_uptime(struct agent *k, const netsnmp_pdu *answer) {
+  const netsnmp_variable_list *v = answer->command == SNMP_MSG_RESPONSE && answer->errstat == SNMP_ERR_NOERROR ? answer->variables : NULL;
+  bool good = v && v->type == ASN_TIMETICKS && v->val_len == sizeof(long) && v->name_length == BASE_COUNT(uptime_name) && memcmp(v->name, uptime_name, sizeof uptime_name) == 0;
+  if (good) k->uptime = (int64_t)((uint64_t)*v->val.integer & 0xffffffff);
+  return WHOLE;
+}
+
+/* Within snmp_sess_read2: what is next is asked after that. */
+static int heard(int operation, netsnmp_session *session, int number, netsnmp_pdu *answer, void *ctx) {
+  struct agent *k = ctx;
+  if (operation != NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE || !answer) return 1;
+  k->heard = true;
+  k->taken = k->column == C_UPTIME ? take_uptime(k, answer) : take_column(k, answer);
+  return 1;
+}
+
+static void end(struct agent *k, bool good) {
+  k->over = true;
+  k->good = good && k->count > 0;
+  if (!k->good) k->count = 0; /* the whole reading is thrown away */
+}
+
+static void ask(struct agent *k, int64_t now) {
+  oid name[12];
+  size_t length = k->column == C_UPTIME ? BASE_COUNT(uptime_name) : lengths[k->column];
+  netsnmp_pdu *question = snmp_pdu_create(k->column == C_UPTIME ? SNMP_MSG_GET : SNMP_MSG_GETBULK);
+  memcpy(name, k->column == C_UPTIME ? uptime_name : columns[k->column], length * sizeof(oid));
+  if (k->column != C_UPTIME) {
+    question->non_repeaters = 0;
+    question->max_repetitions = IN_TURN;
+    if (k->round) name[length++] = k->last;
+  }
+  snmp_add_null_var(question, name, length);
+  k->taken = WAITING;
+  k->answer_by = now + ASK_MS < k->until ? now + ASK_MS : k->until;
+  if (snmp_sess_async_send(k->session, question, heard, k)) return;
+  snmp_free_pdu(question);
+  k->unsent = true;
+  end(k, false);
+}
+
+/* What has 64 bits has ifXTable's names as well; what has not, ifTable alone. */
+static enum column next_column(const struct agent *k) {
+  switch (k->column) {
+  case C_UPTIME: return C_IN;
+  case C_IN: return C_OUT;
+  case C_OUT: return k->count ? C_NAME : C_IN32;
+  case C_IN32: return C_OUT32;
+  case C_OUT32: return C_SPEED;
+  case C_SPEED: return C_NAME32;
+  case C_NAME: case C_NAME32: return C_STATUS;
+  case C_STATUS: return C_IN_ERRORS;
+  case C_IN_ERRORS: return C_OUT_ERRORS;
+  default: return COLUMNS;
+  }
+}
+
+static void go_on(struct agent *k, int64_t now) {
+  if (k->taken == WAITING && now < k->answer_by) return;
+  if (k->taken == WAITING || k->taken == WRONG || now >= k->until) return end(k, false);
+  if (k->taken == WHOLE) {
+    k->column = next_column(k);
+    k->round = 0;
+    k->last = 0;
+  }
+  if (k->column == COLUMNS) end(k, true);
+  else ask(k, now);
+}
+
+struct agent *agent_begin(const char *address, const char *community) {
+  netsnmp_session wanted;
+  struct agent *k = base_alloc(sizeof *k);
+  char secret[64], peer[96];
+  const char *at = strchr(community, '@'); /* COMMUNITY@PORT */
+  int64_t now = clock_mono();
+  snprintf(secret, sizeof secret, "%.*s", at ? (int)(at - community) : (int)strlen(community), community);
+  snprintf(peer, sizeof peer, strchr(address, ':') ? "udp6:[%s]:%s" : "udp:%s:%s", address, at ? at + 1 : "161");
+  snmp_sess_init(&wanted);
+  wanted.version = SNMP_VERSION_2c;
+  wanted.peername = peer;
+  wanted.community = (u_char *)secret;
+  wanted.community_len = strlen(secret);
+  wanted.timeout = 1000L * 60 * ALL_MS; /* times out here alone */
+  wanted.retries = 0;
+  *k = (struct agent){.session = snmp_sess_open(&wanted), .fd = -1, .uptime = -1, .until = now + ALL_MS, .column = C_UPTIME};
+  netsnmp_transport *t = k->session ? snmp_sess_transport(k->session) : NULL;
+  if (t) {
+    k->fd = t->sock;
+    ask(k, now);
+  } else {
+    k->unsent = true;
+    end(k, false);
+  }
+  return k;
+}
+
+void agent_end(struct agent *k) {
+  if (!k) return;
+  if (k->session) snmp_sess_close(k->session);
+  free(k);
+}
+
+bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime) {
+  if (!k->over) return false;
+  *cause = k->good ? CHECK_OK : k->heard ? CHECK_WRONG : k->unsent ? CHECK_NOT_SENT : CHECK_SILENT;
+  *list = k->list;
+  *count = k->count;
+  *uptime = k->uptime;
+  return true;
+}
+
+/* One message of each at a time: who floods delays nobody. */
+void agents_turn(struct agent *const *list, int count, int64_t most_ms) {
+  struct pollfd ready[AGENTS_MOST];
+  int64_t now = clock_mono(), until = now + most_ms;
+  for (int i = 0; i < count; i++) {
+    ready[i] = (struct pollfd){.fd = list[i]->over ? -1 : list[i]->fd, .events = POLLIN};
+    int64_t by = list[i]->over ? now : list[i]->answer_by;
+    if (by < until) until = by;
+  }
+  poll(ready, (nfds_t)count, until > now ? (int)(until - now) : 0);
+  for (int i = 0; i < count; i++) {
+    if (list[i]->over) continue;
+    if (ready[i].revents) {
+      netsnmp_large_fd_set set;
+      netsnmp_large_fd_set_init(&set, list[i]->fd + 1);
+      NETSNMP_LARGE_FD_SET(list[i]->fd, &set);
+      snmp_sess_read2(list[i]->session, &set);
+      netsnmp_large_fd_set_cleanup(&set);
+    }
+    go_on(list[i], clock_mono());
+  }
+}
