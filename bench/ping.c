@@ -1,11 +1,13 @@
 /*
  * bench-ping: the prober's sending and receiving, beside fping.
  *   bench-ping once [N]            N targets (4,200) of 127/8, one packet each, as fast as it goes; then `fping -i0.01` with the same list, in turns; the medians
+ *   bench-ping helper [N] [SECONDS] N targets (4,200), five packets a minute each: the sending and receiving in this process's thread, then in a helper process; processor time of both
  *   bench-ping long [N] [SECONDS]  N targets (200,000), five packets a minute each, evenly spread, with the core's judgement of every result
  * Wall and processor time (user + system) of each, false loss, largest memory. See docs/notes/performance.md.
  */
-#include "network/ping.h"
+#include "network/link.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +41,14 @@ static void once_done(void *ctx, const struct core_result *r) {
   w->lost += r->m.lost > 0 || r->unsent;
 }
 
+static void steady_done(void *ctx, const struct core_result *r) {
+  struct work *w = ctx;
+  w->ended++;
+  w->lost += r->m.lost;
+  w->unsent += r->unsent;
+  schedule_set(&w->due, r->node, schedule_next(r->node, w->interval, clock_mono_us()));
+}
+
 static struct run once(int count) {
   struct work w = {.count = count};
   struct ping_options o = {.packets = 1, .gap_ms = 1, .timeout_ms = 500, .ctx = &w, .done = once_done};
@@ -58,6 +68,28 @@ static struct run once(int count) {
   struct run r = {(double)(clock_mono_us() - wall) / 1e6, processor(RUSAGE_SELF) - began, w.lost};
   ping_free(w.ping);
   return r;
+}
+
+/* The same through the helper process, which has begun already. */
+static struct run once_helper(struct link *l, int count) {
+  struct work w = {.count = count};
+  struct ping_options o = {.packets = 1, .gap_ms = 1, .timeout_ms = 500, .ctx = &w, .done = once_done};
+  double began = processor(RUSAGE_SELF);
+  link_open(l, &o, 0);
+  while (link_method(l, AF_INET) == PING_NONE) link_wait(link_ready(l), link_turn(l, clock_mono_us()));
+  int64_t wall = clock_mono_us();
+  link_open(l, &o, count);
+  for (int i = 0; i < count; i++) {
+    char a[32];
+    address(i, a);
+    link_target(l, i, a);
+    link_start(l, i);
+  }
+  while (w.ended < count) {
+    int64_t next = link_turn(l, clock_mono_us());
+    if (w.ended < count) link_wait(link_ready(l), next);
+  }
+  return (struct run){(double)(clock_mono_us() - wall) / 1e6, processor(RUSAGE_SELF) - began, w.lost};
 }
 
 static struct run fping(const char *list) {
@@ -89,7 +121,8 @@ static int by_wall(const void *a, const void *b) {
 static int compare(int count) {
   char list[] = "/tmp/bench-ping-list.XXXXXX";
   FILE *f = fdopen(mkstemp(list), "w");
-  struct run ours[ROUNDS], theirs[ROUNDS];
+  struct run ours[ROUNDS], theirs[ROUNDS], apart[ROUNDS];
+  struct link *l = link_new(NULL, NULL);
   int lost = 0;
   for (int i = 0; i < count; i++) {
     char a[32];
@@ -99,20 +132,68 @@ static int compare(int count) {
   fclose(f);
   for (int i = 0; i < ROUNDS; i++) {
     ours[i] = once(count);
+    apart[i] = once_helper(l, count);
     theirs[i] = fping(list);
     lost += ours[i].lost;
     if (theirs[i].lost == 127) return fprintf(stderr, "bench-ping: fping is not installed\n"), 1;
   }
   unlink(list);
   qsort(ours, ROUNDS, sizeof *ours, by_wall);
+  qsort(apart, ROUNDS, sizeof *apart, by_wall);
+  link_free(l);
   qsort(theirs, ROUNDS, sizeof *theirs, by_wall);
-  struct run a = ours[ROUNDS / 2], b = theirs[ROUNDS / 2];
-  printf("%d targets, one packet each, median of %d\n  chapar  %.3f s wall  %.3f s processor  %d lost\n  fping   %.3f s wall  %.3f s processor  exit %d\n"
-         "  ratio   %.2f wall  %.2f processor\n", count, ROUNDS, a.wall, a.processor, lost, b.wall, b.processor, b.lost, a.wall / b.wall, a.processor / b.processor);
+  struct run a = ours[ROUNDS / 2], b = theirs[ROUNDS / 2], c = apart[ROUNDS / 2];
+  printf("%d targets, one packet each, median of %d\n  chapar  %.3f s wall  %.3f s processor  %d lost\n  helper  %.3f s wall  %.3f s processor, of who plans  %d lost\n"
+         "  fping   %.3f s wall  %.3f s processor  exit %d\n"
+         "  ratio   %.2f wall  %.2f processor\n", count, ROUNDS, a.wall, a.processor, lost, c.wall, c.processor, c.lost, b.wall, b.processor, b.lost, a.wall / b.wall, a.processor / b.processor);
   return lost || a.wall >= b.wall || a.processor * 2 > b.processor;
 }
 
 /* ---- a minute of many ---- */
+
+/* As `chapar serve` does it: helper false as it did until the sending was taken out of its thread. Processor seconds of all processes in *spent. */
+static int steady(int count, int seconds, bool helper, double *spent) {
+  struct work w = {.count = count, .interval = 60000000};
+  struct ping_options o = {.packets = 5, .gap_ms = 200, .timeout_ms = 1500, .ctx = &w, .done = steady_done};
+  struct link *l = helper ? link_new(NULL, NULL) : NULL;
+  w.ping = helper ? NULL : ping_new(&o, count);
+  if (l) link_open(l, &o, count);
+  schedule_init(&w.due, count);
+  for (int i = 0; i < count; i++) {
+    char a[32];
+    address(i, a);
+    if (l) link_target(l, i, a);
+    else ping_target(w.ping, i, a);
+    schedule_set(&w.due, i, schedule_next(i, w.interval, clock_mono_us()));
+  }
+  double before = processor(RUSAGE_SELF) + processor(RUSAGE_CHILDREN);
+  for (int64_t now, at, end = clock_mono_us() + (int64_t)seconds * 1000000; (now = clock_mono_us()) < end;) {
+    for (int node; (node = schedule_first(&w.due, &at)) >= 0 && at <= now;) {
+      schedule_remove(&w.due, node);
+      if (l) link_start(l, node);
+      else ping_start(w.ping, node);
+    }
+    int64_t next = l ? link_turn(l, now) : ping_turn(w.ping, now);
+    if (schedule_first(&w.due, &at) >= 0 && at < next) next = at;
+    if (next < now + 1000) next = now + 1000;
+    if (l) link_wait(link_ready(l), next);
+    else ping_wait(w.ping, next);
+  }
+  schedule_free(&w.due);
+  ping_free(w.ping);
+  link_free(l);
+  *spent = processor(RUSAGE_SELF) + processor(RUSAGE_CHILDREN) - before;
+  printf("  %s %.3f s processor in %d s (%.2f %% of a core), %d probes, %d packets lost, %d unsent\n", helper ? "helper" : "thread", *spent, seconds, *spent * 100 / seconds, w.ended, w.lost, w.unsent);
+  return w.lost || w.unsent;
+}
+
+static int apart(int count, int seconds) {
+  double thread, helper;
+  printf("%d targets, five packets a minute each\n", count);
+  int rc = steady(count, seconds, false, &thread) | steady(count, seconds, true, &helper);
+  printf("  ratio  %.2f\n", helper / thread);
+  return rc || helper > thread;
+}
 
 static void long_done(void *ctx, const struct core_result *r) {
   struct work *w = ctx;
@@ -179,7 +260,8 @@ static int many(int count, int seconds) {
 int main(int argc, char **argv) {
   int count = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0, seconds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 60;
   if (argc > 1 && strcmp(argv[1], "once") == 0) return compare(count > 0 ? count : 4200);
+  if (argc > 1 && strcmp(argv[1], "helper") == 0) return apart(count > 0 ? count : 4200, seconds > 0 ? seconds : 60);
   if (argc > 1 && strcmp(argv[1], "long") == 0) return many(count > 0 ? count : 200000, seconds > 0 ? seconds : 60);
-  fputs("usage: bench-ping once [TARGETS] | long [TARGETS] [SECONDS]\n", stderr);
+  fputs("usage: bench-ping once [TARGETS] | helper [TARGETS] [SECONDS] | long [TARGETS] [SECONDS]\n", stderr);
   return 2;
 }

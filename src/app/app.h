@@ -161,7 +161,7 @@ int platform_network(struct platform *p, struct err *err);
 int platform_network_start(struct platform *p, struct err *err);
 void platform_network_close(struct platform *p);
 void platform_network_jobs(struct platform *p);
-extern const struct http_route probe_rows[1];               /* probe.c: reports of probers elsewhere */
+extern const struct http_route probe_rows[2];               /* probe.c: reports of probers elsewhere */
 /* offices.c: offices and links of the network from CSV, and out; an exit code */
 int offices_import(const struct settings *set, const char *file, bool dry, const char *lang);
 int contacts_import(const struct settings *set, const char *file, bool dry, const char *lang); /* contacts.c: people on duty */
@@ -220,7 +220,7 @@ int demo_accounts(struct platform *p, json_t **out);       /* make them when mis
   X("retention", command_retention, "--pack PACK (--data DIR | --store URL) [--dry-run] [--until DAY]", "list the closed cases whose time is over by the definitions, and erase them; with --dry-run only list, also for a day to come") \
   X("erase", command_erase, "record REGISTRY KEY --why REASON --pack PACK (--data DIR | --store URL) [--ref REF]", "erase one record of a registry with a reason: its proofs stay in the ledger") \
   X("gateway", command_gateway, "init | join | serve | status | services | grant | grants | revoke | archive | backup | restore | renew-keys …; --folder FOLDER", "one organisation's exchange gateway: chapar gateway WORD --help tells of each") \
-  X("probe", command_probe, "--name NAME --folder DIR --centre URL | admit NAME KEY|none --pack PACK (--data DIR | --store URL)", "measure the network from a hub and report to the centre, signed, catching up after a cut; or admit such a prober by the key that it prints") \
+  X("probe", command_probe, "init|serve|status --folder DIR | join --folder DIR --centre URL (the one-time code on standard input) | admit|revoke NAME --reason TEXT (--data DIR | --store URL) | list", "measure the network from a hub and report to the centre, signed, catching up after a cut; or admit such a prober by the key that it prints") \
   X("date", command_date, "DATE [--from gregorian|jalali] --pack PACK", "one day in three calendars, as a line of JSON") \
   X("routes", command_routes, "[--demo]", "every address that is answered, who may, cross-site rule and limit, as lines of JSON") \
   X("settings", command_settings, "[flags]", "print every setting with its source and meaning")            \

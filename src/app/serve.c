@@ -268,7 +268,7 @@ struct serving {
 static int add_rows(struct serving *s, struct err *err) {
   if (strcmp(s->p.set.exchange, "no") && exchange_routes(s->server, s->p.exchange, err)) return -1;
   if (http_server_routes(s->server, health_rows, 1, &s->p, err) || http_server_routes(s->server, metrics_rows, BASE_COUNT(metrics_rows), &s->machines, err) ||
-      http_server_routes(s->server, report_rows, 1, &s->p, err) || http_server_routes(s->server, probe_rows, 1, &s->p, err) ||
+      http_server_routes(s->server, report_rows, 1, &s->p, err) || http_server_routes(s->server, probe_rows, 2, &s->p, err) ||
       api_routes(s->server, &s->api, err) || web_routes(s->server, &s->web, err))
     return -1;
   return ussd_routes(s->server, &s->ussd, err);

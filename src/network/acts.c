@@ -165,28 +165,3 @@ int network_window_end(struct network *n, const struct network_by *by, int64_t i
   if (k.reason && !text_ok(k.reason, 1)) return err_set(err, ERR_INVALID, "a reason has at most %d bytes", NETWORK_NOTE_MOST);
   return store_write(n->main, STORE_FRONT, window_end_work, &k, err);
 }
-
-/* ---- probers ------------------------------------------------------------------------------------------------------ */
-
-struct setting { const struct network_by *by; const char *name, *key; };
-
-static int prober_work(struct store_tx *tx, void *arg, struct err *err) {
-  struct setting *k = arg;
-  if (store_put(tx, err, "INSERT INTO network_prober (name,key,last,next) VALUES (?1,?2,0,0) ON CONFLICT (name) DO UPDATE SET key=excluded.key", "tt", k->name, k->key)) return -1;
-  json_t *detail = json_object();
-  json_put(detail, "key", k->key);
-  struct event e = {.kind = "prober", .subject = k->name, .who = k->by->who, .detail = detail};
-  int rc = network_event_put(tx, &e, err) || network_bump(tx, err) ? -1 : 0;
-  json_decref(detail);
-  return rc;
-}
-
-int network_prober_put(struct network *n, const struct network_by *by, const char *name, const char *key, struct err *err) {
-  struct setting k = {.by = by, .name = name, .key = key};
-  unsigned char raw[32];
-  size_t size = 0, length = strlen(name);
-  if (by->organisation) return err_set(err, ERR_FORBIDDEN, "probers are admitted by operators of the province");
-  if (!length || length > 40 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length) return err_set(err, ERR_INVALID, "a prober's name is made of small letters, digits and '-', 40 at most");
-  if (key[0] && (base64_decode(key, strlen(key), raw, sizeof raw, &size) || size != 32)) return err_set(err, ERR_INVALID, "a prober's key is 32 bytes in base64");
-  return store_write(n->main, STORE_FRONT, prober_work, &k, err);
-}

@@ -320,7 +320,7 @@ void core_check(struct core *c, int node, int check, bool ok, int64_t at) {
 
 void core_away(struct core *c, int prober, int64_t since, int64_t at, bool incident) {
   if (c->probers_away >> prober & 1) return;
-  c->probers_away |= 1u << prober;
+  c->probers_away |= UINT64_C(1) << prober;
   if (incident) core_open(c, NETWORK_INCIDENT_PROBER, -1, prober, since, at);
   for (int i = 0; i < c->count; i++) {
     struct core_node *n = &c->nodes[i];
@@ -337,7 +337,7 @@ void core_away(struct core *c, int prober, int64_t since, int64_t at, bool incid
 
 void core_back(struct core *c, int prober, int64_t at) {
   if (!(c->probers_away >> prober & 1)) return;
-  c->probers_away &= ~(1u << prober);
+  c->probers_away &= ~(UINT64_C(1) << prober);
   for (int i = 0; i < c->open_count; i++)
     if (c->open[i].kind == NETWORK_INCIDENT_PROBER && c->open[i].prober == prober) {
       core_close(c, c->open[i].id, at, at);

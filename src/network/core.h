@@ -129,7 +129,7 @@ struct core {
   int open_count, open_room;
   int64_t next_incident;
   int64_t now;
-  uint32_t probers_away;               /* by bit, 32 at most */
+  uint64_t probers_away;               /* by bit: the centre, and NETWORK_PROBERS_MOST elsewhere */
   bool roots_wait;                     /* something with nothing above waits for anchors */
 };
 

@@ -150,13 +150,17 @@ static void watch(pid_t worker, int ms) {
   int64_t end = clock_mono() + ms;
   for (int64_t left = ms; worker > 0 || left > 0; left = end - clock_mono()) {
     char byte;
-    if (poll(files, 2, worker > 0 ? -1 : (int)left) < 0 && errno != EINTR) break;
+    if (poll(files, 2, worker <= 0 ? (int)left : held >= 0 ? -1 : WAIT_FIRST_MS) < 0 && errno != EINTR) break;
     if (files[1].revents) break;
+    if (worker > 0 && held < 0 && waitpid(worker, NULL, WNOHANG) > 0) return; /* a filter without pidfd_open */
     if (!files[0].revents) continue;
     ssize_t got = read(PROBER_CONTROL, &byte, 1);
     if (got < 0 && errno == EINTR) continue;
     if (worker > 0) kill(worker, SIGKILL);
-    if (got <= 0) _exit(0);
+    if (got <= 0) {
+      if (worker > 0) waitpid(worker, NULL, 0);
+      _exit(0);
+    }
     if (worker > 0) break;
   }
   if (held >= 0) close(held);

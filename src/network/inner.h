@@ -64,7 +64,7 @@ struct op {
   char what[160];
 };
 
-struct prober { const char *name; char *key; int64_t last, next; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
+struct prober { const char *name; char *key; int64_t last, next, report; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
 
 struct network {
   struct store *main, *samples;
@@ -99,8 +99,8 @@ struct network {
   int64_t first, cursor;             /* numbers of the oldest in the ring, and of the newest */
   struct op *ops, **ops_end;
   int64_t ops_size;
-  struct buf raw[32];                /* by prober */
-  int64_t raw_at[32], raw_until[32];
+  struct buf raw[NETWORK_PROBERS_MOST + 1]; /* by prober */
+  int64_t raw_at[NETWORK_PROBERS_MOST + 1], raw_until[NETWORK_PROBERS_MOST + 1];
   unsigned char *cut;                /* the demonstration's lines that are cut now; 2: loses packets */
   int64_t cut_at;
   pthread_mutex_t flushing;          /* taken before lock */
@@ -135,6 +135,7 @@ const struct node *network_at(const struct network *n, const char *code);
 bool network_village_large(const struct network *n, int place);
 
 /* prober.c */
+int64_t network_bridge(const struct network *n);                 /* so long a time (ms) without a result counts as measured */
 void network_ping_open(struct network *n);                      /* under the lock */
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);

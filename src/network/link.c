@@ -1,6 +1,7 @@
 #include "network/link.h"
 
 #include "network/helper.h"
+#include "network/inner.h"
 #include "network/wire.h"
 
 #include <arpa/inet.h>
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENT_US = 5000000, HELLO_US = 15000000, GRACE_US = 3000000, AGAIN_US = 1000000, TURNS = 256 };
+enum { SILENT_US = 5000000, HELLO_US = 15000000, GRACE_US = 3000000, AGAIN_US = 1000000, ENDING_MS = 500, TURNS = 256 };
 
 struct aim { struct wire_target at; bool busy; uint8_t cut; int64_t label, began; };
 
@@ -42,8 +43,13 @@ struct link {
 static void end_keeper(struct link *l) {
   if (l->wire >= 0) close(l->wire);
   if (l->control >= 0) close(l->control);
-  if (l->keeper > 0) {
-    kill(-l->keeper, SIGKILL);           /* and the one that works: they are a group */
+  bool ended = l->keeper <= 0;           /* it sees the end of its channel, and ends with the one that works */
+  for (int64_t end = clock_mono() + ENDING_MS; !ended && clock_mono() < end;) {
+    ended = waitpid(l->keeper, NULL, WNOHANG) != 0;
+    if (!ended) clock_wait(2);
+  }
+  if (!ended) {
+    kill(-l->keeper, SIGKILL);           /* they are a group */
     waitpid(l->keeper, NULL, 0);
   }
   l->wire = l->control = -1;

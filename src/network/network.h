@@ -193,7 +193,7 @@ struct network_query {
 /* {"items":[{"code","name","organisation","organisation_name","place","place_name","county","county_name","setting","level","lat","lon","state","since","soft",
  * "flapping","incident","rtt_ms","loss","interval_s","uplinks":[codes],"synthetic","connected"}],"next","total"}; times RFC 3339, numbers or null. */
 int network_offices(struct network *n, const struct network_query *q, enum lang l, json_t **out, struct err *err);
-/* One as above and: "address","checks","probed","decided","jitter_ms","rtt_min_ms","rtt_p95_ms","loss_recent","rtt_recent_ms","flapping_percent",
+/* One as above and: "address","checks","prober","prober_away","probed","decided","jitter_ms","rtt_min_ms","rtt_p95_ms","loss_recent","rtt_recent_ms","flapping_percent",
  * "connected_at","uplinks":[{"code","name","state"}],"children":{state: number},"blast":{"offices","services","population"} (were it cut),
  * "windows":[…], "interfaces":[{"index","name","up","in_bps","out_bps","in_errors","out_errors","at"}] (SNMP). ERR_NOT_FOUND. Waits. */
 int network_office(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
@@ -378,26 +378,44 @@ int network_plan(struct network *n, const struct network_by *by, const struct ne
 
 /* ---- probers elsewhere ------------------------------------------------------------------------------------------------------------------------ */
 
-/* A hub's prober signs its reports with an Ed25519 key; the centre knows the public half. key: base64 of 32 bytes; "" takes the right away. An act. Operators alone. */
-int network_prober_put(struct network *n, const struct network_by *by, const char *name, const char *key, struct err *err);
-/* {"items":[{"name","key","last","away","behind_s","offices"}]} */
+/* A hub's prober signs its reports with an Ed25519 key; the centre knows the public half. Operators alone; each an act with a reason (3 to 2,000 bytes).
+ * Invite: a code for one prober of this name, valid once and for a day; whose right was taken away, or who lost its key, may be invited again. code: "NAME.…".
+ * ERR_FORBIDDEN, ERR_INVALID, ERR_LIMIT (NETWORK_PROBERS_MOST; one whose right was taken away counts while the plan names it). */
+#define NETWORK_PROBER_CODE 80
+#define NETWORK_PROBERS_MOST 63
+int network_prober_invite(struct network *n, const struct network_by *by, const char *name, const char *reason, char code[NETWORK_PROBER_CODE], struct err *err);
+/* The hub's answer to it: {"code","key"} (body as it came; signature: base64 over "chapar-join-v1\n" body, by the key that it names). Ten wrong tries end a code. ERR_INVALID,
+ * ERR_NOT_FOUND: no such code, or no more. Waits. */
+/* Why somebody was refused, for who runs the hub: word of locale/words-probers.csv, value for its {value} ("" none). */
+struct network_refusal { const char *word; char value[NETWORK_NOTE_MOST + 64]; };
+int network_prober_join(struct network *n, const char *name, const void *body, size_t size, const char *signature, struct network_refusal *why, struct err *err);
+/* The right, or the invitation, is taken away. Its offices are unknown within a second or two. ERR_NOT_FOUND. */
+int network_prober_revoke(struct network *n, const struct network_by *by, const char *name, const char *reason, struct err *err);
+/* {"items":[{"name","state" (invited, expired: its code is of no use any more, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","clock_ms" (its
+ * clock before ours),"joined_at","revoked_at","invited_until","by","reason","offices","unknown"}]} in order of names. Waits. */
 int network_probers(struct network *n, json_t **out, struct err *err);
 /* What it is to probe: {"offices":[{"code","address","interval_ms"}],"packets","gap_ms","timeout_ms","revision","next"}. ERR_NOT_FOUND. */
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
-/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body). Samples come in their order; what came already is passed over: *next is the number that is
- * wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
-int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct err *err);
-/* `chapar probe`: measure for the centre until *stop; keeps what could not be reported in FOLDER (at most 60,000 reports of five seconds, the oldest lost first and told). post: one HTTP call, wired by app. */
+/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","backlog","oldest","samples"}.
+ * Samples come in their order; what came already is passed over, what is older than raw results are kept too: *next is the number that is wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_FORBIDDEN where the
+ * right was taken away, ERR_CONFLICT for a report that came already, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
+int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err);
+/* `chapar probe serve`: measure for the centre until *stop; keeps what could not be reported in FOLDER (at most 60,000 files of five seconds, the oldest lost first and told); what has piled
+ * up goes oldest first, five reports a second at most. FOLDER/state.json tells how the last report went. */
 struct network_hub_options {
-  const char *name, *folder;         /* folder: its key (made when missing) and its queue */
+  const char *name, *folder;         /* folder: its key and its queue */
   struct network_options probe;      /* how to send */
-  /* POST to the centre, which answers network_prober_plan (malloc'ed). path: /probe/NAME. -1: not taken, it is tried again. */
+  /* POST to the centre, which answers network_prober_plan (malloc'ed). path: /probe/NAME. -1: not taken, it is tried again; ERR_CONFLICT: it came already. */
   int (*call)(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err);
   void *ctx;
   volatile bool *stop;
 };
 int network_hub_key(const char *folder, char public_base64[64], struct err *err);  /* made when missing */
 int network_hub_run(const struct network_hub_options *o, struct err *err);
+/* The body of network_prober_join and its signature (each malloc'ed). */
+int network_hub_join(const char *folder, const char *code, char **body, char **signature, struct err *err);
+/* How many files wait there, and the time of the oldest measurement in them (0 none). */
+size_t network_hub_backlog(const char *folder, int64_t *oldest);
 
 /* ---- the demonstration's faults ----------------------------------------------------------------------------------------------------------------- */
 /* In a demonstration packets really go to each office's address; the answers of those whose line is cut by the schedule are dropped at the prober's socket.

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_PASS_MS = 10000, BRIDGE_MORE_MS = 30000, TOGETHER_US = 1000 };
+enum { FIRST_PASS_MS = 10000, BRIDGE_LEAST_MS = 7000, BRIDGE_MORE_MS = 30000, TOGETHER_US = 1000 };
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
@@ -156,7 +156,10 @@ void network_ping_open(struct network *n) {
 
 /* ---- the thread ----------------------------------------------------------------------------------------------------------------- */
 
-static int64_t bridge_ms(const struct network *n) { return 2 * (int64_t)n->o.interval_ms + BRIDGE_MORE_MS; }
+int64_t network_bridge(const struct network *n) {
+  int64_t more = n->o.interval_ms / 2;
+  return 2 * (int64_t)n->o.interval_ms + (more > BRIDGE_MORE_MS ? BRIDGE_MORE_MS : more < BRIDGE_LEAST_MS ? BRIDGE_LEAST_MS : more);
+}
 
 /* Probers elsewhere that have not been heard of. */
 static void watch_probers(struct network *n, int64_t label) {
@@ -165,14 +168,14 @@ static void watch_probers(struct network *n, int64_t label) {
     if (!k->heard) k->heard = clock_mono();
     bool used = false;
     for (int i = 0; i < n->real && !used; i++) used = n->nodes[i].prober == p && n->core->nodes[i].spec.measured;
-    if (used && clock_mono() - k->heard > bridge_ms(n)) core_away(n->core, p, k->last ? k->last : label, label, true);
+    if (used && (!k->key[0] || clock_mono() - k->heard > network_bridge(n))) core_away(n->core, p, k->last ? k->last : label, label, true);
   }
 }
 
 /* Once a second. */
 static void tick(struct network *n, int64_t *label_before, int64_t *flushed) {
   int64_t label = network_label(n);
-  if (*label_before && label - *label_before > bridge_ms(n)) { /* suspended, or the clock was set far ahead: that time was not measured */
+  if (*label_before && label - *label_before > network_bridge(n)) { /* suspended, or the clock was set far ahead: that time was not measured */
     log_write(LOG_WARN, "network", "%lld s were not measured", (long long)((label - *label_before) / 1000));
     core_away(n->core, 0, *label_before, label, false);
   }

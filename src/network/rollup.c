@@ -295,12 +295,39 @@ static int dirty_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_value(tx, &k->hours, 0, err, "SELECT MAX(start) FROM network_block WHERE span=1", "") || store_value(tx, &k->first, 0, err, "SELECT MIN(at) FROM network_raw", "") ? -1 : 0;
 }
 
+/* An hour of which raw results are gone: only how long each state lasted is counted anew, what was measured stays as it was summed. */
+struct kept { struct sums *sums; int32_t *by_key; uint32_t keys; };
+
+static void keep_measured(void *ctx, const struct sums *s) {
+  struct kept *k = ctx;
+  if (s->key >= k->keys || k->by_key[s->key] < 0) return;
+  struct sums *to = &k->sums[k->by_key[s->key]], was = *to;
+  *to = *s;
+  memcpy(to->ms, was.ms, sizeof to->ms);
+}
+
+static int measured_before(struct network *n, int64_t start, struct sums *sums, int count, struct err *err) {
+  struct kept k = {.sums = sums};
+  for (int i = 0; i < count; i++)
+    if (sums[i].key >= k.keys) k.keys = sums[i].key + 1;
+  k.by_key = base_alloc(((size_t)k.keys + 1) * sizeof *k.by_key);
+  for (uint32_t i = 0; i < k.keys; i++) k.by_key[i] = -1;
+  for (int i = 0; i < count; i++) k.by_key[sums[i].key] = i;
+  int rc = blocks(n, BLOCK_HOUR, start, start + 1, true, keep_measured, &k, err);
+  free(k.by_key);
+  return rc;
+}
+
 static int make_hour(struct network *n, int64_t start, struct err *err) {
   struct sums *s = NULL;
   struct buf b;
   buf_init(&b, 512u << 20);
   if (network_settle(n, err)) return -1;
   int count = rollup_hour(n, start, start + HOUR_MS, true, &s, err);
+  if (count >= 0 && start < network_now(n) - n->o.raw_days * (int64_t)DAY_MS && measured_before(n, start, s, count, err)) {
+    free(s);
+    return -1;
+  }
   if (count < 0) return -1;
   for (int i = 0; i < count; i++)
     if (n->nodes[i].active) block_put(&b, &s[i]);

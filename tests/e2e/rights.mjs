@@ -84,7 +84,7 @@ const examples = [
   { name: 'code', path: /^(\/api\/v1|\/network)\/offices\//, here: 'KR-0916-0001' },
   { name: 'incident', path: /\/network\/incidents\//, here: '999999999' },
   { name: 'act', path: /\/network\/incidents\//, here: 'note' },
-  { name: 'prober', path: /^\/probe\//, here: 'no-such-prober' },
+  { name: 'prober', path: /^\/(probe|network\/probers)\//, here: 'no-such-prober' },
   { name: 'window', path: /^\/network\/maintenance\//, here: '999999999' },
   { name: 'contact', path: /^\/network\/contacts\//, here: '0'.repeat(32) },
   { name: 'hook', path: /^\/network\/hooks\//, here: '0'.repeat(32) },

@@ -11,6 +11,7 @@ static struct network *net;
 static volatile bool stop;
 static atomic_bool cut;
 static atomic_int taken, refused_reports;
+static struct network_refusal why;
 static char last_body[1 << 16], last_signature[200], hub_folder[200];
 
 static int call_centre(void *ctx, const char *path, const char *signature, const void *body, size_t n, char **answer, size_t *size, struct err *err) {
@@ -18,7 +19,7 @@ static int call_centre(void *ctx, const char *path, const char *signature, const
   json_t *plan;
   if (cut) return err_set(err, ERR_UNAVAILABLE, "the line is cut");
   if (strcmp(path, "/probe/hub-1") != 0) return err_set(err, ERR_NOT_FOUND, "%s", path);
-  if (network_report(net, "hub-1", body, n, signature, &next, err) || network_prober_plan(net, "hub-1", &plan, err)) {
+  if (network_report(net, "hub-1", body, n, signature, &next, &why, err) || network_prober_plan(net, "hub-1", &plan, err)) {
     refused_reports++;
     return -1;
   }
@@ -72,10 +73,20 @@ static void reports(void **state) {
   struct network_by by = {"op", NULL};
   json_t *j;
   int64_t next;
+  char code[NETWORK_PROBER_CODE], *body, *signature;
   must(network_hub_key(hub_folder, key, err));
-  refused(network_report(net, "hub-1", "{}", 2, "", &next, err), ERR_UNAUTHENTICATED); /* not admitted */
-  refused(network_prober_put(net, &by, "hub-1", "short", err), ERR_INVALID);
-  must(network_prober_put(net, &by, "hub-1", key, err));
+  refused(network_report(net, "hub-1", "{}", 2, "", &next, &why, err), ERR_UNAUTHENTICATED); /* not admitted */
+  refused(network_prober_invite(net, &by, "Hub 1", "behind the mountains", code, err), ERR_INVALID);
+  refused(network_prober_invite(net, &by, "hub-1", "", code, err), ERR_INVALID);
+  refused(network_prober_invite(net, &(struct network_by){"m", "ORG"}, "hub-1", "behind the mountains", code, err), ERR_FORBIDDEN);
+  must(network_prober_invite(net, &by, "hub-1", "behind the mountains", code, err));
+  must(network_hub_join(hub_folder, code, &body, &signature, err));
+  refused(network_prober_join(net, "hub-2", body, strlen(body), signature, &why, err), ERR_NOT_FOUND);
+  refused(network_prober_join(net, "hub-1", body, strlen(body), "", &why, err), ERR_INVALID);
+  must(network_prober_join(net, "hub-1", body, strlen(body), signature, &why, err));
+  refused(network_prober_join(net, "hub-1", body, strlen(body), signature, &why, err), ERR_NOT_FOUND); /* once */
+  free(body);
+  free(signature);
   must(network_load(net, err));
   struct network_plan_row rows[] = {{.line = 2, .code = "O-1", .address = "127.0.0.21", .prober = "hub-1"}, {.line = 3, .code = "O-2", .address = "127.0.0.22", .prober = "hub-1"}};
   must(network_plan(net, &by, rows, 2, false, LANG_EN, &j, err));
@@ -109,20 +120,20 @@ static void reports(void **state) {
   assert_true(taken > 0);
   /* again, changed, under another name, by nobody: nothing changes */
   int64_t wanted = net->probers[1].next, probes = net->probes;
-  must(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err));
-  assert_int_equal(next, wanted);
-  refused(network_report(net, "hub-2", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
-  refused(network_report(net, "", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+  refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_CONFLICT);
+  assert_int_equal(net->probers[1].next, wanted);
+  refused(network_report(net, "hub-2", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_UNAUTHENTICATED);
+  refused(network_report(net, "", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_UNAUTHENTICATED);
   for (size_t i = 0; i < strlen(last_body); i += 7) {
     last_body[i] ^= 1;
-    refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+    refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_UNAUTHENTICATED);
     last_body[i] ^= 1;
   }
-  refused(network_report(net, "hub-1", last_body, strlen(last_body), NULL, &next, err), ERR_UNAUTHENTICATED);
+  refused(network_report(net, "hub-1", last_body, strlen(last_body), NULL, &next, &why, err), ERR_UNAUTHENTICATED);
   assert_int_equal(net->probes, probes);
-  must(network_prober_put(net, &by, "hub-1", "", err)); /* its right is taken away */
+  must(network_prober_revoke(net, &by, "hub-1", "given up", err)); /* its right is taken away */
   must(network_load(net, err));
-  refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, err), ERR_UNAUTHENTICATED);
+  refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_FORBIDDEN);
 }
 
 int main(void) {

@@ -60,10 +60,11 @@ static const char *asset(struct http_req *r, const char *name) {
 json_t *net_page(struct http_req *r, const char *title, const char *here, bool form) {
   static const struct { const char *path, *word; } tabs[] = {{"/network", "tab_now"}, {"/network/map", "tab_map"}, {"/network/offices", "tab_offices"},
     {"/network/incidents", "tab_incidents"}, {"/network/compare", "tab_compare"}, {"/network/tree", "tab_tree"}, {"/network/goals", "tab_goals"}, {"/network/growth", "tab_growth"},
-    {"/network/maintenance", "tab_maintenance"}, {"/network/contacts", "tab_contacts"}};
+    {"/network/maintenance", "tab_maintenance"}, {"/network/contacts", "tab_contacts"}, {"/network/probers", "tab_probers"}};
   json_t *page = page_new(web_of(r), r, title, form), *list = json_array();
   for (size_t i = 0; i < BASE_COUNT(tabs); i++) {
     if (strcmp(tabs[i].path, "/network/contacts") == 0 && !net_acts(web_actor(r), NULL)) continue;
+    if (strcmp(tabs[i].path, "/network/probers") == 0 && !actor_has_role(web_actor(r), NULL, STAFF_OPERATOR)) continue;
     json_t *o = json_object();
     put(o, "href", tabs[i].path);
     put(o, "name", net_say(r, tabs[i].word));
@@ -606,7 +607,7 @@ const size_t web_network_count = BASE_COUNT(web_network_rows);
 int web_network_routes(struct http_server *s, struct web_context *ctx, struct err *err) {
   const struct { const struct http_route *rows; size_t n; } tables[] = {{web_network_rows, web_network_count}, {web_network_office_rows, web_network_office_count},
     {web_network_incident_rows, web_network_incident_count}, {web_network_figure_rows, web_network_figure_count}, {web_network_plan_rows, web_network_plan_count},
-    {web_network_goal_rows, web_network_goal_count}, {web_network_growth_rows, web_network_growth_count}};
+    {web_network_goal_rows, web_network_goal_count}, {web_network_growth_rows, web_network_growth_count}, {web_network_prober_rows, web_network_prober_count}};
   for (size_t i = 0; i < BASE_COUNT(tables); i++)
     if (http_server_routes(s, tables[i].rows, tables[i].n, ctx, err)) return -1;
   return 0;

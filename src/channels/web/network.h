@@ -58,7 +58,8 @@ void net_table_number(struct net_table *t, double v, int places, bool last);    
 void net_table_reply(struct http_req *r, struct net_table *t, const char *file);
 
 extern const struct http_route web_network_rows[], web_network_office_rows[], web_network_incident_rows[], web_network_figure_rows[], web_network_plan_rows[],
-  web_network_goal_rows[], web_network_growth_rows[];
-extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count, web_network_goal_count, web_network_growth_count;
+  web_network_goal_rows[], web_network_growth_rows[], web_network_prober_rows[];
+extern const size_t web_network_count, web_network_office_count, web_network_incident_count, web_network_figure_count, web_network_plan_count, web_network_goal_count, web_network_growth_count,
+  web_network_prober_count;
 
 #endif
