@@ -6,13 +6,10 @@
 static const char *const intakes[] = {"web", "app", "api", "ussd", "sms", "counter", "paper"};
 const char *intake_text(enum intake i) { return (size_t)i < BASE_COUNT(intakes) ? intakes[i] : "api"; }
 
-static int open_work(struct store_tx *tx, void *arg, struct err *err) {
-  return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0;
-}
-
 int cases_open(struct store *s, struct trust *t, struct pack *p, const struct cases_options *o, struct cases **out, struct err *err) {
   struct cases *c = base_alloc(sizeof *c);
   pthread_mutex_init(&c->figures_lock, NULL);
+  pthread_mutex_init(&c->news_lock, NULL);
   c->store = s;
   c->trust = t;
   c->pack = pack_ref(p);
@@ -28,7 +25,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
     cases_close(c);
     return -1;
   }
-  if (store_read(s, open_work, c, err)) {
+  if (case_news(c, err)) {
     cases_close(c);
     return -1;
   }
@@ -39,6 +36,7 @@ int cases_open(struct store *s, struct trust *t, struct pack *p, const struct ca
 struct cases *cases_reader(struct store *s) {
   struct cases *c = base_alloc(sizeof *c);
   pthread_mutex_init(&c->figures_lock, NULL);
+  pthread_mutex_init(&c->news_lock, NULL);
   c->store = s;
   pthread_rwlock_init(&c->lock, NULL);
   return c;
@@ -56,6 +54,7 @@ void cases_close(struct cases *c) {
   case_definitions_close(c);
   case_due_forget(c);
   pthread_mutex_destroy(&c->figures_lock);
+  pthread_mutex_destroy(&c->news_lock);
   pack_unref(c->pack);
   free(c);
 }

@@ -64,13 +64,19 @@ static int drafts_work(struct store_tx *tx, void *arg, struct err *err) {
                    clock_now() - INT64_C(730) * 86400000);
 }
 
-/* What other nodes have written since: closures, and texts under which requests began. */
 static int news_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err) || case_pins_load(arg, tx, err) || case_stops_load(arg, tx, err) ? -1 : 0; }
+
+int case_news(struct cases *c, struct err *err) {
+  pthread_mutex_lock(&c->news_lock);
+  int rc = store_read(c->store, news_work, c, err);
+  pthread_mutex_unlock(&c->news_lock);
+  return rc;
+}
 
 int cases_jobs(struct cases *c, int64_t *done, struct err *err) {
   int64_t epoch = 0, waiting = 0;
   if (done) *done = 0;
-  if (store_read(c->store, news_work, c, err)) return -1;
+  if (case_news(c, err)) return -1;
   int held = store_lease(c->store, "cases-jobs", c->node, LEASE_MS, &epoch, err);
   if (held <= 0) return held;
   if (case_outbox_run(c, done, err) || case_due_run(c, false, done, err)) return -1;

@@ -163,8 +163,6 @@ static int newer_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc < 0 ? -1 : 0;
 }
 
-static int pins_work(struct store_tx *tx, void *arg, struct err *err) { return case_pins_load(arg, tx, err); }
-
 /* The files of k->pack, in folder, into the store. */
 static int keep(struct keeping *k, const char *folder, const struct pack_report *report, struct err *err) {
   char hash[65];
@@ -190,7 +188,7 @@ int cases_keep_pack(struct cases *c, const char *folder, bool demo, const struct
   struct keeping k = {.c = c, .pack = c->pack, .demo = demo};
   int rc = keep(&k, folder, report, err);
   if (rc == 0 && k.known) rc = store_read(c->store, newer_work, &k, err);
-  if (rc == 0) rc = store_read(c->store, pins_work, c, err);
+  if (rc == 0) rc = case_news(c, err);
   return rc ? rc : case_definitions_warm(c, err);
 }
 

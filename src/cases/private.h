@@ -37,7 +37,7 @@ struct cases {
   struct definitions *definitions;
   int packs_taken;           /* by cases_serve_pack since the start */
   struct stops *stops;       /* stops.c; NULL for a reader */
-  pthread_mutex_t figures_lock;
+  pthread_mutex_t figures_lock, news_lock;
   int64_t figures_cases, figures_until; /* the last count, and when the next may be made (clock_mono) */
 };
 
@@ -293,7 +293,10 @@ void shelves_forget(struct cases *c, const char *tracking);
 /* stops.c: services that take no new requests for now */
 struct stops *stops_new(void);
 void stops_free(struct stops *s);
-int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err); /* every round of the jobs */
+int case_stops_load(struct cases *c, struct store_tx *tx, struct err *err);
+/* Closures, texts under which requests began and services that are off, as they stand now: every round of the jobs, and after each change made here. One reading at a time,
+ * so that an older one is never put into the place of a newer one. */
+int case_news(struct cases *c, struct err *err);
 bool case_stopped(struct cases *c, const char *service);
 
 /* The answers inside the payload of a first event, as canonical JSON (arena-owned); NULL: erased. */

@@ -136,7 +136,7 @@ fail:
 }
 
 /* How many changes were ever declared is the version: it only grows, whatever the clocks of the nodes say. */
-static int load_changes(struct cases *c, struct store_tx *tx, struct err *err) {
+int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
   int64_t newest = 0;
   if (store_value(tx, &newest, 0, err, "SELECT COUNT(*) FROM calendar_log", "")) return -1;
   if (c->calendar_count && newest <= c->calendar_seen) return 0;
@@ -149,15 +149,6 @@ static int load_changes(struct cases *c, struct store_tx *tx, struct err *err) {
     if (apply_changes(c, tx, &c->calendars[i], newest, err)) return -1;
   c->calendar_seen = newest;
   return 0;
-}
-
-/* Jobs and a closure just declared may both come here. */
-int case_calendars_load(struct cases *c, struct store_tx *tx, struct err *err) {
-  static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
-  pthread_mutex_lock(&one);
-  int rc = load_changes(c, tx, err);
-  pthread_mutex_unlock(&one);
-  return rc;
 }
 
 struct closing {
@@ -233,8 +224,6 @@ out:
   return rc;
 }
 
-static int reload_work(struct store_tx *tx, void *arg, struct err *err) { return case_calendars_load(arg, tx, err); }
-
 int cases_calendar_close(struct cases *c, const struct actor *who, const char *calendar, int32_t day, const char *title_fa, const char *title_en,
                          bool closed, struct err *err) {
   if (!pack_calendar(c->pack, calendar)) return err_set(err, ERR_NOT_FOUND, "no calendar '%s'", calendar);
@@ -245,7 +234,7 @@ int cases_calendar_close(struct cases *c, const struct actor *who, const char *c
   for (unsigned i = 0; who->kind == ACTOR_STAFF && !actor_has_role(who, NULL, STAFF_OPERATOR) && i < who->role_count; i++)
     if (who->roles[i].role == STAFF_MANAGER && !k.organisation) k.organisation = who->roles[i].organisation;
   if (store_write(c->store, STORE_FRONT, closing_work, &k, err)) return -1;
-  return store_read(c->store, reload_work, c, err);
+  return case_news(c, err);
 }
 
 int cases_calendar(struct cases *c, const char *calendar, json_t **out, struct err *err) {

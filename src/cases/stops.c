@@ -122,8 +122,6 @@ static int switch_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
-static int load_work(struct store_tx *tx, void *arg, struct err *err) { return case_stops_load(arg, tx, err); }
-
 static bool take_reason(const char *typed, char out[1024]) {
   struct arena *a = arena_new(64 * 1024);
   char *text = typed && strlen(typed) < 4000 ? text_repair(a, typed) : NULL;
@@ -154,5 +152,5 @@ int cases_service_switch(struct cases *c, const struct actor *who, struct servic
   if (w->off && !take_reason(w->reason_en, k.reason_en)) return wrong(w, "reason_en", "case.stop_reason", err);
   if (w->off && w->until && (w->until <= cases_today() || w->until > cases_today() + 730)) return wrong(w, "until", "case.stop_until", err);
   if (store_write(c->store, STORE_FRONT, switch_work, &k, err)) return -1;
-  return store_read(c->store, load_work, c, err);
+  return case_news(c, err);
 }
