@@ -32,8 +32,8 @@ const form = (path, fields) => call(platform.base, 'POST', path, { token: sessio
 async function pages() {
   const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
   if (!executablePath) return console.log('no browser: pages are not looked at');
-  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password, member = `${instance}/GOV/90000003`;
+  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   run('gateway', 'member', member, '--name-fa', 'سازمان آزمون', '--name-en', 'Test organisation', '--folder', op);
   const asking = async (name) => {
     const code = run('gateway', 'invite', `${member}/${name}`, '--folder', op).trim(), where = join(dir, name);

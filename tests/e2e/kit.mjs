@@ -86,7 +86,9 @@ export async function call(base, method, path, { body, token, key, lang = 'en', 
   if (body !== undefined && !(body instanceof FormData) && !h['Content-Type']) h['Content-Type'] = 'application/json';
   if (token) h.Authorization = `Bearer ${token}`;
   if (key) h['Idempotency-Key'] = key;
-  const r = await fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });
+  const asked = () => fetch(base + path, { method, headers: h, body: body === undefined ? undefined : typeof body === 'string' || body instanceof FormData || body instanceof Uint8Array ? body : JSON.stringify(body), redirect: 'manual' });
+  // A kept connection that the server closed while this process was held up (a command, an import) for longer than connections are kept: what only reads is asked again.
+  const r = await asked().catch((e) => { if (method !== 'GET' || e.cause?.code !== 'UND_ERR_SOCKET') throw e; return asked(); });
   const text = /^text\/event-stream/.test(r.headers.get('content-type') || '') ? await first(r) : await r.text(); // a stream has no end
   let json = null;
   if (text && /json\b/.test(r.headers.get('content-type') || '')) json = JSON.parse(text);
