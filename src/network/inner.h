@@ -135,7 +135,7 @@ const struct node *network_at(const struct network *n, const char *code);
 bool network_village_large(const struct network *n, int place);
 
 /* prober.c */
-int64_t network_bridge(const struct network *n);                 /* so long a time (ms) without a result counts as measured */
+int64_t network_bridge(const struct network *n);                 /* so long a time (ms) without a result of a prober elsewhere counts as measured */
 void network_ping_open(struct network *n);                      /* under the lock */
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);

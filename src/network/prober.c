@@ -175,7 +175,7 @@ static void watch_probers(struct network *n, int64_t label) {
 /* Once a second. */
 static void tick(struct network *n, int64_t *label_before, int64_t *flushed) {
   int64_t label = network_label(n);
-  if (*label_before && label - *label_before > network_bridge(n)) { /* suspended, or the clock was set far ahead: that time was not measured */
+  if (*label_before && label - *label_before > 2 * (int64_t)n->o.interval_ms + BRIDGE_MORE_MS) { /* suspended, or the clock was set far ahead: that time was not measured */
     log_write(LOG_WARN, "network", "%lld s were not measured", (long long)((label - *label_before) / 1000));
     core_away(n->core, 0, *label_before, label, false);
   }
