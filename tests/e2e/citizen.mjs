@@ -3,7 +3,7 @@
 import { readFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', ALI = '0060495219';
 
@@ -71,8 +71,8 @@ async function life(name, where) {
 async function pages(s) {
   const b = s.base, { get, example, file, act } = tools(b);
   const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
-  const { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const browser = await launch();
   const cleanly = async (page, name) => {
     await page.evaluate(axe);
     const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));

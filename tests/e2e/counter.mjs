@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence';
 const ID = '0499370899', MOBILE = '09151110001', OTHER = '0060495219';
@@ -215,8 +215,8 @@ async function counter(name, where) {
 
 // The pages as an agent uses them, in two languages and two widths, without scripts but for the judge of accessibility.
 async function pages(where) {
-  const require = createRequire(import.meta.url), { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const s = await serve(where), b = s.base, browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const s = await serve(where), b = s.base, browser = await launch();
   const c = await browser.newContext(), p = await c.newPage(), accounts = (await call(b, 'GET', '/demo/accounts')).json;
   const definition = (await call(b, 'GET', `${A}/services/${S}`)).json, example = definition.form_schema.examples[0];
   const look = async (what) => {

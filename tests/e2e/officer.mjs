@@ -3,13 +3,12 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, browser as launch } from './kit.mjs';
 
 const require = createRequire(import.meta.url);
-const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'), shots = process.env.SHOTS;
 const s = await serve(['--data', folder()]), b = s.base, A = '/api/v1';
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await launch();
 const example = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0], cases = [];
 for (let i = 0; i < 6; i++) cases.push((await call(b, 'POST', `${A}/services/village-residence/cases`, { key: `o${i}`, body: { data: { ...example, mobile: '09150000051' } } })).json.tracking);
 const holder = (await call(b, 'GET', `${A}/cases/${cases[0]}`)).json.holder.code, here = `${b}/desk?organisation=${holder}`;

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -176,10 +176,9 @@ const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MOD
 const shots = process.env.SHOTS;
 
 async function pages() {
-  const { chromium } = require('playwright-core');
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base;
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   const sizes = [{ width: 360, height: 740 }, { width: 1280, height: 900 }];
   async function look(page, name) {
     for (const lang of ['fa', 'en'])
