@@ -385,7 +385,7 @@ async function pages() {
       const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', viewport: { width: 1440, height: 900 } }), page = await context.newPage();
       await page.goto(`${b}/staff?lang=${lang}`);
       await page.fill('#username', username); await page.fill('#password', password);
-      await Promise.all([page.waitForNavigation(), page.click('main button[type=submit]')]);
+      await Promise.all([page.waitForNavigation(), page.press('main button[type=submit]', 'Enter')]);
       for (const path of list)
         for (const width of [360, 1440])
           await test(`${username} ${lang} ${width} ${path}`, async () => {

@@ -231,7 +231,7 @@ async function pages() {
         for (const [file, sort] of [['paper.pdf', '.approved'], ['changed.pdf', '.rejected']]) {
           await page.goto(`${b}/verify`);
           await page.setInputFiles('#file', join(dir, file));
-          await Promise.all([page.waitForNavigation(), page.locator('form[method=post][action="/verify"] button').click()]);
+          await Promise.all([page.waitForNavigation(), page.locator('form[method=post][action="/verify"] button').press('Enter')]);
           good(await page.locator(`.state${sort}`).count() === 1, file);
           await judge(`file-${sort.slice(1)}`);
         }

@@ -236,9 +236,9 @@ async function pages(where) {
     await p.goto(`${b}/staff`);
     await p.fill('#username', username);
     await p.fill('#password', accounts.find((a) => a.username === username).password);
-    await p.click('main button[type=submit]');
+    await p.press('main button[type=submit]', 'Enter');
   };
-  const press = (where) => Promise.all([p.waitForNavigation(), p.locator(where).last().click()]);
+  const press = (where) => Promise.all([p.waitForNavigation(), p.locator(where).last().press('Enter')]);
   await test('pages: an agent files for a person, from the counter to the receipt', async () => {
     await enter('agent');
     good(p.url().endsWith('/counter'), p.url());
@@ -265,7 +265,7 @@ async function pages(where) {
         else if (kind === 'select') await box.selectOption(await box.locator(`option[value="${v}"]`).count() ? String(v) : { index: 1 });
         else await box.fill(String(v));
       }
-      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().click()]); // the other stays on the page
+      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().press('Enter')]); // the other stays on the page
     }
     good(p.url().endsWith('/check'), p.url() + await p.locator('main').innerText());
     const at = `${visit}/${S}`;

@@ -61,7 +61,7 @@ async function pages() {
   for (const [lang, name] of [['fa', 'ss1'], ['en', 'ss2']])
     await test(`${lang}: a request is approved, a code is made, a wrong name is told, a key is revoked, by the page's own buttons`, async () => {
       const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', javaScriptEnabled: true }), page = await context.newPage();
-      const press = async (selector) => { await Promise.all([page.waitForNavigation(), page.click(selector)]); };
+      const press = async (selector) => { await Promise.all([page.waitForNavigation(), page.press(selector, 'Enter')]); };
       await page.goto(`${platform.base}/staff?lang=${lang}`);
       await page.fill('#username', 'operator'); await page.fill('#password', password);
       await press('main button[type=submit]');
@@ -78,7 +78,7 @@ async function pages() {
       await look(page, `${lang}-wrong`);
       await page.goto(`${platform.base}/admin/exchange`);
       const section = `section:has(summary):has-text("${name}")`;
-      await page.click(`${section} summary`);
+      await page.press(`${section} summary`, 'Enter');
       await page.fill(`${section} form[action*="/keys/"] input[name=why]`, 'lost');
       await look(page, `${lang}-revoking`);
       await press(`${section} form[action*="/keys/"] button`);

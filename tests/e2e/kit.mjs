@@ -123,7 +123,8 @@ export async function citizen(base, national_id = '0499370899', mobile = '091512
   return s.json.access_token;
 }
 
-// A browser whose patience is that of `until`, or null where none is installed.
+// A browser whose patience is that of `until`, or null where none is installed. What is pressed is pressed by a key: a click at a place misses when the
+// font arrives between the look and the click.
 export async function browser() {
   const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
   if (!executablePath) return null;

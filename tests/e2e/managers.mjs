@@ -143,7 +143,7 @@ async function look(b, office) {
       await page.goto(`${b}/staff?lang=fa`);
       await page.fill('[name=username]', user);
       await page.fill('[name=password]', accounts.find((x) => x.username === user).password);
-      await Promise.all([page.waitForNavigation(), page.click('main button[type=submit]')]);
+      await Promise.all([page.waitForNavigation(), page.press('main button[type=submit]', 'Enter')]);
       for (const path of paths)
         for (const [lang, width] of [['fa', 360], ['en', 1440]]) {
           await page.setViewportSize({ width, height: 900 });

@@ -280,7 +280,7 @@ async function look(b, token) {
     await tab.goto(`${b}/network/probers`, { waitUntil: 'load' });
     await tab.fill('#name', 'hub-7');
     await tab.fill('#reason', 'کوه');
-    await Promise.all([tab.waitForResponse((r) => r.request().method() === 'POST'), tab.locator('form[action="/network/probers"] button').click()]);
+    await Promise.all([tab.waitForResponse((r) => r.request().method() === 'POST'), tab.locator('form[action="/network/probers"] button').press('Enter')]);
     await tab.waitForLoadState('load');
     const p = await tab.evaluate(() => ({ wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, key: /\b(web|network|api)\.net?_?\w+/.exec(document.body.innerText)?.[0], dir: document.documentElement.dir, code: /hub-7\.[\w-]{22}/.test(document.body.innerText),
       sideways: [...document.querySelectorAll('main .scroll')].filter((x) => x.querySelector('table') && x.scrollWidth > x.clientWidth + 2).length }));
