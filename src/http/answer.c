@@ -33,7 +33,8 @@ static int take_status(struct answer *a, const char *s, size_t n, struct err *er
     return malformed(err, "its first line");
   a->status = (s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0');
   if (a->status < 100 || a->status > 599 || a->status == 101) return malformed(err, "its status");
-  a->close = s[7] == '0';
+  a->old = s[7] == '0';
+  a->ends = a->stays = false;
   a->state = ANSWER_HEAD;
   return 0;
 }
@@ -77,8 +78,8 @@ static int take_header(struct answer *a, const char *s, size_t n, struct err *er
   size_t size = (size_t)(end - value);
   if (memchr(value, 0, size) || memchr(value, '\r', size)) return err_set(err, ERR_OUTCOME_UNKNOWN, "the head of the answer is malformed or too long");
   if (named(s, name, "Connection")) {
-    if (lists(value, size, "close")) a->close = true;
-    else if (lists(value, size, "keep-alive")) a->close = false;
+    a->ends |= lists(value, size, "close");
+    a->stays |= lists(value, size, "keep-alive");
   } else if (named(s, name, "Content-Length")) {
     if (take_length(a, value, size, err)) return -1;
   } else if (named(s, name, "Transfer-Encoding")) {
@@ -105,7 +106,7 @@ static int head_over(struct answer *a, struct err *err)
     a->state = ANSWER_STATUS;
     return 0;
   }
-  if (a->chunked && a->sized) a->close = true; /* two ways to say where it ends: the chunks count, and nothing is read behind them */
+  a->close = a->ends || (a->old && !a->stays) || (a->chunked && (a->sized || a->old)); /* where two say where it ends the chunks count, and nothing is read behind them */
   if (a->head_only || a->status == 204 || a->status == 304) a->state = ANSWER_DONE;
   else if (a->chunked) a->state = ANSWER_SIZE;
   else if (a->sized) a->state = a->left ? ANSWER_BODY : ANSWER_DONE;
@@ -122,7 +123,9 @@ static int take_size(struct answer *a, const char *s, size_t n, struct err *err)
     if (v < 0) break;
     size = size * 16 + v;
   }
-  if (!i || i > SIZE_DIGITS || (i < n && s[i] != ';' && s[i] != ' ' && s[i] != '\t')) return malformed(err, "the size of a chunk");
+  bool good = i && i <= SIZE_DIGITS;
+  while (i < n && (s[i] == ' ' || s[i] == '\t')) i++;
+  if (!good || (i < n && s[i] != ';')) return malformed(err, "the size of a chunk");
   a->left = size;
   a->seen = 0;
   a->state = size ? ANSWER_CHUNK : ANSWER_TRAILER;
@@ -150,8 +153,8 @@ static ssize_t line_from(struct answer *a, const char *p, size_t n, struct err *
   size_t size = end ? (size_t)(end - p) : n, used = end ? size + 1 : n;
   a->seen += used;
   if (a->seen > HEAD_MOST) return err_set(err, ERR_OUTCOME_UNKNOWN, "the head of the answer is malformed or too long");
-  if (end && !a->line.len) return take_line(a, p, size, err) ? -1 : (ssize_t)used;
   if (!a->pairs.room) buf_expect(&a->pairs, PAIRS_ROOM);
+  if (end && !a->line.len) return take_line(a, p, size, err) ? -1 : (ssize_t)used;
   buf_add(&a->line, p, size);
   if (buf_overflowed(&a->line)) return err_set(err, ERR_OUTCOME_UNKNOWN, "the head of the answer is malformed or too long");
   if (!end) return (ssize_t)used;

@@ -15,7 +15,8 @@ struct answer {
   bool head_only;                     /* of HEAD: no content follows */
   int status;
   struct buf pairs; size_t count;     /* "name\0value\0"… */
-  bool close;                         /* the connection ends with this answer */
+  bool close;                         /* the connection ends with this answer: known with its head */
+  bool old, ends, stays;              /* of HTTP/1.0; what Connection says */
   bool sized, chunked;
   int64_t left;                       /* of the content or of its chunk; -1: until the connection ends */
   struct buf line;                    /* what has come of a line that has no end yet */

@@ -12,7 +12,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_ROOM = 2000, FRESH_MS = 15000, PIECE = 16 * 1024 };
+enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_ROOM = 2000, FRESH_MS = 15000, TLS_FRESH_MS = 60000, PIECE = 16 * 1024,
+       MOST_AUTHORITY = 280 };
 
 struct line; /* a connection that is kept */
 static void line_free(struct line *l);
@@ -29,7 +30,7 @@ struct http_peer {
   bool any_certificate;
   int connect_ms, most;
   pthread_mutex_t lock;           /* tls, idle */
-  SSL_CTX *tls;                   /* made with the first connection */
+  SSL_CTX *tls; int64_t tls_made; /* with the first connection; with authorities that are read anew after TLS_FRESH_MS */
   struct line **idle; int idle_count;
 };
 
@@ -114,6 +115,7 @@ int http_peer_new(const struct http_peer_options *o, struct http_peer **out, str
   if (!secure && !base_starts(o->base, "http://")) return err_set(err, ERR_INVALID, "%.200s: an address begins with https:// or http://", o->base);
   const char *authority = strstr(o->base, "://") + 3;
   if (!*authority || strpbrk(authority, "/?#@ \t\r\n")) return err_set(err, ERR_INVALID, "%.200s: an address is a host and a port, without a path", o->base);
+  if (strlen(authority) > MOST_AUTHORITY) return err_set(err, ERR_INVALID, "%.200s: an address is at most %d characters long", o->base, MOST_AUTHORITY);
   struct http_peer *p = base_alloc(sizeof *p);
   pthread_mutex_init(&p->lock, NULL);
   p->base = base_strdup(o->base);
@@ -187,8 +189,10 @@ static SSL_CTX *tls_new(const struct http_peer *p)
   } else if (good && !p->any_certificate) {
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     good = (p->ca_file ? SSL_CTX_load_verify_file(ctx, p->ca_file) : SSL_CTX_set_default_verify_paths(ctx)) == 1;
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN); /* what stands in the file is believed, be it no authority's */
   }
   if (good) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1); /* the head of a record and what it holds in one call of the system */
     return ctx;
@@ -197,11 +201,21 @@ static SSL_CTX *tls_new(const struct http_peer *p)
   return NULL;
 }
 
+/* One of the caller's; connections that were made with an older one go on. */
 static SSL_CTX *tls_of(struct http_peer *p)
 {
   pthread_mutex_lock(&p->lock);
-  if (!p->tls) p->tls = tls_new(p);
+  bool judged = !p->pin_count && !p->any_certificate;
+  if (p->tls && judged && clock_mono() - p->tls_made > TLS_FRESH_MS) {
+    SSL_CTX_free(p->tls);
+    p->tls = NULL;
+  }
+  if (!p->tls) {
+    p->tls = tls_new(p);
+    p->tls_made = clock_mono();
+  }
   SSL_CTX *ctx = p->tls;
+  if (ctx) SSL_CTX_up_ref(ctx);
   pthread_mutex_unlock(&p->lock);
   return ctx;
 }
@@ -214,7 +228,7 @@ static void line_free(struct line *l)
 
 static struct line *line_new(struct http_peer *p, int64_t deadline, struct err *err)
 {
-  char base[300];
+  char base[MOST_AUTHORITY + 20];
   SSL_CTX *ctx = p->secure ? tls_of(p) : NULL;
   if (p->secure && !ctx) return err_set(err, ERR_UNAVAILABLE, "%s: TLS cannot be spoken: its certificate, key or authorities cannot be used", p->base), NULL;
   struct line *l = base_alloc(sizeof *l);
@@ -223,9 +237,13 @@ static struct line *line_new(struct http_peer *p, int64_t deadline, struct err *
   snprintf(base, sizeof base, "http://%s%s", p->authority, said || !p->secure ? "" : ":443");
   if (cable_connect(&l->cable, base, deadline, err) == 0) {
     bool judged = !p->pin_count && !p->any_certificate;
-    if (!p->secure || cable_secure(&l->cable, ctx, p->name, judged, l, deadline, err) == 0) return l;
+    if (!p->secure || cable_secure(&l->cable, ctx, p->name, judged, l, deadline, err) == 0) {
+      SSL_CTX_free(ctx);
+      return l;
+    }
     if (l->refused) err_set(err, ERR_UNAVAILABLE, "%s shows a certificate that the directory does not know", p->base);
   }
+  SSL_CTX_free(ctx);
   line_free(l);
   return NULL;
 }
@@ -273,7 +291,7 @@ struct call {
   size_t head_sent;
   int64_t sent;                     /* of the content */
   char *piece; size_t piece_at, piece_size; /* read from the content's file */
-  bool some, heard;                 /* bytes went; bytes came */
+  bool some, heard, ended;          /* bytes went; bytes came; the connection is no more */
   struct answer answer;
 };
 
@@ -332,7 +350,16 @@ static int head_make(struct call *c)
 
 static enum err_code so_far(const struct call *c) { return c->some ? ERR_OUTCOME_UNKNOWN : ERR_UNAVAILABLE; }
 
-static int broken(struct call *c) { return err_set(c->err, so_far(c), "%s: the connection was broken off%s", c->peer->base, c->heard ? " in the middle of the answer" : ""); }
+static int broken(struct call *c)
+{
+  c->ended = true;
+  return err_set(c->err, so_far(c), "%s: the connection was broken off%s", c->peer->base, c->heard ? " in the middle of the answer" : "");
+}
+
+static int too_late(struct call *c)
+{
+  return err_set(c->err, so_far(c), "%s: Operation timed out after %lld milliseconds: the answer is not whole", c->peer->base, (long long)((micros_now() - c->began) / 1000));
+}
 
 /* What is to be sent next; *n 0: all was. */
 static int rest(struct call *c, const char **p, size_t *n)
@@ -388,6 +415,7 @@ static int hear(struct call *c, struct line *l)
     if (used < 0) return -1;
     if (used < n) c->answer.close = true; /* nobody asked for what follows */
     if (c->answer.state == ANSWER_DONE) return 1;
+    if (clock_mono() >= c->deadline) return too_late(c); /* one that never stops talking */
   }
 }
 
@@ -396,8 +424,7 @@ static int patience(struct call *c, struct line *l, bool write)
 {
   int64_t now = clock_mono(), until = now + c->idle < c->deadline ? now + c->idle : c->deadline;
   int ready = cable_wait(&l->cable, write, until);
-  if (ready) return ready;
-  return err_set(c->err, so_far(c), "%s: Operation timed out after %lld milliseconds: the answer is not whole", c->peer->base, (long long)((micros_now() - c->began) / 1000));
+  return ready ? ready : too_late(c);
 }
 
 /* 1: an answer came before all was sent; 0: all was sent. */
@@ -411,6 +438,7 @@ static int send_all(struct call *c, struct line *l)
     ssize_t put = cable_write(&l->cable, p, n);
     if (put > 0) {
       went(c, (size_t)put);
+      if (c->content && clock_mono() >= c->deadline) return too_late(c);
       continue;
     }
     if (put == CABLE_BROKEN) { /* it may have said why */
@@ -457,7 +485,7 @@ static int call_over(struct call *c, struct line *l, bool kept, bool *again)
 {
   answer_begin(&c->answer, !strcmp(c->asked->method, "HEAD"), on_answer, c);
   int rc = exchange(c, l);
-  *again = rc != 0 && kept && !c->heard && (!c->some || repeatable(c->asked->method)) && clock_mono() < c->deadline;
+  *again = rc != 0 && kept && c->ended && !c->heard && (!c->some || repeatable(c->asked->method)) && clock_mono() < c->deadline;
   if (rc == 0 && !c->answer.close) give_back(c->peer, l);
   else line_free(l);
   if (rc == 0) keep_head(c);
@@ -477,7 +505,7 @@ static int call_begun(struct call *c)
     c->content = content;
     c->head_sent = c->piece_at = c->piece_size = 0;
     c->sent = 0;
-    c->some = false;
+    c->some = c->ended = false;
     http_relay_answer_free(c->out);
   }
   int64_t until = clock_mono() + p->connect_ms;

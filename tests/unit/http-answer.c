@@ -59,6 +59,9 @@ static void reads_answers_in_pieces_of_every_size(void **state)
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n1\r\nx\r\n0\r\n\r\n", false, 200, 2, "x", true, ""},
     {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", false, 200, 2, "ab", false, ""},
     {"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nab", false, 200, 2, "ab", true, ""},
+    {"HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nab", false, 200, 3, "ab", true, ""},
+    {"HTTP/1.1 103 Early\r\nConnection: close\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", false, 200, 1, "ab", false, ""},
+    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\nx\r\n0 ;a\r\n\r\n", false, 200, 2, "x", true, ""},
     {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab", false, 200, 1, "ab", true, ""},
     {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nab", false, 200, 2, "ab", false, ""},
     {"HTTP/1.1 500 Bad\r\nX-Empty:\r\n\r\nuntil it ends", false, 500, 1, "until it ends", true, ""},
@@ -88,7 +91,7 @@ static void refuses_what_is_no_answer(void **state)
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ng\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 1\r\nx\r\n0\r\n\r\n",
   };
   for (size_t i = 0; i < BASE_COUNT(all); i++)
     for (size_t step = 1; step <= strlen(all[i]) + 1; step++) {
@@ -118,7 +121,7 @@ static void bounds_the_head(void **state)
 
 /* ---- a peer of our own: for each connection what it does ---- */
 
-struct act { size_t least; /* bytes of the request that it waits for */ const char *says; bool ends; const char *then; };
+struct act { size_t least; /* bytes of the request that it waits for */ const char *says; bool ends; const char *then; bool endless; /* goes on with small chunks that say much */ };
 struct theatre { int fd, port; pthread_t thread; const struct act *acts; size_t count; size_t heard; char got[4096]; };
 
 static void *perform(void *arg)
@@ -128,6 +131,7 @@ static void *perform(void *arg)
   for (size_t i = 0; i < t->count; i++) {
     const struct act *a = &t->acts[i];
     int c = accept(t->fd, NULL, NULL);
+    if (c < 0) break;
     size_t have = 0;
     char in[4096];
     ssize_t got;
@@ -140,6 +144,12 @@ static void *perform(void *arg)
     if (a->then) { /* asked once more over this connection */
       while ((got = recv(c, in, sizeof in, 0)) > 0 && !memmem(in, (size_t)got, "\r\n\r\n", 4)) continue;
       send(c, a->then, strlen(a->then), MSG_NOSIGNAL);
+    }
+    while (a->endless) {
+      memset(in, 'a', sizeof in);
+      memcpy(in, "1;", 2);
+      memcpy(in + sizeof in - 5, "\r\nx\r\n", 5);
+      if (send(c, in, sizeof in, MSG_NOSIGNAL) < 0) break;
     }
     if (a->ends) close(c);
     else held[n++] = c;
@@ -173,14 +183,20 @@ static struct http_peer *raise_curtain(struct theatre *t, const struct act *acts
 static void drop_curtain(struct theatre *t, struct http_peer *p)
 {
   http_peer_free(p);
+  shutdown(t->fd, SHUT_RDWR); /* nobody comes any more */
   pthread_join(t->thread, NULL);
   close(t->fd);
 }
 
-static int ask(struct http_peer *p, const char *method, const struct http_content *content, int timeout_ms, struct http_relay_answer *a, struct err *err)
+static int ask_for(struct http_peer *p, const char *method, const struct http_content *content, int timeout_ms, int idle_ms, struct http_relay_answer *a, struct err *err)
 {
   static const struct http_pair headers[] = {{"X-One", "1"}, {"Connection", "upgrade"}, {"Content-Length", "77"}};
-  return http_peer_call(p, &(struct http_relay_call){.method = method, .target = "/a?b", .headers = headers, .header_count = 3, .content = content, .timeout_ms = timeout_ms}, a, err);
+  return http_peer_call(p, &(struct http_relay_call){.method = method, .target = "/a?b", .headers = headers, .header_count = 3, .content = content, .timeout_ms = timeout_ms, .idle_ms = idle_ms}, a, err);
+}
+
+static int ask(struct http_peer *p, const char *method, const struct http_content *content, int timeout_ms, struct http_relay_answer *a, struct err *err)
+{
+  return ask_for(p, method, content, timeout_ms, 0, a, err);
 }
 
 static void asks_and_hears(void **state)
@@ -231,14 +247,15 @@ static void takes_an_answer_before_all_was_sent(void **state)
 static void tells_what_is_not_known(void **state)
 {
   static const struct act ends[] = {{.least = 1, .ends = true}}, half[] = {{.least = 1, .says = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", .ends = true}},
-                          silent[] = {{.least = 1}}, nonsense[] = {{.least = 1, .says = "SSH-2.0-x\r\n\r\n"}};
-  static const struct { const struct act *acts; const char *why; } all[] = {{ends, "broken off"}, {half, "ended before"}, {silent, "timed out"}, {nonsense, "no HTTP"}};
+                          silent[] = {{.least = 1}},
+                          endless[] = {{.least = 1, .says = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .endless = true, .ends = true}}, nonsense[] = {{.least = 1, .says = "SSH-2.0-x\r\n\r\n"}};
+  static const struct { const struct act *acts; const char *why; } all[] = {{ends, "broken off"}, {half, "ended before"}, {silent, "timed out"}, {endless, "timed out"}, {nonsense, "no HTTP"}};
   for (size_t i = 0; i < BASE_COUNT(all); i++) {
     struct theatre t;
     struct http_peer *p = raise_curtain(&t, all[i].acts, 1);
     struct http_relay_answer a;
     struct err err;
-    assert_int_equal(ask(p, "POST", NULL, all[i].acts == silent ? 100 : 0, &a, &err), -1);
+    assert_int_equal(ask(p, "POST", NULL, all[i].acts == silent || all[i].acts == endless ? 100 : 0, &a, &err), -1);
     assert_int_equal(err.code, ERR_OUTCOME_UNKNOWN);
     if (!strstr(err.message, all[i].why)) fail_msg("%s", err.message);
     drop_curtain(&t, p);
@@ -265,11 +282,39 @@ static void repeats_what_may_be_repeated(void **state)
   }
 }
 
+/* Silence is no end: what was sent over a kept connection is not sent over another because nothing is heard. */
+static void does_not_repeat_into_silence(void **state)
+{
+  static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1";
+  static const struct act acts[] = {{.least = 1, .says = ok}, {.least = 1, .says = ok}};
+  struct theatre t;
+  struct http_peer *p = raise_curtain(&t, acts, 2);
+  struct http_relay_answer a;
+  struct err err;
+  assert_int_equal(ask(p, "GET", NULL, 0, &a, &err), 0);
+  http_relay_answer_free(&a);
+  assert_int_equal(ask_for(p, "GET", NULL, 60000, 50, &a, &err), -1);
+  assert_int_equal(err.code, ERR_OUTCOME_UNKNOWN);
+  if (!strstr(err.message, "timed out")) fail_msg("%s", err.message);
+  drop_curtain(&t, p);
+}
+
+static void refuses_addresses_that_are_too_long(void **state)
+{
+  char base[400] = "http://";
+  struct http_peer *p;
+  struct err err;
+  memset(base + strlen(base), 'a', 300);
+  assert_int_equal(http_peer_new(&(struct http_peer_options){.base = base}, &p, &err), -1);
+  assert_int_equal(err.code, ERR_INVALID);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(reads_answers_in_pieces_of_every_size), cmocka_unit_test(refuses_what_is_no_answer), cmocka_unit_test(bounds_the_head), cmocka_unit_test(asks_and_hears),
     cmocka_unit_test(takes_an_answer_before_all_was_sent), cmocka_unit_test(tells_what_is_not_known), cmocka_unit_test(repeats_what_may_be_repeated),
+    cmocka_unit_test(does_not_repeat_into_silence), cmocka_unit_test(refuses_addresses_that_are_too_long),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
