@@ -373,3 +373,20 @@ int evidence_holds(struct exchange *x, const char *message_id, const char *nonce
   *holds = h.holds;
   return rc == 0 ? 0 : err_set(err, ERR_UNAVAILABLE, "the log cannot be read: %s", why.message);
 }
+
+struct since { int64_t at; bool any; };
+static int since_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct since *s = arg;
+  int64_t one = 0;
+  if (store_value(tx, &one, 0, err, "SELECT 1 FROM exchange_message WHERE at >= ?1 AND side = ?2 AND part = 0 LIMIT 1", "ii", s->at, (int64_t)SIDE_PRODUCER)) return -1;
+  s->any = one != 0;
+  return 0;
+}
+
+int evidence_since(struct exchange *x, int64_t at, bool *any, struct err *err) {
+  struct since s = {.at = at};
+  struct err why = {0};
+  int rc = store_read(x->store, since_work, &s, &why);
+  *any = s.any;
+  return rc == 0 ? 0 : err_set(err, ERR_UNAVAILABLE, "the log cannot be read: %s", why.message);
+}
