@@ -1,8 +1,7 @@
--- One-time codes by which a prober at a hub makes itself known: hash is the SHA-256 of the code in hex, tries how many others were shown for it.
+-- One-time codes by which a prober at a hub makes itself known: hash is the SHA-256 of the code (as it is read) in hex.
 CREATE TABLE network_prober_code (
   name @id NOT NULL,
   hash TEXT NOT NULL,
-  tries BIGINT NOT NULL,
   until_at @time NOT NULL,
   at @time NOT NULL,
   who TEXT NOT NULL,

@@ -90,9 +90,9 @@ static int put_news(struct list *k, struct store_tx *tx, struct err *err) {
   return 0;
 }
 
-/* Take rows until the page is full; the last row taken names the next page. */
+/* Take rows until the page is full; the last row that filled it names the next page. */
 static int take_rows(struct list *k, struct store_tx *tx, struct store_rows *r, int64_t (*order)(const struct store_rows *), struct err *err) {
-  int rc = 0, n = 0;
+  int rc = 0, n = (int)json_array_size(k->items);
   if (!r) return -1;
   while (n < k->limit && (rc = store_next(r, err)) == 1) {
     json_t *item = list_item(k, tx, r, err);
@@ -189,10 +189,74 @@ static int take_code(struct list *k, const char *code, struct store_tx *tx, stru
   return rc;
 }
 
-enum { MOST_WORDS = 6 };
+/* ---- search ---- */
+
+enum { MOST_WORDS = 6, SEVERAL = 8, FEW = 1000 };
+
+#define FILTERS "AND (?12='' OR cases.state=?12) AND (?13='' OR cases.service=?13) AND (?14=0 OR cases.assignee=?15) AND cases.result>=?16 AND cases.result<=?17 "
+
+static int one_word(struct list *k, const char *term, const struct days *d, struct store_tx *tx, struct err *err) {
+  const struct case_query *q = k->q;
+  /* Each word's case is found by its code: holder||'' keeps PostgreSQL from looking through the whole desk for it. */
+  return take_rows(k, tx, store_select(tx, err,
+    "SELECT " DESK " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?18 "
+    "AND (case_term.ord,case_term.tracking)>(?19,?20) AND cases.holder||''=?1 " FILTERS "AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?21",
+    WHOSE "ttitii" "titi", q->organisation, (int64_t)q->overdue, d->own, d->calendar[0], d->today[0], d->calendar[1], d->today[1], d->before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0), plain(q->state), plain(q->service),
+    (int64_t)(k->assignee != NULL), plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9,
+    term, k->after_ord, k->after_tracking, (int64_t)k->limit), by_time, err);
+}
+
+/* Whether a case has a word is asked for as a value, so that PostgreSQL looks it up: it would make a join of EXISTS, and take the word for a rare one. */
+#define HAS "COALESCE((SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term="
+#define THIS " AND t.ord=-cases.submitted_at AND t.tracking=cases.tracking),0)=1) "
+
+/* Where the two rarest words meet, newest first, from the mark on: each entry of a rare word is looked up under the other; two frequent ones are read
+ * beside each other, which is some five times cheaper than so many lookups (SQLite merges, PostgreSQL hashes). */
+static struct store_rows *meet(struct list *k, const char *const *terms, int64_t fewest, struct store_tx *tx, struct err *err) {
+  if (fewest < FEW)
+    return store_select(tx, err,
+      "SELECT ord,tracking FROM case_term WHERE organisation=?1 AND term=?2 AND (ord,tracking)>(?3,?4) "
+      "AND " HAS "?5 AND t.ord=case_term.ord AND t.tracking=case_term.tracking),0)=1 ORDER BY ord,tracking", "ttitt",
+      k->q->organisation, terms[0], k->after_ord, k->after_tracking, terms[1]);
+  return store_select(tx, err,
+    "SELECT ord,tracking FROM case_term WHERE organisation=?1 AND term=?2 AND (ord,tracking)>(?3,?4) INTERSECT "
+    "SELECT ord,tracking FROM case_term WHERE organisation=?1 AND term=?5 AND (ord,tracking)>(?3,?4) ORDER BY 1,2", "ttitt",
+    k->q->organisation, terms[0], k->after_ord, k->after_tracking, terms[1]);
+}
+
+/* Of some met cases those that have the other words too and pass the filters. */
+static int take_met(struct list *k, const char *const *terms, const char *const *t, const struct days *d, struct store_tx *tx, struct err *err) {
+  const struct case_query *q = k->q;
+  return take_rows(k, tx, store_select(tx, err,
+    "SELECT " DESK " FROM cases WHERE tracking IN (?18,?19,?20,?21,?22,?23,?24,?25) AND holder||''=?1 " FILTERS
+    "AND (?26='' OR " HAS "?26" THIS "AND (?27='' OR " HAS "?27" THIS "AND (?28='' OR " HAS "?28" THIS "AND (?29='' OR " HAS "?29" THIS
+    "AND " LATE "ORDER BY cases.submitted_at DESC,cases.tracking", WHOSE "ttitii" "tttttttt" "tttt",
+    q->organisation, (int64_t)q->overdue, d->own, d->calendar[0], d->today[0], d->calendar[1], d->today[1], d->before,
+    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0), plain(q->state), plain(q->service),
+    (int64_t)(k->assignee != NULL), plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9,
+    t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], terms[2], terms[3], terms[4], terms[5]), by_time, err);
+}
+
+static int many_words(struct list *k, const char *const *terms, int64_t fewest, const struct days *d, struct store_tx *tx, struct err *err) {
+  struct store_rows *r = meet(k, terms, fewest, tx, err);
+  int rc = r ? 1 : -1;
+  while (rc == 1 && (int)json_array_size(k->items) < k->limit) {
+    char codes[SEVERAL][40];
+    const char *t[SEVERAL];
+    size_t n = 0;
+    for (; n < SEVERAL && (rc = store_next(r, err)) == 1; n++) snprintf(codes[n], sizeof codes[n], "%s", store_text(r, 1));
+    if (rc < 0 || !n) break;
+    for (size_t i = 0; i < SEVERAL; i++) t[i] = i < n ? codes[i] : "";
+    if (take_met(k, terms, t, d, tx, err)) rc = -1;
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
+}
 
 static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
   const char *terms[MOST_WORDS] = {"", "", "", "", "", ""};
+  int64_t counts[MOST_WORDS];
   const struct case_query *q = k->q;
   struct days d;
   char code[32];
@@ -204,37 +268,24 @@ static int search_work(struct list *k, struct store_tx *tx, struct err *err) {
     n = 1;
   }
   if (!n) return 0;
-  int64_t fewest = INT64_MAX;
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < n && n > 1; i++) { /* the rarest first */
+    const char *term = terms[i];
     int64_t count = 0;
-    if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 2000) AS few", "tt",
-                    q->organisation, terms[i]))
+    if (store_value(tx, &count, 0, err, "SELECT COUNT(*) FROM (SELECT 1 FROM case_term WHERE organisation=?1 AND term=?2 LIMIT 10000) AS most", "tt",
+                    q->organisation, term))
       return -1;
-    if (count < fewest) {
-      const char *first = terms[0];
-      fewest = count;
-      terms[0] = terms[i];
-      terms[i] = first;
+    if (count == 0) return 0;
+    size_t j = i;
+    for (; j > 0 && counts[j - 1] > count; j--) {
+      terms[j] = terms[j - 1];
+      counts[j] = counts[j - 1];
     }
+    terms[j] = term;
+    counts[j] = count;
   }
-  if (fewest == 0) return 0;
   for (size_t i = n; i < MOST_WORDS; i++) terms[i] = "";
   if (read_days(k, tx, &d, err)) return -1;
-  /* Each word's case is found by its code: holder||'' keeps PostgreSQL from looking through the whole desk for it. */
-  return take_rows(k, tx, store_select(tx, err,
-    "SELECT " DESK " FROM case_term JOIN cases ON cases.tracking=case_term.tracking WHERE case_term.organisation=?1 AND case_term.term=?12 "
-    "AND (case_term.ord,case_term.tracking)>(?13,?14) "
-    "AND (?15='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?15 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?16='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?16 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?17='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?17 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?25='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?25 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?26='' OR EXISTS (SELECT 1 FROM case_term t WHERE t.organisation=?1 AND t.term=?26 AND t.ord=case_term.ord AND t.tracking=case_term.tracking)) "
-    "AND (?18='' OR cases.state=?18) AND (?19='' OR cases.service=?19) AND cases.holder||''=?1 AND (?20=0 OR cases.assignee=?21) "
-    "AND cases.result>=?22 AND cases.result<=?23 AND " LATE "ORDER BY case_term.ord,case_term.tracking LIMIT ?24", WHOSE "tittt" "tttit" "iiitt",
-    q->organisation, (int64_t)q->overdue, d.own, d.calendar[0], d.today[0], d.calendar[1], d.today[1], d.before,
-    (int64_t)q->soon, (int64_t)(q->stopped == 1), (int64_t)(q->appealed == 1 ? 1 : q->escalated == 1 ? 2 : 0),
-    terms[0], k->after_ord, k->after_tracking, terms[1], terms[2], terms[3], plain(q->state), plain(q->service), (int64_t)(k->assignee != NULL),
-    plain(k->assignee), (int64_t)(q->open == 0), q->open == 1 ? (int64_t)0 : (int64_t)9, (int64_t)k->limit, terms[4], terms[5]), by_time, err);
+  return n == 1 ? one_word(k, terms[0], &d, tx, err) : many_words(k, terms, counts[0], &d, tx, err);
 }
 
 static int desk_rows(struct list *k, struct store_tx *tx, struct err *err) {

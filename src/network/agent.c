@@ -202,19 +202,20 @@ bool agent_over(const struct agent *k, enum check_cause *cause, const struct int
   return true;
 }
 
-/* One message of each at a time: who floods delays nobody. */
-void agents_turn(struct agent *const *list, int count, int64_t most_ms) {
-  struct pollfd ready[AGENTS_MOST];
-  int64_t now = clock_mono(), until = now + most_ms;
+int64_t agents_files(struct agent *const *list, int count, int64_t until, struct pollfd *files) {
   for (int i = 0; i < count; i++) {
-    ready[i] = (struct pollfd){.fd = list[i]->over ? -1 : list[i]->fd, .events = POLLIN};
-    int64_t by = list[i]->over ? now : list[i]->answer_by;
+    files[i] = (struct pollfd){.fd = list[i]->over ? -1 : list[i]->fd, .events = POLLIN};
+    int64_t by = list[i]->over ? 0 : list[i]->answer_by;
     if (by < until) until = by;
   }
-  poll(ready, (nfds_t)count, until > now ? (int)(until - now) : 0);
+  return until;
+}
+
+/* One message of each at a time: who floods delays nobody. */
+void agents_turn(struct agent *const *list, int count, const struct pollfd *files) {
   for (int i = 0; i < count; i++) {
     if (list[i]->over) continue;
-    if (ready[i].revents) {
+    if (files[i].revents) {
       netsnmp_large_fd_set set;
       netsnmp_large_fd_set_init(&set, list[i]->fd + 1);
       NETSNMP_LARGE_FD_SET(list[i]->fd, &set);

@@ -1,22 +1,23 @@
-/* Checks beside the echo: TCP connections and HTTP(S) by libcurl, on a thread of their own: these may wait. Agents of SNMP are asked in snmp.c. */
+/* Checks beside the echo, all from one thread, many at once: TCP connections and HTTP(S) by libcurl; agents of SNMP, which are waited for together with them, in snmp.c. */
 #include "network/checks.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { AT_ONCE = 64, HEAD_MOST = 65536, BODY_MOST = 65536 };
+enum { AT_ONCE = 64, HEAD_MOST = 65536, BODY_MOST = 65536, LOOK_MS = 20, RUNNING_MS = 100 };
 
 struct running { bool on; CURL *easy; struct asking a; size_t head, body; struct curl_slist *where; };
 
 struct checking {
-  struct network *n;
+  const struct checks_for *f;
   CURLM *multi;
   struct running slot[AT_ONCE];
-  struct turns turns;
+  struct readings *readings;
 };
 
 const char *check_cause_text(enum check_cause c) {
@@ -34,58 +35,27 @@ void check_text(const struct check *c, char out[160]) {
   else snprintf(out, 160, "%s:%s%s%d%s", kinds[c->kind], c->name, c->name[0] ? ":" : "", c->port, c->rest);
 }
 
-/* ---- whose turn it is, and what came of it: for both threads -------------------------------------------------------- */
+void check_mark(const struct check *c, char out[17]) {
+  unsigned char digest[32];
+  char hex[65], *text = base_printf("%d:%d:%s:%s", (int)c->kind, c->port, c->name, c->rest);
+  sha256(text, strlen(text), digest);
+  hex_encode(digest, 32, hex);
+  snprintf(out, 17, "%.16s", hex);
+  free(text);
+}
 
-static bool due_now(struct network *n, struct turns *k, int i, bool snmp, int64_t now, struct asking *out) {
-  const struct node *node = &n->nodes[i];
-  for (int j = 0; node->active && !node->prober && j < node->checks; j++) {
-    int64_t *due = &k->due[(size_t)i * CHECKS_MOST + (size_t)j];
-    if ((node->check[j].kind == CHECK_SNMP) != snmp) continue;
-    if (!*due) *due = schedule_next(i, node->o.interval_ms < 10000 ? node->o.interval_ms : 10000, now); /* soon, but not all at once */
-    if (*due > now) continue;
-    bool primary = !node->icmp && j == 0 && !snmp, retry = primary && n->core->nodes[i].fails > 0 && n->core->nodes[i].fails < n->o.attempts;
-    *due = now + (retry ? n->o.retry_ms : node->o.interval_ms);
-    *out = (struct asking){.node = i, .number = j, .check = node->check[j], .primary = primary, .began = now, .interval = node->o.interval_ms};
-    snprintf(out->address, sizeof out->address, "%s", node->o.address);
-    snprintf(out->code, sizeof out->code, "%s", node->o.code);
+bool checks_turn(const struct check *list, int count, bool icmp, int seed, int64_t interval, int64_t again_ms, bool snmp, int64_t *due, struct asking *out) {
+  int64_t now = clock_mono();
+  for (int j = 0; j < count; j++) {
+    if ((list[j].kind == CHECK_SNMP) != snmp) continue;
+    if (!due[j]) due[j] = schedule_next(seed, interval < 10000 ? interval : 10000, now); /* soon, but not all at once */
+    if (due[j] > now) continue;
+    bool primary = !icmp && j == 0 && !snmp;
+    due[j] = now + (primary ? again_ms : interval);
+    *out = (struct asking){.number = j, .check = list[j], .primary = primary, .began = now, .interval = interval};
     return true;
   }
   return false;
-}
-
-bool checks_next(struct network *n, struct turns *k, bool snmp, struct asking *out) {
-  bool found = false;
-  int64_t now = clock_mono();
-  pthread_mutex_lock(&n->lock);
-  if (n->real > k->room) {
-    k->due = base_realloc(k->due, (size_t)n->real * CHECKS_MOST * sizeof *k->due);
-    memset(k->due + (size_t)k->room * CHECKS_MOST, 0, (size_t)(n->real - k->room) * CHECKS_MOST * sizeof *k->due);
-    k->room = n->real;
-  }
-  for (int steps = 0; n->holder && steps < n->real && !found; steps++) found = due_now(n, k, k->at = (k->at + 1) % n->real, snmp, now, out);
-  pthread_mutex_unlock(&n->lock);
-  return found;
-}
-
-/* What was not sent says nothing about the office. */
-void checks_judge(struct network *n, const struct asking *a, enum check_cause cause, double ms) {
-  pthread_mutex_lock(&n->lock);
-  int64_t at = network_label(n);
-  struct node *node = n->holder ? (struct node *)(uintptr_t)network_at(n, a->code) : NULL;
-  if (node && a->number < node->checks && base_same(node->o.address, a->address) && memcmp(&node->check[a->number], &a->check, sizeof a->check) == 0) {
-    if (a->primary) {
-      struct core_result r = {.node = node->o.node, .sent_at = at - (clock_mono() - a->began), .at = at, .unsent = cause == CHECK_NOT_SENT};
-      measure(&r.m, r.unsent ? 0 : 1, &ms, cause == CHECK_OK);
-      network_take(n, &r, 0);
-    } else if (cause != CHECK_NOT_SENT) core_check(n->core, node->o.node, a->number, cause == CHECK_OK, at);
-    if (node->cause[a->number] != cause) {
-      struct op o = {.kind = OP_CHECK, .node = node->o.node, .code = node->o.code, .number = a->number, .cause = cause, .decided = at};
-      check_text(&a->check, o.what);
-      network_op(n, o);
-    }
-    node->cause[a->number] = cause;
-  }
-  pthread_mutex_unlock(&n->lock);
 }
 
 /* ---- libcurl ------------------------------------------------------------------------------------------------------------ */
@@ -129,7 +99,7 @@ static bool begin(struct checking *k, struct running *slot) {
   curl_easy_setopt(e, CURLOPT_URL, url);
   curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(e, CURLOPT_PROXY, "");
-  curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)k->n->o.check_ms);
+  curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)k->f->check_ms);
   curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, slot->a.check.kind == CHECK_TCP ? 1L : 0L);
   curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(e, CURLOPT_WRITEDATA, slot);
@@ -209,31 +179,51 @@ static void finish(struct checking *k) {
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIMARY_IP, &peer);
     enum check_cause cause = cause_of(slot, code, status, us > 0 || (peer && peer[0]));
     end(k, slot);
-    checks_judge(k->n, &slot->a, cause, us > 0 || cause != CHECK_OK ? (double)us / 1000 : 0.001);
+    k->f->judge(k->f->ctx, &slot->a, cause, us > 0 || cause != CHECK_OK ? (double)us / 1000 : 0.001);
   }
 }
 
-void *network_checks_main(void *ctx) {
-  struct checking k = {.n = ctx, .multi = curl_multi_init()};
-  struct network *n = ctx;
-  for (bool stopping = false; !stopping;) {
+static void begin_due(struct checking *k) {
+  for (int i = 0; i < AT_ONCE; i++) {
+    if (k->slot[i].on) continue;
+    if (!k->f->next(k->f->ctx, false, &k->slot[i].a)) break;
+    if (!begin(k, &k->slot[i])) k->f->judge(k->f->ctx, &k->slot[i].a, CHECK_NOT_SENT, NAN);
+  }
+  readings_begin(k->readings);
+}
+
+/* Until something comes of any of them. Answers come far more often than turns. */
+static void wait_for(struct checking *k, int running, int64_t looked) {
+  struct pollfd files[AGENTS_MOST];
+  struct curl_waitfd wanted[AGENTS_MOST];
+  int64_t until = clock_mono() + (running ? RUNNING_MS : k->f->idle_ms);
+  int count = readings_files(k->readings, files, &until);
+  if (count && until > looked + LOOK_MS) until = looked + LOOK_MS;
+  int64_t ms = until - clock_mono();
+  int used = 0; /* libcurl takes no file that is none */
+  for (int i = 0; i < count; i++)
+    if (files[i].fd >= 0) wanted[used++] = (struct curl_waitfd){.fd = files[i].fd, .events = CURL_WAIT_POLLIN};
+  curl_multi_poll(k->multi, wanted, (unsigned)used, ms < 0 ? 0 : (int)ms, NULL);
+  used = 0;
+  for (int i = 0; i < count; i++) files[i].revents = files[i].fd >= 0 && wanted[used++].revents ? POLLIN : 0;
+  readings_turn(k->readings, files);
+}
+
+void checks_run(const struct checks_for *f) {
+  struct checking k = {.f = f, .multi = curl_multi_init(), .readings = readings_new(f)};
+  int64_t looked = 0;
+  while (!f->over(f->ctx)) {
     int running = 0;
-    for (int i = 0; i < AT_ONCE; i++) {
-      if (k.slot[i].on) continue;
-      if (!checks_next(n, &k.turns, false, &k.slot[i].a)) break;
-      if (!begin(&k, &k.slot[i])) checks_judge(n, &k.slot[i].a, CHECK_NOT_SENT, NAN);
+    if (clock_mono() - looked >= LOOK_MS) {
+      begin_due(&k);
+      looked = clock_mono();
     }
     curl_multi_perform(k.multi, &running);
     finish(&k);
-    if (running) curl_multi_poll(k.multi, NULL, 0, 100, NULL);
-    else clock_wait(n->o.retry_ms < 100 ? n->o.retry_ms : 100);
-    pthread_mutex_lock(&n->lock);
-    stopping = n->stopping;
-    pthread_mutex_unlock(&n->lock);
+    wait_for(&k, running, looked);
   }
   for (int i = 0; i < AT_ONCE; i++)
     if (k.slot[i].on) end(&k, &k.slot[i]);
+  readings_free(k.readings);
   curl_multi_cleanup(k.multi);
-  free(k.turns.due);
-  return NULL;
 }

@@ -1,4 +1,5 @@
 /* Signed reports of probers elsewhere, as the centre takes them in. */
+#include "network/checks.h"
 #include "network/hub.h"
 #include "network/inner_core.h"
 
@@ -107,21 +108,55 @@ static int prober_of(const struct network *n, const char *name) {
   return -1;
 }
 
-/* [code, at, sent, lost, min, median, p95, max, jitter]; numbers in ms, the last five only where something answered. Hours of which raw results are kept no longer are summed for good. */
-static bool read_sample(const struct network *n, int prober, const json_t *s, int64_t now, struct core_result *r) {
-  double v[5] = {NAN, NAN, NAN, NAN, NAN};
+/* One sample as it came (see hub_sample). check: the number of a check that it is about, -1: it is a probe. */
+struct came { struct core_result r; int check; enum check_cause cause; };
+
+static bool check_is(const struct check *c, const json_t *mark) {
+  char is[17];
+  check_mark(c, is);
+  return base_same(is, json_string_value(mark));
+}
+
+/* Which check of the plan is meant, as long as it is the same. */
+static int check_of(const struct node *node, const json_t *number, const json_t *mark) {
+  int64_t i = json_is_integer(number) ? json_integer_value(number) : -1;
+  return i >= 0 && i < node->checks && check_is(&node->check[i], mark) ? (int)i : -1;
+}
+
+static int cause_parse(const char *text) {
+  for (int c = CHECK_NOT_SENT; text && c < CHECK_CAUSES; c++)
+    if (base_same(check_cause_text((enum check_cause)c), text)) return c;
+  return -1;
+}
+
+/* Of an office of this prober, at a time that can be. Hours of which raw results are kept no longer are summed for good. */
+static const struct node *whose(const struct network *n, int prober, const json_t *s, int64_t now, int64_t *at) {
   const char *code = json_string_value(json_array_get(s, 0));
   const struct node *node = code ? network_at(n, code) : NULL;
-  for (size_t i = 1; i < 4; i++)
-    if (!json_is_integer(json_array_get(s, i))) return false;
-  int64_t at = json_integer_value(json_array_get(s, 1)), sent = json_integer_value(json_array_get(s, 2)), lost = json_integer_value(json_array_get(s, 3));
-  if (!node || node->prober != prober || at < now - n->o.raw_days * (int64_t)86400000 || at > now + SKEW_MOST || sent < 1 || sent > NETWORK_PACKETS_MOST || lost < 0 || lost > sent) return false;
+  if (!json_is_integer(json_array_get(s, 1))) return NULL;
+  *at = json_integer_value(json_array_get(s, 1));
+  return node && node->prober == prober && *at >= now - n->o.raw_days * (int64_t)86400000 && *at <= now + SKEW_MOST ? node : NULL;
+}
+
+static bool read_sample(const struct network *n, int prober, const json_t *s, int64_t now, struct came *out) {
+  double v[5] = {NAN, NAN, NAN, NAN, NAN};
+  int64_t at, sent = json_integer_value(json_array_get(s, 2)), lost = json_integer_value(json_array_get(s, 3));
+  const struct node *node = whose(n, prober, s, now, &at);
+  if (!node) return false;
+  *out = (struct came){.r = {.node = node->o.node, .sent_at = at, .at = at}, .check = -1};
+  if (base_same(json_string_value(json_array_get(s, 2)), "check")) {
+    int cause = cause_parse(json_string_value(json_array_get(s, 5)));
+    out->check = check_of(node, json_array_get(s, 3), json_array_get(s, 4));
+    if (cause >= 0) out->cause = (enum check_cause)cause;
+    return cause >= 0 && out->check >= 0;
+  }
+  if (!json_is_integer(json_array_get(s, 2)) || !json_is_integer(json_array_get(s, 3)) || sent < 1 || sent > NETWORK_PACKETS_MOST || lost < 0 || lost > sent) return false;
   for (size_t i = 0; lost < sent && i < 5; i++) {
     const json_t *number = json_array_get(s, 4 + i);
     v[i] = json_is_number(number) ? json_number_value(number) : NAN;
     if (!(v[i] >= 0 && v[i] <= 60000) || (i && i < 4 && v[i] < v[i - 1])) return false;
   }
-  *r = (struct core_result){.node = node->o.node, .sent_at = at, .at = at, .m = {(int)sent, (int)lost, v[0], v[1], v[2], v[3], sent - lost > 1 ? v[4] : NAN}};
+  out->r.m = (struct measured){(int)sent, (int)lost, v[0], v[1], v[2], v[3], sent - lost > 1 ? v[4] : NAN};
   return true;
 }
 
@@ -137,17 +172,59 @@ static void take_report(struct network *n, int p, const json_t *samples, int64_t
   size_t i;
   json_t *s;
   json_array_foreach(samples, i, s) {
-    struct core_result r;
+    struct came c;
     if (from + (int64_t)i < k->next) continue; /* came before */
     k->next = from + (int64_t)i + 1;
-    if (!read_sample(n, p, s, now, &r)) continue;
-    bool gap = k->last && r.sent_at - k->last > bridge;
-    if (gap) core_away(n->core, p, k->last, r.sent_at, false);
+    if (!read_sample(n, p, s, now, &c)) continue;
+    if (c.check >= 0) { /* says nothing about whether echoes were sent: gaps are told by probes alone */
+      checks_result(n, c.r.node, c.check, c.cause, c.r.at);
+      continue;
+    }
+    bool gap = k->last && c.r.sent_at - k->last > bridge;
+    if (gap) core_away(n->core, p, k->last, c.r.sent_at, false);
     else if (n->core->probers_away >> p & 1) core_rewind(n->core, p, now, undo, n);
-    if (r.sent_at > k->last) k->last = r.sent_at;
-    network_take(n, &r, p);
+    if (c.r.sent_at > k->last) k->last = c.r.sent_at;
+    network_take(n, &c.r, p);
   }
   k->heard = clock_mono();
+}
+
+/* One interface of a reading, as put_interfaces wants it; NULL where it cannot be so. */
+static json_t *row_of(const json_t *given, int64_t at) {
+  const char *name = json_string_value(json_array_get(given, 1));
+  json_t *row = json_object();
+  bool ok = json_array_size(given) == HUB_ROW && name && strlen(name) < 64;
+  for (const char *c = name; ok && *c; c++) ok = *c >= 32 && *c < 127;
+  for (size_t f = 0; ok && f < HUB_ROW; f++) {
+    const json_t *v = json_array_get(given, f);
+    if (f != 1) ok = json_is_integer(v) && json_integer_value(v) >= (f == 2 || f > 6 ? -1 : 0) && (f || json_integer_value(v) <= INT32_MAX) && (f != 2 || json_integer_value(v) <= 1);
+    json_object_set_new(row, hub_row_names[f], f == 1 ? json_string(name ? name : "") : json_integer(json_integer_value(v)));
+  }
+  json_object_set_new(row, "at", json_integer(at));
+  if (ok) return row;
+  json_decref(row);
+  return NULL;
+}
+
+/* Under the lock: readings of agents, each whole or not at all. */
+static void take_interfaces(struct network *n, int p, const json_t *list, int64_t now) {
+  size_t i, k;
+  json_t *one, *given;
+  int64_t at;
+  json_array_foreach(list, i, one) {
+    const struct node *node = whose(n, p, one, now, &at);
+    const json_t *of = json_array_get(one, 3);
+    bool asked = false;
+    for (int c = 0; node && c < node->checks && !asked; c++) asked = node->check[c].kind == CHECK_SNMP && check_is(&node->check[c], json_array_get(one, 2));
+    if (!asked || !json_array_size(of) || json_array_size(of) > INTERFACES_MOST) continue;
+    json_t *rows = json_array();
+    json_array_foreach(of, k, given) {
+      json_t *row = row_of(given, at);
+      if (row) json_array_append_new(rows, row);
+    }
+    if (json_array_size(rows) == json_array_size(of)) checks_rows(n, node->o.node, rows);
+    json_decref(rows);
+  }
 }
 
 struct keeping { const char *name; int64_t last, next, report, heard, backlog, oldest, skew; const char *version; };
@@ -194,6 +271,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   if (report > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
   prober->report = report;
   take_report(n, p, json_object_get(j, "samples"), json_int(j, "from", 0), now);
+  take_interfaces(n, p, json_object_get(j, "interfaces"), now);
   *k = (struct keeping){prober->name, prober->last, prober->next, report, now, json_int(j, "backlog", 0), json_int(j, "oldest", 0), theirs - now, json_str(j, "version")};
   *next = k->next;
   return 0;
@@ -202,12 +280,12 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
 #define VERSION_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+~-" /* it is shown on terminals */
 
 static bool sound(const json_t *j, const char *name) {
-  const json_t *samples = json_object_get(j, "samples");
+  const json_t *samples = json_object_get(j, "samples"), *rows = json_object_get(j, "interfaces");
   const char *version = json_str(j, "version"), *numbers[] = {"from", "report", "now", "oldest"};
   for (size_t i = 0; i < BASE_COUNT(numbers); i++)
     if (json_int(j, numbers[i], -1) < 0 || json_int(j, numbers[i], -1) > NUMBER_MOST) return false;
   if (json_int(j, "oldest", 0) > json_int(j, "now", 0) + SKEW_MOST || json_int(j, "backlog", -1) < 0 || json_int(j, "backlog", -1) > BACKLOG_MOST) return false;
-  return json_is_array(samples) && json_array_size(samples) <= HUB_BATCH_MOST && base_same(json_str(j, "name"), name) && version && strlen(version) <= 40 && strspn(version, VERSION_LETTERS) == strlen(version);
+  return json_is_array(samples) && json_array_size(samples) <= HUB_BATCH_MOST && json_is_array(rows) && json_array_size(rows) <= HUB_ROWS_MOST && base_same(json_str(j, "name"), name) && version && strlen(version) <= 40 && strspn(version, VERSION_LETTERS) == strlen(version);
 }
 
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err) {
@@ -222,7 +300,7 @@ int network_report(struct network *n, const char *name, const void *body, size_t
   free(key);
   if (!ok) return refuse_stranger(n, name, body, size, signature, why, err);
   if (!holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
-  json_t *j = json_read(body, size, 4, err);
+  json_t *j = json_read(body, size, 6, err);
   int rc = j && sound(j, name) ? 0 : hub_refuse(why, err, ERR_INVALID, "probe.form", NULL);
   struct keeping k = {0};
   if (rc == 0) {
@@ -248,9 +326,10 @@ int network_prober_plan(struct network *n, const char *name, json_t **out, struc
     json_put(o, "code", node->o.code);
     json_put(o, "address", node->o.address);
     json_object_set_new(o, "interval_ms", json_integer(node->o.interval_ms));
+    json_put(o, "checks", node->o.checks);
     json_array_append_new(list, o);
   }
-  *out = json_pack("{s:o,s:i,s:i,s:i,s:I,s:I}", "offices", list, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
+  *out = json_pack("{s:o,s:i,s:i,s:i,s:i,s:I,s:I}", "offices", list, "check_ms", n->o.check_ms, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
                    "next", (json_int_t)(p > 0 ? n->probers[p].next : 0));
   pthread_mutex_unlock(&n->lock);
   if (p > 0) return 0;

@@ -9,13 +9,13 @@
 
 enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000 };
 
-struct spot { char code[NETWORK_CODE], address[64]; int64_t interval; };
 struct hub {
   const struct network_hub_options *o;
   EVP_PKEY *key;
   struct link *link;
   struct schedule due;
-  struct spot *spots;
+  struct hub_spot *spots;
+  struct hub_checks *checks;
   int count;
   bool planned;
   json_t *samples;
@@ -40,17 +40,22 @@ static char *file_of(const char *folder, int64_t first) { return base_printf("%s
 
 static json_t *rounded(double ms) { return json_real(isnan(ms) ? 0 : round(ms * 1000) / 1000); }
 
-static void hub_done(void *ctx, const struct core_result *r) {
-  struct hub *h = ctx;
+const char *const hub_row_names[HUB_ROW] = {"number", "name", "up", "in_octets", "out_octets", "in_errors", "out_errors", "in_bps", "out_bps"};
+
+json_t *hub_sample(const char *code, const struct core_result *r) {
   const struct measured *m = &r->m;
-  schedule_set(&h->due, r->node, schedule_next(r->node, m->lost >= m->sent ? 5000 : h->spots[r->node].interval, clock_mono()));
-  if (r->unsent) return; /* it says nothing about anybody */
-  json_t *s = json_pack("[s,I,i,i]", h->spots[r->node].code, (json_int_t)r->sent_at, m->sent, m->lost);
+  json_t *s = json_pack("[s,I,i,i]", code, (json_int_t)r->sent_at, m->sent, m->lost);
   if (m->lost < m->sent) {
     const double v[] = {m->min, m->median, m->p95, m->max, m->jitter};
     for (int i = 0; i < 5; i++) json_array_append_new(s, rounded(v[i]));
   }
-  json_array_append_new(h->samples, s);
+  return s;
+}
+
+static void hub_done(void *ctx, const struct core_result *r) {
+  struct hub *h = ctx;
+  schedule_set(&h->due, r->node, schedule_next(r->node, r->m.lost >= r->m.sent ? 5000 : h->spots[r->node].interval, clock_mono()));
+  if (!r->unsent) json_array_append_new(h->samples, hub_sample(h->spots[r->node].code, r)); /* else it says nothing about anybody */
 }
 
 /* What the centre asks for is bounded here, too. */
@@ -73,12 +78,15 @@ static void plan_takes_effect(struct hub *h, const json_t *plan) {
   schedule_init(&h->due, h->count);
   json_array_foreach(list, i, o) {
     if (i >= TARGETS_MOST) break;
-    struct spot *s = &h->spots[i];
+    struct hub_spot *s = &h->spots[i];
+    *s = (struct hub_spot){.interval = within(o, "interval_ms", 60000, 100, 86400000)};
     snprintf(s->code, sizeof s->code, "%s", json_str(o, "code") ? json_str(o, "code") : "");
     snprintf(s->address, sizeof s->address, "%s", json_str(o, "address") ? json_str(o, "address") : "");
-    s->interval = within(o, "interval_ms", 60000, 100, 86400000);
-    if (link_target(h->link, (int)i, s->address) == 0) schedule_set(&h->due, (int)i, schedule_next((int)i, s->interval < 5000 ? s->interval : 5000, clock_mono()));
+    s->checks = address_ok(s->address) ? checks_parse(json_str(o, "checks"), s->check, &s->icmp) : 0;
+    if (s->checks < 0) s->checks = 0;
+    if (s->icmp && link_target(h->link, (int)i, s->address) == 0) schedule_set(&h->due, (int)i, schedule_next((int)i, s->interval < 5000 ? s->interval : 5000, clock_mono()));
   }
+  hub_checks_plan(h->checks, h->spots, h->count, within(plan, "check_ms", 5000, 100, 30000));
 }
 
 /* What the other thread brought. */
@@ -187,8 +195,11 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
   h->report = h->report + 1 > now ? h->report + 1 : now;
   json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "version", CHAPAR_VERSION,
                           "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
+  json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST);
+  json_object_set(all, "interfaces", rows);
   char *body = json_canonical(all), *signature = hub_sign(h->key, HUB_REPORT, body, strlen(body));
   int rc = h->o->call(h->o->ctx, path, signature, body, strlen(body), &answer, &size, err);
+  if (rc == 0) hub_checks_told(h->checks, rows);
   if (rc && err->code == ERR_CONFLICT) h->report += AHEAD_MS; /* our clock was set back, and what we remembered is lost */
   json_t *plan = rc == 0 ? json_read(answer, size, 6, err) : NULL;
   if (rc == 0 && !plan) rc = -1;
@@ -208,6 +219,7 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
     free(file);
   }
   json_decref(plan);
+  json_decref(rows);
   json_decref(all);
   free(answer);
   free(path);
@@ -302,6 +314,7 @@ static void measure_on(struct hub *h) {
     if (h->planned && schedule_first(&h->due, &due) >= 0 && due * 1000 < next) next = due * 1000;
     if (next < clock_mono_us() + 1000) next = clock_mono_us() + 1000;
     link_wait(link_ready(h->link), next);
+    hub_checks_take(h->checks, h->samples);
     if (now - kept < batch && json_array_size(h->samples) < HUB_BATCH_MOST / 2) continue;
     kept = now;
     keep_batch(h);
@@ -311,8 +324,9 @@ static void measure_on(struct hub *h) {
 int network_hub_run(const struct network_hub_options *o, struct err *err) {
   struct hub h = {.o = o, .samples = json_array(), .first = clock_now(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1}; /* numbers only grow, also when the folder is lost */
   int64_t *list;
-  pthread_t reporter;
+  pthread_t reporter, checker;
   int rc = -1;
+  h.checks = hub_checks_new(o->stop);
   h.link = o->probe.helper ? o->probe.helper : link_new(o->probe.source4, o->probe.source6);
   h.key = hub_open_key(o->folder, err);
   if (h.key) {
@@ -320,15 +334,21 @@ int network_hub_run(const struct network_hub_options *o, struct err *err) {
     if (count && h.first <= list[count - 1] + HUB_BATCH_MOST) h.first = list[count - 1] + HUB_BATCH_MOST + 1;
     free(list);
     remember_plan(&h);
-    rc = pthread_create(&reporter, NULL, reporter_main, &h) ? err_set(err, ERR_UNAVAILABLE, "no thread could be started") : 0;
-  }
-  if (rc == 0) {
-    measure_on(&h);
-    keep_batch(&h);
-    pthread_join(reporter, NULL);
+    if (pthread_create(&checker, NULL, hub_checks_main, h.checks)) rc = err_set(err, ERR_UNAVAILABLE, "no thread could be started");
+    else {
+      rc = pthread_create(&reporter, NULL, reporter_main, &h) ? err_set(err, ERR_UNAVAILABLE, "no thread could be started") : 0;
+      if (rc == 0) {
+        measure_on(&h);
+        pthread_join(reporter, NULL);
+      } else *o->stop = true;
+      pthread_join(checker, NULL);
+      hub_checks_take(h.checks, h.samples);
+      keep_batch(&h);
+    }
   }
   if (h.link != o->probe.helper) link_free(h.link);
   schedule_free(&h.due);
+  hub_checks_free(h.checks);
   free(h.spots);
   json_decref(h.plan);
   json_decref(h.samples);

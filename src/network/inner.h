@@ -111,7 +111,7 @@ struct network {
   bool holder, stopping;
   int64_t label_offset, label_last, label_mono; /* see network_label */
   int64_t probed, overdue, probes;
-  pthread_t prober_thread, keeper_thread, checks_thread, snmp_thread;
+  pthread_t prober_thread, keeper_thread, checks_thread;
   bool threads;
   int64_t step;                      /* of network_step, told last; -1: none read yet */
   struct network_asked *asked;       /* under the lock */
@@ -182,9 +182,8 @@ double network_goal_at(const struct network *n, const struct network_office *o);
 /* jobs.c */
 int network_news_of(struct store_tx *tx, const struct network *n, int64_t incident, struct network_news *out, struct arena *a, struct err *err); /* 1, 0, -1 */
 
-/* checks.c, snmp.c */
+/* asked.c, checks.c */
 void *network_checks_main(void *ctx);
-void *network_snmp_main(void *ctx);
 void check_text(const struct check *c, char out[160]);          /* as in the plan, without the community */
 
 /* demo.c */

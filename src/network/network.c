@@ -65,7 +65,7 @@ int network_start(struct network *n, struct err *err) {
   n->stopping = false;
   if (!n->link) n->link = n->o.helper ? n->o.helper : link_new(n->source4, n->source6);
   if (pthread_create(&n->keeper_thread, NULL, network_keeper_main, n) || pthread_create(&n->prober_thread, NULL, network_prober_main, n) ||
-      pthread_create(&n->checks_thread, NULL, network_checks_main, n) || pthread_create(&n->snmp_thread, NULL, network_snmp_main, n))
+      pthread_create(&n->checks_thread, NULL, network_checks_main, n))
     return err_set(err, ERR_UNAVAILABLE, "the prober's threads cannot be started");
   n->threads = true;
   return 0;
@@ -82,7 +82,6 @@ void network_stop(struct network *n) {
   pthread_join(n->prober_thread, NULL);
   pthread_join(n->keeper_thread, NULL);
   pthread_join(n->checks_thread, NULL);
-  pthread_join(n->snmp_thread, NULL);
   n->threads = false;
   if (n->holder && network_flush(n, &err)) log_write(LOG_WARN, "network", "the last measurements are lost: %s", err.message);
   n->holder = false;

@@ -379,24 +379,24 @@ int network_plan(struct network *n, const struct network_by *by, const struct ne
 /* ---- probers elsewhere ------------------------------------------------------------------------------------------------------------------------ */
 
 /* A hub's prober signs its reports with an Ed25519 key; the centre knows the public half. Operators alone; each an act with a reason (3 to 2,000 bytes).
- * Invite: a code for one prober of this name, valid once and for a day; whose right was taken away, or who lost its key, may be invited again. code: "NAME.…".
+ * Invite: a code for one prober of this name (125 bits; capitals, hyphens and spaces do not matter when it is shown), valid once and for a day; whose right was taken away, or who lost its key, may be invited again. code: "NAME.…".
  * ERR_FORBIDDEN, ERR_INVALID, ERR_LIMIT (NETWORK_PROBERS_MOST; one whose right was taken away counts while the plan names it). */
 #define NETWORK_PROBER_CODE 80
 #define NETWORK_PROBERS_MOST 63
 int network_prober_invite(struct network *n, const struct network_by *by, const char *name, const char *reason, char code[NETWORK_PROBER_CODE], struct err *err);
-/* The hub's answer to it: {"code","key"} (body as it came; signature: base64 over "chapar-join-v1\n" body, by the key that it names). Ten wrong tries end a code. ERR_INVALID,
+/* The hub's answer to it: {"code","key"} (body as it came; signature: base64 over "chapar-join-v1\n" body, by the key that it names). ERR_INVALID,
  * ERR_NOT_FOUND: no such code, or no more. Waits. */
 /* Why somebody was refused, for who runs the hub: word of locale/words-probers.csv, value for its {value} ("" none). */
 struct network_refusal { const char *word; char value[NETWORK_NOTE_MOST + 64]; };
 int network_prober_join(struct network *n, const char *name, const void *body, size_t size, const char *signature, struct network_refusal *why, struct err *err);
 /* The right, or the invitation, is taken away. Its offices are unknown within a second or two. ERR_NOT_FOUND. */
 int network_prober_revoke(struct network *n, const struct network_by *by, const char *name, const char *reason, struct err *err);
-/* {"items":[{"name","state" (invited, expired: its code is of no use any more, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","clock_ms" (its
+/* {"items":[{"name","state" (invited, expired: its code is over, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","clock_ms" (its
  * clock before ours),"joined_at","revoked_at","invited_until","by","reason","offices","unknown"}]} in order of names. Waits. */
 int network_probers(struct network *n, json_t **out, struct err *err);
-/* What it is to probe: {"offices":[{"code","address","interval_ms"}],"packets","gap_ms","timeout_ms","revision","next"}. ERR_NOT_FOUND. */
+/* What it is to probe: {"offices":[{"code","address","interval_ms","checks"}],"packets","gap_ms","timeout_ms","check_ms","revision","next"}; checks as in the plan, communities included. ERR_NOT_FOUND. */
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
-/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","backlog","oldest","samples"}.
+/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","backlog","oldest","samples","interfaces"} (hub.h).
  * Samples come in their order; what came already is passed over, what is older than raw results are kept too: *next is the number that is wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_FORBIDDEN where the
  * right was taken away, ERR_CONFLICT for a report that came already, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_MS = 86400000, CODE_TRIES = 10, LIST_MOST = 500 };
+enum { CODE_MS = 86400000, CODE_LETTERS = 25, CODE_GROUP = 5, LIST_MOST = 500 };
 
 struct admitting {
   const struct network_by *by;
@@ -30,10 +30,33 @@ static int act(struct store_tx *tx, const char *kind, const char *name, const ch
   return rc;
 }
 
-static void hash_of(const char *code, char out[65]) {
+/* 125 bits, so many that wrong ones need not be counted: whoever knows a prober's name alone can spoil nothing. In letters and digits that nobody takes for others, five by five. */
+static void new_code(const char *name, char code[NETWORK_PROBER_CODE]) {
+  static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+  unsigned char raw[CODE_LETTERS];
+  size_t n = (size_t)snprintf(code, NETWORK_PROBER_CODE, "%s.", name);
+  random_bytes(raw, sizeof raw);
+  for (int i = 0; i < CODE_LETTERS; i++) {
+    if (i && i % CODE_GROUP == 0) code[n++] = '-';
+    code[n++] = letters[raw[i] & 31];
+  }
+  code[n] = 0;
+  explicit_bzero(raw, sizeof raw);
+}
+
+/* As it was written down: capitals, hyphens and spaces do not matter, O is 0, I and L are 1. */
+static void hash_of(const char *name, const char *code, char out[65]) {
   unsigned char digest[32];
-  sha256(code, strlen(code), digest);
+  char read[NETWORK_PROBER_CODE];
+  size_t n = (size_t)snprintf(read, sizeof read, "%s.", name);
+  if (strncmp(code, read, n) == 0) code += n; /* else it is another's, and no code of this one */
+  for (const char *c = code; *c && n < sizeof read; c++) {
+    char l = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+    if (l != '-' && l != ' ') read[n++] = l == 'o' ? '0' : l == 'i' || l == 'l' ? '1' : l;
+  }
+  sha256(read, n, digest);
   hex_encode(digest, 32, out);
+  explicit_bzero(read, sizeof read);
 }
 
 /* ---- invited ---- */
@@ -44,46 +67,36 @@ static int invite_work(struct store_tx *tx, void *arg, struct err *err) {
   if (store_value(tx, &others, 0, err, "SELECT COUNT(*) FROM (SELECT p.name FROM network_prober p WHERE p.key<>'' OR EXISTS (SELECT 1 FROM network_node m WHERE m.prober=p.name) "
                   "UNION SELECT c.name FROM network_prober_code c WHERE c.until_at>?2) a WHERE a.name<>?1", "ti", k->name, now)) return -1;
   if (others >= NETWORK_PROBERS_MOST) return err_set(err, ERR_LIMIT, "there are %d probers already", NETWORK_PROBERS_MOST);
-  if (store_put(tx, err, "INSERT INTO network_prober_code (name,hash,tries,until_at,at,who,reason) VALUES (?1,?2,0,?3,?4,?5,?6) ON CONFLICT (name) DO UPDATE SET hash=excluded.hash,"
-                "tries=0,until_at=excluded.until_at,at=excluded.at,who=excluded.who,reason=excluded.reason", "ttiitt", k->name, k->hash, now + CODE_MS, now, k->by->who, k->reason))
+  if (store_put(tx, err, "INSERT INTO network_prober_code (name,hash,until_at,at,who,reason) VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT (name) DO UPDATE SET hash=excluded.hash,"
+                "until_at=excluded.until_at,at=excluded.at,who=excluded.who,reason=excluded.reason", "ttiitt", k->name, k->hash, now + CODE_MS, now, k->by->who, k->reason))
     return -1;
   return act(tx, "prober_invite", k->name, k->by->who, k->reason, NULL, err);
 }
 
 int network_prober_invite(struct network *n, const struct network_by *by, const char *name, const char *reason, char code[NETWORK_PROBER_CODE], struct err *err) {
   struct admitting k = {.by = by, .name = name, .reason = reason};
-  unsigned char raw[16];
   if (judge(by, name, reason, err)) return -1;
-  random_bytes(raw, sizeof raw);
-  char *text = base64url_encode(raw, sizeof raw);
-  snprintf(code, NETWORK_PROBER_CODE, "%s.%s", name, text);
-  free(text);
-  hash_of(code, k.hash);
-  explicit_bzero(raw, sizeof raw);
+  new_code(name, code);
+  hash_of(name, code, k.hash);
   return store_write(n->main, STORE_FRONT, invite_work, &k, err);
 }
 
 /* ---- admitted ---- */
 
-/* Two may show the same code at once: the row is changed by one of them after the other (UPDATE locks it), and the second no longer finds it. A wrong one counts: what is written here stays
- * also where it is refused. Of ten tries the last one that is right is still good. */
+/* Two may show the same code at once: its row goes with the first of them, and the second no longer finds it. */
 static int join_work(struct store_tx *tx, void *arg, struct err *err) {
   struct admitting *k = arg;
   int64_t now = store_time(tx);
-  k->right = false;
-  struct store_rows *r = store_select(tx, err, "UPDATE network_prober_code SET tries=tries+1 WHERE name=?1 AND tries<?2 AND until_at>?3 RETURNING hash,who,reason", "tii", k->name,
-                                      (int64_t)CODE_TRIES, now);
+  struct store_rows *r = store_select(tx, err, "DELETE FROM network_prober_code WHERE name=?1 AND hash=?2 AND until_at>?3 RETURNING who,reason", "tti", k->name, k->hash, now);
   int rc = r ? store_next(r, err) : -1;
-  if (rc == 1) {
-    k->right = strlen(store_text(r, 0)) == 64 && trust_same(store_text(r, 0), k->hash, 64);
-    snprintf(k->who, sizeof k->who, "%s", store_text(r, 1));
-    snprintf(k->why, sizeof k->why, "%s", store_text(r, 2));
+  k->right = rc == 1;
+  if (k->right) {
+    snprintf(k->who, sizeof k->who, "%s", store_text(r, 0));
+    snprintf(k->why, sizeof k->why, "%s", store_text(r, 1));
   }
   store_done(r);
-  if (rc < 0) return -1;
-  if (!k->right) return 0;
-  if (store_put(tx, err, "DELETE FROM network_prober_code WHERE name=?1", "t", k->name) ||
-      store_put(tx, err, "INSERT INTO network_prober (name,key,last,next) VALUES (?1,?2,0,0) ON CONFLICT (name) DO UPDATE SET key=excluded.key", "tt", k->name, k->key) ||
+  if (rc < 1) return rc;
+  if (store_put(tx, err, "INSERT INTO network_prober (name,key,last,next) VALUES (?1,?2,0,0) ON CONFLICT (name) DO UPDATE SET key=excluded.key", "tt", k->name, k->key) ||
       store_put(tx, err, "INSERT INTO network_prober_said (name,report,heard,version,backlog,oldest,skew,joined_at,admitted_by,revoked_at,revoked_by,revoked_key,reason) "
                 "VALUES (?1,0,0,'',0,0,0,?2,?3,0,'','',?4) ON CONFLICT (name) DO UPDATE SET joined_at=excluded.joined_at,admitted_by=excluded.admitted_by,revoked_at=0,revoked_by='',"
                 "revoked_key='',reason=excluded.reason", "titt", k->name, now, k->who, k->why))
@@ -104,7 +117,7 @@ int network_prober_join(struct network *n, const char *name, const void *body, s
     rc = hub_refuse(why, err, ERR_INVALID, "probe.join_form", NULL);
   else if (!hub_verify(k.key, HUB_JOIN, body, size, signature)) rc = hub_refuse(why, err, ERR_INVALID, "probe.join_signature", NULL);
   else {
-    hash_of(code, k.hash);
+    hash_of(name, code, k.hash);
     rc = store_write(n->main, STORE_FRONT, join_work, &k, err);
     if (rc == 0 && !k.right) rc = hub_refuse(why, err, ERR_NOT_FOUND, "probe.code", NULL);
   }
@@ -140,7 +153,7 @@ int network_prober_revoke(struct network *n, const struct network_by *by, const 
 
 static json_t *row_of(const struct store_rows *r) {
   json_t *o = json_object();
-  bool revoked = store_int(r, 9) > 0, code = store_int(r, 11) > 0, invited = store_int(r, 11) > clock_now() && store_int(r, 13) < CODE_TRIES;
+  bool revoked = store_int(r, 9) > 0, code = store_int(r, 11) > 0, invited = store_int(r, 11) > clock_now();
   json_put(o, "name", store_text(r, 0));
   json_put(o, "key", store_text(r, 1));
   json_put(o, "state", store_text(r, 1)[0] ? "admitted" : invited ? "invited" : revoked && !code ? "revoked" : "expired");
@@ -163,7 +176,7 @@ static int list_work(struct store_tx *tx, void *arg, struct err *err) {
   json_array_clear(list);
   struct store_rows *r = store_select(tx, err,
     "SELECT a.name,COALESCE(p.key,''),COALESCE(p.last,0),COALESCE(s.heard,0),COALESCE(s.version,''),COALESCE(s.backlog,0),COALESCE(s.oldest,0),COALESCE(s.skew,0),COALESCE(s.joined_at,0),"
-    "COALESCE(s.revoked_at,0),COALESCE(c.who,CASE WHEN s.revoked_at>0 THEN s.revoked_by ELSE s.admitted_by END,''),COALESCE(c.until_at,0),COALESCE(c.reason,s.reason,''),COALESCE(c.tries,0) "
+    "COALESCE(s.revoked_at,0),COALESCE(c.who,CASE WHEN s.revoked_at>0 THEN s.revoked_by ELSE s.admitted_by END,''),COALESCE(c.until_at,0),COALESCE(c.reason,s.reason,'') "
     "FROM (SELECT name FROM network_prober UNION SELECT name FROM network_prober_code) a LEFT JOIN network_prober p ON p.name=a.name LEFT JOIN network_prober_said s ON s.name=a.name "
     "LEFT JOIN network_prober_code c ON c.name=a.name ORDER BY a.name LIMIT ?1", "i", (int64_t)LIST_MOST);
   int rc = r ? 0 : -1;

@@ -3,10 +3,9 @@
 
 #include <net-snmp/net-snmp-config.h>
 #include <net-snmp/net-snmp-includes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LOOK_MS = 20 };
 
 int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool rebooted, uint64_t speed) {
   if (ms <= 0 || rebooted || (wide && now < before)) return -1;
@@ -14,8 +13,6 @@ int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool reb
   double bps = (double)passed * 8000.0 / (double)ms;
   return bps > 4e12 || (speed && bps > (double)speed * 1.1) ? -1 : (int64_t)bps; /* faster than anything, or than the line: not believed */
 }
-
-/* ---- the thread ------------------------------------------------------------------------------------------------------------ */
 
 /* What an agent said the last time. */
 struct before { struct interface *list; int count; int64_t at, uptime; char address[64]; struct check check; };
@@ -46,14 +43,6 @@ static json_t *rows_of(const struct before *b, const struct before *now) {
   return rows;
 }
 
-/* The same moment for all rows of a reading: rows of the office that are older are of interfaces that are no more. */
-static void put_rows(struct network *n, const struct asking *a, json_t *rows) {
-  pthread_mutex_lock(&n->lock);
-  const struct node *there = n->holder ? network_at(n, a->code) : NULL;
-  if (there && base_same(there->o.address, a->address)) network_op(n, (struct op){.kind = OP_INTERFACES, .node = there->o.node, .code = there->o.code, .rows = json_incref(rows)});
-  pthread_mutex_unlock(&n->lock);
-}
-
 static struct before *last_of(struct agents *k, const struct asking *a) {
   if (a->node >= k->room) {
     int room = a->node + 256;
@@ -69,7 +58,7 @@ static struct before *last_of(struct agents *k, const struct asking *a) {
   return b;
 }
 
-static void take_reading(struct network *n, struct agents *k, const struct asking *a, const struct interface *list, int count, int64_t uptime) {
+static void take_reading(const struct checks_for *f, struct agents *k, const struct asking *a, const struct interface *list, int count, int64_t uptime) {
   struct before *was = last_of(k, a), now = *was;
   now.list = base_alloc((size_t)count * sizeof *now.list);
   memcpy(now.list, list, (size_t)count * sizeof *now.list);
@@ -77,23 +66,49 @@ static void take_reading(struct network *n, struct agents *k, const struct askin
   now.uptime = uptime;
   now.at = clock_mono();
   json_t *rows = rows_of(was, &now);
-  put_rows(n, a, rows);
+  f->rows(f->ctx, a, rows);
   json_decref(rows);
   free(was->list);
   *was = now;
 }
 
 /* Those that are asked now stand first. */
-struct reading { struct agent *of[AGENTS_MOST]; struct asking a[AGENTS_MOST]; int count; };
+struct readings {
+  const struct checks_for *f;
+  struct agents agents;
+  struct agent *of[AGENTS_MOST];
+  struct asking a[AGENTS_MOST];
+  int count;
+};
 
-static void begin_due(struct network *n, struct turns *turns, struct reading *k) {
-  while (k->count < AGENTS_MOST && checks_next(n, turns, true, &k->a[k->count])) {
+struct readings *readings_new(const struct checks_for *f) {
+  struct readings *k = base_alloc(sizeof *k);
+  k->f = f;
+  snmp_disable_log(); /* sessions set the library up as far as version 2c needs: no files of names, no configuration */
+  return k;
+}
+
+void readings_free(struct readings *k) {
+  for (int i = 0; i < k->count; i++) agent_end(k->of[i]);
+  for (int i = 0; i < k->agents.room; i++) free(k->agents.of[i].list);
+  free(k->agents.of);
+  free(k);
+}
+
+void readings_begin(struct readings *k) {
+  while (k->count < AGENTS_MOST && k->f->next(k->f->ctx, true, &k->a[k->count])) {
     struct asking *a = &k->a[k->count];
     k->of[k->count++] = agent_begin(a->address, a->check.rest);
   }
 }
 
-static void end_done(struct network *n, struct agents *agents, struct reading *k) {
+int readings_files(struct readings *k, struct pollfd files[AGENTS_MOST], int64_t *until) {
+  *until = agents_files(k->of, k->count, *until, files);
+  return k->count;
+}
+
+void readings_turn(struct readings *k, const struct pollfd *files) {
+  agents_turn(k->of, k->count, files);
   for (int i = 0; i < k->count;) {
     const struct interface *list;
     enum check_cause cause;
@@ -103,37 +118,10 @@ static void end_done(struct network *n, struct agents *agents, struct reading *k
       i++;
       continue;
     }
-    if (cause == CHECK_OK) take_reading(n, agents, &k->a[i], list, count, uptime);
-    checks_judge(n, &k->a[i], cause, 0);
+    if (cause == CHECK_OK) take_reading(k->f, &k->agents, &k->a[i], list, count, uptime);
+    k->f->judge(k->f->ctx, &k->a[i], cause, 0);
     agent_end(k->of[i]);
     k->of[i] = k->of[--k->count];
     k->a[i] = k->a[k->count];
   }
-}
-
-void *network_snmp_main(void *ctx) {
-  struct network *n = ctx;
-  struct turns turns = {0};
-  struct agents agents = {0};
-  struct reading *k = base_alloc(sizeof *k);
-  int64_t looked = 0;
-  snmp_disable_log(); /* sessions set the library up as far as version 2c needs: no files of names, no configuration */
-  for (bool stopping = false; !stopping;) {
-    if (clock_mono() - looked >= LOOK_MS) { /* answers come far more often than turns */
-      begin_due(n, &turns, k);
-      looked = clock_mono();
-    }
-    if (k->count) agents_turn(k->of, k->count, LOOK_MS);
-    else clock_wait(n->o.retry_ms < 100 ? n->o.retry_ms : 100);
-    end_done(n, &agents, k);
-    pthread_mutex_lock(&n->lock);
-    stopping = n->stopping;
-    pthread_mutex_unlock(&n->lock);
-  }
-  for (int i = 0; i < k->count; i++) agent_end(k->of[i]);
-  for (int i = 0; i < agents.room; i++) free(agents.of[i].list);
-  free(agents.of);
-  free(turns.due);
-  free(k);
-  return NULL;
 }

@@ -298,6 +298,34 @@ static void more_than_a_page_found(void **state) {
   assert_int_equal(found(k, "آب چاه", NULL, NULL), 12);
 }
 
+/* Words of more than a thousand cases meet another way; newest first, page after page, past cases that are there no more. */
+static void frequent_words_meet(void **state) {
+  struct kit *k = *state;
+  for (unsigned i = 0; i < 25; i++) {
+    kit_tacit(k, &k->ali, i % 2 ? "چاه عمیق آب" : i % 5 ? "چاه نفت" : "آب شیرین");
+    if (i % 3 == 0) kit_later(1);
+  }
+  const char *const words[] = {"چاه", "اب"};
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(kit_do(k, "INSERT INTO case_term (organisation,term,ord,tracking) WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<1199) "
+                               "SELECT 'centre',?1,(SELECT MIN(ord) FROM case_term)-600+i*500,'gone'||i FROM n", words[i]), 1200);
+  static const int limits[] = {1, 5, 12, 200};
+  for (size_t n = 0; n < BASE_COUNT(limits); n++) {
+    json_t *seen = json_object(), *one;
+    const char *code, *last = "~";
+    walk(k, &k->officer, (struct case_query){.organisation = "centre", .q = "آب چاه", .overdue = -1, .open = -1}, limits[n], seen);
+    assert_int_equal(json_object_size(seen), 12);
+    json_object_foreach(seen, code, one) { /* in the order they came */
+      assert_true(strcmp(json_str(one, "submitted_at"), last) <= 0);
+      last = json_str(one, "submitted_at");
+    }
+    json_decref(seen);
+  }
+  assert_int_equal(found(k, "چاه عمیق آب", NULL, NULL), 12);
+  assert_int_equal(found(k, "آب چاه نفت", NULL, NULL), 0);
+  assert_int_equal(found(k, "آب چاه", "nowhere", NULL), 0);
+}
+
 /* ---- a citizen's own ---- */
 
 static size_t walk_mine(struct kit *k, const struct actor *who, int limit, bool access, json_t *seen) {
@@ -379,7 +407,7 @@ static void every_look_is_shown_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     KIT_TEST(every_filter_gives_what_it_says), KIT_TEST(late_by_the_calendar_of_the_case), KIT_TEST(queues_hold_what_is_counted), KIT_TEST(found_in_every_spelling), KIT_TEST(words_move_with_the_case),
-    KIT_TEST(more_than_a_page_found), KIT_TEST(my_cases_page_by_page), KIT_TEST(every_look_is_shown_once),
+    KIT_TEST(more_than_a_page_found), KIT_TEST(frequent_words_meet), KIT_TEST(my_cases_page_by_page), KIT_TEST(every_look_is_shown_once),
   };
   KIT_RUN(tests);
 }

@@ -1,9 +1,13 @@
 /* A prober elsewhere, with real packets to 127/8 and a centre in the same program: signed reports, a cut between them, catching up, and what is not signed or came already. */
+#include "network/checks.h"
+#include "network/hub.h"
 #include "network/inner.h"
 #include "network/inner_core.h"
 #include "store-kit.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 enum { WAIT_MS = 40000 };
 
@@ -136,9 +140,125 @@ static void reports(void **state) {
   refused(network_report(net, "hub-1", last_body, strlen(last_body), last_signature, &next, &why, err), ERR_FORBIDDEN);
 }
 
+/* ---- checks beside the echo ---- */
+
+static int listener(const char *address, int *port) {
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
+  socklen_t size = sizeof a;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  inet_pton(AF_INET, address, &a.sin_addr);
+  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+  assert_int_equal(listen(fd, 100), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+  *port = ntohs(a.sin_port);
+  return fd;
+}
+
+static json_t *inside(const char *code, const char *member) { /* what the office's own people see; borrowed until the next call */
+  static json_t *j;
+  json_decref(j);
+  j = NULL;
+  if (!code) return NULL;
+  must(network_settle(net, err));
+  must(network_office(net, code, LANG_EN, &j, err));
+  return json_object_get(j, member);
+}
+
+static void until_cause(const char *code, const char *cause) {
+  for (int64_t end = clock_mono() + WAIT_MS; !base_same(json_str(json_array_get(inside(code, "check_results"), 0), "cause"), cause); kit_sleep(20))
+    if (clock_mono() > end) fail_msg("%s: never %s", code, cause);
+}
+
+/* A report of this program's own, signed as the hub does. */
+static void tell(json_t *samples, json_t *interfaces) {
+  static int64_t number;
+  EVP_PKEY *key = hub_open_key(hub_folder, NULL);
+  int64_t next, now = clock_now();
+  number = number + 1 > now ? number + 1 : now;
+  if (net->probers[1].report >= number) number = net->probers[1].report + 1;
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)net->probers[1].next, "now", (json_int_t)now, "version", "1",
+                          "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
+  char *body = json_canonical(all), *signature = hub_sign(key, HUB_REPORT, body, strlen(body));
+  must(network_report(net, "hub-1", body, strlen(body), signature, &next, &why, err));
+  json_decref(all);
+  free(body);
+  free(signature);
+  EVP_PKEY_free(key);
+}
+
+static json_t *row(const char *name, int64_t octets) { return json_pack("[i,s,i,I,i,i,i,i,i]", 1, name, 1, (json_int_t)octets, 2, 0, 0, 800, -1); }
+
+/* Connections to real listeners, asked from the hub; where there is no echo the first is the probe. Then what a hub says that cannot be so. */
+static void checks(void **state) {
+  pthread_t hub;
+  char text[2][40], mark[17];
+  struct network_by by = {"op", NULL};
+  json_t *j;
+  char code[NETWORK_PROBER_CODE], typed[NETWORK_PROBER_CODE], *body, *signature;
+  int port = 0, fd = listener("127.0.0.1", &port);
+  must(network_prober_invite(net, &by, "hub-1", "needed again", code, err));
+  size_t n = 0; /* as somebody reads it out and another writes it down */
+  for (const char *c = code, *dot = strchr(code, '.'); *c; c++)
+    if (c < dot || *c != '-') typed[n++] = c < dot ? *c : *c == '0' ? 'O' : *c == '1' ? 'l' : *c >= 'a' ? (char)(*c - 32) : *c;
+  typed[n] = 0;
+  must(network_hub_join(hub_folder, typed, &body, &signature, err));
+  must(network_prober_join(net, "hub-1", body, strlen(body), signature, &why, err));
+  free(body);
+  free(signature);
+  snprintf(text[0], sizeof text[0], "icmp tcp:%d", port);
+  snprintf(text[1], sizeof text[1], "tcp:%d", port);
+  struct network_plan_row rows[] = {{.line = 2, .code = "O-1", .address = "127.0.0.1", .prober = "hub-1", .checks = text[0]}, {.line = 3, .code = "O-2", .address = "127.0.0.1", .prober = "hub-1", .checks = text[1]}};
+  must(network_plan(net, &by, rows, 2, false, LANG_EN, &j, err));
+  json_decref(j);
+  must(network_load(net, err));
+  stop = false;
+  pthread_create(&hub, NULL, hub_main, NULL);
+  until_cause("O-1", "ok");
+  until_state("O-1", NETWORK_UP);
+  until_state("O-2", NETWORK_UP);
+  close(fd);
+  until_cause("O-1", "refused");
+  until_state("O-1", NETWORK_DEGRADED);
+  until_cause("O-2", "refused");
+  cut = true;                            /* what happens while nobody hears the hub is told later */
+  fd = listener("127.0.0.1", &port);
+  kit_sleep(600);
+  cut = false;
+  until_cause("O-1", "ok");
+  until_state("O-1", NETWORK_UP);
+  until_state("O-2", NETWORK_UP);
+  stop = true;
+  pthread_join(hub, NULL);
+  close(fd);
+  must(network_load(net, err));
+  struct network_plan_row agent = {.line = 2, .code = "O-1", .checks = "icmp snmp:secret"};
+  must(network_plan(net, &by, &agent, 1, false, LANG_EN, &j, err));
+  json_decref(j);
+  must(network_load(net, err));
+  must(network_prober_plan(net, "hub-1", &j, err));
+  assert_string_equal(json_str(json_array_get(json_object_get(j, "offices"), 0), "checks"), "icmp snmp:secret");
+  json_decref(j);
+  json_int_t now = clock_now();
+  check_mark(&net->nodes[network_find(net, "O-1")].check[0], mark);
+  assert_null(strstr(mark, "secret"));
+  tell(json_pack("[[s,I,s,i,s,s]]", "O-1", now, "check", 0, mark, "ok"), json_pack("[[s,I,s,[o]]]", "O-1", now, mark, row("eth0", 5)));
+  until_cause("O-1", "ok");
+  assert_int_equal(json_array_size(inside("O-1", "interfaces")), 1);
+  json_t *samples = json_pack("[[s,I,s,i,s,s],[s,I,s,i,s,s],[s,I,s,i,s,s],[s,I,s,i,s,s],[s,I,s,s,s,s],[s,I,s]]", "O-1", now, "check", 1, mark, "refused", "O-1", now, "check", -1, mark, "refused", "O-1", now, "check", 0,
+                              "0000000000000000", "refused", "O-1", now, "check", 0, mark, "burnt", "O-1", now, "check", "0", mark, "refused", "C-1", now, "check");
+  json_t *wrong = json_pack("[[s,I,s,[o,o]],[s,I,s,[o]],[s,I,s,[]],[s,I,s,[o]],[s,I,s,[o]],[s,I],i]", "O-1", now + 1, mark, row("eth1", 1), row("eth\x01", 1), "O-1", now + 1, mark, row("eth1", -5), "O-1", now + 1, mark,
+                            "O-1", now + 1, "0000000000000000", row("eth1", 1), "O-2", now + 1, mark, row("eth1", 1), "O-1", now + 1, 7);
+  tell(samples, wrong);
+  assert_string_equal(json_str(json_array_get(inside("O-1", "check_results"), 0), "cause"), "ok");
+  assert_int_equal(json_array_size(inside("O-1", "interfaces")), 1);
+  assert_string_equal(json_str(json_array_get(inside("O-1", "interfaces"), 0), "name"), "eth0");
+  inside(NULL, NULL);
+}
+
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;

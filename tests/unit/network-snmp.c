@@ -244,7 +244,12 @@ static enum check_cause look(struct seen *s, const char *community) {
   struct agent *k = agent_begin("127.0.0.1", community);
   const struct interface *list;
   enum check_cause cause;
-  while (!agent_over(k, &cause, &list, &s->count, &s->uptime)) agents_turn(&k, 1, 1000);
+  while (!agent_over(k, &cause, &list, &s->count, &s->uptime)) {
+    struct pollfd file;
+    int64_t until = agents_files(&k, 1, clock_mono() + 1000, &file), ms = until - clock_mono();
+    poll(&file, 1, ms > 0 ? (int)ms : 0);
+    agents_turn(&k, 1, &file);
+  }
   memcpy(s->list, list, (size_t)s->count * sizeof *list);
   agent_end(k);
   return cause;
