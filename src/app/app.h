@@ -76,6 +76,7 @@
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
   X(accept_seconds, "259200", "so long a new link is measured before it is accepted by itself; in a demonstration 360 unless it is set") \
   X(probe_anchors, "", "addresses, by comma, of which one must answer, else the prober itself is cut off; by default the cores") \
+  X(snmp_access, "", "file of users of SNMP version 3 (CSV: name,user,auth,auth_password,priv,priv_password), for its owner alone; at a hub its own") \
   X(probe_source, "", "address that probes are sent from")                                                                   \
   X(node, "", "name of this process among others; by default host name and process number")
 
