@@ -16,11 +16,11 @@ struct tasks {
 /* A thread waits half a minute for more and ends: a gateway that nobody calls has none. Lock is held. */
 static bool wait_more(struct tasks *t) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += IDLE_S;
   t->idle++;
   while (!t->count && !t->closing)
-    if (pthread_cond_timedwait(&t->wake, &t->lock, &until)) break;
+    if (pthread_cond_clockwait(&t->wake, &t->lock, CLOCK_MONOTONIC, &until)) break;
   t->idle--;
   return t->count > 0;
 }
