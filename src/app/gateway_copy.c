@@ -130,7 +130,7 @@ static int verify(const struct settings *s, const char *folder, struct err *err)
 }
 
 static void remove_new(const char *folder) {
-  static const char *const more[] = {"exchange.db", "exchange.db-wal", "exchange.db-shm", "keys", ""};
+  static const char *const more[] = {"exchange.db", "exchange.db-wal", "exchange.db-shm", "restored", "keys", ""};
   for (size_t i = 0; i < BASE_COUNT(files) + BASE_COUNT(more); i++) {
     char *path = base_printf("%s/%s", folder, i < BASE_COUNT(files) ? files[i] : more[i - BASE_COUNT(files)]);
     remove(path);
@@ -152,6 +152,7 @@ int gateway_restore(const struct settings *s, const char *folder, const char *fi
   if (rc == 0) rc = load(in, fresh, &err);
   if (in) gzclose(in);
   if (rc == 0) rc = verify(s, fresh, &err);
+  if (rc == 0) rc = exchange_restored(fresh, &err);
   if (rc == 0 && rename(fresh, folder)) rc = err_set(&err, ERR_UNAVAILABLE, "%s cannot be made: %s", folder, strerror(errno));
   if (rc) remove_new(fresh);
   free(fresh);

@@ -24,7 +24,6 @@ static void keep_options(struct exchange *x, const struct exchange_options *o) {
   x->o.smtp_url = base_strdup(o->smtp_url);
   x->o.mail_from = base_strdup(o->mail_from);
   x->o.alarm_mail = base_strdup(o->alarm_mail);
-  x->began = clock_now();
 }
 
 static int read_card(struct exchange *x, struct err *err) {
@@ -181,6 +180,7 @@ int exchange_health(struct exchange *x, json_t *causes) {
     json_array_foreach(seen, i, log) if (json_str(log, "problem")[0]) cause(causes, "exchange.witness", json_str(log, "problem"));
   json_decref(seen);
   if (keeping_problem(x, problem)) cause(causes, "exchange.archive", problem);
+  if (replay_problem(x, problem)) cause(causes, "exchange.replay", problem);
   int64_t leaves, since = 0; /* the gap itself, as this process may have begun after the authority fell silent */
   if (failed && (clock_now() - failed > STAMP_LATE_MS || (trust_unstamped(x->ledger, &leaves, &since, NULL) == 0 && since > 0 && clock_now() - since > STAMP_LATE_MS)))
     cause(causes, "exchange.timestamps", x->sides->stamp_error);

@@ -242,6 +242,8 @@ struct exchange_init { const char *folder, *server; /* INSTANCE/CLASS/MEMBER/SER
 int exchange_init(const struct exchange_init *i, struct err *err);
 /* How others call it from now on, before exchange_open. The directory tells it after exchange_operate, or with the next announcement of keys. */
 int exchange_address(const char *folder, const char *address, struct err *err);
+/* The folder was put back from a copy just now: what was taken since the copy was made is not in its log, so messages that were signed before now are refused. */
+int exchange_restored(const char *folder, struct err *err);
 /* Ask the operator's platform to be taken in: code is a one-time code ("operator-url", pinned key inside the code). Waits for a person's approval up to wait_s. */
 int exchange_join(const char *folder, const char *operator_url, const char *code, int wait_s, struct err *err);
 /* {"server","address","keyid","certificate","fingerprint"}: what the person who approves compares. Also before joining. */

@@ -126,11 +126,14 @@ void evidence_end(struct evidence *e);                     /* waits too */
 /* Was a request of this id taken here, as the producer, whose signature has this nonce? What we asked ourselves does not count: where both sides are ours
  * it stands in the same log. */
 int evidence_holds(struct exchange *x, const char *message_id, const char *nonce, bool *holds, struct err *err);
+int evidence_since(struct exchange *x, int64_t at, bool *any, struct err *err);   /* was any request taken here, as the producer, since then? */
 
 /* ---- replay and repetition (replay.c) ---------------------------------------------------------------------------------------- */
-/* Nonces within the window, in memory; for a message that was signed before this process began, the durable log is asked by its id. 0 new,
- * ERR_CONFLICT seen, ERR_UNAVAILABLE when that cannot be told. */
+/* Nonces within the window, in a file of all processes of this gateway (nonces.h); for a time of which that does not tell, the durable log is asked by the
+ * message's id. 0 new, ERR_CONFLICT seen, ERR_UNAVAILABLE when that cannot be told. */
 int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err);
+bool replay_problem(struct exchange *x, char out[300]);    /* messages were refused lately because it could not be told */
+void replay_metrics(struct exchange *x, struct buf *out);
 /* Deduplication by message id at the producer, for methods that change: 1: it was answered, *answer is the kept one; 0: ours to do; ERR_CONFLICT: with
  * another digest. ERR_RATE: being worked on now; ERR_OUTCOME_UNKNOWN: was being worked on when the process ended. */
 struct kept_answer;
@@ -164,7 +167,6 @@ struct exchange {
   struct ends_keeper *ends;                   /* ends.c: letters before something ends */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
-  int64_t began;
 };
 
 /* Counting (monitor.c): called once for each exchange and side. */

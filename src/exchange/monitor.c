@@ -407,6 +407,7 @@ void monitor_metrics(struct exchange *x, struct buf *out) {
   members_drop(snapshot);
   if (trust_size(x->ledger, &size, NULL) == 0) buf_addf(out, "chapar_exchange_ledger_leaves %lld\n", (long long)size);
   ends_metrics(x, out);
+  replay_metrics(x, out);
   async_figures(x, &later, &oldest);
   buf_addf(out, "chapar_exchange_async_waiting %lld\nchapar_exchange_timestamps_behind %d\n", (long long)later, atomic_load(&x->sides->stamp_failed) != 0);
   if (x->o.tsa && trust_unstamped(x->ledger, &size, &oldest, NULL) == 0)

@@ -95,7 +95,9 @@ static int check_signature(struct turn *t, char **base) {
   if (strcmp(of->id, t->from->id)) return fault_set(&t->fault, P "cert_validation", "The request was signed by %s and came from %s", of->id, t->from->id);
   if (signature_check_read(request, NULL, &t->by, key, n, base, &err)) return fault_set(&t->fault, P "invalid_signature_value", "The signature of the request is not good: %s", err.message);
   t->believed = true;
-  return replay_check(t->x, &t->by, t->message_id, &err) ? fail(t, P "invalid_message", &err) : 0;
+  if (replay_check(t->x, &t->by, t->message_id, &err) == 0) return 0;
+  if (err.code == ERR_CONFLICT) return fail(t, P "invalid_message", &err);
+  return fault_set(&t->fault, P "logging_failed", "The provider's gateway cannot tell whether the message was here before, so it is not passed on: %s", err.message);
 }
 
 /* ---- keeping ---- */

@@ -1,83 +1,41 @@
-/* Messages that come again. Nonces stand in memory for as long as their `created` is taken; the message ids of those that change something stand in
- * the store with their answers for a day. */
+/* Messages that come again. Nonces stand in a file of all processes of the gateway for as long as their `created` is taken (nonces.c); the message ids of those
+ * that change something stand in the store with their answers for a day. */
+#include "exchange/nonces.h"
 #include "exchange/side.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_NONCES = 8 * 1024 * 1024, KEPT_BODY = 256 * 1024, DAY_MS = 86400000, SWEEP_MS = 60000 };
+enum { KEPT_BODY = 256 * 1024, DAY_MS = 86400000, SWEEP_MS = 60000, REST_MS = 5000 };
 
-/* Marks of nonces: 64 bits of a keyed hash each, in two tables of which the younger is filled and the older only looked into. */
-struct marks { uint64_t *slots; size_t room, count; };
 struct replay {
-  pthread_mutex_t lock;
-  unsigned char key[32];
+  struct nonces *nonces;
   char process[33];
-  struct marks young, old;
-  int64_t turned, swept;
+  int64_t swept, settled, busy_at, busy;   /* busy: messages seen when it was last asked, busy_at: since when that has not changed */
 };
 
-static bool marks_has(const struct marks *m, uint64_t mark) {
-  for (size_t i = mark & (m->room - 1); m->room && m->slots[i]; i = (i + 1) & (m->room - 1))
-    if (m->slots[i] == mark) return true;
-  return false;
-}
+static int logged_since(void *ctx, int64_t at, bool *any, struct err *err) { return evidence_since(ctx, at, any, err); }
 
-static void marks_put(struct marks *m, uint64_t mark) {
-  size_t i = mark & (m->room - 1);
-  while (m->slots[i]) i = (i + 1) & (m->room - 1);
-  m->slots[i] = mark;
-  m->count++;
-}
-
-static void marks_grow(struct marks *m) {
-  struct marks wide = {.room = m->room ? m->room * 2 : 1024};
-  wide.slots = base_alloc(wide.room * sizeof *wide.slots);
-  for (size_t i = 0; i < m->room; i++)
-    if (m->slots[i]) marks_put(&wide, m->slots[i]);
-  free(m->slots);
-  *m = wide;
-}
-
-static int64_t window_ms(const struct exchange *x) { return (int64_t)(x->o.window_s ? x->o.window_s : 300) * 1000; }
-
-/* A nonce is remembered for twice the window at least: it may have been made a window ahead of our clock. */
-static void turn(struct exchange *x, struct replay *r) {
-  int64_t now = clock_mono();
-  if (now - r->turned < 2 * window_ms(x) + 1000) return;
-  free(r->old.slots);
-  r->old = r->young;
-  r->young = (struct marks){0};
-  r->turned = now;
-}
-
-/* Was a message that was signed before this process began taken by the one before it? Its log knows: a signature's base names its nonce. */
-static int logged(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
+int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
   bool seen = false;
+  int rc = nonces_take(x->replay->nonces, s->keyid, s->nonce, s->created, clock_now() / 1000, x->o.window_s ? x->o.window_s : 300, err);
+  if (rc != NONCE_ASK) return rc;
   if (evidence_holds(x, message_id, s->nonce, &seen, err)) return -1;
   return seen ? err_set(err, ERR_CONFLICT, "this message has been here before: it was taken before this gateway began again") : 0;
 }
 
-int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
-  struct replay *r = x->replay;
-  unsigned char hash[32];
-  char text[120];
-  uint64_t mark;
-  int n = snprintf(text, sizeof text, "%s %s", s->keyid, s->nonce), rc = 0;
-  hmac_sha256(r->key, sizeof r->key, text, (size_t)n, hash);
-  memcpy(&mark, hash, sizeof mark);
-  if (!mark) mark = 1;
-  if (s->created * 1000 < x->began + 1000 && logged(x, s, message_id, err)) return -1;
-  pthread_mutex_lock(&r->lock);
-  turn(x, r);
-  if (marks_has(&r->young, mark) || marks_has(&r->old, mark)) rc = err_set(err, ERR_CONFLICT, "this message has been here before: its nonce was seen");
-  else if (r->young.count + r->old.count >= MOST_NONCES) rc = err_set(err, ERR_UNAVAILABLE, "more messages came within the window than are remembered");
-  else {
-    if (r->young.count * 2 >= r->young.room) marks_grow(&r->young);
-    marks_put(&r->young, mark);
-  }
-  pthread_mutex_unlock(&r->lock);
-  return rc;
+bool replay_problem(struct exchange *x, char out[300]) {
+  struct nonces_figures f;
+  nonces_count(x->replay->nonces, &f);
+  snprintf(out, 300, "%s", f.problem);
+  return f.problem[0] != 0;
+}
+
+void replay_metrics(struct exchange *x, struct buf *out) {
+  struct nonces_figures f;
+  nonces_count(x->replay->nonces, &f);
+  buf_addf(out, "# TYPE chapar_exchange_replayed_total counter\nchapar_exchange_replayed_total %lld\n# TYPE chapar_exchange_replay_untold_total counter\nchapar_exchange_replay_untold_total %lld\n", (long long)f.seen,
+           (long long)f.untold);
 }
 
 /* ---- repetition ---- */
@@ -219,9 +177,24 @@ static int sweep_work(struct store_tx *tx, void *arg, struct err *err) {
   return store_exec(tx, err, "DELETE FROM exchange_repeat WHERE at < ?1", "i", store_time(tx) - DAY_MS) < 0 ? -1 : 0;
 }
 
+/* Of a gateway that nobody has called for a while no page of the nonces is counted. */
+static void rest(struct replay *r) {
+  struct nonces_figures f;
+  int64_t now = clock_mono();
+  nonces_count(r->nonces, &f);
+  if (f.taken + f.seen != r->busy) {
+    r->busy = f.taken + f.seen;
+    r->busy_at = now;
+  } else if (r->busy_at > r->settled && now - r->busy_at > REST_MS) {
+    nonces_rest(r->nonces);
+    r->settled = now;
+  }
+}
+
 void replay_jobs(struct exchange *x) {
   struct replay *r = x->replay;
   struct err err;
+  rest(r);
   if (clock_mono() - r->swept < SWEEP_MS) return;
   r->swept = clock_mono();
   if (store_write(x->store, STORE_JOBS, sweep_work, x, &err)) log_write(LOG_WARN, "exchange", "kept answers are not swept: %s", err.message);
@@ -230,20 +203,16 @@ void replay_jobs(struct exchange *x) {
 int replay_open(struct exchange *x, struct err *err) {
   struct replay *r = x->replay = base_alloc(sizeof *r);
   unsigned char bytes[16];
-  pthread_mutex_init(&r->lock, NULL);
-  random_bytes(r->key, sizeof r->key);
   random_bytes(bytes, sizeof bytes);
   hex_encode(bytes, sizeof bytes, r->process);
-  r->turned = clock_mono();
+  r->nonces = nonces_new(x->folder, NONCES_SETS, logged_since, x);
   return 0;
 }
 
 void replay_close(struct exchange *x) {
   struct replay *r = x->replay;
   if (!r) return;
-  free(r->young.slots);
-  free(r->old.slots);
-  pthread_mutex_destroy(&r->lock);
+  nonces_free(r->nonces);
   free(r);
   x->replay = NULL;
 }

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,6 +22,7 @@ static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static void curl_begin(void)
 {
   curl_global_init(CURL_GLOBAL_DEFAULT);
+  signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the call */
 }
 
 void client_begin(void)

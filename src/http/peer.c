@@ -1,27 +1,27 @@
 /* Calls of a gateway to one peer: a pool of handles that keep their TLS connections, the peer's certificate by fingerprint, contents of any size. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* a key in another process: OpenSSL 3 knows EC_KEY_METHOD or a provider of one's own for it */
-#include "http/inner.h"
+#include "http/answer.h"
+#include "http/cable.h"
 #include "base/bytes.h"
 
-#include <curl/curl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_MOST = 64 * 1024, HEAD_ROOM = 2048, FRESH_S = 15, DEAD_MS = 10000, READ_PIECE = 64 * 1024 };
+enum { KEPT = 32, CONNECT_MS = 5000, TIMEOUT_MS = 60000, IDLE_MS = 30000, HEAD_ROOM = 2000, FRESH_MS = 15000, TLS_FRESH_MS = 60000, PIECE = 16 * 1024,
+       MOST_AUTHORITY = 280 };
 
-struct line; /* a connection with what libcurl keeps of it */
+struct line; /* a connection that is kept */
 static void line_free(struct line *l);
 
 struct http_peer {
-  char *base, *ca_file;
+  char *base, *ca_file, *name;    /* name: the host alone */
+  const char *authority;          /* inside base */
+  bool secure;
   X509 *certificate;
   EVP_PKEY *key;
   EC_KEY_METHOD *method;
@@ -29,7 +29,8 @@ struct http_peer {
   unsigned char (*pins)[32]; size_t pin_count;
   bool any_certificate;
   int connect_ms, most;
-  pthread_mutex_t lock;
+  pthread_mutex_t lock;           /* tls, idle */
+  SSL_CTX *tls; int64_t tls_made; /* with the first connection; with authorities that are read anew after TLS_FRESH_MS */
   struct line **idle; int idle_count;
 };
 
@@ -100,6 +101,13 @@ static int own_certificate(struct http_peer *p, const struct http_peer_options *
 
 /* ---- the peer ---- */
 
+static char *host_of(const char *authority)
+{
+  if (*authority == '[') return base_printf("%.*s", (int)strcspn(authority + 1, "]"), authority + 1);
+  const char *colon = strrchr(authority, ':');
+  return base_printf("%.*s", (int)(colon ? (size_t)(colon - authority) : strlen(authority)), authority);
+}
+
 int http_peer_new(const struct http_peer_options *o, struct http_peer **out, struct err *err)
 {
   *out = NULL;
@@ -107,9 +115,13 @@ int http_peer_new(const struct http_peer_options *o, struct http_peer **out, str
   if (!secure && !base_starts(o->base, "http://")) return err_set(err, ERR_INVALID, "%.200s: an address begins with https:// or http://", o->base);
   const char *authority = strstr(o->base, "://") + 3;
   if (!*authority || strpbrk(authority, "/?#@ \t\r\n")) return err_set(err, ERR_INVALID, "%.200s: an address is a host and a port, without a path", o->base);
+  if (strlen(authority) > MOST_AUTHORITY) return err_set(err, ERR_INVALID, "%.200s: an address is at most %d characters long", o->base, MOST_AUTHORITY);
   struct http_peer *p = base_alloc(sizeof *p);
   pthread_mutex_init(&p->lock, NULL);
   p->base = base_strdup(o->base);
+  p->authority = strstr(p->base, "://") + 3;
+  p->secure = secure;
+  p->name = host_of(p->authority);
   p->ca_file = base_strdup(o->ca_file);
   p->any_certificate = o->any_certificate;
   p->connect_ms = o->connect_ms > 0 ? o->connect_ms : CONNECT_MS;
@@ -133,6 +145,7 @@ void http_peer_free(struct http_peer *p)
 {
   if (!p) return;
   while (p->idle_count) line_free(p->idle[--p->idle_count]);
+  SSL_CTX_free(p->tls);
   X509_free(p->certificate);
   EVP_PKEY_free(p->key);
   if (p->method) EC_KEY_METHOD_free(p->method);
@@ -140,8 +153,128 @@ void http_peer_free(struct http_peer *p)
   free(p->idle);
   free(p->pins);
   free(p->base);
+  free(p->name);
   free(p->ca_file);
   free(p);
+}
+
+/* ---- connections ---- */
+
+struct line { struct cable cable; struct http_peer *peer; bool refused; /* its certificate is none of those that were pinned */ int64_t used; };
+
+static int pinned(X509_STORE_CTX *store, void *arg)
+{
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  struct line *l = SSL_get_app_data(ssl);
+  unsigned char sha256[32];
+  unsigned n = sizeof sha256;
+  X509 *shown = X509_STORE_CTX_get0_cert(store);
+  if (shown && X509_digest(shown, EVP_sha256(), sha256, &n))
+    for (size_t i = 0; i < l->peer->pin_count; i++)
+      if (memcmp(l->peer->pins[i], sha256, 32) == 0) return 1;
+  l->refused = true;
+  X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+  return 0;
+}
+
+/* With pins no authority is asked; without them one is, unless whatever is shown shall do. */
+static SSL_CTX *tls_new(const struct http_peer *p)
+{
+  SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+  bool good = ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\x08http/1.1", 9) == 0;
+  if (good && p->certificate) good = SSL_CTX_use_certificate(ctx, p->certificate) == 1 && SSL_CTX_use_PrivateKey(ctx, p->key) == 1;
+  if (good && p->pin_count) {
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, pinned, NULL);
+  } else if (good && !p->any_certificate) {
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    good = (p->ca_file ? SSL_CTX_load_verify_file(ctx, p->ca_file) : SSL_CTX_set_default_verify_paths(ctx)) == 1;
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN); /* what stands in the file is believed, be it no authority's */
+  }
+  if (good) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(ctx, 1); /* the head of a record and what it holds in one call of the system */
+    return ctx;
+  }
+  SSL_CTX_free(ctx);
+  return NULL;
+}
+
+/* One of the caller's; connections that were made with an older one go on. */
+static SSL_CTX *tls_of(struct http_peer *p)
+{
+  pthread_mutex_lock(&p->lock);
+  bool judged = !p->pin_count && !p->any_certificate;
+  if (p->tls && judged && clock_mono() - p->tls_made > TLS_FRESH_MS) {
+    SSL_CTX_free(p->tls);
+    p->tls = NULL;
+  }
+  if (!p->tls) {
+    p->tls = tls_new(p);
+    p->tls_made = clock_mono();
+  }
+  SSL_CTX *ctx = p->tls;
+  if (ctx) SSL_CTX_up_ref(ctx);
+  pthread_mutex_unlock(&p->lock);
+  return ctx;
+}
+
+static void line_free(struct line *l)
+{
+  cable_close(&l->cable);
+  free(l);
+}
+
+static struct line *line_new(struct http_peer *p, int64_t deadline, struct err *err)
+{
+  char base[MOST_AUTHORITY + 20];
+  SSL_CTX *ctx = p->secure ? tls_of(p) : NULL;
+  if (p->secure && !ctx) return err_set(err, ERR_UNAVAILABLE, "%s: TLS cannot be spoken: its certificate, key or authorities cannot be used", p->base), NULL;
+  struct line *l = base_alloc(sizeof *l);
+  l->peer = p;
+  bool said = strchr(p->authority + strcspn(p->authority, "]"), ':') || (p->authority[0] != '[' && strchr(p->authority, ':'));
+  snprintf(base, sizeof base, "http://%s%s", p->authority, said || !p->secure ? "" : ":443");
+  if (cable_connect(&l->cable, base, deadline, err) == 0) {
+    bool judged = !p->pin_count && !p->any_certificate;
+    if (!p->secure || cable_secure(&l->cable, ctx, p->name, judged, l, deadline, err) == 0) {
+      SSL_CTX_free(ctx);
+      return l;
+    }
+    if (l->refused) err_set(err, ERR_UNAVAILABLE, "%s shows a certificate that the directory does not know", p->base);
+  }
+  SSL_CTX_free(ctx);
+  line_free(l);
+  return NULL;
+}
+
+/* One that was used lately and over which nothing has come since, or NULL. */
+static struct line *borrow(struct http_peer *p)
+{
+  for (;;) {
+    pthread_mutex_lock(&p->lock);
+    struct line *l = p->idle_count ? p->idle[--p->idle_count] : NULL;
+    pthread_mutex_unlock(&p->lock);
+    if (!l || (clock_mono() - l->used < FRESH_MS && cable_quiet(&l->cable))) return l;
+    line_free(l);
+  }
+}
+
+/* The one that was used longest ago is let go of when it is too old to be used again. */
+static void give_back(struct http_peer *p, struct line *l)
+{
+  struct line *old = NULL;
+  l->used = clock_mono();
+  pthread_mutex_lock(&p->lock);
+  if (p->idle_count && l->used - p->idle[0]->used >= FRESH_MS) {
+    old = p->idle[0];
+    memmove(p->idle, p->idle + 1, (size_t)--p->idle_count * sizeof *p->idle);
+  }
+  bool kept = p->idle_count < p->most;
+  if (kept) p->idle[p->idle_count++] = l;
+  pthread_mutex_unlock(&p->lock);
+  if (!kept) line_free(l);
+  if (old) line_free(old);
 }
 
 /* ---- one call ---- */
@@ -151,316 +284,249 @@ struct call {
   const struct http_relay_call *asked;
   struct http_relay_answer *out;
   struct err *err;
-  bool failed, answered;            /* err is set by us; a status line has come */
+  int64_t began, deadline;          /* µs, ms (clock_mono) */
+  int64_t idle;                     /* ms: without a byte either way */
+  const struct http_content *content; /* NULL: none */
+  struct buf head;                  /* and the content after it when that is small */
+  size_t head_sent;
   int64_t sent;                     /* of the content */
-  struct buf head;                  /* "name\0value\0"… */
-  size_t pairs;
+  char *piece; size_t piece_at, piece_size; /* read from the content's file */
+  bool some, heard, ended;          /* bytes went; bytes came; the connection is no more */
+  struct answer answer;
 };
-
-struct line { CURL *curl; struct http_peer *peer; struct call *call; /* that is under way */ char said[CURL_ERROR_SIZE]; };
-
-static int pinned(X509_STORE_CTX *store, void *arg)
-{
-  struct call *c = ((struct line *)arg)->call;
-  unsigned char sha256[32];
-  unsigned n = sizeof sha256;
-  X509 *shown = X509_STORE_CTX_get0_cert(store);
-  if (shown && X509_digest(shown, EVP_sha256(), sha256, &n))
-    for (size_t i = 0; i < c->peer->pin_count; i++)
-      if (memcmp(c->peer->pins[i], sha256, 32) == 0) return 1;
-  c->failed = true;
-  err_set(c->err, ERR_UNAVAILABLE, "%s shows a certificate that the directory does not know", c->peer->base);
-  X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
-  return 0;
-}
-
-static CURLcode on_tls(CURL *h, void *ssl, void *arg)
-{
-  struct http_peer *p = ((struct line *)arg)->peer;
-  SSL_CTX *ctx = ssl;
-  if (p->certificate && (SSL_CTX_use_certificate(ctx, p->certificate) != 1 || SSL_CTX_use_PrivateKey(ctx, p->key) != 1)) return CURLE_SSL_CERTPROBLEM;
-  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-  if (p->pin_count) {
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(ctx, pinned, arg);
-  }
-  return CURLE_OK;
-}
-
-static size_t on_content(char *out, size_t one, size_t n, void *arg)
-{
-  struct call *c = ((struct line *)arg)->call;
-  const struct http_content *k = c->asked->content;
-  size_t room = one * n, left = (size_t)(k->size - c->sent);
-  if (room > left) room = left;
-  if (k->fd < 0) memcpy(out, k->data + c->sent, room);
-  else {
-    ssize_t got = room ? pread(k->fd, out, room, c->sent) : 0;
-    if (got < 0 || (room && !got)) return CURL_READFUNC_ABORT;
-    room = (size_t)got;
-  }
-  c->sent += (int64_t)room;
-  return room;
-}
-
-static size_t on_answer(char *p, size_t one, size_t n, void *arg)
-{
-  struct call *c = ((struct line *)arg)->call;
-  if (http_content_add(&c->out->content, p, one * n, c->asked->most > 0 ? c->asked->most : -1, c->err) == 0) return one * n;
-  c->failed = true;
-  return 0;
-}
-
-static size_t on_head(char *p, size_t one, size_t n, void *arg)
-{
-  struct call *c = ((struct line *)arg)->call;
-  size_t size = one * n;
-  while (size && (p[size - 1] == '\r' || p[size - 1] == '\n')) size--;
-  if (size > 5 && !memcmp(p, "HTTP/", 5)) { /* an interim answer may have come before */
-    c->answered = true;
-    c->head.len = 0;
-    c->pairs = 0;
-    return one * n;
-  }
-  char *colon = memchr(p, ':', size);
-  if (!size || !colon) return one * n;
-  size_t name = (size_t)(colon - p);
-  const char *value = colon + 1, *end = p + size;
-  while (value < end && (*value == ' ' || *value == '\t')) value++;
-  while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
-  if (!is_token(p, name) || c->pairs == HTTP_MOST_HEADERS || memchr(value, 0, (size_t)(end - value))) {
-    c->failed = true;
-    err_set(c->err, ERR_OUTCOME_UNKNOWN, "the head of the answer is malformed or too long");
-    return 0;
-  }
-  buf_add(&c->head, p, name);
-  buf_addc(&c->head, '\0');
-  buf_add(&c->head, value, (size_t)(end - value));
-  buf_addc(&c->head, '\0');
-  c->pairs++;
-  return one * n;
-}
 
 static bool framing(const char *name)
 {
-  return !strcasecmp(name, "Transfer-Encoding") || !strcasecmp(name, "Content-Length") || !strcasecmp(name, "Connection") || !strcasecmp(name, "Keep-Alive");
+  static const char *const names[] = {"Transfer-Encoding", "Content-Length", "Connection", "Keep-Alive"};
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (!strcasecmp(name, names[i])) return true;
+  return false;
+}
+
+static bool repeatable(const char *method)
+{
+  static const char *const names[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+  for (size_t i = 0; i < BASE_COUNT(names); i++)
+    if (!strcmp(method, names[i])) return true;
+  return false;
+}
+
+static void line_put(struct buf *b, const char *name, const char *value)
+{
+  buf_adds(b, name);
+  buf_add(b, ": ", 2);
+  buf_adds(b, value);
+  buf_add(b, "\r\n", 2);
+}
+
+static int head_make(struct call *c)
+{
+  const struct http_relay_call *k = c->asked;
+  struct buf *b = &c->head;
+  bool host = false;
+  buf_init(b, 1024 * 1024);
+  buf_expect(b, HEAD_ROOM);
+  buf_adds(b, k->method);
+  buf_addc(b, ' ');
+  buf_adds(b, k->target);
+  buf_adds(b, " HTTP/1.1\r\n");
+  for (size_t i = 0; i < k->header_count; i++) {
+    const struct http_pair *h = &k->headers[i];
+    if (!header_sound(h->name, h->value)) return err_set(c->err, ERR_INVALID, "the header %.60s holds control characters", h->name ? h->name : "");
+    if (framing(h->name) || !strcasecmp(h->name, "Expect")) continue;
+    host |= !strcasecmp(h->name, "Host");
+    line_put(b, h->name, h->value);
+  }
+  if (!host) line_put(b, "Host", c->peer->authority);
+  if (c->content || !strcmp(k->method, "POST") || !strcmp(k->method, "PUT") || !strcmp(k->method, "PATCH"))
+    buf_addf(b, "Content-Length: %lld\r\n", (long long)(c->content ? c->content->size : 0));
+  buf_add(b, "\r\n", 2);
+  if (c->content && c->content->fd < 0 && b->len + (size_t)c->content->size <= PIECE) { /* one record, one packet */
+    buf_add(b, c->content->data, (size_t)c->content->size);
+    c->content = NULL;
+  }
+  return buf_overflowed(b) ? err_set(c->err, ERR_INVALID, "the headers of the call are too large") : 0;
+}
+
+static enum err_code so_far(const struct call *c) { return c->some ? ERR_OUTCOME_UNKNOWN : ERR_UNAVAILABLE; }
+
+static int broken(struct call *c)
+{
+  c->ended = true;
+  return err_set(c->err, so_far(c), "%s: the connection was broken off%s", c->peer->base, c->heard ? " in the middle of the answer" : "");
+}
+
+static int too_late(struct call *c)
+{
+  return err_set(c->err, so_far(c), "%s: Operation timed out after %lld milliseconds: the answer is not whole", c->peer->base, (long long)((micros_now() - c->began) / 1000));
+}
+
+/* What is to be sent next; *n 0: all was. */
+static int rest(struct call *c, const char **p, size_t *n)
+{
+  *p = c->head.data + c->head_sent;
+  *n = c->head.len - c->head_sent;
+  if (*n || !c->content) return 0;
+  int64_t left = c->content->size - c->sent;
+  if (c->content->fd < 0) {
+    *p = c->content->data + c->sent;
+    *n = (size_t)left;
+    return 0;
+  }
+  if (left && c->piece_at == c->piece_size) {
+    if (!c->piece) c->piece = base_alloc(PIECE);
+    ssize_t got = pread(c->content->fd, c->piece, left < PIECE ? (size_t)left : PIECE, c->sent);
+    if (got <= 0) return err_set(c->err, so_far(c), "%s: a kept body cannot be read", c->peer->base);
+    c->piece_at = 0;
+    c->piece_size = (size_t)got;
+  }
+  *p = c->piece + c->piece_at;
+  *n = left ? c->piece_size - c->piece_at : 0;
+  return 0;
+}
+
+static void went(struct call *c, size_t n)
+{
+  c->some = true;
+  if (c->head_sent < c->head.len) {
+    c->head_sent += n;
+    return;
+  }
+  c->sent += (int64_t)n;
+  c->piece_at += c->content->fd < 0 ? 0 : n;
+}
+
+/* 1: the answer is whole, 0: more is to come (nothing now), -1. */
+static int hear(struct call *c, struct line *l)
+{
+  __attribute__((uninitialized)) char in[PIECE];
+  for (;;) {
+    ssize_t n = cable_read(&l->cable, in, sizeof in);
+    if (n == CABLE_LATER) return 0;
+    if (n == CABLE_BROKEN) return broken(c);
+    if (n == CABLE_END) {
+      if (!c->heard) return broken(c);
+      c->answer.close = true;
+      return answer_end(&c->answer, c->err) ? -1 : 1;
+    }
+    if (!c->heard) c->out->first_us = micros_now() - c->began;
+    c->heard = true;
+    ssize_t used = answer_take(&c->answer, in, (size_t)n, c->err);
+    if (used < 0) return -1;
+    if (used < n) c->answer.close = true; /* nobody asked for what follows */
+    if (c->answer.state == ANSWER_DONE) return 1;
+    if (clock_mono() >= c->deadline) return too_late(c); /* one that never stops talking */
+  }
+}
+
+/* What of POLLIN and POLLOUT, or -1: time is over. */
+static int patience(struct call *c, struct line *l, bool write)
+{
+  int64_t now = clock_mono(), until = now + c->idle < c->deadline ? now + c->idle : c->deadline;
+  int ready = cable_wait(&l->cable, write, until);
+  return ready ? ready : too_late(c);
+}
+
+/* 1: an answer came before all was sent; 0: all was sent. */
+static int send_all(struct call *c, struct line *l)
+{
+  const char *p;
+  size_t n;
+  for (;;) {
+    if (rest(c, &p, &n)) return -1;
+    if (!n) return 0;
+    ssize_t put = cable_write(&l->cable, p, n);
+    if (put > 0) {
+      went(c, (size_t)put);
+      if (c->content && clock_mono() >= c->deadline) return too_late(c);
+      continue;
+    }
+    if (put == CABLE_BROKEN) { /* it may have said why */
+      int rc = c->some ? hear(c, l) : 0;
+      return rc > 0 ? 1 : c->heard && rc < 0 ? -1 : broken(c);
+    }
+    int ready = patience(c, l, true), rc = ready > 0 && (ready & POLLIN) ? hear(c, l) : 0;
+    if (ready < 0 || rc) return ready < 0 ? -1 : rc;
+  }
+}
+
+static int exchange(struct call *c, struct line *l)
+{
+  int rc = send_all(c, l);
+  if (rc > 0) c->answer.close = true; /* the rest of what was to be sent is not wanted */
+  while (rc == 0) {
+    rc = patience(c, l, false) < 0 ? -1 : hear(c, l);
+  }
+  return rc > 0 ? 0 : -1;
+}
+
+static int on_answer(void *ctx, const void *p, size_t n, struct err *err)
+{
+  struct call *c = ctx;
+  return http_content_add(&c->out->content, p, n, c->asked->most > 0 ? c->asked->most : -1, err);
 }
 
 static void keep_head(struct call *c)
 {
   struct http_relay_answer *a = c->out;
-  a->headers = base_alloc((c->pairs + 1) * sizeof *a->headers);
-  a->held = buf_take(&c->head);
+  a->status = c->answer.status;
+  a->headers = base_alloc((c->answer.count + 1) * sizeof *a->headers);
+  a->held = buf_take(&c->answer.pairs);
   const char *s = a->held;
-  for (size_t i = 0; i < c->pairs; i++) {
+  for (size_t i = 0; i < c->answer.count; i++) {
     const char *name = s, *value = s + strlen(s) + 1;
     s = value + strlen(value) + 1;
     if (!framing(name)) a->headers[a->header_count++] = (struct http_pair){name, value};
   }
 }
 
-/* The lines as libcurl wants them: the list and its texts in two pieces of memory. */
-struct lines { struct curl_slist *list; char *texts; };
-
-static void lines_free(struct lines *l)
+/* *again: a kept connection had ended, and nothing is lost by another. */
+static int call_over(struct call *c, struct line *l, bool kept, bool *again)
 {
-  free(l->list);
-  free(l->texts);
+  answer_begin(&c->answer, !strcmp(c->asked->method, "HEAD"), on_answer, c);
+  int rc = exchange(c, l);
+  *again = rc != 0 && kept && c->ended && !c->heard && (!c->some || repeatable(c->asked->method)) && clock_mono() < c->deadline;
+  if (rc == 0 && !c->answer.close) give_back(c->peer, l);
+  else line_free(l);
+  if (rc == 0) keep_head(c);
+  answer_free(&c->answer);
+  return rc;
 }
 
-static void line_add(struct lines *l, size_t *count, char *text)
+static int call_begun(struct call *c)
 {
-  l->list[*count] = (struct curl_slist){.data = text};
-  if (*count) l->list[*count - 1].next = &l->list[*count];
-  ++*count;
-}
-
-static char *put(char *at, const char *text)
-{
-  size_t n = strlen(text);
-  memcpy(at, text, n);
-  return at + n;
-}
-
-static int header_list(const struct http_relay_call *c, struct lines *out, struct err *err)
-{
-  static char *const unsaid[] = {"Expect:", "Accept:", "Content-Type:", "User-Agent:"};
-  bool said[BASE_COUNT(unsaid)] = {false};
-  size_t count = 0, room = 1;
-  *out = (struct lines){0};
-  for (size_t i = 0; i < c->header_count; i++) {
-    const struct http_pair *h = &c->headers[i];
-    if (!header_sound(h->name, h->value)) return err_set(err, ERR_INVALID, "the header %.60s holds control characters", h->name ? h->name : "");
-    room += strlen(h->name) + strlen(h->value) + 3;
+  struct http_peer *p = c->peer;
+  struct line *l = borrow(p);
+  bool again = false;
+  if (l) {
+    const struct http_content *content = c->content;
+    int rc = call_over(c, l, true, &again);
+    if (!again) return rc;
+    c->content = content;
+    c->head_sent = c->piece_at = c->piece_size = 0;
+    c->sent = 0;
+    c->some = c->ended = false;
+    http_relay_answer_free(c->out);
   }
-  out->list = base_alloc((c->header_count + BASE_COUNT(unsaid)) * sizeof *out->list);
-  out->texts = base_alloc(room);
-  char *at = out->texts;
-  for (size_t i = 0; i < c->header_count; i++) {
-    const struct http_pair *h = &c->headers[i];
-    size_t n = strlen(h->name);
-    for (size_t k = 0; k < BASE_COUNT(unsaid); k++)
-      if (n + 1 == strlen(unsaid[k]) && !strncasecmp(unsaid[k], h->name, n)) said[k] = true;
-    line_add(out, &count, at);
-    at = put(put(put(at, h->name), *h->value ? ": " : ";"), h->value) + 1;
-  }
-  for (size_t k = 0; k < BASE_COUNT(unsaid); k++)
-    if (!said[k]) line_add(out, &count, unsaid[k]);
-  return 0;
-}
-
-static void line_free(struct line *l)
-{
-  curl_easy_cleanup(l->curl);
-  free(l);
-}
-
-/* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
- * is still there. So a call ends, and goes on elsewhere, long before the patience with a slow provider is over. */
-static int on_socket(void *arg, curl_socket_t fd, curlsocktype type)
-{
-  unsigned dead = DEAD_MS;
-  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead, sizeof dead); /* where it cannot be set, the time-out of the call holds */
-  return CURL_SOCKOPT_OK;
-}
-
-/* What is the same for every call of a peer is said once. */
-static struct line *line_new(struct http_peer *p)
-{
-  struct line *l = base_alloc(sizeof *l);
-  CURL *h = l->curl = curl_easy_init();
-  if (!h) {
-    free(l);
-    return NULL;
-  }
-  l->peer = p;
-  curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(h, CURLOPT_PROXY, "");
-  curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
-  curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)FRESH_S);
-  curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, (long)(DEAD_MS / 2000));
-  curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 2L);
-  curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, on_socket);
-  curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)p->connect_ms);
-  curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)READ_PIECE);
-  curl_easy_setopt(h, CURLOPT_ERRORBUFFER, l->said);
-  curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_head);
-  curl_easy_setopt(h, CURLOPT_HEADERDATA, l);
-  curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_answer);
-  curl_easy_setopt(h, CURLOPT_WRITEDATA, l);
-  curl_easy_setopt(h, CURLOPT_READFUNCTION, on_content);
-  curl_easy_setopt(h, CURLOPT_READDATA, l);
-  if (!base_starts(p->base, "https:")) return l;
-  curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-  curl_easy_setopt(h, CURLOPT_SSL_CTX_DATA, l);
-  bool ask = !p->pin_count && !p->any_certificate; /* pins are checked by on_tls */
-  curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, ask ? 1L : 0L);
-  curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, ask ? 2L : 0L);
-  if (p->ca_file) curl_easy_setopt(h, CURLOPT_CAINFO, p->ca_file);
-  return l;
-}
-
-static struct line *borrow(struct http_peer *p)
-{
-  pthread_mutex_lock(&p->lock);
-  struct line *l = p->idle_count ? p->idle[--p->idle_count] : NULL;
-  pthread_mutex_unlock(&p->lock);
-  return l ? l : line_new(p);
-}
-
-static void give_back(struct http_peer *p, struct line *l)
-{
-  l->call = NULL;
-  curl_easy_setopt(l->curl, CURLOPT_HTTPHEADER, NULL);
-  pthread_mutex_lock(&p->lock);
-  bool kept = p->idle_count < p->most;
-  if (kept) p->idle[p->idle_count++] = l;
-  pthread_mutex_unlock(&p->lock);
-  if (!kept) line_free(l);
-}
-
-static void prepare(struct line *l, const char *url, struct curl_slist *headers)
-{
-  CURL *h = l->curl;
-  const struct http_relay_call *k = l->call->asked;
-  int idle = k->idle_ms > 0 ? k->idle_ms : IDLE_MS;
-  bool head = !strcmp(k->method, "HEAD"), some = k->content && k->content->size;
-  l->said[0] = '\0';
-  curl_easy_setopt(h, CURLOPT_URL, url);
-  curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(k->timeout_ms > 0 ? k->timeout_ms : TIMEOUT_MS));
-  curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((idle + 999) / 1000));
-  curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(h, CURLOPT_HTTPGET, 1L); /* whatever the last one was */
-  if (head) curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
-  else if (some || !strcmp(k->method, "POST") || !strcmp(k->method, "PUT") || !strcmp(k->method, "PATCH")) {
-    curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(some ? k->content->size : 0));
-    curl_easy_setopt(h, CURLOPT_POSTFIELDS, some ? NULL : ""); /* NULL: on_content is asked */
-    curl_easy_setopt(h, CURLOPT_POST, 1L);
-  }
-  curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, head ? NULL : k->method);
-}
-
-static int why(struct call *c, CURL *h, CURLcode code, const char *said)
-{
-  curl_off_t began = 0; /* 0: not even connected, so nothing was sent */
-  curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &began);
-  if (c->failed) return -1;
-  if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) return err_set(c->err, ERR_INVALID, "the address cannot be called");
-  return err_set(c->err, began ? ERR_OUTCOME_UNKNOWN : ERR_UNAVAILABLE, "%s: %s", c->peer->base, *said ? said : curl_easy_strerror(code));
-}
-
-static void times(CURL *h, struct http_relay_answer *out)
-{
-  curl_off_t connect = 0, first = 0, all = 0;
-  curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &connect);
-  curl_easy_getinfo(h, CURLINFO_STARTTRANSFER_TIME_T, &first);
-  curl_easy_getinfo(h, CURLINFO_TOTAL_TIME_T, &all);
-  long made = 0;
-  curl_easy_getinfo(h, CURLINFO_NUM_CONNECTS, &made);
-  out->connect_us = made ? (int64_t)connect : 0;
-  out->first_us = (int64_t)first;
-  out->all_us = (int64_t)all;
+  int64_t until = clock_mono() + p->connect_ms;
+  l = line_new(p, until < c->deadline ? until : c->deadline, c->err);
+  if (!l) return -1;
+  c->out->connect_us = micros_now() - c->began;
+  return call_over(c, l, false, &again);
 }
 
 int http_peer_call(struct http_peer *p, const struct http_relay_call *k, struct http_relay_answer *out, struct err *err)
 {
-  struct lines headers;
-  struct call c = {.peer = p, .asked = k, .out = out, .err = err};
+  struct call c = {.peer = p, .asked = k, .out = out, .err = err, .began = micros_now(), .idle = k->idle_ms > 0 ? k->idle_ms : IDLE_MS};
   *out = (struct http_relay_answer){.content = HTTP_NO_CONTENT};
   if (k->target[0] != '/' || strpbrk(k->target, " \t\r\n") || !is_token(k->method, strlen(k->method)))
     return err_set(err, ERR_INVALID, "the method or the path of the call is malformed");
-  if (header_list(k, &headers, err)) return -1;
-  struct line *l = borrow(p);
-  if (!l) {
-    lines_free(&headers);
-    return err_set(err, ERR_UNAVAILABLE, "no memory for a call");
-  }
-  char *url = base_printf("%s%s", p->base, k->target);
-  buf_init(&c.head, HEAD_MOST);
-  buf_expect(&c.head, HEAD_ROOM);
-  l->call = &c;
-  prepare(l, url, headers.list);
-  CURLcode code = curl_easy_perform(l->curl);
-  int rc = code ? why(&c, l->curl, code, l->said) : 0;
-  if (rc == 0) {
-    long status = 0;
-    curl_easy_getinfo(l->curl, CURLINFO_RESPONSE_CODE, &status);
-    out->status = (int)status;
-    times(l->curl, out);
-    if (buf_overflowed(&c.head)) rc = err_set(err, ERR_OUTCOME_UNKNOWN, "the head of the answer is too long");
-    else keep_head(&c);
-  }
+  c.deadline = clock_mono() + (k->timeout_ms > 0 ? k->timeout_ms : TIMEOUT_MS);
+  if (k->content && k->content->size && strcmp(k->method, "HEAD") != 0) c.content = k->content;
+  int rc = head_make(&c) || call_begun(&c) ? -1 : 0;
+  out->all_us = micros_now() - c.began;
   buf_free(&c.head);
-  free(url);
-  if (code) line_free(l); /* its connection is in no known state */
-  else give_back(p, l);
-  lines_free(&headers);
+  free(c.piece);
   if (rc) http_relay_answer_free(out);
   return rc;
 }

@@ -84,7 +84,8 @@ struct http_relay_answer {
   char *held;                      /* memory of the headers */
   int64_t connect_us, first_us, all_us; /* since the call began; connect_us 0: a kept connection */
 };
-/* Blocks. Never follows redirects. Repeats by itself only when a kept connection turned out closed before a byte was sent.
+/* Blocks. Never follows redirects. Repeats by itself, once, only when a kept connection turned out closed: before a byte was sent, or, of a
+ * method that may be repeated, before a byte was answered.
  * ERR_UNAVAILABLE: nothing was sent (no address, refused, time-out of connecting, certificate not pinned: message says which);
  * ERR_OUTCOME_UNKNOWN: sent wholly or in part, no whole answer; ERR_TOO_LARGE; ERR_INVALID. */
 int http_peer_call(struct http_peer *p, const struct http_relay_call *c, struct http_relay_answer *out, struct err *err);

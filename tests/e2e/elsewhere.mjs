@@ -1,10 +1,9 @@
 // Asked once only, where another organisation's gateway has the data: platform → its gateway → the tax department's gateway → its information system, and back
 // into a citizen's form. Then that gateway refuses, is slow, is dead: the form says whom it asked and goes on.
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { call, citizen, folder, pack, root, test, same, good, end } from './kit.mjs';
+import { call, citizen, folder, pack, root, test, same, good, end, browser as launch } from './kit.mjs';
 import { world, until } from './gateways.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', MOBILE = '09151234567', CODE = '411398765432';
@@ -40,8 +39,7 @@ const person = await citizen(b, MARYAM, MOBILE);
 const form = async () => (await call(b, 'GET', `${A}/services/takapo-register/prefill?legal_id=10380284790`, { token: person })).json;
 const missing = (p) => p.missing.map((x) => [x.field, x.organisation, x.why]);
 
-const { chromium } = createRequire(join(root, 'tests', 'package.json'))('playwright-core');
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await launch();
 // The page of the form where the tax department is asked: its text, and what stands in the field.
 async function page(lang) {
   const context = await browser.newContext({ baseURL: b, viewport: { width: 360, height: 740 } });

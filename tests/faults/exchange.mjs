@@ -125,7 +125,36 @@ await test('two processes of one gateway: a message id is done once, whichever o
     const r = await send(make({ id, body: '{"another":1}' }), { at: other.port });
     same(r.code, 'server.serverproxy.invalid_request', r.text);
   }
+  for (const [at, then] of [[first.port, other.port], [other.port, first.port]]) { // what only reads is known by its nonce, to both
+    const m = make({ method: 'GET', body: '' });
+    same((await send(m, { at })).status, 200);
+    const r = await refused('sent to the other process', m, 'invalid_message', { at: then });
+    good(/here before/.test(r.json.message), r.json.message);
+    await refused('and to the first again', m, 'invalid_message', { at });
+  }
+  for (let round = 0; round < 8; round++) {
+    const before = asked, m = make({ method: 'GET', body: '' }), all = await Promise.all([0, 1, 2, 3].map((i) => send(m, { at: i % 2 ? other.port : first.port })));
+    good(all.filter((r) => r.status === 200).length <= 1 && asked <= before + 1, `at the same time: ${all.map((r) => r.text).join()}`);
+    for (const r of all) good(r.status === 200 || r.code === 'server.serverproxy.invalid_message', r.text);
+  }
+  const replayed = async (g) => Number(/^chapar_exchange_replayed_total (\d+)$/m.exec((await call(g.base, 'GET', '/metrics')).text)?.[1]);
+  good(await replayed(first) >= 2 && await replayed(other) >= 2, 'counted');
   await stop(other);
+});
+await test('put back from a copy: what was signed before is not taken', async () => {
+  const copy = join(w.dir, 'a.copy'), m = make({ method: 'GET', body: '' }), old = gateways.a.folder;
+  cli('a', 'backup', copy);
+  same((await send(m)).status, 200);
+  await stop(gateways.a);
+  gateways.a.folder = join(w.dir, 'a-again');
+  cli('a', 'restore', copy);
+  await start('a');
+  const r = await refused('it is not in the copy\'s log', m, 'invalid_message');
+  good(/put back from a copy/.test(r.json.message), r.json.message);
+  await until('what is signed now is taken', async () => (await send(make())).status === 200);
+  await stop(gateways.a);
+  gateways.a.folder = old;
+  await start('a');
 });
 await test('a false peer with the provider\'s stolen certificate, without its signing key', async () => {
   // The provider's gateway answers at another port now; at its own stands somebody who passes on what is asked, and falsifies what comes back.

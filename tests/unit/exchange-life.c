@@ -18,6 +18,7 @@ static struct http_server *system_;
 static char root[128], url[100];
 static atomic_int asked_times;
 static char heard[4096];
+static pthread_mutex_t heard_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int free_port(void) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -32,8 +33,11 @@ static int free_port(void) {
 
 static void answer(struct http_req *r) {
   const struct http_pair *list;
-  size_t n = http_headers(r, &list), len = 0, used = (size_t)snprintf(heard, sizeof heard, "%s %s?%s\n", http_method(r), http_raw_path(r), http_raw_query(r));
+  size_t n = http_headers(r, &list), len = 0;
+  pthread_mutex_lock(&heard_lock);
+  size_t used = (size_t)snprintf(heard, sizeof heard, "%s %s?%s\n", http_method(r), http_raw_path(r), http_raw_query(r));
   for (size_t i = 0; i < n && used < sizeof heard; i++) used += (size_t)snprintf(heard + used, sizeof heard - used, "%s:%s\n", list[i].name, list[i].value);
+  pthread_mutex_unlock(&heard_lock);
   atomic_fetch_add(&asked_times, 1);
   if (strstr(http_raw_path(r), "/fails")) {
     http_reply(r, 404, "text/plain", "none such", 9);
@@ -194,10 +198,12 @@ static void expect(struct exchange *x, struct asking q, int status, const char *
 static void passes(void **state) {
   expect(b.x, Q(.path = "/open/1?x=%20y"), 200, "");
   assert_string_equal(body_, "{\"value\":42}");
+  pthread_mutex_lock(&heard_lock);
   assert_non_null(strstr(heard, "GET /base/open/1?x=%20y\n"));
   assert_non_null(strstr(heard, "X-Road-Client:" CLIENT "\n"));
   assert_null(strstr(heard, "Signature"));
   assert_null(strstr(heard, "Content-Digest"));
+  pthread_mutex_unlock(&heard_lock);
   expect(b.x, Q(.method = "POST", .path = "/open/x", .body = "{\"a\":1}"), 200, "");
   assert_string_equal(body_, "{\"a\":1}");
   expect(b.x, Q(.path = "/open/fails"), 404, "");
