@@ -347,7 +347,7 @@ static void keys(void **state) {
   unsigned char key[USM_KEY_MOST], own[USM_KEY_MOST];
   static const unsigned char engine[12] = {[11] = 2};
   char hex[60], path[200];
-  struct err err;
+  struct err why;
   usm_password_key(0, "maplesyrup", key);
   hex_encode(key, 20, hex);
   assert_string_equal(hex, "9fb5cc0381497b3793528939ff788d5d79145211");
@@ -358,17 +358,17 @@ static void keys(void **state) {
     ",b,sha256,password1,,", "a,,sha256,password1,,", "a,b,sha256,password1,,\na,c,sha256,password1,,", "a,b"};
   for (size_t i = 0; i < BASE_COUNT(wrong); i++) {
     char *text = base_printf("%s%s\n", i ? "name,user,auth,auth_password,priv,priv_password\n" : "", wrong[i]);
-    assert_null(usm_users_parse(text, strlen(text), "users.csv", &err));
-    assert_true(err.code != ERR_NONE && err.message[0]);
-    assert_null(strstr(err.message, "password1")); /* it goes into the log */
+    assert_null(usm_users_parse(text, strlen(text), "users.csv", &why));
+    assert_true(why.code != ERR_NONE && why.message[0]);
+    assert_null(strstr(why.message, "password1")); /* it goes into the log */
     free(text);
   }
   snprintf(path, sizeof path, "%s/users.csv", kit_dir);
   must(file_write(path, users_file, strlen(users_file), 0640, err));
-  assert_null(usm_users_read(path, &err));
-  assert_non_null(strstr(err.message, "chmod 600"));
+  assert_null(usm_users_read(path, &why));
+  assert_non_null(strstr(why.message, "chmod 600"));
   assert_int_equal(chmod(path, 0600), 0);
-  users = usm_users_read(path, &err);
+  users = usm_users_read(path, &why);
   assert_non_null(users);
 }
 
@@ -407,7 +407,7 @@ static struct { int fd, to, port; pthread_t thread; atomic_int lie; atomic_bool 
 static size_t forge(const unsigned char *question, size_t n, unsigned char *out, unsigned char counter) {
   const unsigned char *at = question, *end = question + n, *id;
   unsigned char tag;
-  size_t size, id_size;
+  size_t size = 0, id_size = 0;
   struct message *m = base_alloc(sizeof *m);
   assert_true(open_tlv(&at, end, &tag, &size) && open_tlv(&at, end, &tag, &size));
   at += size;
