@@ -136,13 +136,13 @@ static void note(struct clamd *c, bool answered) {
 /* A daemon that has just not answered is asked again after a moment, so that it does not hold every worker. */
 static int take_turn(struct clamd *c, struct err *err) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += TURN_MS / 1000;
   int rc = 0;
   pthread_mutex_lock(&c->lock);
   if (c->missed && clock_mono() - c->missed < PAUSE_MS) rc = err_set(err, ERR_UNAVAILABLE, "clamd has just not answered");
   while (rc == 0 && c->busy >= c->most)
-    if (pthread_cond_timedwait(&c->turn, &c->lock, &until)) rc = err_set(err, ERR_UNAVAILABLE, "clamd is busy with other documents");
+    if (pthread_cond_clockwait(&c->turn, &c->lock, CLOCK_MONOTONIC, &until)) rc = err_set(err, ERR_UNAVAILABLE, "clamd is busy with other documents");
   if (rc == 0) c->busy++;
   pthread_mutex_unlock(&c->lock);
   return rc;

@@ -3,6 +3,7 @@
 #include "exchange/signature.h"
 #include "base/bytes.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -20,13 +21,12 @@ struct item {
   char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
 };
 
-/* Its items are made and freed by the thread of the exchange, which waits for the store's: memory does not wander between threads. */
+/* Of one thread, that of the exchange: it makes and frees the items and waits for the store's to post each. */
 struct evidence {
   struct exchange *x;
-  pthread_mutex_t lock;
-  pthread_cond_t done;
+  sem_t done;
   int waiting;
-  bool failed;
+  atomic_bool failed;
   struct err why;                     /* of the first that failed */
   struct item *items;
 };
@@ -171,21 +171,14 @@ static void item_free(struct item *i) {
 static void put_done(void *arg, int rc, const struct err *err) {
   struct item *i = arg;
   struct evidence *e = i->e;
-  pthread_mutex_lock(&e->lock);
-  if (rc != 0 && !e->failed) {
-    e->failed = true;
-    e->why = *err;
-  }
-  e->waiting--;
-  pthread_cond_signal(&e->done);
-  pthread_mutex_unlock(&e->lock);
+  if (rc != 0 && !atomic_exchange(&e->failed, true)) e->why = *err;
+  sem_post(&e->done); /* and it is no longer ours */
 }
 
 struct evidence *evidence_begin(struct exchange *x) {
   struct evidence *e = base_alloc(sizeof *e);
   e->x = x;
-  pthread_mutex_init(&e->lock, NULL);
-  pthread_cond_init(&e->done, NULL);
+  sem_init(&e->done, 0, 0);
   return e;
 }
 
@@ -220,37 +213,26 @@ int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
   }
   i->next = e->items;
   e->items = i;
-  pthread_mutex_lock(&e->lock);
+  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) != 0) return -1;
   e->waiting++;
-  pthread_mutex_unlock(&e->lock);
-  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) == 0) return 0;
-  pthread_mutex_lock(&e->lock);
-  e->waiting--;
-  pthread_mutex_unlock(&e->lock);
-  return -1;
+  return 0;
 }
 
 int evidence_wait(struct evidence *e, struct err *err) {
-  pthread_mutex_lock(&e->lock);
-  while (e->waiting > 0) pthread_cond_wait(&e->done, &e->lock);
-  bool failed = e->failed;
-  struct err why = e->why;
-  pthread_mutex_unlock(&e->lock);
-  return failed ? err_set(err, why.code, "%s", why.message) : 0;
+  for (; e->waiting > 0; e->waiting--)
+    while (sem_wait(&e->done) != 0) continue;
+  return atomic_load(&e->failed) ? err_set(err, e->why.code, "%s", e->why.message) : 0;
 }
 
 void evidence_end(struct evidence *e) {
   if (e == NULL) return;
   evidence_wait(e, NULL);
-  pthread_mutex_lock(&e->lock); /* who told us last has let go of it */
-  pthread_mutex_unlock(&e->lock);
   while (e->items != NULL) {
     struct item *i = e->items;
     e->items = i->next;
     item_free(i);
   }
-  pthread_cond_destroy(&e->done);
-  pthread_mutex_destroy(&e->lock);
+  sem_destroy(&e->done);
   free(e);
 }
 

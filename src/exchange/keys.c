@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,13 @@
 
 enum { UNDER_WAY = 96, BEGINS = 5, BEGINS_MS = 10000 };
 
+/* Who waits is posted when its answer is there or, when nobody reads, to read; and leaves when it has had every post that is owed to it. */
 struct wait {
-  struct wait *next;
-  pthread_cond_t cond;
+  struct wait *next;                     /* of those who wait, or of those whose answers have just come */
+  sem_t post;
   uint32_t id;
-  bool done;
+  bool done, called;                     /* called: to read, and not yet come */
+  int owed;                              /* posts, made or promised */
   unsigned char frame[HELPER_FRAME];
   size_t frame_size;
   enum helper_status status;
@@ -40,13 +43,16 @@ struct held_key { bool there; unsigned char id[32], public[HELPER_DATA]; size_t 
 struct keys {
   char *folder;                          /* …/keys */
   pthread_mutex_t lock;
-  pthread_cond_t room;
+  pthread_cond_t room, sent;
   int channel;
   pid_t helper;
   uint32_t next;
-  bool reading, told;                    /* told: it was we who ended it, for it to read its keys again */
+  bool reading, sending, told;           /* told: it was we who ended it, for it to read its keys again */
   int under_way;
   struct wait *waiting;
+  unsigned char out[2][UNDER_WAY * HELPER_FRAME]; /* frames to be sent, by whoever sends; and those that it is sending */
+  size_t out_size;
+  int out_now;
   unsigned char in[2 * HELPER_FRAME * 64];
   size_t have;
   int64_t begun[BEGINS];                 /* the last beginnings, to end a loop of deaths */
@@ -119,7 +125,10 @@ static int greet(struct keys *k, struct err *err) {
 static int begin(struct keys *k, struct err *err) {
   int pair[2];
   int64_t now = clock_mono();
+  if (k->channel >= 0) shutdown(k->channel, SHUT_RDWR); /* who is sending sees it */
+  while (k->sending) pthread_cond_wait(&k->sent, &k->lock);
   bury(k);
+  k->out_size = 0;
   if (k->begun[0] && now - k->begun[0] < BEGINS_MS) return err_set(err, ERR_UNAVAILABLE, "the key helper dies again and again; it is tried anew in ten seconds");
   memmove(k->begun, k->begun + 1, sizeof k->begun - sizeof k->begun[0]);
   k->begun[BEGINS - 1] = now;
@@ -139,41 +148,47 @@ static int begin(struct keys *k, struct err *err) {
     return -1;
   }
   for (struct wait *w = k->waiting; w; w = w->next)
-    if (!w->done && send_all(k->channel, w->frame, w->frame_size)) break; /* the next reader sees its end */
+    if (send_all(k->channel, w->frame, w->frame_size)) break; /* the next reader sees its end */
   return 0;
 }
 
 /* ---- asking ---- */
 
-static void tell_all(struct keys *k, const struct err *err) {
-  for (struct wait *w = k->waiting; w; w = w->next) {
-    if (w->done) continue;
-    w->err = *err;
-    w->done = true;
-    pthread_cond_signal(&w->cond);
+static void answered_put(struct keys *k, struct wait **from, struct wait **ready) {
+  struct wait *w = *from;
+  *from = w->next;
+  w->next = *ready;
+  *ready = w;
+  w->done = true;
+  k->under_way--;
+}
+
+static void tell_all(struct keys *k, const struct err *err, struct wait **ready) {
+  while (k->waiting) {
+    k->waiting->err = *err;
+    answered_put(k, &k->waiting, ready);
   }
 }
 
-static void deliver(struct keys *k, const struct answered *a) {
-  for (struct wait *w = k->waiting; w; w = w->next) {
-    if (w->id != a->id || w->done) continue;
-    w->status = a->status;
-    w->size = a->size;
-    memcpy(w->data, a->data, a->size);
-    w->done = true;
-    pthread_cond_signal(&w->cond);
-  }
+static void deliver(struct keys *k, const struct answered *a, struct wait **ready) {
+  struct wait **p = &k->waiting;
+  while (*p && (*p)->id != a->id) p = &(*p)->next;
+  if (!*p) return; /* asked twice, because a helper had died */
+  (*p)->status = a->status;
+  (*p)->size = a->size;
+  memcpy((*p)->data, a->data, a->size);
+  answered_put(k, p, ready);
 }
 
 /* Everything that has arrived. -1: what came is no answer of ours. */
-static int digest_input(struct keys *k) {
+static int digest_input(struct keys *k, struct wait **ready) {
   const unsigned char *body;
   size_t at = 0, size, used;
   int rc;
   struct answered a;
   while ((rc = helper_frame(k->in + at, k->have - at, &body, &size, &used)) == 1) {
     if (helper_answered(body, size, &a)) return -1;
-    deliver(k, &a);
+    deliver(k, &a, ready);
     at += used;
   }
   memmove(k->in, k->in + at, k->have - at);
@@ -181,50 +196,104 @@ static int digest_input(struct keys *k) {
   return rc;
 }
 
-/* With the lock held: read once, for everybody. */
-static void lead(struct keys *k) {
-  unsigned char part[16384];
+/* With the lock held: read once, for everybody. ready: those whose answers came. */
+static void lead(struct keys *k, struct wait **ready) {
+  __attribute__((uninitialized)) unsigned char part[16384];
   struct err err;
   k->reading = true;
   int channel = k->channel;
   size_t most = sizeof k->in - k->have < sizeof part ? sizeof k->in - k->have : sizeof part;
   pthread_mutex_unlock(&k->lock);
   ssize_t got = channel < 0 ? 0 : read(channel, part, most);
+  bool interrupted = got < 0 && errno == EINTR, good = interrupted;
   pthread_mutex_lock(&k->lock);
-  k->reading = false;
-  if (got < 0 && errno == EINTR) return;
   if (got > 0) {
     memcpy(k->in + k->have, part, (size_t)got);
     k->have += (size_t)got;
-    if (digest_input(k) == 0) return;
+    good = digest_input(k, ready) == 0;
   }
-  if (channel >= 0 && !k->told) log_write(LOG_WARN, "exchange", "the key helper has ended; another begins");
-  k->told = false;
-  if (begin(k, &err)) {
-    log_write(LOG_ERROR, "exchange", "%s", err.message);
-    tell_all(k, &err);
+  if (!good) {
+    if (channel >= 0 && !k->told) log_write(LOG_WARN, "exchange", "the key helper has ended; another begins");
+    k->told = false;
+    if (begin(k, &err)) {
+      log_write(LOG_ERROR, "exchange", "%s", err.message);
+      tell_all(k, &err, ready);
+    }
   }
+  k->reading = false;
 }
 
-static void unlink_wait(struct keys *k, struct wait *w) {
-  for (struct wait **p = &k->waiting; *p; p = &(*p)->next)
-    if (*p == w) {
-      *p = w->next;
-      break;
+/* With the lock held: what is to be sent goes in one piece, whatever comes meanwhile in the next. */
+static void send_out(struct keys *k) {
+  if (k->sending) return;
+  k->sending = true;
+  while (k->out_size && k->channel >= 0) {
+    const unsigned char *p = k->out[k->out_now];
+    size_t n = k->out_size;
+    int channel = k->channel;
+    k->out_now = !k->out_now;
+    k->out_size = 0;
+    pthread_mutex_unlock(&k->lock);
+    int rc = send_all(channel, p, n);
+    pthread_mutex_lock(&k->lock);
+    if (rc) break; /* it is gone: who reads begins another and asks for all */
+  }
+  k->sending = false;
+  pthread_cond_signal(&k->sent);
+}
+
+/* With the lock held: our own turn to read has come. Who was answered is told, and when we are ourselves one of those who wait is called to go on. */
+static void read_for_all(struct keys *k, struct wait *own) {
+  struct wait *ready = NULL, *next = NULL;
+  own->called = false;
+  lead(k, &ready);
+  if (own->done) {
+    next = k->waiting;
+    for (struct wait *w = k->waiting; w && next; w = w->next)
+      if (w->called) next = NULL; /* it comes */
+  }
+  if (next) {
+    next->called = true;
+    next->owed++;
+  }
+  if (ready) pthread_cond_broadcast(&k->room);
+  for (struct wait **p = &ready; *p;)
+    if (*p == own) *p = own->next;
+    else {
+      (*p)->owed++;
+      p = &(*p)->next;
     }
-  k->under_way--;
-  pthread_cond_signal(&k->room);
-  for (struct wait *o = k->waiting; o && !k->reading; o = o->next) /* somebody else reads on */
-    if (!o->done) {
-      pthread_cond_signal(&o->cond);
-      break;
+  pthread_mutex_unlock(&k->lock);
+  while (ready) {
+    struct wait *w = ready;
+    ready = w->next;
+    sem_post(&w->post);
+  }
+  if (next) sem_post(&next->post);
+  pthread_mutex_lock(&k->lock);
+}
+
+/* With the lock held: until it is done, and nobody will post it any more. */
+static void await(struct keys *k, struct wait *w) {
+  int taken = 0;
+  while (!w->done || taken < w->owed) {
+    if (!w->done && !k->reading) {
+      read_for_all(k, w);
+      continue;
     }
+    pthread_mutex_unlock(&k->lock);
+    while (sem_wait(&w->post)) continue;
+    taken++;
+    pthread_mutex_lock(&k->lock);
+    w->called = false;
+  }
 }
 
 static int ask(struct keys *k, enum helper_op op, const unsigned char key[32], const void *data, size_t n, struct wait *w, struct err *err) {
   w->err.code = ERR_NONE;
-  w->done = false;
-  pthread_cond_init(&w->cond, NULL);
+  w->done = w->called = false;
+  w->owed = 0;
+  sem_init(&w->post, 0, 0);
   pthread_mutex_lock(&k->lock);
   while (k->under_way >= UNDER_WAY) pthread_cond_wait(&k->room, &k->lock);
   k->under_way++;
@@ -232,14 +301,14 @@ static int ask(struct keys *k, enum helper_op op, const unsigned char key[32], c
   w->frame_size = helper_ask(w->frame, w->id, op, key, data, n);
   w->next = k->waiting;
   k->waiting = w;
-  if (k->channel >= 0) send_all(k->channel, w->frame, w->frame_size); /* if it is gone, who reads begins another and asks for us */
-  while (!w->done) {
-    if (k->reading) pthread_cond_wait(&w->cond, &k->lock);
-    else lead(k);
+  if (k->channel >= 0 && k->out_size + w->frame_size <= sizeof k->out[0]) { /* if it is gone, who reads begins another and asks for us */
+    memcpy(k->out[k->out_now] + k->out_size, w->frame, w->frame_size);
+    k->out_size += w->frame_size;
+    send_out(k);
   }
-  unlink_wait(k, w);
+  await(k, w);
   pthread_mutex_unlock(&k->lock);
-  pthread_cond_destroy(&w->cond);
+  sem_destroy(&w->post);
   if (w->err.code != ERR_NONE) return err_set(err, w->err.code, "%s", w->err.message);
   if (w->status == HELPER_UNKNOWN_KEY) return err_set(err, ERR_NOT_FOUND, "the key helper does not hold that key");
   if (w->status != HELPER_DONE) return err_set(err, ERR_INTERNAL, "the key helper refused to sign");
@@ -323,6 +392,7 @@ int keys_open(const char *folder, struct keys **out, struct err *err) {
   k->channel = -1;
   pthread_mutex_init(&k->lock, NULL);
   pthread_cond_init(&k->room, NULL);
+  pthread_cond_init(&k->sent, NULL);
   int rc = mend(k->folder, err) || begin(k, err) ? -1 : 0;
   if (rc == 0 && (!k->keys[SLOT_SIGN].there || !k->keys[SLOT_TLS].there)) rc = err_set(err, ERR_NOT_FOUND, "%s does not hold a gateway's keys (sign.pem, tls.pem)", k->folder);
   if (rc) {
@@ -343,6 +413,7 @@ void keys_close(struct keys *k) {
   }
   pthread_mutex_destroy(&k->lock);
   pthread_cond_destroy(&k->room);
+  pthread_cond_destroy(&k->sent);
   free(k->folder);
   free(k);
 }

@@ -91,16 +91,34 @@ void message_clean(struct message *m) {
 
 /* ---- digests ---- */
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+static EVP_MD *method_512, *method_256;
+static _Thread_local EVP_MD_CTX *own; /* to look a method up and to make a context costs as much as to hash a short text */
+
+static void forget(void *ctx) { EVP_MD_CTX_free(ctx); }
+
+static void prepare(void) {
+  method_512 = EVP_MD_fetch(NULL, "SHA512", NULL);
+  method_256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+  if (method_512 == NULL || method_256 == NULL || pthread_key_create(&at_exit, forget) != 0) abort();
+}
+
+/* This thread's, begun anew. */
+static EVP_MD_CTX *digest_begin(const char *method) {
+  pthread_once(&once, prepare);
+  if (own == NULL && ((own = EVP_MD_CTX_new()) == NULL || pthread_setspecific(at_exit, own) != 0)) abort();
+  if (EVP_DigestInit_ex2(own, strcmp(method, "SHA512") == 0 ? method_512 : method_256, NULL) != 1) abort();
+  return own;
+}
+
 static int digest_more(void *ctx, const void *p, size_t n) { return EVP_DigestUpdate(ctx, p, n) == 1 ? 0 : -1; }
 
 int content_digest(const struct http_content *c, const char *method, unsigned char *out, struct err *err) {
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  const EVP_MD *md = EVP_get_digestbyname(method);
+  EVP_MD_CTX *ctx = digest_begin(method);
   int rc = 0;
-  if (ctx == NULL || md == NULL || EVP_DigestInit_ex(ctx, md, NULL) != 1) abort();
   if (c != NULL && c->size > 0) rc = http_content_each(c, digest_more, ctx, err);
   if (rc == 0 && EVP_DigestFinal_ex(ctx, out, NULL) != 1) abort();
-  EVP_MD_CTX_free(ctx);
   return rc;
 }
 
@@ -118,8 +136,7 @@ bool message_ours(const struct http_pair *h) {
 
 int message_request_hash(const struct message *m, const char *path, char out[89], struct err *err) {
   unsigned char hash[64], both[128];
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) != 1) abort();
+  EVP_MD_CTX *ctx = digest_begin("SHA512");
   EVP_DigestUpdate(ctx, m->method, strlen(m->method));
   EVP_DigestUpdate(ctx, "\r\n", 2);
   EVP_DigestUpdate(ctx, path, strlen(path));
@@ -132,12 +149,11 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
     EVP_DigestUpdate(ctx, "\r\n", 2);
   }
   EVP_DigestFinal_ex(ctx, hash, NULL);
-  EVP_MD_CTX_free(ctx);
   if (m->content != NULL && m->content->size > 0) {
     memcpy(both, hash, 64);
     if (m->digested) memcpy(both + 64, m->digest, 64);
     else if (content_digest(m->content, "SHA512", both + 64, err) != 0) return -1;
-    if (EVP_Digest(both, sizeof both, hash, NULL, EVP_sha512(), NULL) != 1) abort();
+    if (EVP_Digest(both, sizeof both, hash, NULL, method_512, NULL) != 1) abort();
   }
   char *text = base64_encode(hash, sizeof hash);
   snprintf(out, 89, "%s", text);

@@ -16,11 +16,11 @@ struct tasks {
 /* A thread waits half a minute for more and ends: a gateway that nobody calls has none. Lock is held. */
 static bool wait_more(struct tasks *t) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += IDLE_S;
   t->idle++;
   while (!t->count && !t->closing)
-    if (pthread_cond_timedwait(&t->wake, &t->lock, &until)) break;
+    if (pthread_cond_clockwait(&t->wake, &t->lock, CLOCK_MONOTONIC, &until)) break;
   t->idle--;
   return t->count > 0;
 }
@@ -84,15 +84,16 @@ static bool grow(struct tasks *t) {
 
 bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg) {
   pthread_mutex_lock(&t->lock);
-  bool fits = t->count < t->room && !t->closing;
+  bool fits = t->count < t->room && !t->closing, wake = false;
   if (fits) {
     if (t->idle <= t->count && t->threads < t->most && !grow(t) && !t->threads) fits = false;
   }
   if (fits) {
     t->ring[(t->head + t->count++) % t->room] = (struct task){work, arg};
-    pthread_cond_signal(&t->wake);
+    wake = t->idle > 0;
   }
   pthread_mutex_unlock(&t->lock);
+  if (wake) pthread_cond_signal(&t->wake); /* so that who wakes finds the lock free */
   return fits;
 }
 

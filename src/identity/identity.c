@@ -138,12 +138,8 @@ int identity_open(struct store *main, struct store *fast, const struct identity_
   if (i->options.limit_factor <= 0) i->options.limit_factor = 1;
   sessions_init(i);
   limits_init(i);
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_mutex_init(&i->hash_lock, NULL);
-  pthread_cond_init(&i->hash_free, &attr);
-  pthread_condattr_destroy(&attr);
+  pthread_cond_init(&i->hash_free, NULL);
   *out = i;
   return 0;
 }

@@ -50,7 +50,7 @@ static int enter(struct identity *i, struct err *err) {
   until.tv_sec += HASH_WAIT_MS / 1000;
   int rc = 0;
   pthread_mutex_lock(&i->hash_lock);
-  while (i->hashing >= HASHES_AT_ONCE && rc == 0) rc = pthread_cond_timedwait(&i->hash_free, &i->hash_lock, &until);
+  while (i->hashing >= HASHES_AT_ONCE && rc == 0) rc = pthread_cond_clockwait(&i->hash_free, &i->hash_lock, CLOCK_MONOTONIC, &until);
   bool in = i->hashing < HASHES_AT_ONCE;
   if (in) i->hashing++;
   pthread_mutex_unlock(&i->hash_lock);

@@ -472,10 +472,10 @@ void *network_keeper_main(void *ctx) {
     }
     pthread_mutex_lock(&n->lock);
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += 250000000;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-    if (!n->ops && !n->stopping) pthread_cond_timedwait(&n->work, &n->lock, &until);
+    if (!n->ops && !n->stopping) pthread_cond_clockwait(&n->work, &n->lock, CLOCK_MONOTONIC, &until);
     bool stopping = n->stopping, any = n->ops != NULL;
     pthread_mutex_unlock(&n->lock);
     if (any && network_flush(n, &err)) {

@@ -149,12 +149,12 @@ int64_t network_cursor(struct network *n) {
 
 int64_t network_wait(struct network *n, int64_t after, int64_t timeout_ms) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += timeout_ms / 1000;
   until.tv_nsec += timeout_ms % 1000 * 1000000;
   if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
   pthread_mutex_lock(&n->lock);
-  while (n->cursor <= after && !n->stopping && pthread_cond_timedwait(&n->changed, &n->lock, &until) != ETIMEDOUT) {}
+  while (n->cursor <= after && !n->stopping && pthread_cond_clockwait(&n->changed, &n->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT) {}
   int64_t c = n->cursor;
   pthread_mutex_unlock(&n->lock);
   return c;

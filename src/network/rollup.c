@@ -367,7 +367,7 @@ static int make_sum(struct network *n, int64_t span, int64_t start, struct err *
   return rc;
 }
 
-/* What is kept no longer, a piece at a time. */
+/* What is kept no longer, a piece at a time. A row of results begins before its last ones: it goes when the whole hour that it lies in is too old. */
 struct keeping { int64_t raw, hour, day, cursor, gone; };
 
 static int forget_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -399,7 +399,7 @@ int rollup_jobs(struct network *n, int64_t *did, struct err *err) {
     return make_sum(n, k.span, k.start, err);
   }
   if (now - n->forgotten < 600000) return 0;
-  struct keeping f = {now - n->o.raw_days * (int64_t)DAY_MS, now - n->o.hour_days * (int64_t)DAY_MS, now - n->o.day_years * 366 * (int64_t)DAY_MS, now - (int64_t)DAY_MS, 0};
+  struct keeping f = {hour_start(now - n->o.raw_days * (int64_t)DAY_MS), now - n->o.hour_days * (int64_t)DAY_MS, now - n->o.day_years * 366 * (int64_t)DAY_MS, now - (int64_t)DAY_MS, 0};
   if (store_write(n->samples, STORE_JOBS, forget_work, &f, err)) return -1;
   if (!f.gone) n->forgotten = now;
   return 0;

@@ -53,7 +53,7 @@ static struct conn *pool_take(struct store *s, struct err *err) {
   pthread_mutex_lock(&s->pool_lock);
   int waited = 0;
   while (s->pool == NULL && s->pool_count >= s->options.readers && waited != ETIMEDOUT)
-    waited = pthread_cond_timedwait(&s->pool_wait, &s->pool_lock, &until);
+    waited = pthread_cond_clockwait(&s->pool_wait, &s->pool_lock, CLOCK_MONOTONIC, &until);
   struct conn *c = s->pool;
   bool make = c == NULL && s->pool_count < s->options.readers;
   if (c != NULL) s->pool = c->next;
@@ -99,15 +99,11 @@ static void defaults(struct store *s, const struct store_options *given) {
 }
 
 static void locks_init(struct store *s) {
-  pthread_condattr_t mono;
-  pthread_condattr_init(&mono);
-  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->pool_lock, NULL);
   pthread_mutex_init(&s->dialects.lock, NULL);
   pthread_cond_init(&s->work, NULL);
-  pthread_cond_init(&s->pool_wait, &mono);
-  pthread_condattr_destroy(&mono);
+  pthread_cond_init(&s->pool_wait, NULL);
   pthread_rwlockattr_t prefer;
   pthread_rwlockattr_init(&prefer);
   pthread_rwlockattr_setkind_np(&prefer, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);

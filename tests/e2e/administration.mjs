@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, run, root, until } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, run, root, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1';
 const cookies = (r) => r.headers.getSetCookie().map((c) => c.split(';')[0]);
@@ -372,21 +372,20 @@ await test('whatever the compiler finds in a definition is said in Persian too',
 const EXTRA = ['/admin/standard', '/admin/definitions', '/organisations/takapo'], EXTRA_OPERATOR = ['/admin/standard'];
 // The pages as people see them: nothing for axe to find, nothing that scrolls sideways, at two widths and in both languages.
 async function pages() {
-  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
-  if (!executablePath) return console.log('no browser: pages are not looked at');
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const browser = await launch();
+  if (!browser) return console.log('no browser: pages are not looked at');
   const s = await serve(['--data', folder()]), b = s.base, password = (await call(b, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password;
   const boss = await staff(b, 'takapo.manager');
   for (const [path, body] of [['/organisations/takapo/units', { code: 'it', name: { fa: 'فناوری', en: 'Technology' } }], ['/staff', { username: 'n.ahmadi', name: 'نرگس احمدی', organisation: 'takapo', role: 'officer', unit: 'it' }],
     ['/services/takapo-support/stop', { stopped: true, reason: { fa: 'بودجه سال تمام شده است', en: 'The budget of the year is used up' }, until: '1406-01-10' }]]) await call(b, 'POST', A + path, { token: boss, body });
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   for (const [username, list] of [['takapo.manager', ['/admin/staff', '/admin/staff/n.ahmadi', '/admin/units', '/admin/services', '/admin/services/takapo-support', '/admin/acts', '/account', '/account/password', '/services/takapo-support', ...EXTRA]],
     ['operator', ['/admin/staff?find=مشهد', '/admin/calendars', '/admin/calendars/official', '/admin/acts', ...EXTRA_OPERATOR]]])
     for (const lang of ['fa', 'en']) {
       const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', viewport: { width: 1440, height: 900 } }), page = await context.newPage();
       await page.goto(`${b}/staff?lang=${lang}`);
       await page.fill('#username', username); await page.fill('#password', password);
-      await Promise.all([page.waitForNavigation(), page.click('main button[type=submit]')]);
+      await Promise.all([page.waitForNavigation(), page.press('main button[type=submit]', 'Enter')]);
       for (const path of list)
         for (const width of [360, 1440])
           await test(`${username} ${lang} ${width} ${path}`, async () => {

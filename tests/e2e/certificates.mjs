@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', sha = (b) => createHash('sha256').update(b).digest('hex');
 const bytes = async (b, path, token) => { const r = await fetch(b + path, { headers: { Authorization: `Bearer ${token}`, 'Accept-Language': 'en' } }); return { status: r.status, type: r.headers.get('content-type'), body: Buffer.from(await r.arrayBuffer()) }; };
@@ -200,7 +200,7 @@ async function life(name, where) {
 }
 
 async function pages() {
-  const require = createRequire(import.meta.url), { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base, p = await people(b), t = p.first, dir = folder();
   await p.act(t, 'approve', p.token.officer);
   const paper = (await bytes(b, `${A}/cases/${t}/certificate`, p.person)).body, code = (await call(b, 'GET', `${A}/cases/${t}/certificates`, { token: p.person })).json.items[0].code_shown;
@@ -208,7 +208,7 @@ async function pages() {
   changed[changed.length - 100] ^= 1;
   writeFileSync(join(dir, 'paper.pdf'), paper);
   writeFileSync(join(dir, 'changed.pdf'), changed);
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   for (const lang of ['fa', 'en'])
     for (const width of [360, 1440])
       await test(`pages: ${lang} at ${width}`, async () => {
@@ -231,7 +231,7 @@ async function pages() {
         for (const [file, sort] of [['paper.pdf', '.approved'], ['changed.pdf', '.rejected']]) {
           await page.goto(`${b}/verify`);
           await page.setInputFiles('#file', join(dir, file));
-          await Promise.all([page.waitForNavigation(), page.locator('form[method=post][action="/verify"] button').click()]);
+          await Promise.all([page.waitForNavigation(), page.locator('form[method=post][action="/verify"] button').press('Enter')]);
           good(await page.locator(`.state${sort}`).count() === 1, file);
           await judge(`file-${sort.slice(1)}`);
         }

@@ -3,7 +3,7 @@
 import { readFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', ALI = '0060495219';
 
@@ -71,8 +71,8 @@ async function life(name, where) {
 async function pages(s) {
   const b = s.base, { get, example, file, act } = tools(b);
   const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
-  const { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const browser = await launch();
   const cleanly = async (page, name) => {
     await page.evaluate(axe);
     const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
@@ -86,10 +86,10 @@ async function pages(s) {
     await page.goto(`${b}/signin?lang=${lang}`);
     await page.fill('[name=national_id]', id);
     await page.fill('[name=mobile]', mobile);
-    await page.click('main button[type=submit]');
+    await page.press('main button[type=submit]', 'Enter');
     const box = (await call(b, 'GET', '/demo/outbox')).json;
     await page.fill('[name=code]', /[0-9۰-۹]{5,8}/.exec(box.find((m) => m.to === mobile).text)[0]);
-    await page.click('main button[type=submit]');
+    await page.press('main button[type=submit]', 'Enter');
     return page;
   };
   const maryam = await citizen(b, MARYAM, '09151234567');
@@ -102,10 +102,10 @@ async function pages(s) {
     await page.goto(`${b}/cases/${m}/actions/accept`);
     await cleanly(page, 'mandate-accept-360-fa');
     same(await page.locator('main input[type=file]').count(), 0, 'an acceptance asks for no papers');
-    await page.click('main form[method=post] button[type=submit]');
+    await page.press('main form[method=post] button[type=submit]', 'Enter');
     await page.goto(`${b}/mine/mandates`);
     const old = await page.inputValue('form[action="/acting"] [name=form_token]');
-    await page.click('form[action="/acting"] button');
+    await page.press('form[action="/acting"] button', 'Enter');
     good(page.url().endsWith('/mine') && (await page.locator('aside.acting').innerText()).includes('مریم رضایی'), page.url());
     await cleanly(page, 'acting-mine-360-fa');
     const stale = await page.request.post(`${b}/acting/leave`, { form: { form_token: old }, maxRedirects: 0 });
@@ -113,10 +113,10 @@ async function pages(s) {
     await page.goto(`${b}/services/farm-subsidy/apply`);
     good(await page.locator('aside.acting').count() === 1, 'the bar is on the form too');
     await cleanly(page, 'acting-form-360-fa');
-    await page.click('form[action="/acting/leave"] button');
+    await page.press('form[action="/acting/leave"] button', 'Enter');
     good(await page.locator('aside.acting').count() === 0, 'left');
     await page.goto(`${b}/mine/mandates`);
-    await page.click('form[action="/acting"] button');
+    await page.press('form[action="/acting"] button', 'Enter');
     same((await act(m, 'revoke', maryam)).json?.state, 'ended');
     await page.goto(`${b}/mine`);
     good(await page.locator('aside.acting').count() === 0, 'taken back, one is oneself again');
@@ -146,16 +146,16 @@ async function pages(s) {
     if ((await get(`/cases/${t}`, maryam)).json.result !== 'rejected') await act(t, 'reject', officer, { reason: (await get(`/cases/${t}`, officer)).json.actions.find((a) => a.name === 'reject').reasons[0].code, comment: 'سابقه‌ای نیست' });
     good((await see('rejected')).includes('مهلت اعتراض'), 'with the last day to appeal');
     await page.goto(`${b}/cases/${t}`);
-    await page.locator('details.complain summary').click();
-    await page.locator('details.complain a').click();
+    await page.locator('details.complain summary').press('Enter');
+    await page.locator('details.complain a').press('Enter');
     good(/\/services\/complaint\//.test(page.url()), page.url());
     await page.goto(`${b}/cases/${t}`);
     await page.locator('input[name=score][value="2"]').check({ force: true });
-    await page.locator('details.more summary').click();
+    await page.locator('details.more summary').press('Enter');
     await cleanly(page, 'survey-1440-fa');
     await page.locator('input[name=item_time][value="1"]').check({ force: true });
     await page.locator('input[name=item_no_visit][value="yes"]').check({ force: true });
-    await page.locator('form[action$="/rating"] button').click();
+    await page.locator('form[action$="/rating"] button').press('Enter');
     good(page.url().includes('thanks=1'), page.url());
     await page.goto(`${b}/mine/access`);
     await cleanly(page, 'access-1440-fa');

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, pack, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', S = 'village-residence';
 const ID = '0499370899', MOBILE = '09151110001', OTHER = '0060495219';
@@ -215,8 +215,8 @@ async function counter(name, where) {
 
 // The pages as an agent uses them, in two languages and two widths, without scripts but for the judge of accessibility.
 async function pages(where) {
-  const require = createRequire(import.meta.url), { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const s = await serve(where), b = s.base, browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const s = await serve(where), b = s.base, browser = await launch();
   const c = await browser.newContext(), p = await c.newPage(), accounts = (await call(b, 'GET', '/demo/accounts')).json;
   const definition = (await call(b, 'GET', `${A}/services/${S}`)).json, example = definition.form_schema.examples[0];
   const look = async (what) => {
@@ -236,9 +236,9 @@ async function pages(where) {
     await p.goto(`${b}/staff`);
     await p.fill('#username', username);
     await p.fill('#password', accounts.find((a) => a.username === username).password);
-    await p.click('main button[type=submit]');
+    await p.press('main button[type=submit]', 'Enter');
   };
-  const press = (where) => Promise.all([p.waitForNavigation(), p.locator(where).last().click()]);
+  const press = (where) => Promise.all([p.waitForNavigation(), p.locator(where).last().press('Enter')]);
   await test('pages: an agent files for a person, from the counter to the receipt', async () => {
     await enter('agent');
     good(p.url().endsWith('/counter'), p.url());
@@ -265,7 +265,7 @@ async function pages(where) {
         else if (kind === 'select') await box.selectOption(await box.locator(`option[value="${v}"]`).count() ? String(v) : { index: 1 });
         else await box.fill(String(v));
       }
-      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().click()]); // the other stays on the page
+      await Promise.all([p.waitForNavigation(), p.locator('main form[method=post] button[type=submit]').first().press('Enter')]); // the other stays on the page
     }
     good(p.url().endsWith('/check'), p.url() + await p.locator('main').innerText());
     const at = `${visit}/${S}`;

@@ -1,10 +1,9 @@
 // Asked once only, where another organisation's gateway has the data: platform → its gateway → the tax department's gateway → its information system, and back
 // into a citizen's form. Then that gateway refuses, is slow, is dead: the form says whom it asked and goes on.
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { call, citizen, folder, pack, postgres, root, test, same, good, end } from './kit.mjs';
+import { call, citizen, folder, pack, postgres, test, same, good, end, browser as launch } from './kit.mjs';
 import { world, until } from './gateways.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', MOBILE = '09151234567', CODE = '411398765432';
@@ -26,8 +25,7 @@ const system = createServer((q, s) => {
 });
 await new Promise((done) => system.listen(0, '127.0.0.1', done));
 
-const { chromium } = createRequire(join(root, 'tests', 'package.json'))('playwright-core');
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await launch();
 // pages: with a browser, on one engine, as what a page is made of is the same.
 async function ask(engine, { store = null, pages = false } = {}) {
   heard.length = held.length = 0;

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { call, fails, root, staff, test, same, good, end } from './kit.mjs';
+import { call, fails, root, staff, test, same, good, end, browser as launch } from './kit.mjs';
 import { world, until } from './gateways.mjs';
 
 const require = createRequire(join(root, 'tests', 'package.json')), { SMTPServer } = require('smtp-server');
@@ -107,9 +107,9 @@ await test('new keys, and nothing is told any more of those that they outlive', 
 
 // The page as people see it: nothing for axe to find, nothing that scrolls sideways.
 async function looks(token) {
-  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
-  if (!executablePath) return console.log('no browser: the page is not looked at');
-  const { chromium } = await import('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'), browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await launch();
+  if (!browser) return console.log('no browser: the page is not looked at');
+  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   try {
     for (const lang of ['fa', 'en']) {
       const page = await (await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', extraHTTPHeaders: { Authorization: `Bearer ${token}` } })).newPage();

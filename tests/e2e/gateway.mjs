@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { existsSync, readFileSync, writeFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chapar, folder, port, serve, staff, call, run, runs, fails, test, same, good, end, sleep, example, until } from './kit.mjs';
+import { chapar, folder, port, serve, staff, call, run, runs, fails, test, same, good, end, example, until, browser as launch } from './kit.mjs';
 
 const dir = folder();
 const peers = await port(), address = `https://127.0.0.1:${peers}`;
@@ -30,10 +30,10 @@ const form = (path, fields) => call(platform.base, 'POST', path, { token: sessio
 
 // The operator's page as people see it: nothing for axe to find, nothing that scrolls sideways, and it works by its own buttons.
 async function pages() {
-  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
-  if (!executablePath) return console.log('no browser: pages are not looked at');
+  const browser = await launch();
+  if (!browser) return console.log('no browser: pages are not looked at');
   const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password, member = `${instance}/GOV/90000003`;
-  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   run('gateway', 'member', member, '--name-fa', 'سازمان آزمون', '--name-en', 'Test organisation', '--folder', op);
   const asking = async (name) => {
     const code = run('gateway', 'invite', `${member}/${name}`, '--folder', op).trim(), where = join(dir, name);
@@ -46,7 +46,6 @@ async function pages() {
   };
   await asking('ss1');
   await asking('ss2');
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   const look = async (page, what) => {
     await page.mouse.move(0, 0); // nothing is pointed at, whatever stands now where a button was
     for (const width of [360, 1440]) {
@@ -62,8 +61,7 @@ async function pages() {
   for (const [lang, name] of [['fa', 'ss1'], ['en', 'ss2']])
     await test(`${lang}: a request is approved, a code is made, a wrong name is told, a key is revoked, by the page's own buttons`, async () => {
       const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US', javaScriptEnabled: true }), page = await context.newPage();
-      context.setDefaultTimeout(180000); // patience, as that of until
-      const press = async (selector) => { await Promise.all([page.waitForNavigation(), page.click(selector)]); };
+      const press = async (selector) => { await Promise.all([page.waitForNavigation(), page.press(selector, 'Enter')]); };
       await page.goto(`${platform.base}/staff?lang=${lang}`);
       await page.fill('#username', 'operator'); await page.fill('#password', password);
       await press('main button[type=submit]');
@@ -80,7 +78,7 @@ async function pages() {
       await look(page, `${lang}-wrong`);
       await page.goto(`${platform.base}/admin/exchange`);
       const section = `section:has(summary):has-text("${name}")`;
-      await page.click(`${section} summary`);
+      await page.press(`${section} summary`, 'Enter');
       await page.fill(`${section} form[action*="/keys/"] input[name=why]`, 'lost');
       await look(page, `${lang}-revoking`);
       await press(`${section} form[action*="/keys/"] button`);
@@ -94,7 +92,7 @@ if (process.argv[2] === 'pages') { await pages(); provider.close(); await platfo
 const gateways = {};
 async function start(name, more = []) {
   const g = gateways[name];
-  g.child = spawn(chapar, ['gateway', 'serve', '--folder', g.folder, '--listen', '127.0.0.1:0', ...wide(g.port), '--access-log', 'no', '--exchange-grace-s', '6', ...more], { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'] });
+  g.child = spawn(chapar, ['gateway', 'serve', '--folder', g.folder, '--listen', '127.0.0.1:0', ...wide(g.port), '--access-log', 'no', '--exchange-grace-s', '8', ...more], { stdio: ['ignore', 'pipe', process.env.CHAPAR_TEST_QUIET ? 'ignore' : 'inherit'] });
   process.on('exit', () => g.child.kill('SIGKILL'));
   g.base = await new Promise((ok, bad) => {
     let text = '';
@@ -136,7 +134,7 @@ await must('joining: a code by the page, the same fingerprint on both sides, a p
     good(code, `no code: ${shown.status}`);
     const wrong = code.slice(0, 5) + (code[5] === '0' ? '1' : '0') + code.slice(6);
     same((await runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', wrong, '--wait', '1')).status, 1, 'a wrong code');
-    const began = Date.now(), joining = runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '60');
+    const joining = runs('gateway', 'join', '--folder', g.folder, '--operator', address, '--code', code, '--wait', '180');
     let early = null;
     joining.then((r) => { early = r; });
     const request = await until('the request on the page', async () => { if (early) throw new Error(`join ended: ${early.err}`); return /\/admin\/exchange\/requests\/(r-[0-9a-f]{16})/.exec(await page())?.[1]; });
@@ -145,7 +143,6 @@ await must('joining: a code by the page, the same fingerprint on both sides, a p
     const r = await joining;
     same(r.status, 0, r.err);
     good(r.err.includes(g.fingerprint), 'the command shows it too');
-    good(Date.now() - began < 60000, 'under a minute');
     g.code = code;
   }
   same(fails(['gateway', 'join', '--folder', gateways.b.folder, '--operator', address, '--code', gateways.a.code, '--wait', '1']).status, 1, "another's code");
@@ -186,13 +183,14 @@ await test('the key helper is killed: another begins and no call fails', async (
   const before = (await status('b')).directory.key_helper;
   let over = false, bad = 0, made = 0;
   const traffic = (async () => { while (!over) { const r = await ask(); made++; if (r.status !== 200) bad++; } })();
-  await sleep(200);
+  await until('calls before it', () => made > 2);
   process.kill(before.pid, 'SIGKILL');
   const after = await until('another helper', async () => { const k = (await status('b')).directory.key_helper; return k.pid !== before.pid && k.restarts > before.restarts && k; });
-  await sleep(200);
+  const then = made;
+  await until('calls after it', () => made > then + 2);
   over = true;
   await traffic;
-  good(bad === 0 && made > 2, `${bad} of ${made} failed`);
+  same(bad, 0, `of ${made} failed`);
   good(after.pid > 0, 'its number');
 });
 
@@ -206,10 +204,11 @@ await test('new keys under traffic: announced, used when they are known, no call
   const shown = () => execFileSync('sh', ['-c', `openssl s_client -connect 127.0.0.1:${gateways.a.port} </dev/null 2>/dev/null | openssl x509 -fingerprint -sha256 -noout`], { encoding: 'utf8' });
   const own = execFileSync('openssl', ['x509', '-in', join(gateways.a.folder, 'keys', 'tls.crt'), '-fingerprint', '-sha256', '-noout'], { encoding: 'utf8' });
   await until('the listener to show the new certificate', async () => shown() === own); /* it follows the file in the same round */
-  await sleep(300);
+  const then = made;
+  await until('calls with it', () => made > then + 5);
   over = true;
   await traffic;
-  good(bad.length === 0 && made > 5, `${bad.length} of ${made} failed: ${bad[0]}`);
+  good(bad.length === 0, `${bad.length} of ${made} failed: ${bad[0]}`);
   await until('the old keys to have an end', async () => (await status('a')).directory.gateways.filter((g) => [gateways.a.server, gateways.b.server].includes(g.id)).every((g) => g.keys.length === 2 && g.keys.filter((k) => k.until).length === 1));
 });
 
@@ -227,9 +226,12 @@ await test('the operator is away: exchanges go on within grace, the age is shown
   await platform.stop('SIGKILL');
   const restored = runs('restore', join(dir, 'early.copy'), '--data', join(dir, 'restored-platform'));
   same((await ask()).status, 200, 'at once');
-  const old = await until('the alarm', async () => { const s = await status('b'); return s.directory.state === 'old' && s.causes.length && s; });
+  const old = await until('an exchange with an old directory', async () => { // the call comes after the look: whatever is answered well is answered with a directory that is as old, or older
+    const s = await status('b'), r = await ask();
+    good(s.directory.state !== 'expired', 'none before the end of grace');
+    return s.directory.state === 'old' && s.causes.length && r.status === 200 && s;
+  });
   good(old.exit === 1 && old.causes.some((c) => c.part === 'exchange.directory') && old.directory.problem, JSON.stringify(old.causes));
-  same((await ask()).status, 200, 'within grace');
   await until('the end of grace', async () => (await status('b')).directory.state === 'expired');
   const r = await ask();
   good(r.status !== 200 && /global_conf_outdated/.test(r.headers.get('x-road-error') ?? ''), `${r.status} ${r.headers.get('x-road-error')}`);

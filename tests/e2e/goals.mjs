@@ -2,10 +2,9 @@
 import { createServer } from 'node:http';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, runs, sleep } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, runs, until } from './kit.mjs';
 
 const A = '/api/v1', whose = 'ict', other = 'abfa';
-const until = async (what, fn, most = 60000) => { for (const began = Date.now(); Date.now() - began < most; await sleep(150)) { const v = await fn(); if (v) return v; } throw new Error(`never: ${what}`); };
 const varint = (n) => { const out = []; for (let v = BigInt(n); ; v >>= 7n) { out.push(Number(v & 127n) | (v > 127n ? 128 : 0)); if (v <= 127n) return out; } };
 
 async function alarms(name, where, sql) {

@@ -3,9 +3,8 @@
 import { spawn, spawnSync, execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync, readdirSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { chapar, root, folder, serve, call, run, runs, fails, test, same, good, end, sleep } from './kit.mjs';
+import { chapar, root, folder, serve, call, run, runs, fails, test, same, good, end, sleep, until } from './kit.mjs';
 
-const until = async (what, fn, ms = 60000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what}`); await sleep(50); } };
 const dir = folder(), data = ['--data', join(dir, 'data')], gateway = join(dir, 'data', 'exchange'), archives = join(gateway, 'archive');
 const short = ['--exchange-window-s', '1']; // what may come again within the window stays in the log: three windows
 let platform = await serve(data, { args: short });

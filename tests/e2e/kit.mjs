@@ -2,7 +2,8 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const chapar = process.env.CHAPAR_BIN || join(root, 'build', 'chapar');
 export const pack = process.env.CHAPAR_TEST_PACK || join(root, 'packs', 'khorasan-razavi');
-const cleanups = [];
+const cleanups = [], PATIENCE_MS = 180000; // for a machine that is very slow
 export const folder = () => {
   const dir = mkdtempSync(join(tmpdir(), 'chapar-'));
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
@@ -95,6 +96,15 @@ export async function call(base, method, path, { body, token, key, lang = 'en', 
   return { status: r.status, headers: r.headers, text, json };
 }
 
+// The code of the last message to this telephone that has one by itself: a tracking code or a date beside it, or a notice that came meanwhile, is none.
+export async function codeTo(base, mobile) {
+  for (const m of (await call(base, 'GET', '/demo/outbox')).json.filter((x) => x.to === mobile)) {
+    const code = /(?<![0-9۰-۹/-])[0-9۰-۹]{6}(?![0-9۰-۹/-])/.exec(m.text)?.[0];
+    if (code && !/(?:[0-9۰-۹]{4}[ -]?){4}/.test(m.text)) return code.replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
+  }
+  return null;
+}
+
 // Sign in as the demonstration's staff or as a citizen by a code read from the outbox.
 export async function staff(base, username) {
   const accounts = (await call(base, 'GET', '/demo/accounts')).json;
@@ -107,11 +117,21 @@ export async function staff(base, username) {
 export async function citizen(base, national_id = '0499370899', mobile = '09151234567') {
   const o = await call(base, 'POST', '/api/v1/otp', { body: { national_id, mobile } });
   if (o.status !== 202) throw new Error(`otp: ${o.status} ${o.text}`);
-  const box = (await call(base, 'GET', '/demo/outbox')).json;
-  const code = /[0-9۰-۹]{5,8}/.exec(box.find((m) => m.to === mobile).text)[0].replace(/[۰-۹]/g, (d) => '۰۱۲۳۴۵۶۷۸۹'.indexOf(d));
+  const code = await codeTo(base, mobile);
   const s = await call(base, 'POST', '/api/v1/sessions', { body: { challenge: o.json.challenge, code } });
   if (s.status !== 201) throw new Error(`session: ${s.status} ${s.text}`);
   return s.json.access_token;
+}
+
+// A browser whose patience is that of `until`, or null where none is installed. What is pressed is pressed by a key: a click at a place misses when the
+// font arrives between the look and the click.
+export async function browser() {
+  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
+  if (!executablePath) return null;
+  const { chromium } = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url)('playwright-core');
+  const one = await chromium.launch({ executablePath, args: ['--no-sandbox'], timeout: PATIENCE_MS }), context = one.newContext.bind(one);
+  one.newContext = async (options) => { const c = await context(options); c.setDefaultTimeout(PATIENCE_MS); return c; };
+  return one;
 }
 
 // Load: submit until told to end, through whatever happens to the server; every acknowledgement is kept under its key.
@@ -149,7 +169,7 @@ export function end() { console.log(`${passed} good, ${failed} bad`); cleanup();
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
 // Wait for what `get` gives to be as `fits` says (without it: to be anything), and give it. The patience is for a machine that is very slow; it proves nothing.
-export async function until(what, get, fits = Boolean, ms = 180000) {
+export async function until(what, get, fits = Boolean, ms = PATIENCE_MS) {
   if (typeof fits === 'number') return until(what, get, Boolean, Math.max(fits, ms)); // patience alone was named
   for (const end = Date.now() + ms; ;) {
     const v = await get();

@@ -2,15 +2,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, root, until } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, root, until, browser as launch } from './kit.mjs';
 
 const { SMTPServer } = createRequire(join(root, 'tests', 'package.json'))('smtp-server');
-const require = createRequire(join(root, 'tests', 'package.json')), { chromium } = require('playwright-core');
+const require = createRequire(join(root, 'tests', 'package.json'));
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const A = '/api/v1';
 // Narrow and wide, in both languages, without a fault that axe knows and without anything beside the page.
 async function look(b, pages) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   for (const [lang, width] of [['fa', 360], ['en', 1440], ['fa', 1440], ['en', 360]]) {
     const context = await browser.newContext({ viewport: { width, height: 800 } });
     for (const [path, token] of pages) {

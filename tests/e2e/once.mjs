@@ -5,10 +5,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, sleep, pack } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, pack, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', MOBILE = '09151234567';
-const until = async (what, fn) => { for (let i = 0; i < 100; i++) { const v = await fn(); if (v) return v; await sleep(200); } throw new Error(`never: ${what}`); };
 const r1 = (b, client, service, path, headers = {}) => call(b, 'GET', `/r1/${service}${path}`, { headers: { 'X-Road-Client': client, ...headers } });
 const PERSON = 'KHR/GOV/10000015/registries/person', PARCEL = 'KHR/GOV/10000016/registries/land-parcel', JIHAD = 'KHR/GOV/10000010/systems';
 
@@ -165,10 +164,9 @@ const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MOD
 const shots = process.env.SHOTS;
 
 async function pages() {
-  const { chromium } = require('playwright-core');
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base;
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   const as = async (token) => {
     const c = await browser.newContext({ baseURL: b, viewport: { width: 360, height: 740 } });
     if (token) await c.addCookies([{ name: 'session', value: token, url: b }]);

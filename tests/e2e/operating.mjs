@@ -2,14 +2,11 @@
 // and two nodes of one platform that make each version of the directory once.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { createServer as listener } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chapar, folder, serve, staff, call, run, runs, fails, postgres, test, same, good, end, sleep } from './kit.mjs';
+import { chapar, folder, serve, staff, call, run, runs, fails, postgres, test, same, good, end, port, until, browser as launch } from './kit.mjs';
 
-const port = () => new Promise((done) => { const s = listener(); s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => done(p)); }); });
-const until = async (what, fn, ms = 60000) => { const stop = Date.now() + ms; for (;;) { const v = await fn(); if (v) return v; if (Date.now() > stop) throw new Error(`waited in vain: ${what} (${last?.status} ${last?.text})`); await sleep(100); } };
 const dir = folder(), peers = await port(), address = `https://127.0.0.1:${peers}`, op = join(dir, 'platform', 'exchange');
 let platform = await serve(['--data', join(dir, 'platform')], { args: ['--exchange-listen', `127.0.0.1:${peers}`, '--exchange-address', address] });
 const server = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instance = server.split('/')[0];
@@ -81,15 +78,15 @@ await test('a member\'s own acts and the operator\'s: who, what, when and why', 
 });
 
 await test('the page of acts: nothing for axe, nothing sideways', async () => {
-  const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
-  if (!executablePath) return console.log('  no browser');
-  const { chromium } = await import('playwright-core'), require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-  const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password, browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await launch();
+  if (!browser) return console.log('  no browser');
+  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password;
   for (const lang of ['fa', 'en']) {
     const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US' }), page = await context.newPage();
     await page.goto(`${platform.base}/staff?lang=${lang}`);
     await page.fill('#username', 'operator'); await page.fill('#password', password);
-    await Promise.all([page.waitForNavigation(), page.click('main button[type=submit]')]);
+    await Promise.all([page.waitForNavigation(), page.press('main button[type=submit]', 'Enter')]);
     for (const path of ['/admin/exchange/acts', '/admin/exchange'])
       for (const width of [360, 1440]) {
         await page.setViewportSize({ width, height: 900 });

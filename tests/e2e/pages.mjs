@@ -7,10 +7,9 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, run, root } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, run, root, until, browser as launch } from './kit.mjs';
 
 const require = createRequire(import.meta.url);
-const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const all = Boolean(process.env.ALL), only = process.env.ONLY, LANES = 2, MOST_OF_A_ROW = all ? 6 : 2;
 const widths = [360, 768, 1440], langs = ['fa', 'en'];
@@ -38,9 +37,7 @@ await call(b, 'POST', `${A}/cases/${cases[0]}/remarks`, { token: token.officer, 
 // What has an address of its own that no list leads everybody to: a letter, a certificate's code, a definition that waits, the code of a person at the counter.
 const letter = (await call(b, 'POST', `${A}/cases/${cases[0]}/letters`, { token: token.officer, key: 'letter', body: { template: 'answer' } })).json.id;
 good(letter, 'a letter');
-let paper;
-for (let n = 0; n < 50 && !paper; n++) { paper = (await call(b, 'GET', `${A}/cases/${cases[1]}/certificates`, { token: me })).json?.items?.[0]?.code; if (!paper) await new Promise((done) => setTimeout(done, 100)); }
-good(paper, 'a certificate');
+const paper = await until('a certificate', async () => (await call(b, 'GET', `${A}/cases/${cases[1]}/certificates`, { token: me })).json?.items?.[0]?.code);
 const yaml = readFileSync(join(root, 'packs/khorasan-razavi/services/takapo-support.yaml'), 'utf8').replace(/^version: .*/m, 'version: 2').replace(/^valid_from: .*/m, `valid_from: ${new Date(Date.now() + 5 * 86400000).toISOString().slice(0, 10)}`);
 token.author = await staff(b, 'takapo.manager');
 const definition = (await call(b, 'POST', `${A}/definitions`, { token: token.author, body: { organisation: 'takapo', text: yaml } })).json.id;
@@ -195,7 +192,7 @@ await test('each page in both languages: words for keys, a title, a first headin
   good(!faults.length, `${faults.length} faults:\n${faults.slice(0, 60).join('\n')}`);
 });
 await test('each page in a browser', async () => {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] }), faults = [];
+  const browser = await launch(), faults = [];
   const jobs = visits.filter((v) => all || only || v.first || v.news).flatMap((v, i) => {
     if (all) return widths.flatMap((w) => langs.map((l, n) => ({ v: { ...v, first: v.first && w === widths[0] && n === 0 }, w, l, sound: true })));
     const l = langs[i % 2], w = widths[i % 3];

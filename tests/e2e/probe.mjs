@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'n
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { call, chapar, end, fails, folder, good, pack, port, postgres, run, same, serve, test, until } from './kit.mjs';
+import { call, chapar, end, fails, folder, good, pack, port, postgres, run, same, serve, test, until, browser as launch } from './kit.mjs';
 
 const require = createRequire(import.meta.url);
 const mine = ['KR-0916-0001', 'KR-0904-0001'], another = 'KR-0905-0001'; // the last is measured by the centre
@@ -289,15 +289,15 @@ async function whole(engine, where) {
 }
 
 async function look(b, token) {
-  const { chromium } = require('playwright-core'), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'), bad = [];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'), bad = [];
+  const browser = await launch();
   for (const [lang, width] of [['fa', 360], ['en', 1440], ['en', 360], ['fa', 1440]]) {
     const context = await browser.newContext({ viewport: { width, height: 800 } }), tab = await context.newPage();
     await context.addCookies([{ name: 'lang', value: lang, url: b }, { name: 'session', value: token, url: b }]);
     await tab.goto(`${b}/network/probers`, { waitUntil: 'load' });
     await tab.fill('#name', 'hub-7');
     await tab.fill('#reason', 'کوه');
-    await Promise.all([tab.waitForResponse((r) => r.request().method() === 'POST'), tab.locator('form[action="/network/probers"] button').click()]);
+    await Promise.all([tab.waitForResponse((r) => r.request().method() === 'POST'), tab.locator('form[action="/network/probers"] button').press('Enter')]);
     await tab.waitForLoadState('load');
     const p = await tab.evaluate(() => ({ wide: document.documentElement.scrollWidth - document.documentElement.clientWidth, key: /\b(web|network|api)\.net?_?\w+/.exec(document.body.innerText)?.[0], dir: document.documentElement.dir, code: /hub-7\.\w{5}-/.test(document.body.innerText),
       sideways: [...document.querySelectorAll('main .scroll')].filter((x) => x.querySelector('table') && x.scrollWidth > x.clientWidth + 2).length }));

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until, browser as launch } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -176,10 +176,9 @@ const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MOD
 const shots = process.env.SHOTS;
 
 async function pages() {
-  const { chromium } = require('playwright-core');
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base;
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   const sizes = [{ width: 360, height: 740 }, { width: 1280, height: 900 }];
   async function look(page, name) {
     for (const lang of ['fa', 'en'])
@@ -292,13 +291,13 @@ async function pages() {
     await page.goto('/desk/registries');
     await look(page, 'registries');
     await page.goto(`/desk/registries/farmers?key=${encodeURIComponent('۰۴۹۹۳۷۰۸۹۹')}`);
-    await page.locator('details summary').first().click();
+    await page.locator('details summary').first().press('Enter');
     await look(page, 'registry');
     good((await page.locator('article').innerText()).includes('زعفران'), 'the crop in words');
     await page.goto('/desk/registries/farmers/export');
     await look(page, 'export');
     await page.fill('#why', 'x');
-    await Promise.all([page.waitForNavigation(), page.click('main form button[type=submit]')]);
+    await Promise.all([page.waitForNavigation(), page.press('main form button[type=submit]', 'Enter')]);
     same(await page.locator('#why-error').count(), 1, 'a purpose is needed');
     await page.goto('/desk/registries/farmers?key=0060495218');
     good((await page.locator('main').innerText()).includes('پیدا نشد'), 'none such');

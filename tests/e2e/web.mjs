@@ -8,10 +8,9 @@ import { tmpdir } from 'node:os';
 import http from 'node:http';
 import path from 'node:path';
 import assert from 'node:assert/strict';
-import { port as free, until } from './kit.mjs';
+import { port as free, until, browser as launch } from './kit.mjs';
 
 const require = createRequire(process.env.E2E_MODULES ? path.join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
-const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const root = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..');
 const shots = process.env.SHOTS;
@@ -287,7 +286,7 @@ async function weight() {
 
 async function main() {
   await start();
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   try {
     const code = process.env.SERVICE || 'takapo-register', other = 'building-permit';
     for (const [lang, width] of [['fa', 320], ['en', 320], ['fa', 768], ['fa', 1440], ['en', 1440]]) {

@@ -132,10 +132,9 @@ static void test_figures(void **state) {
   file("open");
   act(closed.tracking, "approve", owner, NULL);
   must(trust_sequence(trust, &placed, err));
-  kit_sleep(150); /* longer than a hundred times what the count took */
   must(cases_any(cases, &any, err));
   assert_true(any);
-  must(cases_figures(cases, &f, err));
+  for (int64_t end = clock_mono() + 60000; f.cases < 2 && clock_mono() < end; kit_sleep(10)) must(cases_figures(cases, &f, err)); /* counted again after a hundred times what the count took */
   assert_int_equal(f.cases, 2);
   assert_int_equal(f.open, 1);
   assert_int_equal(f.events, 3);
