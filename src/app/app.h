@@ -66,6 +66,7 @@
   X(exchange_tsa, "yes", "is the exchange's ledger time-stamped too, where tsa_url is set? yes or no")                        \
   X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
   X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
+  X(exchange_per_address, "512", "connections that one address may have at each listener of the exchange, of 4000 in all; 0: no bound")     \
   X(exchange_keep_days, "", "how many days the log of messages is kept before it goes into archives; empty: no limit by age") \
   X(exchange_keep_mb, "", "how many MB of messages the log keeps before the oldest go into archives; empty: no limit by size") \
   X(exchange_archive, "", "folder of the archives; by default archive in the gateway's folder")                            \
@@ -76,6 +77,7 @@
   X(probe_interval, "60", "seconds between two probes of an office, unless its own says otherwise")                          \
   X(accept_seconds, "259200", "so long a new link is measured before it is accepted by itself; in a demonstration 360 unless it is set") \
   X(probe_anchors, "", "addresses, by comma, of which one must answer, else the prober itself is cut off; by default the cores") \
+  X(snmp_access, "", "file of users of SNMP version 3 (CSV: name,user,auth,auth_password,priv,priv_password), for its owner alone; at a hub its own") \
   X(probe_source, "", "address that probes are sent from")                                                                   \
   X(node, "", "name of this process among others; by default host name and process number")
 

@@ -121,7 +121,7 @@ static int listen_on(struct serving *s, const struct settings *set, struct err *
     {set->listen, &s->systems, exchange_routes, 4}, {set->exchange_listen, &s->peers, exchange_peer_routes, 4}, {set->exchange_systems_listen, &s->encrypted, exchange_routes_tls, 4}};
   for (size_t i = 0; i < BASE_COUNT(list); i++) {
     struct http_options o = {.listen = list[i].listen, .threads = settings_number(set->threads, 0), .workers = settings_number(set->workers, 0) ? settings_number(set->workers, 0) : list[i].workers,
-                             .access_log = strcmp(set->access_log, "yes") == 0};
+                             .access_log = strcmp(set->access_log, "yes") == 0, .per_address = settings_number(set->exchange_per_address, 512)};
     if (!o.listen[0]) continue;
     if (http_server_new(&o, list[i].place, err) || list[i].rows(*list[i].place, s->x, err)) return -1;
     if (i == 0 && http_server_routes(s->systems, own_rows, BASE_COUNT(own_rows), s, err)) return -1;

@@ -43,7 +43,7 @@ int platform_network(struct platform *p, struct err *err) {
     if (rc) return -1;
   }
   p->network_pack = pack_ref(p->pack); /* as it was when it began: offices and places are the same in every pack that is served beside it */
-  struct network_options o = {.node = p->node, .demo = p->set.demo, .anchors = maybe(p->set.probe_anchors), .source4 = maybe(p->set.probe_source), .helper = p->prober,
+  struct network_options o = {.node = p->node, .demo = p->set.demo, .anchors = maybe(p->set.probe_anchors), .source4 = maybe(p->set.probe_source), .snmp_access = maybe(p->set.snmp_access), .helper = p->prober,
                               .interval_ms = settings_number(p->set.probe_interval, 60) * 1000, .works = works, .works_ctx = p, .accept_ms = accept_ms(p), .services = services, .services_ctx = p->network_pack,
                               .tell = app_network_tell, .tell_ctx = p, .alarm = app_network_alarm, .alarm_ctx = p, .hand = app_network_hand, .hand_ctx = p};
   return network_open(p->main, p->samples, p->trust, pack_directory(p->network_pack), &o, &p->network, err);

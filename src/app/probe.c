@@ -167,7 +167,7 @@ static int join(const char *folder, const char *centre, const char *code) {
 
 static int measure_here(const struct settings *s, const char *folder) {
   char name[64], centre[300];
-  struct network_options probe = {.source4 = s->probe_source[0] ? s->probe_source : NULL};
+  struct network_options probe = {.source4 = s->probe_source[0] ? s->probe_source : NULL, .snmp_access = s->snmp_access[0] ? s->snmp_access : NULL};
   struct sigaction act = {.sa_handler = on_signal};
   struct err err;
   if (read_own(folder, name, centre)) return EXIT_REFUSED;

@@ -2,6 +2,7 @@
  * One thread, since it waits for others; it begins with the first round of jobs, so that a command that only looks does none of it. */
 #include "exchange/background.h"
 #include "exchange/publish.h"
+#include "exchange/side.h"
 #include "exchange/snapshot.h"
 
 #include <fcntl.h>
@@ -11,12 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PULL_MS = 60000, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
+enum { PULL_MS = 30000, AGAIN_MS = 2000, AGAIN_MOST_MS = 15000, PUBLISH_MS = 60000, CARRIERS = 16, CARRIERS_QUEUE = 4096, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
 
 struct round {
   struct exchange *x;
   int lease;                             /* of whoever publishes by itself and pushes, among processes of this folder; -1: another's */
-  int64_t pulled, fallen_back, witnessed, announced, patience, switched, pushed, published, complained;
+  struct tasks *carriers;                /* of the directory to other gateways */
+  int64_t pulled, wait, fallen_back, witnessed, announced, patience, switched, published, complained; /* wait: from pulled until the next */
 };
 
 static void complain(struct round *b, const char *what, const struct err *err) {
@@ -46,7 +48,7 @@ static const struct gateway *operator_of(struct members *m) {
 
 /* ---- pulling ---- */
 
-/* A minute, or oftener where the time of grace is short. */
+/* Half a minute, or oftener where the time of grace is short. */
 static int64_t pace(const struct exchange *x) {
   int64_t grace = x->o.directory_grace_s ? x->o.directory_grace_s * 1000 : 86400000;
   return grace / 4 < PULL_MS ? grace / 4 : PULL_MS;
@@ -82,19 +84,30 @@ static void pull_unpinned(struct round *b, const char *address) {
   free(pem);
 }
 
+/* Somewhat before the pace is over, as many that were begun together shall not ask together; soon after a failure, and then at longer intervals. */
+static int64_t until_next(const struct round *b, bool failed) {
+  unsigned char some;
+  random_bytes(&some, 1);
+  int64_t every = pace(b->x) * (1024 - some) / 1024, again = b->wait && b->wait <= AGAIN_MOST_MS / 2 ? b->wait * 2 : b->wait <= AGAIN_MOST_MS && b->wait ? AGAIN_MOST_MS : AGAIN_MS;
+  return failed && again < every ? again : every;
+}
+
 static void pull(struct round *b) {
   struct exchange *x = b->x;
-  int64_t now = clock_mono(), every = pace(x);
+  int64_t now = clock_mono();
   struct err err;
-  if (b->pulled && now - b->pulled < every && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
+  if (b->pulled && now - b->pulled < b->wait && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
   b->pulled = now;
+  if (!b->wait) b->wait = AGAIN_MS;
   x->members->wanted = false;
   struct members *m = members_hold(x);
   const struct gateway *g = operator_of(m);
   if (g && pull_from(b, g->peer, true, &err) == 0) {
     gateway_told(g, true, NULL);
     well(b);
+    b->wait = until_next(b, false);
   } else if (g) {
+    b->wait = until_next(b, true);
     gateway_told(g, false, err.message);
     complain(b, "the directory could not be renewed", &err);
     if (err.code == ERR_UNAVAILABLE && now - b->fallen_back > FALLBACK_MS) {
@@ -107,20 +120,45 @@ static void pull(struct round *b) {
 
 /* ---- publishing and pushing ---- */
 
-static void push_to(struct round *b, struct members *m, struct gateway *g) {
+struct parcel { struct exchange *x; struct members *m; struct gateway *g; };
+
+static void bring(void *arg) {
+  struct parcel *p = arg;
+  int64_t version = members_version(p->m);
   size_t size, n = 0;
-  const char *text = members_text(m, &size);
+  const char *text = members_text(p->m, &size);
   char *answer = NULL;
   int status = 0;
   struct err err;
-  told_connect(g);
-  if (!g->peer) return;
-  if (peer_text(g->peer, "POST", "/exchange/directory", text, size, &status, &answer, &n, &err)) gateway_told(g, false, err.message);
-  else {
-    gateway_told(g, true, NULL);
-    if (status == 200 && operator_known(b->x, g->id, members_version(m), &err)) complain(b, "who knows the directory", &err);
+  bool has_it = false;
+  told_connect(p->g);
+  if (p->g->peer && !p->x->members->stop) {
+    if (peer_text(p->g->peer, "POST", "/exchange/directory", text, size, &status, &answer, &n, &err)) gateway_told(p->g, false, err.message);
+    else gateway_told(p->g, true, NULL);
+    has_it = status == 200 || status == 409; /* 409: a newer one */
+    if (status == 200 && operator_known(p->x, p->g->id, version, &err)) log_write(LOG_WARN, "exchange", "who knows the directory: %s", err.message);
   }
+  told_pushed(p->g->told, version, has_it);
+  members_drop(p->m);
   free(answer);
+  free(p);
+}
+
+/* To all who do not have it, several at once, so that who is away holds up nobody; again and again to who was not reached, as a revocation shall not wait for its pull. */
+static void bring_all(struct round *b, struct members *m) {
+  for (size_t i = 0; i < m->gateways_count && !b->x->members->stop; i++) {
+    struct gateway *g = &m->gateways[i].g;
+    if (strcmp(g->id, b->x->server) == 0 || !told_push(g->told, members_version(m))) continue;
+    struct parcel *p = base_alloc(sizeof *p);
+    atomic_fetch_add(&m->refs, 1);
+    *p = (struct parcel){b->x, m, g};
+    if (!b->carriers) b->carriers = tasks_new(CARRIERS, CARRIERS_QUEUE);
+    if (tasks_put(b->carriers, bring, p)) continue;
+    told_pushed(g->told, members_version(m), false);
+    members_drop(m);
+    free(p);
+    return;
+  }
 }
 
 /* The lock ends with the process that holds it: another takes over in its next round. */
@@ -148,17 +186,13 @@ static void push(struct round *b) {
   }
   publish_look(x);
   if (handover_round(x, &err)) complain(b, "the operator's next key", &err);
-  if (clock_mono() - b->published > PULL_MS) { /* what changes by itself: keys that ended, services that came */
+  if (clock_mono() - b->published > PUBLISH_MS) { /* what changes by itself: keys that ended, services that came */
     b->published = clock_mono();
     x->publisher->dirty = true;
   }
   if (publish_due(x) && exchange_publish(x, &err)) complain(b, "the directory could not be made", &err);
   struct members *m = members_hold(x);
-  if (members_version(m) > b->pushed) {
-    for (size_t i = 0; i < m->gateways_count && !x->members->stop; i++)
-      if (strcmp(m->gateways[i].g.id, x->server) != 0 && !told_failed(m->gateways[i].g.told)) push_to(b, m, &m->gateways[i].g);
-    b->pushed = members_version(m);
-  }
+  bring_all(b, m);
   members_drop(m);
 }
 
@@ -270,6 +304,7 @@ static void *background(void *arg) {
       nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
     if (publish_due(b.x)) nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000}, NULL); /* what changes together is one version */
   }
+  tasks_free(b.carriers);
   if (b.lease >= 0) close(b.lease);
   return NULL;
 }

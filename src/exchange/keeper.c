@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FRESH_MS = 300000, FAILED_MS = 30000, ANCHORS = 4 };
+enum { FRESH_MS = 300000, FAILED_MS = 30000, ANCHORS = 4, PUSH_MS = 2000, PUSH_MOST_MS = 15000, PUSH_AWAY = 40, PUSH_AWAY_MS = 60000 /* it has been away for ten minutes */ };
 
 struct told {                            /* one gateway at one address with one set of certificates */
   _Atomic int refs;
@@ -29,6 +29,9 @@ struct told {                            /* one gateway at one address with one 
   _Atomic int64_t failed_mono;
   int64_t at;
   char why[200];
+  int64_t pushed, push_next;             /* version that it has for certain; monotonic ms before which it is not brought another */
+  int push_failed;
+  bool pushing;
 };
 
 /* ---- gateways across snapshots ---- */
@@ -46,6 +49,25 @@ void told_drop(struct told *t) {
 bool told_failed(const struct told *t) {
   int64_t at = t ? t->failed_mono : 0;
   return at && clock_mono() - at < FAILED_MS;
+}
+
+bool told_push(struct told *t, int64_t version) {
+  if (!t) return false;
+  pthread_mutex_lock(&t->lock);
+  bool due = !t->pushing && t->pushed < version && clock_mono() >= t->push_next;
+  t->pushing |= due;
+  pthread_mutex_unlock(&t->lock);
+  return due;
+}
+
+void told_pushed(struct told *t, int64_t version, bool has_it) {
+  pthread_mutex_lock(&t->lock);
+  t->pushing = false;
+  if (has_it) t->pushed = version;
+  t->push_failed = has_it ? 0 : t->push_failed + 1;
+  int64_t pause = t->push_failed > PUSH_AWAY ? PUSH_AWAY_MS : t->push_failed > 3 ? PUSH_MOST_MS : (int64_t)PUSH_MS << (t->push_failed ? t->push_failed - 1 : 0);
+  t->push_next = has_it ? 0 : clock_mono() + pause;
+  pthread_mutex_unlock(&t->lock);
 }
 
 void gateway_told(const struct gateway *g, bool reached, const char *why) {

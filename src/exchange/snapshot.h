@@ -37,5 +37,8 @@ struct members *members_empty(void);
 bool told_failed(const struct told *t);        /* lately; NULL: no */
 void told_connect(struct gateway *g);          /* fills g->peer */
 void told_drop(struct told *t);
+/* Bringing it a directory: true when it does not have that version, its pause is over and nobody is at it; then told_pushed ends it. Failures make the pause longer. */
+bool told_push(struct told *t, int64_t version);
+void told_pushed(struct told *t, int64_t version, bool has_it);
 
 #endif

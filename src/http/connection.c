@@ -21,11 +21,37 @@ static void peer_text(const struct sockaddr *addr, char out[64])
   }
 }
 
+/* The address as one of IPv6; of such ones the first half, as a machine may take any of the rest. */
+static void origin_of(const struct sockaddr *addr, unsigned char out[16])
+{
+  memset(out, 0, 16);
+  if (addr && addr->sa_family == AF_INET) {
+    out[10] = out[11] = 0xff;
+    memcpy(out + 12, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, 4);
+  } else if (addr && addr->sa_family == AF_INET6) {
+    const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+    memcpy(out, a->s6_addr, IN6_IS_ADDR_V4MAPPED(a) ? 16 : 8);
+  }
+}
+
+/* Has this address as many as it may? A few more get in when they come at the same moment. */
+static bool has_enough(struct http_server *s, const struct sockaddr *addr)
+{
+  unsigned char from[16];
+  int n = 0;
+  if (s->o.per_address <= 0) return false;
+  origin_of(addr, from);
+  pthread_mutex_lock(&s->lock);
+  for (const struct conn *c = s->conns.next; c != &s->conns; c = c->next) n += memcmp(c->from, from, sizeof from) == 0;
+  pthread_mutex_unlock(&s->lock);
+  return n >= s->o.per_address;
+}
+
 enum MHD_Result conn_accept(void *cls, const struct sockaddr *addr, socklen_t len)
 {
   struct http_server *s = cls;
   char peer[64];
-  bool full = atomic_load_explicit(&s->connections, memory_order_relaxed) >= s->o.most_connections;
+  bool full = atomic_load_explicit(&s->connections, memory_order_relaxed) >= s->o.most_connections || has_enough(s, addr);
   if (!full && s->o.peer_allowed) {
     peer_text(addr, peer);
     full = !s->o.peer_allowed(s->o.peer_ctx, peer);
@@ -42,6 +68,7 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mc, void **c
   c->fd = fd ? fd->connect_fd : -1;
   const union MHD_ConnectionInfo *addr = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   peer_text(addr ? addr->client_addr : NULL, c->peer);
+  origin_of(addr ? addr->client_addr : NULL, c->from);
   atomic_store(&c->deadline, clock_mono() + s->o.deadline_ms);
   pthread_mutex_lock(&s->lock);
   c->next = &s->conns;

@@ -50,6 +50,7 @@ struct http_options {
   bool access_log;         /* JSON lines: at, method, route (pattern, not path), status, ms, bytes, agent class. No personal data */
   bool (*peer_allowed)(void *ctx, const char *address); void *peer_ctx; /* optional */
   int queue;               /* requests that may wait for a worker, 0: 64 for each; further ones are answered 503 with Retry-After */
+  int per_address;         /* connections that one address may have (of IPv6: one /64), 0: no bound. Never where people come in: thousands stand behind one address */
   const char *trusted_proxies; /* addresses, by comma, whose X-Forwarded-For (last entry) is believed; NULL: nobody's */
 };
 

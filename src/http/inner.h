@@ -70,6 +70,7 @@ struct conn {
   bool linger;                        /* the answer may overtake the rest of the body: drain before closing */
   _Atomic int64_t deadline;           /* monotonic ms when the reaper closes it; 0: not waited for */
   char peer[64];
+  unsigned char from[16];             /* whose connection counts: origin_of */
 };
 
 struct http_server {

@@ -1,17 +1,22 @@
-/* One agent's counters of interfaces, version 2c, question by question, many agents beside each other: none is waited for. Nothing of an agent is believed that is not of the column that was
+/* One agent's counters of interfaces, version 2c or 3, question by question, many agents beside each other: none is waited for. Nothing of an agent is believed that is not of the column that was
  * asked, of its type and in order. */
 #include "network/checks.h"
+#include "network/usm.h"
 
 #include <net-snmp/net-snmp-config.h>
 #include <net-snmp/net-snmp-includes.h>
 #include <net-snmp/library/large_fd_set.h>
 #include <net-snmp/library/snmp_transport.h>
+#include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { ROUNDS_MOST = 8, ASK_MS = 1000, ALL_MS = 5000, IN_TURN = 32 };
-enum column { C_UPTIME = -1, C_NAME, C_IN, C_OUT, C_STATUS, C_IN_ERRORS, C_OUT_ERRORS, C_NAME32, C_IN32, C_OUT32, C_SPEED, COLUMNS };
+enum column { C_ENGINE = -2, C_UPTIME, C_NAME, C_IN, C_OUT, C_STATUS, C_IN_ERRORS, C_OUT_ERRORS, C_NAME32, C_IN32, C_OUT32, C_SPEED, COLUMNS };
 
 /* ifName ifHCInOctets ifHCOutOctets | ifOperStatus ifInErrors ifOutErrors | ifDescr ifInOctets ifOutOctets ifSpeed */
 static const oid columns[COLUMNS][11] = {
@@ -21,12 +26,15 @@ static const oid columns[COLUMNS][11] = {
 static const size_t lengths[COLUMNS] = {11, 11, 11, 10, 10, 10, 10, 10, 10, 10};
 static const u_char types[COLUMNS] = {ASN_OCTET_STR, ASN_COUNTER64, ASN_COUNTER64, ASN_INTEGER, ASN_COUNTER, ASN_COUNTER, ASN_OCTET_STR, ASN_COUNTER, ASN_COUNTER, ASN_GAUGE};
 
-/* The last question and what came of it: nothing yet, more of the same column is wanted, the column is whole, nothing is believed. */
-enum taken { WAITING, MORE, WHOLE, WRONG };
+/* The last question and what came of it: nothing yet, more of the same column is wanted, the column is whole, nothing is believed, it is to be asked again. */
+enum taken { WAITING, MORE, WHOLE, WRONG, AGAIN };
 
 struct agent {
-  void *session;
+  void *session;                       /* version 2c; NULL: version 3, through a socket of its own */
   int fd;
+  struct usm usm;
+  int32_t number;                      /* of the last question */
+  bool again, denied;                  /* it was asked twice; the agent does not know the user or the password */
   struct interface list[INTERFACES_MOST];
   int count;
   int64_t uptime, until, answer_by;    /* monotonic ms: of all questions, of the last one */
@@ -34,7 +42,7 @@ struct agent {
   int round;                           /* of the column */
   oid last;
   enum taken taken;
-  bool heard, unsent, over, good;
+  bool heard, unsent, unknown, over, good; /* unknown: there is no such user in the file */
 };
 
 static struct interface *at_number(struct agent *k, int64_t number, bool add) {
@@ -98,12 +106,17 @@ static enum taken take_uptime(struct agent *k, const netsnmp_pdu *answer) {
   return WHOLE;
 }
 
+static enum taken take_answer(struct agent *k, const netsnmp_pdu *answer) {
+  if (answer->errstat == SNMP_ERR_AUTHORIZATIONERROR || answer->errstat == SNMP_ERR_NOACCESS) k->denied = true;
+  else k->heard = true;
+  return k->column == C_UPTIME ? take_uptime(k, answer) : take_column(k, answer);
+}
+
 /* Within snmp_sess_read2: what is next is asked after that. */
 static int heard(int operation, netsnmp_session *session, int number, netsnmp_pdu *answer, void *ctx) {
   struct agent *k = ctx;
   if (operation != NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE || !answer) return 1;
-  k->heard = true;
-  k->taken = k->column == C_UPTIME ? take_uptime(k, answer) : take_column(k, answer);
+  k->taken = take_answer(k, answer);
   return 1;
 }
 
@@ -113,21 +126,49 @@ static void end(struct agent *k, bool good) {
   if (!k->good) k->count = 0; /* the whole reading is thrown away */
 }
 
+/* Version 3: one message, sealed. */
+static bool send_sealed(struct agent *k, netsnmp_pdu *question) {
+  unsigned char pdu[USM_ASK_MOST], message[USM_ASK_MOST];
+  size_t left = sizeof pdu, n = 0;
+  unsigned char *end = NULL;
+  if (question) {
+    random_bytes(&k->number, sizeof k->number);
+    question->reqid = k->number &= INT32_MAX;
+    end = snmp_pdu_build(question, pdu, &left);
+  }
+  if (!question || end) n = usm_ask(&k->usm, question ? pdu : NULL, question ? (size_t)(end - pdu) : 0, message);
+  if (!n) return false;
+  ssize_t sent = send(k->fd, message, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno == ECONNREFUSED) sent = send(k->fd, message, n, MSG_DONTWAIT | MSG_NOSIGNAL); /* that was told of the one before */
+  return sent == (ssize_t)n;
+}
+
 static void ask(struct agent *k, int64_t now) {
   oid name[12];
-  size_t length = k->column == C_UPTIME ? BASE_COUNT(uptime_name) : lengths[k->column];
+  size_t length = k->column < 0 ? BASE_COUNT(uptime_name) : lengths[k->column];
+  k->taken = WAITING;
+  k->answer_by = now + ASK_MS < k->until ? now + ASK_MS : k->until;
+  if (k->column == C_ENGINE) {
+    if (send_sealed(k, NULL)) return;
+    k->unsent = true;
+    return end(k, false);
+  }
   netsnmp_pdu *question = snmp_pdu_create(k->column == C_UPTIME ? SNMP_MSG_GET : SNMP_MSG_GETBULK);
-  memcpy(name, k->column == C_UPTIME ? uptime_name : columns[k->column], length * sizeof(oid));
+  memcpy(name, k->column < 0 ? uptime_name : columns[k->column], length * sizeof(oid));
   if (k->column != C_UPTIME) {
     question->non_repeaters = 0;
     question->max_repetitions = IN_TURN;
     if (k->round) name[length++] = k->last;
   }
   snmp_add_null_var(question, name, length);
-  k->taken = WAITING;
-  k->answer_by = now + ASK_MS < k->until ? now + ASK_MS : k->until;
-  if (snmp_sess_async_send(k->session, question, heard, k)) return;
-  snmp_free_pdu(question);
+  if (k->session) {
+    if (snmp_sess_async_send(k->session, question, heard, k)) return; /* it has the question now */
+    snmp_free_pdu(question);
+  } else {
+    bool sent = send_sealed(k, question);
+    snmp_free_pdu(question);
+    if (sent) return;
+  }
   k->unsent = true;
   end(k, false);
 }
@@ -135,6 +176,7 @@ static void ask(struct agent *k, int64_t now) {
 /* What has 64 bits has ifXTable's names as well; what has not, ifTable alone. */
 static enum column next_column(const struct agent *k) {
   switch (k->column) {
+  case C_ENGINE: return C_UPTIME;
   case C_UPTIME: return C_IN;
   case C_IN: return C_OUT;
   case C_OUT: return k->count ? C_NAME : C_IN32;
@@ -151,6 +193,7 @@ static enum column next_column(const struct agent *k) {
 static void go_on(struct agent *k, int64_t now) {
   if (k->taken == WAITING && now < k->answer_by) return;
   if (k->taken == WAITING || k->taken == WRONG || now >= k->until) return end(k, false);
+  if (k->taken != AGAIN) k->again = false;
   if (k->taken == WHOLE) {
     k->column = next_column(k);
     k->round = 0;
@@ -160,14 +203,18 @@ static void go_on(struct agent *k, int64_t now) {
   else ask(k, now);
 }
 
-struct agent *agent_begin(const char *address, const char *community) {
+/* COMMUNITY@PORT or NAME@PORT, taken apart. */
+static const char *port_of(const char *text, char first[64]) {
+  const char *at = strchr(text, '@');
+  snprintf(first, 64, "%.*s", at ? (int)(at - text) : (int)strlen(text), text);
+  return at ? at + 1 : "161";
+}
+
+static void open_community(struct agent *k, const char *address, const char *rest) {
   netsnmp_session wanted;
-  struct agent *k = base_alloc(sizeof *k);
   char secret[64], peer[96];
-  const char *at = strchr(community, '@'); /* COMMUNITY@PORT */
-  int64_t now = clock_mono();
-  snprintf(secret, sizeof secret, "%.*s", at ? (int)(at - community) : (int)strlen(community), community);
-  snprintf(peer, sizeof peer, strchr(address, ':') ? "udp6:[%s]:%s" : "udp:%s:%s", address, at ? at + 1 : "161");
+  const char *port = port_of(rest, secret);
+  snprintf(peer, sizeof peer, strchr(address, ':') ? "udp6:[%s]:%s" : "udp:%s:%s", address, port);
   snmp_sess_init(&wanted);
   wanted.version = SNMP_VERSION_2c;
   wanted.peername = peer;
@@ -175,12 +222,42 @@ struct agent *agent_begin(const char *address, const char *community) {
   wanted.community_len = strlen(secret);
   wanted.timeout = 1000L * 60 * ALL_MS; /* times out here alone */
   wanted.retries = 0;
-  *k = (struct agent){.session = snmp_sess_open(&wanted), .fd = -1, .uptime = -1, .until = now + ALL_MS, .column = C_UPTIME};
+  k->session = snmp_sess_open(&wanted);
   netsnmp_transport *t = k->session ? snmp_sess_transport(k->session) : NULL;
-  if (t) {
-    k->fd = t->sock;
-    ask(k, now);
-  } else {
+  if (t) k->fd = t->sock;
+}
+
+/* Connected: what comes from elsewhere is not taken in. */
+static void open_user(struct agent *k, const char *address, const char *rest, const struct usm_user *user) {
+  char name[64];
+  int64_t port;
+  struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+  struct sockaddr_in four = {.sin_family = AF_INET};
+  bool v6 = strchr(address, ':') != NULL;
+  if (parse_i64(port_of(rest, name), &port) || port < 1 || port > 65535) return;
+  four.sin_port = six.sin6_port = htons((uint16_t)port);
+  if (inet_pton(v6 ? AF_INET6 : AF_INET, address, v6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr) != 1) return;
+  k->fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (k->fd >= 0 && connect(k->fd, v6 ? (struct sockaddr *)&six : (struct sockaddr *)&four, v6 ? sizeof six : sizeof four)) {
+    close(k->fd);
+    k->fd = -1;
+  }
+  usm_begin(&k->usm, user);
+}
+
+struct agent *agent_begin(const char *address, const struct check *c, const struct usm_users *users) {
+  struct agent *k = base_alloc(sizeof *k);
+  char name[64];
+  int64_t now = clock_mono();
+  bool v3 = c->name[0] != 0;
+  *k = (struct agent){.fd = -1, .uptime = -1, .until = now + ALL_MS, .column = v3 ? C_ENGINE : C_UPTIME};
+  port_of(c->rest, name);
+  const struct usm_user *user = v3 ? usm_users_find(users, name) : NULL;
+  k->unknown = v3 && !user;
+  if (v3 && user) open_user(k, address, c->rest, user);
+  else if (!v3) open_community(k, address, c->rest);
+  if (k->fd >= 0) ask(k, now);
+  else {
     k->unsent = true;
     end(k, false);
   }
@@ -190,12 +267,15 @@ struct agent *agent_begin(const char *address, const char *community) {
 void agent_end(struct agent *k) {
   if (!k) return;
   if (k->session) snmp_sess_close(k->session);
+  else if (k->fd >= 0) close(k->fd);
+  usm_end(&k->usm);
   free(k);
 }
 
 bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime) {
   if (!k->over) return false;
-  *cause = k->good ? CHECK_OK : k->heard ? CHECK_WRONG : k->unsent ? CHECK_NOT_SENT : CHECK_SILENT;
+  bool there = k->denied || k->usm.engine_size; /* it told who it is, and nothing more to this user */
+  *cause = k->good ? CHECK_OK : k->unknown ? CHECK_NO_ACCESS : k->heard ? CHECK_WRONG : there ? CHECK_DENIED : k->unsent ? CHECK_NOT_SENT : CHECK_SILENT;
   *list = k->list;
   *count = k->count;
   *uptime = k->uptime;
@@ -211,17 +291,40 @@ int64_t agents_files(struct agent *const *list, int count, int64_t until, struct
   return until;
 }
 
+/* Answers are asked for again once where the agent told another time than it seemed to have; what is denied may be somebody else's lie: it is waited on. */
+static void read_sealed(struct agent *k) {
+  unsigned char message[USM_MESSAGE_MOST + 1], *pdu;
+  size_t size;
+  ssize_t n = recv(k->fd, message, sizeof message, MSG_DONTWAIT);
+  if (n < 1 || n > USM_MESSAGE_MOST) return;
+  enum usm_took took = usm_take(&k->usm, message, (size_t)n, &pdu, &size);
+  if (took == USM_KNOWN && k->column == C_ENGINE) k->taken = WHOLE;
+  if (took == USM_DENIED && k->column != C_ENGINE) k->denied = true;
+  if (took == USM_TIME && k->column != C_ENGINE && !k->again) {
+    k->again = true;
+    k->taken = AGAIN;
+  }
+  if (took != USM_ANSWER || k->column == C_ENGINE) return;
+  netsnmp_pdu *answer = snmp_pdu_create(SNMP_MSG_RESPONSE);
+  answer->version = SNMP_VERSION_3;
+  if (snmp_pdu_parse(answer, pdu, &size) == 0 && answer->command == SNMP_MSG_RESPONSE && answer->reqid == k->number) k->taken = take_answer(k, answer);
+  snmp_free_pdu(answer);
+}
+
+static void read_community(struct agent *k) {
+  netsnmp_large_fd_set set;
+  netsnmp_large_fd_set_init(&set, k->fd + 1);
+  NETSNMP_LARGE_FD_SET(k->fd, &set);
+  snmp_sess_read2(k->session, &set);
+  netsnmp_large_fd_set_cleanup(&set);
+}
+
 /* One message of each at a time: who floods delays nobody. */
 void agents_turn(struct agent *const *list, int count, const struct pollfd *files) {
   for (int i = 0; i < count; i++) {
     if (list[i]->over) continue;
-    if (files[i].revents) {
-      netsnmp_large_fd_set set;
-      netsnmp_large_fd_set_init(&set, list[i]->fd + 1);
-      NETSNMP_LARGE_FD_SET(list[i]->fd, &set);
-      snmp_sess_read2(list[i]->session, &set);
-      netsnmp_large_fd_set_cleanup(&set);
-    }
+    if (files[i].revents && list[i]->session) read_community(list[i]);
+    else if (files[i].revents) read_sealed(list[i]);
     go_on(list[i], clock_mono());
   }
 }

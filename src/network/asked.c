@@ -49,7 +49,7 @@ static struct node *still(struct network *n, const struct asking *a) {
 void checks_result(struct network *n, int at_node, int number, enum check_cause cause, int64_t at) {
   struct node *node = &n->nodes[at_node];
   bool primary = !node->icmp && number == 0 && node->check[0].kind != CHECK_SNMP;
-  if (!primary && cause != CHECK_NOT_SENT) core_check(n->core, at_node, number, cause == CHECK_OK, at);
+  if (!primary && cause >= CHECK_OK) core_check(n->core, at_node, number, cause == CHECK_OK, at);
   if (node->cause[number] != cause) {
     struct op o = {.kind = OP_CHECK, .node = at_node, .code = node->o.code, .number = number, .cause = cause, .decided = at};
     check_text(&node->check[number], o.what);
@@ -68,7 +68,7 @@ static void judge(void *ctx, const struct asking *a, enum check_cause cause, dou
   int64_t at = network_label(n);
   const struct node *node = still(n, a);
   if (node && a->primary) {
-    struct core_result r = {.node = node->o.node, .sent_at = at - (clock_mono() - a->began), .at = at, .unsent = cause == CHECK_NOT_SENT};
+    struct core_result r = {.node = node->o.node, .sent_at = at - (clock_mono() - a->began), .at = at, .unsent = cause < CHECK_OK};
     measure(&r.m, r.unsent ? 0 : 1, &ms, cause == CHECK_OK);
     network_take(n, &r, 0);
   }
@@ -96,7 +96,7 @@ static bool over(void *ctx) {
 void *network_checks_main(void *ctx) {
   struct network *n = ctx;
   struct centre c = {.n = n};
-  struct checks_for f = {.ctx = &c, .next = next, .judge = judge, .rows = take_rows, .over = over, .check_ms = n->o.check_ms, .idle_ms = n->o.retry_ms < 100 ? n->o.retry_ms : 100};
+  struct checks_for f = {.ctx = &c, .next = next, .judge = judge, .rows = take_rows, .over = over, .access = n->snmp_access, .check_ms = n->o.check_ms, .idle_ms = n->o.retry_ms < 100 ? n->o.retry_ms : 100};
   checks_run(&f);
   free(c.due);
   return NULL;

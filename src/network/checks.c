@@ -31,7 +31,7 @@ const char *check_cause_text(enum check_cause c) {
 
 void check_text(const struct check *c, char out[160]) {
   static const char *const kinds[] = {"tcp", "http", "https", "snmp"};
-  if (c->kind == CHECK_SNMP) snprintf(out, 160, "snmp");
+  if (c->kind == CHECK_SNMP) snprintf(out, 160, "snmp%s%s%s", c->name, c->name[0] ? ":" : "", c->name[0] ? c->rest : "");
   else snprintf(out, 160, "%s:%s%s%d%s", kinds[c->kind], c->name, c->name[0] ? ":" : "", c->port, c->rest);
 }
 

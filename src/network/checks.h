@@ -19,6 +19,7 @@ struct checks_for {
   void (*judge)(void *ctx, const struct asking *a, enum check_cause cause, double ms); /* ms: until the connection stood */
   void (*rows)(void *ctx, const struct asking *a, json_t *rows); /* interfaces, as a reading tells them; borrowed */
   bool (*over)(void *ctx);
+  const char *access;                /* file of users of version 3 of SNMP, read anew when it changes; NULL none */
   int check_ms, idle_ms;             /* an answer within; how long nothing is looked for where nothing is under way */
 };
 /* All of them, of every kind, from one thread, many at once, until over. */
@@ -44,13 +45,15 @@ struct interface {
 enum { INTERFACES_MOST = 128, AGENTS_MOST = 128 }; /* kept of one; asked at once */
 /* One that is being asked, as long as five seconds, each question as long as one. Of one thread. */
 struct agent;
-struct agent *agent_begin(const char *address, const char *community); /* community may have @PORT behind it */
+struct usm_users;
+struct agent *agent_begin(const char *address, const struct check *c, const struct usm_users *users); /* users: for version 3; lives until the call returns */
 void agent_end(struct agent *k);                                     /* accepts NULL */
 /* Where something may come of each (fd -1: nothing more); answers the moment (monotonic ms) until which to wait at most. At most AGENTS_MOST. */
 struct pollfd;
 int64_t agents_files(struct agent *const *list, int count, int64_t until, struct pollfd *files);
 void agents_turn(struct agent *const *list, int count, const struct pollfd *files); /* goes on with all: revents of agents_files */
-/* Whether nothing more comes. cause: CHECK_OK, CHECK_SILENT (nothing came that was an answer), CHECK_NOT_SENT or CHECK_WRONG; list lives as long as the agent, count is 0 unless it is OK;
+/* Whether nothing more comes. cause: CHECK_OK, CHECK_SILENT (nothing came that was an answer), CHECK_NOT_SENT, CHECK_NO_ACCESS (no such user in the file),
+ * CHECK_DENIED (it is there, but not for this user) or CHECK_WRONG; list lives as long as the agent, count is 0 unless it is OK;
  * uptime: hundredths of a second, -1 when not told. */
 bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime);
 /* Bit/s between two readings, -1 unknown: begun anew (rebooted), running backwards, or faster than can be. 32 bits may have turned over once. */

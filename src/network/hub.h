@@ -23,7 +23,7 @@ int hub_refuse(struct network_refusal *why, struct err *err, enum err_code code,
 /* What a hub is to measure. */
 struct hub_spot { char code[NETWORK_CODE], address[64]; int64_t interval; bool icmp; struct check check[CHECKS_MOST]; int checks; };
 struct hub_checks;
-struct hub_checks *hub_checks_new(volatile bool *stop);
+struct hub_checks *hub_checks_new(const char *access, volatile bool *stop); /* access: file of users of SNMP, borrowed; NULL none */
 void hub_checks_free(struct hub_checks *c);                  /* accepts NULL; after its thread */
 void hub_checks_plan(struct hub_checks *c, const struct hub_spot *spots, int count, int check_ms); /* copies */
 void hub_checks_take(struct hub_checks *c, json_t *samples); /* what came since, put behind */

@@ -57,7 +57,7 @@ static void judge(void *ctx, const struct asking *a, enum check_cause cause, dou
   int64_t at = label_of(c);
   if (k && a->primary) {
     k->failing = cause != CHECK_OK;
-    if (cause != CHECK_NOT_SENT) {
+    if (cause >= CHECK_OK) {
       struct core_result r = {.sent_at = at - (clock_mono() - a->began)};
       measure(&r.m, 1, &ms, cause == CHECK_OK);
       json_array_append_new(c->came, hub_sample(k->s.code, &r));
@@ -91,11 +91,11 @@ static void take_rows(void *ctx, const struct asking *a, json_t *rows) {
 
 static bool over(void *ctx) { return *((struct hub_checks *)ctx)->stop; }
 
-struct hub_checks *hub_checks_new(volatile bool *stop) {
+struct hub_checks *hub_checks_new(const char *access, volatile bool *stop) {
   struct hub_checks *c = base_alloc(sizeof *c);
   c->stop = stop;
   c->came = json_array();
-  c->f = (struct checks_for){.ctx = c, .next = next, .judge = judge, .rows = take_rows, .over = over, .idle_ms = IDLE_MS};
+  c->f = (struct checks_for){.ctx = c, .next = next, .judge = judge, .rows = take_rows, .over = over, .access = access, .idle_ms = IDLE_MS};
   pthread_mutex_init(&c->lock, NULL);
   return c;
 }

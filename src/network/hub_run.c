@@ -326,7 +326,7 @@ int network_hub_run(const struct network_hub_options *o, struct err *err) {
   int64_t *list;
   pthread_t reporter, checker;
   int rc = -1;
-  h.checks = hub_checks_new(o->stop);
+  h.checks = hub_checks_new(o->probe.snmp_access, o->stop);
   h.link = o->probe.helper ? o->probe.helper : link_new(o->probe.source4, o->probe.source6);
   h.key = hub_open_key(o->folder, err);
   if (h.key) {

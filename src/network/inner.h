@@ -12,12 +12,12 @@ enum { RING = 20000, CHECKS_MOST = 6, FLUSH_MS = 5000, HOUR_MS = 3600000 };
 enum { BLOCK_HOUR = 1, BLOCK_DAY, BLOCK_MONTH };
 
 enum check_kind { CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_SNMP };
-struct check { enum check_kind kind; int port; char rest[64], name[64]; }; /* rest: path, or community; name: that is asked for at the address, "" none */
+struct check { enum check_kind kind; int port; char rest[64], name[64]; }; /* rest: path, or community, or with name "3" who is asked as; name: that is asked for at the address, "" none */
 
-/* What came of a check (words network.check_NAME). Below CHECK_REFUSED nothing is wrong. */
-#define CHECK_CAUSE_TABLE(X) X(CHECK_UNASKED, "not_asked") X(CHECK_NOT_SENT, "not_sent") X(CHECK_OK, "ok") X(CHECK_REFUSED, "refused") X(CHECK_SILENT, "no_answer") \
+/* What came of a check (words network.check_NAME). Below CHECK_OK it was not asked, below CHECK_REFUSED nothing is wrong. */
+#define CHECK_CAUSE_TABLE(X) X(CHECK_UNASKED, "not_asked") X(CHECK_NOT_SENT, "not_sent") X(CHECK_NO_ACCESS, "no_access_data") X(CHECK_OK, "ok") X(CHECK_REFUSED, "refused") X(CHECK_SILENT, "no_answer") \
   X(CHECK_STUCK, "stuck") X(CHECK_NOT_HTTP, "not_http") X(CHECK_STATUS, "server_error") X(CHECK_TLS, "tls") X(CHECK_EXPIRED, "certificate_expired") \
-  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer")
+  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer") X(CHECK_DENIED, "access_denied")
 enum check_cause {
 #define X(name, text) name,
   CHECK_CAUSE_TABLE(X)
@@ -71,7 +71,7 @@ struct network {
   struct trust *trust;
   const struct directory *d;
   struct network_options o;
-  char *node_name, *source4, *source6, *anchors;
+  char *node_name, *source4, *source6, *anchors, *snmp_access;
   int64_t escalate[3];
   double goals[5], *own_goals;       /* of classes; of organisations, NAN: none of its own. Changed under plan */
   json_t *goal_view;                 /* network_goals, without history, as of goal_view_at (monotonic); under the lock */

@@ -15,6 +15,7 @@ static void set_options(struct network *n, const struct network_options *o) {
   n->source4 = base_strdup(o->source4);
   n->source6 = base_strdup(o->source6);
   n->anchors = base_strdup(o->anchors);
+  n->snmp_access = base_strdup(o->snmp_access);
   n->o.node = n->node_name;
   if (n->o.packets < 1 || n->o.packets > NETWORK_PACKETS_MOST) n->o.packets = 5;
   if (n->o.gap_ms < 1) n->o.gap_ms = 200;
@@ -101,6 +102,7 @@ static void free_rest(struct network *n) {
   free(n->source4);
   free(n->source6);
   free(n->anchors);
+  free(n->snmp_access);
   free(n->nodes);
   free(n->by_code);
   free(n->kept);

@@ -94,6 +94,7 @@ struct network_options {
   const char *source4, *source6;     /* addresses to send from, or NULL */
   struct link *helper;               /* network_helper_begin; outlives the room. NULL: network_start begins one of its own */
   const char *anchors;               /* addresses, by comma, of which one must answer, else the prober itself is cut off; NULL: the cores do as anchors */
+  const char *snmp_access;           /* file of users of version 3 of SNMP (usm.h); NULL: none */
   int packets, gap_ms, timeout_ms;   /* of a probe: 0 gives 5 packets, 200 ms apart, 1500 ms after the last */
   int interval_ms, retry_ms;         /* 0: 60,000 between probes; 5,000 after a lost one until it is judged */
   int attempts;                      /* probes in a row that make a state hard; 0: 3 */
@@ -368,7 +369,7 @@ struct network_plan_row {
   const char *code, *organisation, *place, *level, *uplinks, *name_fa, *name_en, *lat, *lon;
   const char *address;               /* IPv4 or IPv6 literal, no names */
   const char *interval;              /* seconds, 10–3600 */
-  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY; "" is icmp */
+  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY snmp3:NAME; "" is icmp */
   const char *prober;                /* name of the prober that reaches it; "" the centre */
   const char *active;                /* "1", "0": no longer probed nor counted */
 };

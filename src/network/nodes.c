@@ -28,25 +28,33 @@ static bool name_of(const char **rest, const char *end, char out[64]) {
   return true;
 }
 
+/* NAME or NAME@PORT of one who asks an agent. */
+static bool user_ok(const char *text, const char *end) {
+  size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"), digits = text[n] == '@' ? strspn(text + n + 1, "0123456789") : 0;
+  return n > 0 && n <= 40 && digits <= 5 && text + n + (digits ? digits + 1 : 0) == end;
+}
+
 int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
-  static const char *const kinds[] = {"tcp:", "http:", "https:", "snmp:"};
+  static const char *const kinds[] = {"tcp:", "http:", "https:", "snmp:", "snmp3:"};
   int count = 0;
   *icmp = !text || !text[strspn(text, " ")];
   while (text && *text) {
     size_t n = strcspn(text, " "), k = 0;
     if (n == 4 && memcmp(text, "icmp", 4) == 0) *icmp = true;
     else if (n) {
-      while (k < 4 && strncmp(text, kinds[k], strlen(kinds[k])) != 0) k++;
-      if (k == 4 || count == CHECKS_MOST) return -1;
+      while (k < BASE_COUNT(kinds) && strncmp(text, kinds[k], strlen(kinds[k])) != 0) k++;
+      if (k == BASE_COUNT(kinds) || count == CHECKS_MOST) return -1;
       struct check *c = &out[count++];
       const char *rest = text + strlen(kinds[k]), *end = text + n;
-      *c = (struct check){.kind = (enum check_kind)k};
-      if (k != CHECK_SNMP) {
+      *c = (struct check){.kind = k > CHECK_SNMP ? CHECK_SNMP : (enum check_kind)k};
+      if (k > CHECK_SNMP) c->name[0] = '3';
+      if (k < CHECK_SNMP) {
         if ((k == CHECK_HTTP || k == CHECK_HTTPS) && !name_of(&rest, end, c->name)) return -1;
         for (; rest < end && *rest >= '0' && *rest <= '9' && c->port < 65536; rest++) c->port = c->port * 10 + (*rest - '0');
         if (c->port < 1 || c->port > 65535) return -1;
         if (rest < end && (k == CHECK_TCP || *rest != '/')) return -1;
       } else if (rest == end || *rest == '@') return -1;
+      if (k > CHECK_SNMP && !user_ok(rest, end)) return -1;
       if ((size_t)(end - rest) >= sizeof c->rest) return -1;
       for (const char *s = rest; s < end; s++)
         if (*s < 33 || *s > 126) return -1;

@@ -1,11 +1,15 @@
 /* Agents of SNMP: who is asked when, and what their counters say of the time between two readings. What they are asked is in agent.c. */
 #include "network/checks.h"
+#include "network/usm.h"
 
 #include <net-snmp/net-snmp-config.h>
 #include <net-snmp/net-snmp-includes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+enum { ACCESS_MS = 2000 };
 
 int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool rebooted, uint64_t speed) {
   if (ms <= 0 || rebooted || (wide && now < before)) return -1;
@@ -76,6 +80,10 @@ static void take_reading(const struct checks_for *f, struct agents *k, const str
 struct readings {
   const struct checks_for *f;
   struct agents agents;
+  struct usm_users *users;           /* as the file had them when it was changed last */
+  struct timespec changed;
+  int64_t looked;                    /* monotonic: at the file */
+  bool asked_once;
   struct agent *of[AGENTS_MOST];
   struct asking a[AGENTS_MOST];
   int count;
@@ -92,13 +100,30 @@ void readings_free(struct readings *k) {
   for (int i = 0; i < k->count; i++) agent_end(k->of[i]);
   for (int i = 0; i < k->agents.room; i++) free(k->agents.of[i].list);
   free(k->agents.of);
+  usm_users_free(k->users);
   free(k);
 }
 
+/* A file that is not as it should be is told once, and nobody is asked with what it said before. */
+static void look_at_users(struct readings *k) {
+  struct stat s = {0};
+  struct err err;
+  if (!k->f->access || (k->looked && clock_mono() - k->looked < ACCESS_MS)) return;
+  k->looked = clock_mono();
+  stat(k->f->access, &s);
+  if (k->asked_once && s.st_ctim.tv_sec == k->changed.tv_sec && s.st_ctim.tv_nsec == k->changed.tv_nsec) return;
+  k->asked_once = true;
+  usm_users_free(k->users);
+  k->changed = s.st_ctim;
+  k->users = usm_users_read(k->f->access, &err);
+  if (!k->users) log_write(LOG_WARN, "network", "users of SNMP: %s", err.message);
+}
+
 void readings_begin(struct readings *k) {
+  look_at_users(k);
   while (k->count < AGENTS_MOST && k->f->next(k->f->ctx, true, &k->a[k->count])) {
     struct asking *a = &k->a[k->count];
-    k->of[k->count++] = agent_begin(a->address, a->check.rest);
+    k->of[k->count++] = agent_begin(a->address, &a->check, k->users);
   }
 }
 

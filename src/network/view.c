@@ -190,7 +190,7 @@ static int checks_work(struct store_tx *tx, struct inside *k, struct err *err) {
   while ((rc = store_next(r, err)) == 1) {
     json_t *c = json_array_get(k->checks, (size_t)store_int(r, 0));
     if (!c || !base_same(json_str(c, "check"), store_text(r, 1))) continue;
-    bool sent = !base_same(store_text(r, 2), check_cause_text(CHECK_NOT_SENT));
+    bool sent = !base_same(store_text(r, 2), check_cause_text(CHECK_NOT_SENT)) && !base_same(store_text(r, 2), check_cause_text(CHECK_NO_ACCESS));
     json_object_set_new(c, "ok", sent ? json_boolean(base_same(store_text(r, 2), check_cause_text(CHECK_OK))) : json_null());
     json_put(c, "cause", store_text(r, 2));
     snprintf(key, sizeof key, "network.check_%.40s", store_text(r, 2));

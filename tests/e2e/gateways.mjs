@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { chapar, folder, port, serve, run, wrapped, same, until } from './kit.mjs';
 
 export { port, until };
+process.setMaxListeners(100); // one for each process that is begun
 
 // where(name): in which place 'op' or a gateway lives: its host for other gateways, its host for information systems, a port that is free there, and the
-// words before its commands (a network namespace). start's wrap and env: more of the kind (another clock).
+// words before its commands (a network namespace). store: the platform's PostgreSQL, its keys and its gateway below the folder. start's wrap and env: more of the kind (another clock).
 const here = async () => ({ host: '127.0.0.1', systems: '127.0.0.1', port: await port(), wrap: [] });
-export async function world({ args = [], where = here, ...more } = {}) { // more: of the platform, as serve takes it
+export async function world({ args = [], where = here, store = null, ...more } = {}) { // more: of the platform, as serve takes it
   const at = await where('op'), dir = folder(), peers = `${at.host}:${at.port}`, address = `https://${peers}`, op = join(dir, 'platform', 'exchange');
-  const platform = await serve(['--data', join(dir, 'platform')], { demo: false, ...more, wrap: at.wrap, args: ['--exchange-listen', peers, '--exchange-address', address, ...args] });
+  const platform = await serve(store ? ['--store', store, '--keys', join(dir, 'platform')] : ['--data', join(dir, 'platform')], { demo: false, ...more, wrap: at.wrap, args: ['--exchange-listen', peers, '--exchange-address', address, ...args] });
   const own = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instance = own.split('/')[0], gateways = {};
   const cli = (name, ...words) => run('gateway', ...words, '--folder', name === 'op' ? op : gateways[name].folder);
   async function start(name, more = [], { wrap = [], env = {} } = {}) {

@@ -2,6 +2,8 @@
 // the keys of a gateway that has joined, so that each can be wrong in exactly one way.
 import { createServer } from 'node:http';
 import { createServer as createSecure, request } from 'node:https';
+import { connect, createServer as createDeaf } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
 import { createHash, createPublicKey, randomBytes, randomUUID, sign } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync, writeFileSync, rmSync } from 'node:fs';
@@ -9,7 +11,7 @@ import { join } from 'node:path';
 import { call, folder, test, same, good, end } from '../e2e/kit.mjs';
 import { world, port, until } from '../e2e/gateways.mjs';
 
-const w = await world(), { instance, gateways, cli, start, stop } = w;
+const w = await world({ args: ['--exchange-per-address', '60'] }), { instance, gateways, cli, start, stop } = w;
 const A = `${instance}/GOV/90000001`, B = `${instance}/GOV/90000002`, C = `${instance}/GOV/90000003`, client = `${B}/asks`, service = `${A}/data/echo`;
 let asked = 0;
 const system = createServer(async (q, s) => { asked++; const all = []; for await (const d of q) all.push(d); s.end(Buffer.concat(all).length ? Buffer.concat(all) : 'heard'); });
@@ -155,6 +157,37 @@ await test('put back from a copy: what was signed before is not taken', async ()
   await stop(gateways.a);
   gateways.a.folder = old;
   await start('a');
+});
+await test('one address takes no listener from the others', async () => {
+  const silent = ({ port: at, host = '127.0.0.1', tls = false }, from) => new Promise((done) => { // a socket that is let in: it has been answered or has shaken hands; null: closed before that
+    const s = tls ? connectSecure({ host, port: at, localAddress: from, rejectUnauthorized: false }) : connect({ host, port: at, localAddress: from }, () => s.write('GET /health HTTP/1.1\r\nHost: a\r\n\r\n'));
+    s.once(tls ? 'secureConnect' : 'data', () => done(s));
+    s.on('error', () => {});
+    s.once('close', () => done(null));
+  });
+  await start('c', ['--exchange-per-address', '10']);
+  const platform = new URL(w.address);
+  for (const place of [{ port: Number(new URL(gateways.c.base).port), most: 10 }, { port: gateways.c.port, tls: true, most: 10 }, { port: Number(platform.port), tls: true, most: 60 }]) {
+    const held = [];
+    for (let s; (s = await silent(place, '127.0.0.1')) !== null;) { held.push(s); good(held.length <= place.most, `port ${place.port} takes more than it should`); }
+    const other = await silent(place, '127.0.0.2');
+    good(other !== null, `port ${place.port}: another address is kept out`);
+    for (const s of [...held, other]) s.destroy();
+    await until('it is let in again', async () => { const s = await silent(place, '127.0.0.1'); s?.destroy(); return s !== null; });
+  }
+  await stop(gateways.c);
+});
+await test('a directory that a gateway did not hear of is brought again, not awaited', async () => {
+  let heard = 0;
+  const deaf = createDeaf((s) => { heard++; s.on('error', () => {}); s.destroy(); });
+  await new Promise((done, bad) => { deaf.once('error', bad); deaf.listen(gateways.c.port, '127.0.0.1', done); }); // in c's place, who does not run, so that nothing can be pulled
+  cli('op', 'group', 'heard', client);
+  await until('it is brought again and again', () => heard >= 5);
+  await new Promise((done) => deaf.close(done));
+  await start('c');
+  const version = (name, ...words) => { const v = JSON.parse(cli(name, ...words, '--json')); return (v.directory || v).version; };
+  await until('it has it', async () => version('c', 'status') === version('op', 'directory'));
+  await stop(gateways.c);
 });
 await test('a false peer with the provider\'s stolen certificate, without its signing key', async () => {
   // The provider's gateway answers at another port now; at its own stands somebody who passes on what is asked, and falsifies what comes back.

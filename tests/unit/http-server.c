@@ -707,6 +707,56 @@ static void counts(void **state)
   assert_true(st.requests > 50 && st.by_class[2] > 10 && st.by_class[4] > 10 && st.refused > 20);
 }
 
+/* From that address of this machine; is a request answered, on a connection that stays open? */
+static int dial_from(const struct http_server *s, uint32_t address)
+{
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)http_server_port(s)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+  assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+  return fd;
+}
+
+static bool is_answered(int fd)
+{
+  char piece[4096];
+  say(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+  return recv(fd, piece, sizeof piece, 0) > 0;
+}
+
+static void bounds_one_address(void **state)
+{
+  enum { EACH = 5 };
+  struct http_options o = {.listen = "127.0.0.1:0", .threads = 2, .per_address = EACH, .deadline_ms = 60000};
+  struct http_server *s;
+  struct http_stats st;
+  struct err err;
+  int fds[EACH], other[EACH];
+  assert_int_equal(http_server_new(&o, &s, &err), 0);
+  assert_int_equal(http_server_routes(s, rows, 1, NULL, &err), 0);
+  assert_int_equal(http_server_start(s, &err), 0);
+  for (int i = 0; i < EACH; i++) assert_true(is_answered(fds[i] = dial_from(s, INADDR_LOOPBACK)));
+  int more = dial_from(s, INADDR_LOOPBACK);
+  assert_false(is_answered(more));
+  close(more);
+  http_server_stats(s, &st);
+  assert_int_equal(st.refused, 1);
+  for (int i = 0; i < EACH; i++) assert_true(is_answered(other[i] = dial_from(s, INADDR_LOOPBACK + 1)));
+  for (int i = 0; i < EACH; i++) assert_true(is_answered(fds[i])); /* who was there first stays */
+  close(fds[0]);
+  bool again = false;
+  while (!again) { /* until the server has seen that one of them is gone */
+    int fd = dial_from(s, INADDR_LOOPBACK);
+    again = is_answered(fd);
+    close(fd);
+  }
+  for (int i = 1; i < EACH; i++) close(fds[i]);
+  for (int i = 0; i < EACH; i++) close(other[i]);
+  http_server_stop(s);
+  http_server_free(s);
+}
+
 static void refuses_equal_rows(void **state)
 {
   struct http_options o = {.listen = "127.0.0.1:0"};
@@ -730,7 +780,7 @@ int main(void)
     cmocka_unit_test(knows_peers_behind_a_proxy), cmocka_unit_test(bounds_bodies), cmocka_unit_test(reads_json), cmocka_unit_test(shows_problems),
     cmocka_unit_test(authorises), cmocka_unit_test(refuses_other_sites), cmocka_unit_test(sets_cookies), cmocka_unit_test(compresses),
     cmocka_unit_test(says_not_modified), cmocka_unit_test(reads_multipart), cmocka_unit_test(suspends_and_resumes),
-    cmocka_unit_test(reaps_slow_senders), cmocka_unit_test(turns_away_when_busy), cmocka_unit_test(counts), cmocka_unit_test(refuses_equal_rows),
+    cmocka_unit_test(reaps_slow_senders), cmocka_unit_test(turns_away_when_busy), cmocka_unit_test(counts), cmocka_unit_test(bounds_one_address), cmocka_unit_test(refuses_equal_rows),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }
