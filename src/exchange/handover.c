@@ -15,7 +15,9 @@ struct handover { char keyid[65]; const char *by, *why; bool hurry; int64_t at, 
 
 static int begin_work(struct store_tx *tx, void *arg, struct err *err) {
   struct handover *h = arg;
-  if (store_put(tx, err, "INSERT INTO exchange_handover (keyid, at, hurry, version, size, packed) VALUES (?1, ?2, ?3, 0, 0, NULL)", "tii", h->keyid, store_time(tx), (int64_t)h->hurry)) return -1;
+  /* Who publishes may have met the key before this row. */
+  if (store_put(tx, err, "INSERT INTO exchange_handover (keyid, at, hurry, version, size, packed) VALUES (?1, ?2, ?3, 0, 0, NULL) ON CONFLICT (keyid) DO UPDATE SET at = excluded.at, hurry = excluded.hurry", "tii",
+                h->keyid, store_time(tx), (int64_t)h->hurry)) return -1;
   return act_put(tx, h->by, "operator-key", h->keyid, json_pack("{s:s,s:b}", "why", h->why, "at_once", h->hurry), err);
 }
 
