@@ -17,7 +17,7 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   if (o->alarm_mail && exchange_alarm_addresses(o->alarm_mail, err)) return -1;
   if (o->alarm_mail && (!o->smtp_url || !o->mail_from)) return err_set(err, ERR_INVALID, "exchange_alarm_mail needs smtp_url and mail_from: who sends the letters, and by which relay");
   if (o->keep_days < 0 || o->keep_days > 36500 || o->keep_mb < 0) return err_set(err, ERR_INVALID, "exchange_keep_days (at most 36500) and exchange_keep_mb are numbers; 0 or nothing: no limit");
-  if (o->window_s < 10 || o->window_s > 86400) return err_set(err, ERR_INVALID, "exchange_window_s is a number of seconds from 10 to 86400: how far the clocks of two gateways may lie apart");
+  if (o->window_s < 1 || o->window_s > 86400) return err_set(err, ERR_INVALID, "exchange_window_s is a number of seconds from 1 to 86400: how far the clocks of two gateways may lie apart");
   if (o->timeout_ms < 100 || o->timeout_ms > 3600000) return err_set(err, ERR_INVALID, "exchange_timeout_ms is a number of milliseconds from 100 to 3600000");
   if (o->directory_grace_s < 1 || o->directory_grace_s > 31536000) return err_set(err, ERR_INVALID, "exchange_grace_s is a number of seconds, at most a year");
   if (s->exchange_per_address[0] && settings_number(s->exchange_per_address, -1) < 0) return err_set(err, ERR_INVALID, "exchange_per_address is a number of connections; 0: no bound");
