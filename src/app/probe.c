@@ -119,11 +119,16 @@ static int init(const char *folder) {
 /* From standard input: what stands in a command is seen by everybody on the machine and kept in histories and logs. */
 static int ask_code(char out[NETWORK_PROBER_CODE + 2]) {
   if (isatty(0)) fputs("One-time code, as the operator's page shows it: ", stderr);
-  if (!fgets(out, NETWORK_PROBER_CODE + 2, stdin)) return -1;
-  char *begin = out + strspn(out, " \t");
-  begin[strcspn(begin, " \t\r\n")] = 0;
-  memmove(out, begin, strlen(begin) + 1);
-  return out[0] ? 0 : -1;
+  char line[300];
+  size_t n = 0;
+  if (!fgets(line, sizeof line, stdin)) return -1;
+  for (const char *c = line; *c; c++) { /* letters as they were read out: spaces between them mean nothing */
+    if (strchr(" \t\r\n", *c)) continue;
+    if (n == NETWORK_PROBER_CODE) return -1;
+    out[n++] = *c;
+  }
+  out[n] = '\0';
+  return n ? 0 : -1;
 }
 
 /* Reports and the plan are told in the clear without TLS, and whoever stands between could have anything probed: http is for this machine alone. */

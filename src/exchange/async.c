@@ -522,6 +522,7 @@ void async_get(struct http_req *r) {
   q.header_count = http_headers(r, &list);
   q.headers = list;
   q.certified = q.encrypted && http_client_certificate(r, q.certificate);
+  q.near = routes_near(r, x);
   struct members *m = members_hold(x);
   int rc = consumer_admit(x, m, http_arena(r), &q, &client, &fault);
   members_drop(m);

@@ -43,7 +43,10 @@ static int read_client(struct arena *a, const struct http_pair *headers, size_t 
 }
 
 static int judge_tls(const struct subsystem *s, const struct call *q, const char *client, struct fault *fault) {
-  if (q->inside || s->tls == TLS_PLAIN) return 0;
+  if (q->inside) return 0;
+  if (!q->near && s->tls != TLS_MUTUAL)
+    return fault_set(fault, P "access_denied", "Client (%s) is not known by a certificate, so it may call from this machine and from addresses named in exchange_allow alone: give it certificates, or name this address", client);
+  if (s->tls == TLS_PLAIN) return 0;
   if (!q->encrypted) return fault_set(fault, P "ssl_authentication_failed", "Client (%s) specifies HTTPS but client made plaintext connection", client);
   if (s->tls == TLS_HTTPS) return 0;
   if (!q->certified) return fault_set(fault, P "ssl_authentication_failed", "Client (%s) specifies HTTPS but did not supply TLS certificate", client);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INVITED_MS = 86400000, SWITCHED_MS = 600000, SEEN_MS = 180000 };
+enum { INVITED_MS = 86400000, SWITCHED_MS = 600000, SEEN_MS = 180000, DAY_MS = 86400000, KEYS_MOST = 48 /* listed of one gateway; its reader takes 64 of a kind */ };
 
 static int operator_only(struct exchange *x, struct err *err) {
   return x->publisher ? 0 : err_set(err, ERR_FORBIDDEN, "this is the operator's to do, and this gateway is not the operator's");
@@ -351,6 +351,11 @@ struct rolling { struct asked_in a; const char *server; bool retire; };
 static int announce_work(struct store_tx *tx, void *arg, struct err *err) {
   struct rolling *q = arg;
   if (!q->retire) {
+    int64_t listed = 0;
+    if (store_value(tx, &listed, 0, err, "SELECT COUNT(*) FROM exchange_gateway_key WHERE server = ?1 AND (until_at = 0 OR until_at > ?2 OR revoked_at > 0) AND keyid <> ?3 AND keyid <> ?4", "titt",
+                    q->server, store_time(tx) - DAY_MS, q->a.keyid, q->a.certificate))
+      return -1;
+    if (listed >= KEYS_MOST) return err_set(err, ERR_CONFLICT, "%s has %lld keys in the directory, which is as many as it may: ask the operator to take the gateway out, and join anew", q->server, (long long)listed);
     if (key_put(tx, q->a.keyid, q->server, "sign", q->a.public_key, q->a.public_size, err) || key_put(tx, q->a.certificate, q->server, "tls", "", 0, err)) return -1;
     if (store_put(tx, err, "UPDATE exchange_gateway SET address = ?2, witness = ?3 WHERE server = ?1", "ttt", q->server, q->a.address, q->a.witness)) return -1;
     return act_put(tx, q->server, "announce", q->server, json_pack("{s:s,s:s}", "keyid", q->a.keyid, "certificate", q->a.certificate), err);

@@ -45,9 +45,10 @@ static void post_directory(struct http_req *r) {
   struct members *m;
   struct err err;
   size_t n;
-  if (!who(r, &m)) return;
+  const struct gateway *g = who(r, &m);
+  if (!g) return;
   const char *text = http_body(r, &n);
-  bool from_operator = !x->publisher;
+  bool from_operator = !x->publisher && strcmp(g->id, members_operator_server(m)) == 0; /* what another passes on is taken, but says nothing of its being the newest */
   members_drop(m);
   if (members_take(x, text, n, &err) < 0) return refuse(r, &err);
   if (from_operator) members_confirmed(x);

@@ -194,27 +194,35 @@ static const char *call_code(const struct err *err) {
   return err->code == ERR_UNAVAILABLE ? P "network_error" : err->code == ERR_INVALID ? P "service_malformed_url" : P "io_error";
 }
 
+/* Nothing was done: the same message may come again. */
+static int undone(struct turn *t, int rc) {
+  struct err none;
+  if (t->begun) repeat_end(t->x, t->message_id, &t->client, NULL, NULL, &none);
+  t->begun = false;
+  return rc;
+}
+
 static int ask_system(struct turn *t, struct message *answer) {
   char shown[EXCHANGE_ID + 20];
   struct lane *lane = t->service->lane;
   struct message request;
   struct err err;
-  if (!t->service->url || !t->service->url[0]) return fault_set(&t->fault, P "service_missing_url", "Service address not specified for '%s'", id_shown(&t->target.service, shown));
-  if (!lane || !lane->peer) return fault_set(&t->fault, P "service_malformed_url", "The address of '%s' cannot be used", id_shown(&t->target.service, shown));
+  if (!t->service->url || !t->service->url[0]) return undone(t, fault_set(&t->fault, P "service_missing_url", "Service address not specified for '%s'", id_shown(&t->target.service, shown)));
+  if (!lane || !lane->peer) return undone(t, fault_set(&t->fault, P "service_malformed_url", "The address of '%s' cannot be used", id_shown(&t->target.service, shown)));
   const char *prefix = t->service->prefix, *path = t->target.path;
   size_t n = strlen(prefix);
   if (n && prefix[n - 1] == '/' && path[0] == '/') n--;
   char *target = arena_printf(t->a, "%.*s%s%s%s", (int)n, prefix, path, t->target.query ? "?" : "", t->target.query ? t->target.query : "");
-  if (!target) return fault_set(&t->fault, P "internal_error", "The request is too large");
+  if (!target) return undone(t, fault_set(&t->fault, P "internal_error", "The request is too large"));
   request = *t->request;
   request.headers = arena_alloc(t->a, (request.header_count + 1) * sizeof *request.headers);
-  if (!request.headers) return fault_set(&t->fault, P "internal_error", "The request is too large");
+  if (!request.headers) return undone(t, fault_set(&t->fault, P "internal_error", "The request is too large"));
   memcpy(request.headers, t->request->headers, request.header_count * sizeof *request.headers);
   message_clean(&request);
   message_strip(&request);
   if (atomic_fetch_add(&lane->busy, 1) >= SIDE_LANE) {
     atomic_fetch_sub(&lane->busy, 1);
-    return fault_set(&t->fault, P "network_error", "'%s' has %d calls under way that it has not answered: no more are begun", id_shown(&t->target.service, shown), SIDE_LANE);
+    return undone(t, fault_set(&t->fault, P "network_error", "'%s' has %d calls under way that it has not answered: no more are begun", id_shown(&t->target.service, shown), SIDE_LANE));
   }
   int timeout = t->service->timeout_ms ? t->service->timeout_ms : t->x->o.timeout_ms ? t->x->o.timeout_ms : SIDE_TIMEOUT;
   struct http_relay_call call = {.method = request.method, .target = target[0] ? target : "/", .headers = request.headers, .header_count = request.header_count, .content = request.content,
@@ -224,11 +232,7 @@ static int ask_system(struct turn *t, struct message *answer) {
   atomic_fetch_sub(&lane->busy, 1);
   if (rc) {
     fault_set(&t->fault, call_code(&err), "The information system of '%s': %s", id_shown(&t->target.service, shown), err.message);
-    if (t->begun && err.code != ERR_OUTCOME_UNKNOWN && err.code != ERR_TOO_LARGE) { /* nothing was done: the same message may come again */
-      struct err none;
-      repeat_end(t->x, t->message_id, &t->client, NULL, NULL, &none);
-      t->begun = false;
-    }
+    if (err.code != ERR_OUTCOME_UNKNOWN && err.code != ERR_TOO_LARGE) undone(t, -1);
   } else {
     rc = take_answer(t, answer, &got);
   }

@@ -19,17 +19,17 @@ static bool listed(const char *list, const char *address) {
   return false;
 }
 
-/* Information systems call from this machine, from addresses that are named, or over TLS, where their subsystem's mode judges them. What a relay in
- * front of us passed on is from outside, whatever address the relay has. */
-static bool admitted(struct http_req *r, const struct exchange *x) {
+/* Information systems call from this machine or from addresses that are named; from elsewhere only over TLS, where their subsystem's certificates judge them.
+ * What a relay in front of us passed on is from outside, whatever address the relay has. */
+bool routes_near(struct http_req *r, const struct exchange *x) {
   const char *peer = http_peer(r);
-  if (http_encrypted(r) || listed(x->o.allow, peer)) return true;
+  if (listed(x->o.allow, peer)) return true;
   bool local = base_starts(peer, "127.") || strcmp(peer, "::1") == 0;
   return local && !http_header(r, "X-Forwarded-For") && !http_header(r, "Forwarded") && !http_header(r, "Via");
 }
 
 static bool refuse_stranger(struct http_req *r, struct exchange *x) {
-  if (admitted(r, x)) return false;
+  if (http_encrypted(r) || routes_near(r, x)) return false;
   struct fault f;
   fault_set(&f, "server.clientproxy.access_denied", "This address does not belong to an information system of this gateway: call it over TLS, or have the address named in its settings");
   fault_reply(r, x, &f);
@@ -63,6 +63,7 @@ static bool read_asked(struct http_req *r, struct call *q) {
   q->header_count = http_headers(r, &list);
   q->headers = list;
   q->certified = q->encrypted && http_client_certificate(r, q->certificate);
+  q->near = routes_near(r, http_ctx(r));
   return q->target != NULL;
 }
 

@@ -64,6 +64,7 @@ struct call {                              /* by an information system */
   const struct http_content *content;
   bool inside;                             /* there is no connection whose TLS could be judged */
   bool encrypted, certified; unsigned char certificate[32];
+  bool near;                               /* from this machine, or an address that is named in the settings */
   int timeout_ms;
 };
 struct outcome {
@@ -127,6 +128,7 @@ void async_jobs(struct exchange *x);
 /* Take a message to be delivered later: 0 with its id, -1 with *fault. */
 int async_take(struct exchange *x, struct arena *a, const struct call *q, char message_id[200], struct fault *fault);
 void async_get(struct http_req *r);          /* GET /exchange/async/{id} */
+bool routes_near(struct http_req *r, const struct exchange *x); /* called from this machine itself, or from an address that is named in the settings */
 void async_figures(struct exchange *x, int64_t *waiting, int64_t *oldest_s);
 
 /* ---- figures (monitor.c) ---- */

@@ -463,7 +463,9 @@ static int exchange(struct call *c, struct line *l)
 static int on_answer(void *ctx, const void *p, size_t n, struct err *err)
 {
   struct call *c = ctx;
-  return http_content_add(&c->out->content, p, n, c->asked->most > 0 ? c->asked->most : -1, err);
+  if (http_content_add(&c->out->content, p, n, c->asked->most > 0 ? c->asked->most : -1, err) == 0) return 0;
+  if (err->code == ERR_UNAVAILABLE) err->code = so_far(c); /* no room for the answer: what was asked has been done, perhaps */
+  return -1;
 }
 
 static void keep_head(struct call *c)

@@ -323,6 +323,11 @@ await test('TLS towards information systems: HTTPS, and one\'s own certificate',
   same((await over(`${B}/pinned`, shown)).status, 200);
   fault(await over(`${B}/pinned`), 'server.clientproxy.ssl_authentication_failed');
   fault(await ask('GET', echo, { from: `${B}/pinned` }), 'server.clientproxy.ssl_authentication_failed');
+  // From elsewhere only who shows a certificate that is known, TLS or not.
+  const far = (from, more = {}) => ask('GET', echo, { base: `https://127.0.0.1:${p}`, from, headers: { 'X-Forwarded-For': '203.0.113.9' }, tls: { rejectUnauthorized: false, ...more } });
+  for (const from of [client, `${B}/tls`]) fault(await far(from), 'server.clientproxy.access_denied');
+  same((await over(client)).status, 200, 'from this machine it may');
+  same((await far(`${B}/pinned`, shown)).status, 200);
 });
 await test('new keys: the listener of information systems shows the new certificate without beginning anew, and no call fails', async () => {
   const g = gateways.b, p = Number(g.more.at(-1).split(':')[1]), shown = () => new Promise((done, bad) => { const s = dial({ host: '127.0.0.1', port: p, rejectUnauthorized: false }, () => { done(s.getPeerCertificate().fingerprint256); s.end(); }); s.on('error', bad); });

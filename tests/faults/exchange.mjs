@@ -6,7 +6,7 @@ import { connect, createServer as createDeaf } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import { createHash, createPublicKey, randomBytes, randomUUID, sign } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, statfsSync, writeFileSync, rmSync } from 'node:fs';
+import { readFileSync, statSync, statfsSync, utimesSync, writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, folder, test, same, good, end } from '../e2e/kit.mjs';
 import { world, port, until } from '../e2e/gateways.mjs';
@@ -188,6 +188,15 @@ await test('a directory that a gateway did not hear of is brought again, not awa
   const version = (name, ...words) => { const v = JSON.parse(cli(name, ...words, '--json')); return (v.directory || v).version; };
   await until('it has it', async () => version('c', 'status') === version('op', 'directory'));
   await stop(gateways.c);
+});
+await test('another gateway that brings the directory does not make it the newest', async () => {
+  const file = join(gateways.a.folder, 'directory'), body = readFileSync(file, 'utf8'), then = Math.floor(Date.now() / 1000) - 3000;
+  const bring = () => send({ method: 'POST', target: '/exchange/directory', headers: { 'Content-Type': 'text/plain; charset=utf-8' }, body }, { as: 'b' });
+  await until('its time to stand', async () => { // the operator may confirm it in this very moment
+    utimesSync(file, then, then);
+    same((await bring()).status, 200);
+    return Math.floor(statSync(file).mtimeMs / 1000) === then;
+  }, 20000);
 });
 await test('a false peer with the provider\'s stolen certificate, without its signing key', async () => {
   // The provider's gateway answers at another port now; at its own stands somebody who passes on what is asked, and falsifies what comes back.

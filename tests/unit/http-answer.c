@@ -262,6 +262,31 @@ static void tells_what_is_not_known(void **state)
   }
 }
 
+/* An answer for which there is no room says nothing of what was asked: that has been done, perhaps. */
+static void has_no_room_for_the_answer(void **state)
+{
+  enum { SIZE = 2 * HTTP_SPILL };
+  struct buf says;
+  buf_init(&says, SIZE + 100);
+  buf_addf(&says, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", SIZE);
+  for (int i = 0; i < SIZE; i++) buf_addc(&says, 'x');
+  const struct act acts[] = {{.least = 1, .says = buf_str(&says), .ends = true}};
+  char *before = base_strdup(getenv("TMPDIR"));
+  struct theatre t;
+  struct http_relay_answer a;
+  struct err err;
+  setenv("TMPDIR", "/nonexistent", 1);
+  struct http_peer *p = raise_curtain(&t, acts, 1);
+  assert_int_equal(ask(p, "POST", NULL, 0, &a, &err), -1);
+  assert_int_equal(err.code, ERR_OUTCOME_UNKNOWN);
+  if (!strstr(err.message, "no room for a body")) fail_msg("%s", err.message);
+  drop_curtain(&t, p);
+  if (before) setenv("TMPDIR", before, 1);
+  else unsetenv("TMPDIR");
+  free(before);
+  buf_free(&says);
+}
+
 /* A kept connection that ends when it is asked again: what may be repeated goes over another, what may not is not sent twice. */
 static void repeats_what_may_be_repeated(void **state)
 {
@@ -313,7 +338,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(reads_answers_in_pieces_of_every_size), cmocka_unit_test(refuses_what_is_no_answer), cmocka_unit_test(bounds_the_head), cmocka_unit_test(asks_and_hears),
-    cmocka_unit_test(takes_an_answer_before_all_was_sent), cmocka_unit_test(tells_what_is_not_known), cmocka_unit_test(repeats_what_may_be_repeated),
+    cmocka_unit_test(takes_an_answer_before_all_was_sent), cmocka_unit_test(tells_what_is_not_known), cmocka_unit_test(has_no_room_for_the_answer), cmocka_unit_test(repeats_what_may_be_repeated),
     cmocka_unit_test(does_not_repeat_into_silence), cmocka_unit_test(refuses_addresses_that_are_too_long),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
