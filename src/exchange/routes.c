@@ -112,10 +112,10 @@ static void admit_system(struct http_req *r) {
   struct exchange_id client;
   struct fault fault;
   struct call q;
-  if (refuse_stranger(r, x) || routes_near(r, x)) return;
+  if (refuse_stranger(r, x)) return;
   if (!read_asked(r, &q)) return http_problem_code(r, ERR_LIMIT, NULL);
   struct members *m = members_hold(x);
-  if (consumer_admit(x, m, http_arena(r), &q, &client, &fault)) turn_away(r, x, SIDE_CONSUMER, &fault);
+  if (members_version(m) && consumer_admit(x, m, http_arena(r), &q, &client, &fault)) turn_away(r, x, SIDE_CONSUMER, &fault);
   members_drop(m);
 }
 

@@ -198,6 +198,7 @@ await test('bodies have so much room together, and none takes it from the others
   await start('a', ['--exchange-spool-mb', '8']);
   await until('it knows the others', async () => (await send(make())).status === 200);
   same((await send(make({ body: 'x'.repeat(2 * MB) }))).text.length, 2 * MB, 'a body that fits, and its answer beside it');
+  same((await send(make({ body: 'x'.repeat(3 * MB) }))).code, 'server.serverproxy.io_error', 'there is no room for its answer beside it');
   await until('all room again', async () => await figure('bytes') === 0);
   const full = (r) => { same([r.status, Number(r.again) > 0, r.closes], [503, true, true], r.text); good(/به این بزرگی جا نیست/.test(r.text), r.text); };
   full(await announced(make(), 5 * MB)); // more than half

@@ -343,6 +343,10 @@ static void new_keys_reach_systems(void **state) {
   must(exchange_grant(a.x, &(struct exchange_grant){.subject = CLIENT, .service = secure}, "t", id, err));
   current(before);
   assert_true(shows(secure, before));
+  struct exchange *other = NULL; /* another process of the same gateway, which looks away while they change */
+  struct exchange_signer signer;
+  char own[65], others[65] = "";
+  must(exchange_open(&(struct exchange_options){.folder = a.folder, .node = "other"}, &other, err));
   must(exchange_renew_keys(a.x, err));
   bool used = false;
   for (int i = 0; i < 1200 && !used; i++) { /* announced, known to the other, in use */
@@ -353,6 +357,14 @@ static void new_keys_reach_systems(void **state) {
   assert_true(used);
   for (int i = 0; i < 200 && !shows(secure, now); i++) kit_sleep(25); /* the files change a moment before what is made of them */
   assert_true(shows(secure, now));
+  keys_signer(a.x->keys, &signer, own);
+  for (int i = 0; i < 400 && strcmp(own, others) != 0; i++) {
+    exchange_jobs(other);
+    kit_sleep(25);
+    keys_signer(other->keys, &signer, others);
+  }
+  assert_string_equal(own, others);
+  exchange_close(other);
   must(keys_forget(a.x->keys, SLOT_TLS_OLD, err)); /* as it is after a quarter of an hour */
   must(keys_reload(a.x->keys, err));
   must(http_server_tls_renew(s, &(struct http_tls){.certificate = (pem = keys_certificate(b.x->keys, &key)), .key = key, .ask = true}, err));
