@@ -297,6 +297,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   int64_t now = network_label(n), theirs = json_int(j, "now", 0), report = json_int(j, "report", 0), from = json_int(j, "from", 0);
   struct prober *prober = &n->probers[p];
   char apart[32];
+  if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
   if (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);
@@ -329,26 +330,31 @@ int network_report(struct network *n, const char *name, const void *body, size_t
   pthread_mutex_lock(&n->lock);
   int p = prober_of(n, name);
   char *key = base_strdup(p > 0 ? n->probers[p].key : "");
-  bool holder = n->holder;
   pthread_mutex_unlock(&n->lock);
   bool ok = hub_verify(key, HUB_REPORT, body, size, signature);
   json_t *j = NULL;
   struct keeping k = {.key = key};
-  int rc = !ok ? refuse_stranger(n, name, body, size, signature, why, err) : !holder ? hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL) : 0;
+  int64_t lost = 0;
+  int rc = ok ? 0 : refuse_stranger(n, name, body, size, signature, why, err);
   if (rc == 0) {
     j = json_read(body, size, 6, err);
     if (!j || !sound(j, name)) rc = hub_refuse(why, err, ERR_INVALID, "probe.form", NULL);
   }
-  if (rc == 0) { /* while it was read, another node or another key may have come in the place of this one */
+  if (rc == 0) { /* while it was read, another key may have come in the place of this one */
     pthread_mutex_lock(&n->lock);
+    lost = n->lost;
     p = prober_of(n, name);
     if (p < 1 || !base_same(n->probers[p].key, key)) rc = hub_refuse(why, err, ERR_UNAUTHENTICATED, "probe.stranger", NULL);
-    else if (!n->holder) rc = hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
     else rc = take_parts(n, p, j, next, &k, why, err);
     pthread_mutex_unlock(&n->lock);
   }
   if (rc == 0) rc = network_settle(n, err);
-  if (rc == 0) rc = store_write(n->main, STORE_FRONT, keep_work, &k, err); /* not where the lease was lost meanwhile, and with it what this report told: it comes again, to who has it now */
+  if (rc == 0) { /* what was taken while another node began to measure was forgotten before it was written */
+    pthread_mutex_lock(&n->lock);
+    if (n->lost != lost) rc = hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
+    pthread_mutex_unlock(&n->lock);
+  }
+  if (rc == 0) rc = store_write(n->main, STORE_FRONT, keep_work, &k, err);
   json_decref(j);
   free(key);
   return rc;

@@ -195,6 +195,11 @@ static int say(json_t *samples, json_t *interfaces, int64_t from, struct err *er
 
 static void tell(json_t *samples, json_t *interfaces) { must(say(samples, interfaces, net->probers[1].next, err)); }
 
+static int try_tell(json_t *samples, json_t *interfaces) {
+  struct err err = {0};
+  return say(samples, interfaces, net->probers[1].next, &err) ? (int)err.code : 0;
+}
+
 static json_t *row(const char *name, int64_t octets) { return json_pack("[i,s,i,I,i,i,i,i,i]", 1, name, 1, (json_int_t)octets, 2, 0, 0, 800, -1); }
 
 /* Connections to real listeners, asked from the hub; where there is no echo the first is the probe. Then what a hub says that cannot be so. */
@@ -262,6 +267,51 @@ static void checks(void **state) {
   assert_int_equal(json_array_size(inside("O-1", "interfaces")), 1);
   assert_string_equal(json_str(json_array_get(inside("O-1", "interfaces"), 0), "name"), "eth0");
   inside(NULL, NULL);
+}
+
+static uint8_t recent_of(struct network *n, const char *code) {
+  pthread_mutex_lock(&n->lock);
+  uint8_t at = n->core->nodes[network_at(n, code)->o.node].recent.at;
+  pthread_mutex_unlock(&n->lock);
+  return at;
+}
+
+static json_t *answered(const char *code, int64_t at, int ms) { return json_pack("[s,I,i,i,i,i,i,i,i]", code, (json_int_t)at, 5, 0, ms, ms, ms, ms, 1); }
+
+static bool has_point(const char *code, int ms) {
+  json_t *j, *one;
+  size_t i;
+  bool found = false;
+  must(network_series(net, code, NETWORK_HOUR, clock_now() + 60000, &j, err));
+  json_array_foreach(json_object_get(j, "points"), i, one) found |= json_number_value(json_object_get(one, "median")) == ms;
+  json_decref(j);
+  return found;
+}
+
+/* A second node upon the same stores, which does not measure: it takes no report, and reads what the first one wrote, late or not. */
+static void two_nodes(void **state) {
+  struct network_options o = {.node = "two", .packets = 3, .gap_ms = 5, .timeout_ms = 300, .interval_ms = 300};
+  struct network *other, *first = net;
+  struct network_office seen;
+  int64_t epoch, now = clock_now();
+  must(store_lease(net->main, "network", "one", 3600000, &epoch, err) == 1 ? 0 : -1);
+  must(network_open(net->main, net->samples, net->trust, net->d, &o, &other, err));
+  must(network_start(other, err));
+  net = other;
+  assert_int_equal(try_tell(json_pack("[o]", answered("O-1", now, 301)), json_array()), ERR_UNAVAILABLE);
+  net = first;
+  tell(json_pack("[o]", answered("O-1", now, 301)), json_array()); /* the very same, once it comes where it is measured */
+  int at = network_find(other, "O-1");
+  for (int64_t end = clock_mono() + WAIT_MS; network_node(other, at, &seen) == 0 && seen.probed != now; kit_sleep(20)) assert_true(clock_mono() < end);
+  uint8_t before = recent_of(other, "O-1");
+  tell(json_pack("[o]", answered("O-1", now - 60000, 302)), json_array()); /* caught up */
+  for (int64_t end = clock_mono() + WAIT_MS; recent_of(other, "O-1") == before; kit_sleep(20)) assert_true(clock_mono() < end);
+  assert_int_equal(network_node(other, at, &seen), 0);
+  assert_int_equal(seen.probed, now);
+  tell(json_pack("[o]", answered("O-1", now + 1, 303)), json_array()); /* two rows of the same moment */
+  tell(json_pack("[o]", answered("O-2", now + 1, 304)), json_array());
+  assert_true(has_point("O-1", 301) && has_point("O-1", 302) && has_point("O-1", 303) && has_point("O-2", 304));
+  network_close(other);
 }
 
 static void admit(void) {
@@ -426,8 +476,8 @@ static void numbers(void **state) {
 
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom), cmocka_unit_test(asked_again),
-    cmocka_unit_test(numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
+    cmocka_unit_test(asked_again), cmocka_unit_test(numbers)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;
