@@ -67,6 +67,7 @@
   X(exchange_timeout_ms, "60000", "longest wait for another gateway or an information system")                                \
   X(exchange_window_s, "300", "how far a message's time of signing may lie from this machine's clock")                        \
   X(exchange_per_address, "512", "connections that one address may have at each listener of the exchange, of 4000 in all; 0: no bound")     \
+  X(exchange_spool_mb, "", "MB that bodies beyond 256 KiB may take at once in the temporary folder, of one sender at most half; empty: half of what is free there") \
   X(exchange_keep_days, "", "how many days the log of messages is kept before it goes into archives; empty: no limit by age") \
   X(exchange_keep_mb, "", "how many MB of messages the log keeps before the oldest go into archives; empty: no limit by size") \
   X(exchange_archive, "", "folder of the archives; by default archive in the gateway's folder")                            \

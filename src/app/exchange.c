@@ -12,6 +12,7 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   *o = (struct exchange_options){.tsa = s->tsa_url[0] && strcmp(s->exchange_tsa, "no"), .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .post = app_post,
                                  .window_s = settings_number(s->exchange_window_s, 300), .timeout_ms = settings_number(s->exchange_timeout_ms, 60000),
                                  .directory_grace_s = settings_number(s->exchange_grace_s, 86400), .allow = maybe(s->exchange_allow),
+                                 .spool_bytes = (int64_t)settings_number(s->exchange_spool_mb, 0) << 20,
                                  .keep_days = settings_number(s->exchange_keep_days, 0), .keep_mb = settings_number(s->exchange_keep_mb, 0), .archive_folder = maybe(s->exchange_archive),
                                  .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from), .alarm_mail = maybe(s->exchange_alarm_mail)};
   if (o->alarm_mail && exchange_alarm_addresses(o->alarm_mail, err)) return -1;
@@ -21,6 +22,7 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   if (o->timeout_ms < 100 || o->timeout_ms > 3600000) return err_set(err, ERR_INVALID, "exchange_timeout_ms is a number of milliseconds from 100 to 3600000");
   if (o->directory_grace_s < 1 || o->directory_grace_s > 31536000) return err_set(err, ERR_INVALID, "exchange_grace_s is a number of seconds, at most a year");
   if (s->exchange_per_address[0] && settings_number(s->exchange_per_address, -1) < 0) return err_set(err, ERR_INVALID, "exchange_per_address is a number of connections; 0: no bound");
+  if (s->exchange_spool_mb[0] && settings_number(s->exchange_spool_mb, 0) < 1) return err_set(err, ERR_INVALID, "exchange_spool_mb is a number of MB, at least 1; empty: half of what is free in the temporary folder");
   if (strcmp(s->exchange_errors, "7.8") && strcmp(s->exchange_errors, "7.7")) return err_set(err, ERR_INVALID, "exchange_errors is 7.8 or 7.7");
   o->errors = strcmp(s->exchange_errors, "7.7") == 0 ? EXCHANGE_ERRORS_77 : EXCHANGE_ERRORS_78;
   return 0;

@@ -205,7 +205,7 @@ static int write_one(struct run *r, struct out *f, struct next *k, struct err *e
   rc = r->left ? 1 : f->w ? 0 : begin_file(r, f, k, err);
   if (rc == 0) rc = put_directory(r, f, k->l.directory, &m, err);
   if (rc == 0) {
-    if (m) evidence_key(message, m, k->l.keyid, k->l.at);
+    if (m) evidence_key(message, m, k->l.keyid);
     json_t *line = json_pack("{s:s,s:o}", "message_id", k->l.message_id, "message", message);
     message = NULL;
     rc = archive_line(f->w, line, err);

@@ -49,7 +49,8 @@ void judging_free(struct judging *j);
 
 /* ---- bundle.c ---- */
 bool evidence_took_part(const char *client, const char *service, const char *asker); /* did this subsystem ask, or answer? NULL: yes */
-void evidence_key(json_t *message, const struct members *m, const char *keyid, int64_t at); /* adds the public key as the directory lists it */
+void evidence_key(json_t *message, const struct members *m, const char *keyid); /* adds the public key as the directory lists it */
+int evidence_too_much(const char *message_id, int64_t messages, int64_t bytes, struct err *err); /* -1, ERR_LIMIT */
 
 char *archive_folder(const struct exchange *x); /* caller frees */
 int64_t folder_room(const char *folder);      /* free bytes of its disk, -1 when that cannot be told */

@@ -8,8 +8,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { PLACES = 64 };
-
 char *archive_folder(const struct exchange *x) { return x->o.archive_folder ? base_strdup(x->o.archive_folder) : base_printf("%s/archive", x->folder); }
 
 int64_t archive_key(char kind, const char *text) {
@@ -24,15 +22,15 @@ int64_t archive_key(char kind, const char *text) {
 
 /* ---- finding ---- */
 
-struct places { int64_t key; struct { char name[120]; int64_t place; } list[PLACES]; size_t count; };
+struct places { int64_t key; struct { char name[120]; int64_t place; } list[EVIDENCE_MESSAGES + 1]; size_t count; }; /* each place holds at least one message */
 
 static int places_work(struct store_tx *tx, void *arg, struct err *err) {
   struct places *p = arg;
   int rc;
   p->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT a.name, d.place FROM exchange_archived d JOIN exchange_archive a ON a.n = d.archive WHERE d.key8 = ?1 ORDER BY d.archive, d.place LIMIT 64", "i", p->key);
+  struct store_rows *r = store_select(tx, err, "SELECT a.name, d.place FROM exchange_archived d JOIN exchange_archive a ON a.n = d.archive WHERE d.key8 = ?1 ORDER BY d.archive, d.place LIMIT ?2", "ii", p->key, (int64_t)BASE_COUNT(p->list));
   if (!r) return -1;
-  while ((rc = store_next(r, err)) == 1 && p->count < PLACES) {
+  while ((rc = store_next(r, err)) == 1 && p->count < BASE_COUNT(p->list)) {
     snprintf(p->list[p->count].name, sizeof p->list[0].name, "%s", store_text(r, 0));
     p->list[p->count++].place = store_int(r, 1);
   }
@@ -63,6 +61,7 @@ static int places_each(struct exchange *x, int64_t key, line_fn fn, void *ctx, s
   p->key = key;
   char *folder = archive_folder(x);
   int rc = store_read(x->store, places_work, p, err);
+  if (rc == 0 && p->count > EVIDENCE_MESSAGES) rc = err_set(err, ERR_LIMIT, "what is asked stands in more than %d places of the archives: none are left out, so none are given", EVIDENCE_MESSAGES);
   for (size_t i = 0; rc == 0 && i < p->count; i++) {
     char *path = base_printf("%s/%s", folder, p->list[i].name);
     if (access(path, F_OK) != 0)
@@ -75,12 +74,12 @@ static int places_each(struct exchange *x, int64_t key, line_fn fn, void *ctx, s
   return rc;
 }
 
-struct wanted { const char *message_id, *asker; json_t *messages; };
+struct wanted { const char *message_id, *asker; json_t *messages; int64_t count; };
 static int message_wanted(void *ctx, const json_t *line, struct err *err) {
   struct wanted *w = ctx;
   json_t *message = json_object_get(line, "message");
   const char *client = json_str(message, "client"), *service = json_str(message, "service");
-  if (base_same(json_str(line, "message_id"), w->message_id) && client && service && evidence_took_part(client, service, w->asker)) json_array_append(w->messages, message);
+  if (base_same(json_str(line, "message_id"), w->message_id) && client && service && evidence_took_part(client, service, w->asker) && w->count++ < EVIDENCE_MESSAGES) json_array_append(w->messages, message);
   return 0;
 }
 
@@ -121,10 +120,11 @@ static bool names(const json_t *directories, int64_t version) {
 }
 
 int archives_find(struct exchange *x, const char *message_id, const char *asker, json_t *messages, json_t *directories, struct err *err) {
-  struct wanted w = {message_id, asker, json_array()};
+  struct wanted w = {message_id, asker, json_array(), 0};
   json_t *m;
   size_t i;
   int rc = places_each(x, archive_key('m', message_id), message_wanted, &w, err);
+  if (rc == 0 && w.count > EVIDENCE_MESSAGES) rc = evidence_too_much(message_id, w.count + (int64_t)json_array_size(messages), 0, err);
   json_array_foreach(w.messages, i, m) {
     int64_t version = json_int(m, "directory", 0);
     char *text = NULL;
@@ -146,7 +146,7 @@ int archives_find(struct exchange *x, const char *message_id, const char *asker,
 
 /* ---- out of one file, without a gateway ---- */
 
-struct picking { const char *message_id; json_t *messages, *directories, *seen; };
+struct picking { const char *message_id; json_t *messages, *directories, *seen; int64_t count; };
 
 static int pick(void *ctx, int64_t place, int64_t version, const char *message_id, const json_t *message, struct err *err) {
   struct picking *k = ctx;
@@ -154,21 +154,21 @@ static int pick(void *ctx, int64_t place, int64_t version, const char *message_i
     if (json_array_size(k->seen) < ARCHIVE_DIRECTORIES) json_array_append(k->seen, (json_t *)message);
     return 0;
   }
-  if (strcmp(message_id, k->message_id) != 0) return 0;
-  json_array_append(k->messages, (json_t *)message);
+  if (strcmp(message_id, k->message_id) == 0 && k->count++ < EVIDENCE_MESSAGES) json_array_append(k->messages, (json_t *)message);
   return 0;
 }
 
 int exchange_archive_evidence(const char *file, const char *message_id, json_t **out, struct err *err) {
   struct archive_reader *r = NULL;
   struct archive_sum sum;
-  struct picking k = {message_id, json_array(), json_array(), json_array()};
+  struct picking k = {message_id, json_array(), json_array(), json_array(), 0};
   char now[32];
   json_t *m, *d;
   size_t i, n;
   *out = NULL;
   int rc = archive_open(file, &r, err) || archive_judge(r, false, NULL, NULL, pick, &k, &sum, err) ? -1 : 0;
   archive_close(r);
+  if (rc == 0 && k.count > EVIDENCE_MESSAGES) rc = evidence_too_much(message_id, k.count, 0, err);
   if (rc == 0 && json_array_size(k.messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the archive");
   json_array_foreach(k.messages, i, m)
     json_array_foreach(k.seen, n, d) if (json_int(d, "version", -1) == json_int(m, "directory", -2) && !names(k.directories, json_int(d, "version", -1))) json_array_append(k.directories, d);

@@ -250,6 +250,11 @@ static void roll(struct round *b) {
   struct exchange *x = b->x;
   struct err err;
   int rc = 0;
+  if (keys_moved(x->keys)) { /* several processes of a gateway: one changes them, at times before the others have heard of it */
+    if (keys_reload(x->keys, &err)) return complain(b, "the keys in use could not be read", &err);
+    log_write(LOG_INFO, "exchange", "another process has put new keys in use: so does this one");
+  }
+  if (!keys_shown(x->keys, &x->members->key)) members_refresh(x);
   if (keys_waiting(x->keys) && keys_reload(x->keys, &err)) return complain(b, "the new keys could not be read", &err);
   if (!keys_public(x->keys, SLOT_SIGN_NEXT, NULL, NULL, NULL)) {
     if (keys_public(x->keys, SLOT_SIGN_OLD, NULL, NULL, NULL)) {

@@ -5,15 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGES_MOST = 64, DIRECTORIES_MOST = 8 };
-
 struct found { struct logged l; unsigned char *content; size_t n; };
 struct asking {
   const char *message_id, *asker;
-  struct found list[MESSAGES_MOST];
-  size_t count;
-  struct { int64_t version; char *text; size_t n; } directories[DIRECTORIES_MOST];
+  struct found *list;                    /* room for `wanted` */
+  size_t count, wanted;
+  struct { int64_t version; char *text; size_t n; } directories[EVIDENCE_DIRECTORIES];
   size_t directory_count;
+  int64_t bytes;
 };
 
 static void clear(struct asking *q) {
@@ -22,7 +21,15 @@ static void clear(struct asking *q) {
     free(q->list[i].content);
   }
   for (size_t i = 0; i < q->directory_count; i++) free(q->directories[i].text);
-  q->count = q->directory_count = 0;
+  free(q->list);
+  q->list = NULL;
+  q->count = q->wanted = q->directory_count = 0;
+  q->bytes = 0;
+}
+
+int evidence_too_much(const char *message_id, int64_t messages, int64_t bytes, struct err *err) {
+  return err_set(err, ERR_LIMIT, "under the id %.200s there are %lld messages (%lld MB), and a bundle holds %d messages and %d MB at most: none are left out, so none are given. Give each message an id of its own",
+                 message_id, (long long)messages, (long long)(bytes >> 20), EVIDENCE_MESSAGES, EVIDENCE_BYTES >> 20);
 }
 
 bool evidence_took_part(const char *client, const char *service, const char *asker) {
@@ -30,17 +37,48 @@ bool evidence_took_part(const char *client, const char *service, const char *ask
   return asker == NULL || strcmp(client, asker) == 0 || (strncmp(service, asker, n) == 0 && (service[n] == '/' || service[n] == '\0'));
 }
 
-static int directory_find(struct store_tx *tx, struct asking *q, int64_t version, struct err *err) {
+static bool directory_there(const struct asking *q, int64_t version) {
   for (size_t i = 0; i < q->directory_count; i++)
-    if (q->directories[i].version == version) return 0;
-  if (version <= 0 || q->directory_count == DIRECTORIES_MOST) return 0;
-  char *text;
-  size_t n;
-  if (directory_text(tx, version, &text, &n, err) != 0) return -1;
+    if (q->directories[i].version == version) return true;
+  return version <= 0;
+}
+
+/* Takes text. */
+static int directory_add(struct asking *q, int64_t version, char *text, size_t n, struct err *err) {
   if (text == NULL) return 0;
+  if (q->directory_count == EVIDENCE_DIRECTORIES || q->bytes + (int64_t)n > EVIDENCE_BYTES) {
+    free(text);
+    return q->directory_count < EVIDENCE_DIRECTORIES ? evidence_too_much(q->message_id, (int64_t)q->count, q->bytes + (int64_t)n, err)
+      : err_set(err, ERR_LIMIT, "the messages of the id %.200s were signed under more than %d versions of the member directory: as many a bundle holds", q->message_id, EVIDENCE_DIRECTORIES);
+  }
+  q->bytes += (int64_t)n;
   q->directories[q->directory_count].version = version;
   q->directories[q->directory_count].text = text;
   q->directories[q->directory_count++].n = n;
+  return 0;
+}
+
+static int directory_find(struct store_tx *tx, struct asking *q, int64_t version, struct err *err) {
+  char *text;
+  size_t n;
+  if (directory_there(q, version)) return 0;
+  return directory_text(tx, version, &text, &n, err) != 0 ? -1 : directory_add(q, version, text, n, err);
+}
+
+/* How many there are, before any is read. */
+static int count_work(struct store_tx *tx, struct asking *q, struct err *err) {
+  int rc;
+  struct store_rows *r = store_select(tx, err, "SELECT client, service, content_size, content_kind FROM exchange_message WHERE message_id = ?1", "t", q->message_id);
+  if (r == NULL) return -1;
+  while ((rc = store_next(r, err)) == 1) {
+    if (!evidence_took_part(store_text(r, 0), store_text(r, 1), q->asker)) continue;
+    q->wanted++;
+    if (store_int(r, 3) != CONTENT_NONE) q->bytes += store_int(r, 2);
+  }
+  store_done(r);
+  if (rc != 0) return -1;
+  if (q->wanted > EVIDENCE_MESSAGES || q->bytes > EVIDENCE_BYTES) return evidence_too_much(q->message_id, (int64_t)q->wanted, q->bytes, err);
+  q->list = base_alloc((q->wanted + 1) * sizeof *q->list);
   return 0;
 }
 
@@ -48,9 +86,10 @@ static int find_work(struct store_tx *tx, void *arg, struct err *err) {
   struct asking *q = arg;
   int rc;
   clear(q);
-  struct store_rows *r = store_select(tx, err, "SELECT " LOGGED_COLUMNS " FROM exchange_message WHERE message_id = ?1 ORDER BY at, part LIMIT 200", "t", q->message_id);
+  if (count_work(tx, q, err) != 0) return -1;
+  struct store_rows *r = store_select(tx, err, "SELECT " LOGGED_COLUMNS " FROM exchange_message WHERE message_id = ?1 ORDER BY at, part", "t", q->message_id);
   if (r == NULL) return -1;
-  while ((rc = store_next(r, err)) == 1 && q->count < MESSAGES_MOST) {
+  while ((rc = store_next(r, err)) == 1 && q->count < q->wanted) { /* as many as were counted in this transaction */
     struct found *f = &q->list[q->count];
     *f = (struct found){0};
     if (logged_row(r, &f->l, err) != 0) {
@@ -107,11 +146,11 @@ int logged_json(struct exchange *x, const struct logged *l, const unsigned char 
   return 0;
 }
 
-void evidence_key(json_t *message, const struct members *m, const char *keyid, int64_t at) {
+void evidence_key(json_t *message, const struct members *m, const char *keyid) {
   const struct gateway *of;
   const void *key;
   size_t n;
-  if (members_key(m, keyid, at, &of, &key, &n, NULL) != 0) return;
+  if (members_key_listed(m, keyid, &of, &key, &n, NULL, NULL) != 0) return;
   put_base64(message, "public_key", key, n);
   json_put(message, "signed_by", of->id);
 }
@@ -121,7 +160,7 @@ static void put_key(json_t *message, const struct asking *q, const struct logged
   for (size_t i = 0; i < q->directory_count; i++) {
     struct members *m = NULL;
     if (q->directories[i].version != l->directory || members_read_key(q->directories[i].text, q->directories[i].n, l->keyid, &m, NULL) != 0) continue;
-    evidence_key(message, m, l->keyid, l->at);
+    evidence_key(message, m, l->keyid);
     members_drop(m);
   }
 }
@@ -130,16 +169,10 @@ static void put_key(json_t *message, const struct asking *q, const struct logged
 static int directories_more(struct exchange *x, struct asking *q, struct err *err) {
   for (size_t i = 0; i < q->count; i++) {
     int64_t version = q->list[i].l.directory;
-    bool there = version <= 0 || q->directory_count == DIRECTORIES_MOST;
     char *text;
     size_t n;
-    for (size_t d = 0; d < q->directory_count && !there; d++) there = q->directories[d].version == version;
-    if (there) continue;
-    if (archives_directory(x, version, &text, &n, err) != 0) return -1;
-    if (text == NULL) continue;
-    q->directories[q->directory_count].version = version;
-    q->directories[q->directory_count].text = text;
-    q->directories[q->directory_count++].n = n;
+    if (directory_there(q, version)) continue;
+    if (archives_directory(x, version, &text, &n, err) != 0 || directory_add(q, version, text, n, err) != 0) return -1;
   }
   return 0;
 }
@@ -165,7 +198,7 @@ static json_t *in_order(json_t *all) {
     const char *leaf = json_str(json_object_get(one, "receipt"), "leaf_hash");
     bool again = json_str(one, "at") == NULL || json_str(one, "part") == NULL;
     for (size_t b = 0; b < k && !again; b++) again = base_same(leaf, json_str(json_object_get(list[b], "receipt"), "leaf_hash"));
-    if (!again && k < MESSAGES_MOST) list[k++] = one;
+    if (!again) list[k++] = one;
   }
   if (k > 1) qsort(list, k, sizeof *list, by_time);
   for (size_t i = 0; i < k; i++) json_array_append(out, list[i]);
@@ -203,6 +236,8 @@ int exchange_evidence(struct exchange *x, const char *message_id, const char *as
   }
   if (rc == 0) rc = archives_find(x, message_id, asker, messages, directories, err);
   messages = in_order(messages);
+  if (rc == 0 && (json_array_size(messages) > EVIDENCE_MESSAGES || json_array_size(directories) > EVIDENCE_DIRECTORIES))
+    rc = evidence_too_much(message_id, (int64_t)json_array_size(messages), q->bytes, err);
   if (rc == 0 && json_array_size(messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the log or in its archives");
   json_object_set_new(o, "messages", messages);
   json_object_set_new(o, "directories", directories);

@@ -154,13 +154,14 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   size_t n;
   char *base = NULL;
   int64_t window = (w->x->o.window_s ? w->x->o.window_s : 300), skew;
+  const char *said = message_header(answer, "X-Road-Error");
   if (!message_header(answer, "Signature"))
-    return fault_set(w->fault, P "missing_signature", "Response of %s does not have signature (HTTP status %d)", g->id, answer->status);
+    return fault_set(w->fault, P "missing_signature", "Response of %s does not have signature (HTTP status %d%s%.80s)", g->id, answer->status, said ? "; it says, unsigned: " : "", said ? said : "");
   if (signature_read(answer, &by, &err)) return fault_set(w->fault, P "missing_signature", "The signature of the response cannot be read: %s", err.message);
   skew = by.created - clock_now() / 1000;
   if (skew > window || skew < -window)
     return fault_set(w->fault, P "invalid_message", "The response of %s was signed %lld seconds away from this gateway's clock: set the clocks of both", g->id, (long long)skew);
-  if (members_key(w->m, by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
+  if (members_key_now(w->m, by.keyid, by.created, &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
   if (signature_check_read(answer, request, &by, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
   int rc = log_one(w, answer, base, by.keyid);

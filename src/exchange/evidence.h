@@ -5,6 +5,8 @@
 #include "exchange/inside.h"
 
 #define EVIDENCE_TYPE "chapar-evidence-v1"
+/* What one bundle holds at most, of its messages with their contents, and of directories; more is refused and never left out. */
+enum { EVIDENCE_MESSAGES = 1000, EVIDENCE_DIRECTORIES = 64, EVIDENCE_BYTES = 128 << 20 };
 enum { CONTENT_NONE, CONTENT_PLAIN, CONTENT_ZLIB };
 enum { CONTENT_INLINE = 16 * 1024, CONTENT_PIECE = 64 * 1024, CONTENT_MOST = 16 << 20 };
 

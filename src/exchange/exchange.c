@@ -55,6 +55,7 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
   struct exchange *x = base_alloc(sizeof *x);
   x->sides = base_alloc(sizeof *x->sides);
   keep_options(x, o);
+  http_spool_limit(o->spool_bytes);
   x->sides->consumers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->producers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->later = tasks_new(8, 64);

@@ -107,6 +107,8 @@ const struct gateway *members_by_certificate(const struct members *m, const unsi
 bool members_serves(const struct members *m, const struct gateway *g, const struct exchange_id *subsystem); /* does this gateway stand for it? */
 /* A signing key valid at `at` and not revoked. -1 ERR_NOT_FOUND (unknown), ERR_FORBIDDEN (revoked or out of its time). public_key: inside m. */
 int members_key(const struct members *m, const char *keyid, int64_t at, const struct gateway **of, const void **public_key, size_t *n, struct err *err);
+/* The same of a message that comes in, signed at `created` (s): good then, as who judges its evidence will ask (proof.c), and good now. */
+int members_key_now(const struct members *m, const char *keyid, int64_t created, const struct gateway **of, const void **public_key, size_t *n, struct err *err);
 /* All of it: every member and subsystem, in order, for listClients. */
 void members_each(const struct members *m, void (*fn)(void *ctx, const struct exchange_id *id, int parts, const char *name_fa, const char *name_en), void *ctx);
 /* The signed text itself, for evidence (the entry of a key) and for pulling. */
@@ -169,8 +171,8 @@ struct exchange {
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
 };
 
-/* Counting (monitor.c): called once for each exchange and side. */
-struct counted { enum side side; const struct exchange_id *client, *service; const struct fault *fault; int status; int64_t micros, bytes_in, bytes_out; };
+/* Counting (monitor.c): called once for each exchange and side. client, service: NULL while they are only what a stranger said. at: 0: now (ms) */
+struct counted { enum side side; const struct exchange_id *client, *service; const struct fault *fault; int status; int64_t micros, bytes_in, bytes_out, at; };
 void monitor_count(struct exchange *x, const struct counted *c);
 
 #endif

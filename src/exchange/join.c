@@ -87,14 +87,28 @@ int exchange_init(const struct exchange_init *i, struct err *err) {
 
 /* ---- what a gateway says of itself ---- */
 
+/* As a witness a gateway has its own name, without what a verifier key may not hold. */
+static char *witness_name(const char *server) {
+  char *name = base_strdup(server);
+  for (char *p = name; *p; p++)
+    if (*p == ' ' || *p == '+') *p = '_';
+  return name;
+}
+
+static bool witness_own(const char *witness, const char *server) {
+  char *name = witness_name(server);
+  size_t n = strlen(name);
+  bool own = !witness[0] || (strncmp(witness, name, n) == 0 && witness[n] == '+');
+  free(name);
+  return own;
+}
+
 static char *witness_key(struct keys *keys, const char *server) {
   unsigned char public[128], typed[33] = {0x04}, hash[32];
   size_t n;
   if (!keys_public(keys, SLOT_WITNESS, NULL, public, &n) || n < 32) return base_strdup("");
   memcpy(typed + 1, public + n - 32, 32); /* SubjectPublicKeyInfo of Ed25519 ends in the key */
-  char *name = base_strdup(server), id[9];
-  for (char *p = name; *p; p++)
-    if (*p == ' ' || *p == '+') *p = '_';
+  char *name = witness_name(server), id[9];
   struct buf b = {0};
   buf_adds(&b, name);
   buf_addc(&b, '\n');
@@ -159,6 +173,7 @@ int asked_read(const char *text, size_t n, const char *type, struct asked_in *ou
     rc = err_set(err, ERR_INVALID, "its key is no ECDSA P-256 key, or its certificate is not named by a SHA-256");
   else if (strcmp(line.keyid, out->keyid) != 0 || !signed_true(&line, out->public_key, out->public_size))
     rc = err_set(err, ERR_FORBIDDEN, "it is not signed by the key that it names");
+  else if (!witness_own(out->witness, out->server)) rc = err_set(err, ERR_FORBIDDEN, "the witness's key has another name than the gateway %s, whose it is", out->server);
   if (rc) json_decref(o);
   *doc = rc ? NULL : o;
   return rc;

@@ -364,6 +364,7 @@ void members_refresh(struct exchange *x) {
   if (now->version && members_read(now->text, now->size, &again, &err) == 0) use(x, again);
   members_drop(now);
   pthread_mutex_unlock(&k->taking);
+  if (x->services && services_reload(x, &err)) log_write(LOG_ERROR, "exchange", "information systems are still shown the old certificate: %s", err.message);
   struct http_tls t = {.certificate = pem, .key = key, .ask = true};
   for (size_t i = 0; i < BASE_COUNT(listeners); i++)
     if (listeners[i] && http_server_tls_renew(listeners[i], &t, &err)) log_write(LOG_ERROR, "exchange", "a listener keeps its old certificate: %s", err.message);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ struct keys {
   int64_t begun[BEGINS];                 /* the last beginnings, to end a loop of deaths */
   int64_t restarts;
   struct held_key keys[SLOT_COUNT];
+  uint64_t seen[2];                      /* inodes of sign.pem and tls.pem before the helper read them */
   struct pair *pair;
 };
 
@@ -121,6 +123,16 @@ static int greet(struct keys *k, struct err *err) {
   return err_set(err, ERR_UNAVAILABLE, "the key helper did not start: see the lines above; the keys are in %s", k->folder);
 }
 
+static void files_seen(const struct keys *k, uint64_t out[2]) {
+  static const enum helper_slot slots[2] = {SLOT_SIGN, SLOT_TLS};
+  for (size_t i = 0; i < 2; i++) {
+    struct stat st;
+    char *path = base_printf("%s/%s.pem", k->folder, helper_slots[slots[i]]);
+    out[i] = stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+    free(path);
+  }
+}
+
 /* With the lock held: a new helper, asked again for all who wait. */
 static int begin(struct keys *k, struct err *err) {
   int pair[2];
@@ -135,6 +147,7 @@ static int begin(struct keys *k, struct err *err) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return err_set(err, ERR_UNAVAILABLE, "no channel to the key helper: %s", strerrordesc_np(errno));
   k->channel = pair[0];
   char *argv[] = {(char *)(uintptr_t)helper_name, "serve", k->folder, NULL};
+  files_seen(k, k->seen);
   int rc = child_begin(argv, &pair[1], 1, &k->helper);
   close(pair[1]);
   if (rc) {
@@ -483,6 +496,23 @@ bool keys_unread(struct keys *k, enum helper_slot slot) {
 bool keys_waiting(struct keys *k) {
   pthread_mutex_lock(&k->lock);
   bool is = !k->keys[SLOT_SIGN_NEXT].there && !k->keys[SLOT_TLS_NEXT].there && there(k->folder, "sign-next", ".pem") && there(k->folder, "tls-next", ".pem");
+  pthread_mutex_unlock(&k->lock);
+  return is;
+}
+
+bool keys_moved(struct keys *k) {
+  uint64_t now[2];
+  files_seen(k, now); /* 0: between two names */
+  pthread_mutex_lock(&k->lock);
+  bool is = (now[0] && now[0] != k->seen[0]) || (now[1] && now[1] != k->seen[1]) ||
+            (k->keys[SLOT_SIGN].there && k->keys[SLOT_TLS].there && (memcmp(k->pair->sign, k->keys[SLOT_SIGN].id, 32) || memcmp(k->pair->tls, k->keys[SLOT_TLS].id, 32)));
+  pthread_mutex_unlock(&k->lock);
+  return is;
+}
+
+bool keys_shown(struct keys *k, const struct http_key *key) {
+  pthread_mutex_lock(&k->lock);
+  bool is = key->ctx == k->pair;
   pthread_mutex_unlock(&k->lock);
   return is;
 }

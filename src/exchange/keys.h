@@ -11,6 +11,8 @@ int keys_make(const char *folder, enum helper_slot slot, const char *server, con
 int keys_reload(struct keys *k, struct err *err);             /* the helper reads the folder anew; nothing that is asked meanwhile is lost */
 bool keys_unread(struct keys *k, enum helper_slot slot);       /* it lies in the folder and the helper has not read it: made by another process */
 bool keys_waiting(struct keys *k);                            /* new keys lie in the folder that the helper has not read: made by another process */
+bool keys_moved(struct keys *k);                              /* another process has put others in use than those that we use */
+bool keys_shown(struct keys *k, const struct http_key *key);  /* of keys_certificate: is it still the one in use? */
 /* BASE-next becomes BASE and BASE becomes BASE-old ("sign", "tls", "operator"); used after keys_reload. */
 int keys_switch(struct keys *k, const char *base, struct err *err);
 int keys_forget(struct keys *k, enum helper_slot slot, struct err *err);

@@ -410,10 +410,20 @@ const struct gateway *members_by_certificate(const struct members *m, const unsi
   return p && (!p->until || clock_now() < p->until) ? &m->gateways[p->gateway].g : NULL;
 }
 
-int members_key(const struct members *m, const char *keyid, int64_t at, const struct gateway **of, const void **public_key, size_t *n, struct err *err) {
+int members_key_listed(const struct members *m, const char *keyid, const struct gateway **of, const void **public_key, size_t *n, const struct key_row **row, struct err *err) {
   const struct key_row *k = m->keys_count ? bsearch(&(struct key_row){.keyid = keyid}, m->keys, m->keys_count, sizeof *m->keys, by_keyid) : NULL;
   if (!k && m->unknown) m->unknown(m->unknown_ctx); /* it may be newer than our directory */
   if (!k) return err_set(err, ERR_NOT_FOUND, "the directory (version %lld) knows no key %.16s…", (long long)m->version, keyid);
+  *of = &m->gateways[k->gateway].g;
+  *public_key = k->public_key;
+  *n = k->size;
+  if (row) *row = k;
+  return 0;
+}
+
+int members_key(const struct members *m, const char *keyid, int64_t at, const struct gateway **of, const void **public_key, size_t *n, struct err *err) {
+  const struct key_row *k;
+  if (members_key_listed(m, keyid, of, public_key, n, &k, err)) return -1;
   if (k->revoked) return err_set(err, ERR_FORBIDDEN, "the key %.16s… was revoked", keyid);
   if (at < k->from || (k->until && at >= k->until)) {
     char when[32];
@@ -421,10 +431,11 @@ int members_key(const struct members *m, const char *keyid, int64_t at, const st
     return at < k->from ? err_set(err, ERR_FORBIDDEN, "the key %.16s… is good from %s on, not before", keyid, when)
                         : err_set(err, ERR_FORBIDDEN, "the key %.16s… ended at %s: its gateway has to sign with a newer one (chapar gateway renew-keys)", keyid, when);
   }
-  *of = &m->gateways[k->gateway].g;
-  *public_key = k->public_key;
-  *n = k->size;
   return 0;
+}
+
+int members_key_now(const struct members *m, const char *keyid, int64_t created, const struct gateway **of, const void **public_key, size_t *n, struct err *err) {
+  return members_key(m, keyid, clock_now(), of, public_key, n, err) || members_key(m, keyid, created * 1000, of, public_key, n, err) ? -1 : 0;
 }
 
 void members_keys(const struct members *m, const struct gateway *g, void (*fn)(void *ctx, const char *keyid, int64_t from, int64_t until, int64_t revoked), void *ctx) {

@@ -31,6 +31,9 @@ const struct gateway *members_gateway(const struct members *m, const char *serve
 size_t members_count(const struct members *m, size_t *gateways);
 /* Every key of a gateway: fn(ctx, keyid, from, until, revoked). */
 void members_keys(const struct members *m, const struct gateway *g, void (*fn)(void *ctx, const char *keyid, int64_t from, int64_t until, int64_t revoked), void *ctx);
+/* A key as it is listed, whatever its time and be it revoked: what a bundle shows, and who judges it reads. row may be NULL. */
+struct key_row;
+int members_key_listed(const struct members *m, const char *keyid, const struct gateway **of, const void **public_key, size_t *n, const struct key_row **row, struct err *err);
 const char *members_witness(const struct members *m, const struct gateway *g);         /* its C2SP verifier key as a witness, "" */
 
 /* ---- the keeper -------------------------------------------------------------------------------------------------------------- */

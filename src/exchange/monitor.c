@@ -13,7 +13,7 @@ struct series {
   enum side side;
   struct span fine[SPANS], coarse[SPANS], hour; /* hour: not yet written */
   char code[100], message[200];
-  int64_t error_at;
+  int64_t error_at, used;
   int64_t total, total_errors, total_micros, total_in, total_out;
 };
 struct monitor { pthread_mutex_t lock; struct series *all; size_t count; int64_t flushed, swept; };
@@ -45,17 +45,40 @@ static void span_add(struct span *s, const struct counted *c) {
   s->buckets[bucket_of(c->micros)]++;
 }
 
-static struct series *series_of(struct monitor *m, const struct counted *c) {
+static void series_free(struct monitor *m, struct series *s) {
+  HASH_DEL(m->all, s);
+  m->count--;
+  free(s->key);
+  free(s->service);
+  free(s->client);
+  free(s);
+}
+
+/* Room for another: the one that was silent longest goes when nothing of it is shown from memory any more. So not more than that many begin in an hour, nor in the store. */
+static bool make_room(struct monitor *m, int64_t now) {
+  struct series *oldest = NULL;
+  if (m->count < MOST_SERIES) return true;
+  for (struct series *s = m->all; s; s = s->hh.next)
+    if (!s->hour.count && now - s->used >= HOUR_MS && (!oldest || s->used < oldest->used)) oldest = s;
+  if (oldest) series_free(m, oldest);
+  return oldest != NULL;
+}
+
+static struct series *series_of(struct monitor *m, const struct counted *c, int64_t now) {
   char service[EXCHANGE_ID + 1] = "-", client[EXCHANGE_ID + 1] = "-", key[2 * EXCHANGE_ID + 10];
   struct series *s = NULL;
   if (c->service) exchange_id_text(c->service, service);
   if (c->client) exchange_id_text(c->client, client);
   /* what was refused for names that nobody has is one line, not one for each name that somebody thinks of */
-  bool nameless = c->fault && (strstr(c->fault->code, "unknown_") || strstr(c->fault->code, "identifier") || strstr(c->fault->code, "internal_error"));
-  if (nameless || m->count >= MOST_SERIES) snprintf(service, sizeof service, "-"), snprintf(client, sizeof client, "-");
-  snprintf(key, sizeof key, "%d %s %s", c->side, service, client);
-  HASH_FIND_STR(m->all, key, s);
-  if (s) return s;
+  bool nameless = c->fault && (strstr(c->fault->code, "unknown_") || strstr(c->fault->code, "identifier") || strstr(c->fault->code, "internal_error") || strstr(c->fault->code, "clientproxy.ssl_auth"));
+  for (int round = 0; round < 2; round++) {
+    if (nameless) snprintf(service, sizeof service, "-"), snprintf(client, sizeof client, "-");
+    snprintf(key, sizeof key, "%d %s %s", c->side, service, client);
+    HASH_FIND_STR(m->all, key, s);
+    if (s) return s;
+    if (nameless || make_room(m, now)) break;
+    nameless = true;
+  }
   s = base_alloc(sizeof *s);
   s->key = base_strdup(key);
   s->service = base_strdup(service);
@@ -68,11 +91,12 @@ static struct series *series_of(struct monitor *m, const struct counted *c) {
 
 void monitor_count(struct exchange *x, const struct counted *c) {
   struct monitor *m = x->monitor;
-  int64_t now = clock_now();
+  int64_t now = c->at ? c->at : clock_now();
   atomic_fetch_add_explicit(&x->sides->handled, 1, memory_order_relaxed);
   if (!m) return;
   pthread_mutex_lock(&m->lock);
-  struct series *s = series_of(m, c);
+  struct series *s = series_of(m, c, now);
+  s->used = now;
   span_add(span_at(s->fine, now, FINE_MS), c);
   span_add(span_at(s->coarse, now, COARSE_MS), c);
   s->hour.at = s->hour.count ? s->hour.at : now / HOUR_MS;
@@ -183,13 +207,7 @@ void monitor_close(struct exchange *x) {
   struct series *s, *tmp;
   if (!m) return;
   if (x->store) flush(x);
-  HASH_ITER(hh, m->all, s, tmp) {
-    HASH_DEL(m->all, s);
-    free(s->key);
-    free(s->service);
-    free(s->client);
-    free(s);
-  }
+  HASH_ITER(hh, m->all, s, tmp) series_free(m, s);
   pthread_mutex_destroy(&m->lock);
   free(m);
   x->monitor = NULL;

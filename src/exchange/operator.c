@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INVITED_MS = 86400000, SWITCHED_MS = 600000, SEEN_MS = 180000, DAY_MS = 86400000, KEYS_MOST = 48 /* listed of one gateway; its reader takes 64 of a kind */ };
+enum { INVITED_MS = 86400000, SWITCHED_MS = 600000, SEEN_MS = 180000, CLOCKS_MS = 300000 /* a key is good from so long before it is listed, as clocks differ by as much */, DAY_MS = 86400000, KEYS_MOST = 48 /* listed of one gateway; its reader takes 64 of a kind */ };
 
 static int operator_only(struct exchange *x, struct err *err) {
   return x->publisher ? 0 : err_set(err, ERR_FORBIDDEN, "this is the operator's to do, and this gateway is not the operator's");
@@ -269,10 +269,21 @@ static int key_put(struct store_tx *tx, const char *keyid, const char *server, c
   if (rc < 0) return -1;
   if (rc == 1 && (strcmp(owner, server) != 0 || revoked)) return err_set(err, ERR_CONFLICT, "that key belongs to another gateway or was revoked: make new ones");
   return store_put(tx, err, "INSERT INTO exchange_gateway_key (keyid,server,kind,public_key,from_at,until_at,revoked_at) VALUES (?1,?2,?3,?4,?5,0,0) ON CONFLICT (keyid) DO UPDATE SET until_at = 0", "tttbi",
-                   keyid, server, kind, public_key, n, store_time(tx) - 60000); /* clocks differ */
+                   keyid, server, kind, public_key, n, store_time(tx) - CLOCKS_MS);
+}
+
+/* Names of witnesses are made of servers' names and may come out the same ("a b", "a_b"): who was first has it. */
+static int witness_free(struct store_tx *tx, const struct asked_in *a, struct err *err) {
+  char name[400];
+  int64_t taken = 0;
+  snprintf(name, sizeof name, "%.*s+", (int)strcspn(a->witness, "+"), a->witness);
+  if (!a->witness[0]) return 0;
+  if (store_value(tx, &taken, 0, err, "SELECT COUNT(*) FROM exchange_gateway WHERE server <> ?1 AND removed_at = 0 AND SUBSTR(witness, 1, LENGTH(?2)) = ?2", "tt", a->server, name)) return -1;
+  return taken ? err_set(err, ERR_CONFLICT, "another gateway is the witness %.300s: join under another name", name) : 0;
 }
 
 int gateway_put(struct store_tx *tx, const struct asked_in *a, struct err *err) {
+  if (witness_free(tx, a, err)) return -1;
   if (store_put(tx, err, "INSERT INTO exchange_gateway (server,address,witness,at,removed_at,known_version,known_at) VALUES (?1,?2,?3,?4,0,0,0) "
                 "ON CONFLICT (server) DO UPDATE SET address = excluded.address, witness = excluded.witness, removed_at = 0", "ttti", a->server, a->address, a->witness, store_time(tx)))
     return -1;
@@ -356,7 +367,7 @@ static int announce_work(struct store_tx *tx, void *arg, struct err *err) {
                     q->server, store_time(tx) - DAY_MS, q->a.keyid, q->a.certificate))
       return -1;
     if (listed >= KEYS_MOST) return err_set(err, ERR_CONFLICT, "%s has %lld keys in the directory, which is as many as it may: ask the operator to take the gateway out, and join anew", q->server, (long long)listed);
-    if (key_put(tx, q->a.keyid, q->server, "sign", q->a.public_key, q->a.public_size, err) || key_put(tx, q->a.certificate, q->server, "tls", "", 0, err)) return -1;
+    if (witness_free(tx, &q->a, err) || key_put(tx, q->a.keyid, q->server, "sign", q->a.public_key, q->a.public_size, err) || key_put(tx, q->a.certificate, q->server, "tls", "", 0, err)) return -1;
     if (store_put(tx, err, "UPDATE exchange_gateway SET address = ?2, witness = ?3 WHERE server = ?1", "ttt", q->server, q->a.address, q->a.witness)) return -1;
     return act_put(tx, q->server, "announce", q->server, json_pack("{s:s,s:s}", "keyid", q->a.keyid, "certificate", q->a.certificate), err);
   }

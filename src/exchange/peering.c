@@ -23,6 +23,12 @@ static const struct gateway *who(struct http_req *r, struct members **m) {
   return NULL;
 }
 
+/* Of rows that take a body: nothing of it is taken from whom the directory does not know. */
+static void admit_gateway(struct http_req *r) {
+  struct members *m;
+  if (who(r, &m)) members_drop(m);
+}
+
 static void get_directory(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   struct members *m;
@@ -193,15 +199,15 @@ static void post_cosignature(struct http_req *r) {
 static const struct http_route rows[] = {
   {"GET", "/exchange/directory", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_directory, "The signed member directory; 204 when ?have= is the newest."},
   {"GET", "/exchange/directory/handover", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_handover, "The first directory after ?have= that names a next key of the operator."},
-  {"POST", "/exchange/directory", HTTP_WORKER, 0, HTTP_MACHINE, SIGNED_MOST, post_directory, "The operator brings a new directory."},
+  {"POST", "/exchange/directory", HTTP_WORKER, 0, HTTP_MACHINE, SIGNED_MOST, post_directory, "The operator brings a new directory.", .admit = admit_gateway},
   {"POST", "/exchange/join", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_join, "A gateway asks to be taken in, with a one-time code."},
   {"GET", "/exchange/join/{id}", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_join, "What was decided about one's own request."},
-  {"POST", "/exchange/keys", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_keys, "A gateway announces its next keys."},
-  {"POST", "/exchange/keys/switch", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_switch, "A gateway uses its new keys; the old ones end."},
+  {"POST", "/exchange/keys", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_keys, "A gateway announces its next keys.", .admit = admit_gateway},
+  {"POST", "/exchange/keys/switch", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_switch, "A gateway uses its new keys; the old ones end.", .admit = admit_gateway},
   {"GET", "/exchange/known", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_known, "Which gateways do not know a version yet."},
   {"GET", "/ledger/checkpoint", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_checkpoint, "The platform's newest checkpoint, for witnesses."},
   {"GET", "/api/v1/ledger/consistency", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_consistency, "That the platform's log continues, for witnesses."},
-  {"POST", "/exchange/cosignature", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_cosignature, "A witness's co-signature under a checkpoint."},
+  {"POST", "/exchange/cosignature", HTTP_WORKER, 0, HTTP_MACHINE, 16384, post_cosignature, "A witness's co-signature under a checkpoint.", .admit = admit_gateway},
 };
 
 int directory_routes(struct http_server *s, struct exchange *x, struct err *err) { return http_server_routes(s, rows, BASE_COUNT(rows), x, err); }

@@ -29,6 +29,7 @@ struct turn {
   struct exchange_signer signer;
   char keyid[65];
   int64_t called;                          /* µs that the information system took */
+  bool known, offered;                     /* the other gateway stands for the client; there is such a service */
   bool believed;                           /* its signature is good */
   bool begun;                              /* repeat_begin was answered 0 */
 };
@@ -60,6 +61,8 @@ static int check_members(struct turn *t) {
   if (!t->from) return fault_set(&t->fault, P "ssl_authentication_failed", "The calling gateway showed no certificate that the member directory knows");
   if (!members_serves(t->m, t->from, &t->client))
     return fault_set(&t->fault, P "ssl_authentication_failed", "The gateway %s does not stand for '%s'", t->from->id, id_shown(&t->client, shown));
+  t->known = true;
+  t->offered = metadata_is(t->request->method, &t->target.service);
   return 0;
 }
 
@@ -69,6 +72,7 @@ static int check_service(struct turn *t) {
   id_shown(&t->target.service, shown);
   t->service = book_service(t->b, &t->target.service);
   if (!t->service) return fault_set(&t->fault, P "unknown_service", "Unknown service: %s", shown);
+  t->offered = true;
   if (strcmp(t->service->kind, "WSDL") == 0) return fault_set(&t->fault, P "service_type", "Service is a SOAP service and cannot be called using REST interface");
   if (path_normalise(t->target.path, t->path, SIDE_PATH, &err) ||
       access_check(t->x, t->m, &t->client, &t->target.service, t->request->method, t->path, &t->right, &err))
@@ -91,7 +95,7 @@ static int check_signature(struct turn *t, char **base) {
   if (skew > window || skew < -window)
     return fault_set(&t->fault, P "invalid_message", "The request was signed %lld seconds away from the clock of the provider's gateway (at most %lld are taken): set the clocks of both",
                      (long long)skew, (long long)window);
-  if (members_key(t->m, t->by.keyid, clock_now(), &of, &key, &n, &err)) return fault_set(&t->fault, P "cert_validation", "The key that signed the request: %s", err.message);
+  if (members_key_now(t->m, t->by.keyid, t->by.created, &of, &key, &n, &err)) return fault_set(&t->fault, P "cert_validation", "The key that signed the request: %s", err.message);
   if (strcmp(of->id, t->from->id)) return fault_set(&t->fault, P "cert_validation", "The request was signed by %s and came from %s", of->id, t->from->id);
   if (signature_check_read(request, NULL, &t->by, key, n, base, &err)) return fault_set(&t->fault, P "invalid_signature_value", "The signature of the request is not good: %s", err.message);
   t->believed = true;
@@ -356,7 +360,7 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
     if (seal(t, &answer, false)) log_write(LOG_WARN, "exchange", "an answer cannot be signed: %s", t->fault.message);
   }
   out->answer = answer;
-  struct counted c = {.side = SIDE_PRODUCER, .client = t->client.instance[0] ? &t->client : NULL, .service = t->target.service.instance[0] ? &t->target.service : NULL,
+  struct counted c = {.side = SIDE_PRODUCER, .client = t->known ? &t->client : NULL, .service = t->offered ? &t->target.service : NULL,
                       .fault = rc ? &t->fault : NULL, .status = answer.status, .micros = now_micros() - began, .bytes_in = request->content ? request->content->size : 0,
                       .bytes_out = out->content.size};
   monitor_count(x, &c);

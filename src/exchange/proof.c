@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BASE_MOST = 256 * 1024, MESSAGES_MOST = 64, DIRECTORIES_MOST = 8 };
+enum { BASE_MOST = 256 * 1024 };
 
 struct directory { int64_t version; struct members *members; };
 struct judged { const char *part, *side; unsigned char signature[64]; char digest[100]; };
@@ -17,9 +17,9 @@ struct judging {
   struct buf said;
   struct arena *arena;
   const char *operator_key, *ca_file, *server, *message_id;
-  struct directory directories[DIRECTORIES_MOST];
+  struct directory directories[EVIDENCE_DIRECTORIES];
   size_t directory_count;
-  struct judged judged[MESSAGES_MOST];
+  struct judged *judged;
   size_t judged_count;
   bool alone;                            /* an archive is judged message by message: an answer's request stands in another line */
 };
@@ -55,7 +55,7 @@ static int directory_judge(struct judging *j, const json_t *d, struct err *err) 
   struct signed_line line;
   const struct operator_key *keys;
   struct members *m = NULL;
-  if (text == NULL || j->directory_count == DIRECTORIES_MOST) return malformed(err, "a directory is missing its text");
+  if (text == NULL || j->directory_count == EVIDENCE_DIRECTORIES) return malformed(err, "a directory is missing its text");
   if (signed_read(text, n, &line, err) != 0 || members_read(text, n, &m, err) != 0) return -1;
   j->directories[j->directory_count++] = (struct directory){members_version(m), m};
   size_t count = members_operator(m, &keys);
@@ -207,6 +207,7 @@ static int message_judge(struct judging *j, const json_t *message, struct err *e
   if (!line_of(base, "\"x-road-id\"", id, sizeof id) || strcmp(id, j->message_id) != 0) return err_set(err, ERR_INVALID, "the signature does not cover this message id");
   if (key_judge(j, message, created->number, &key, &key_n, err) != 0 || signature_verify(base, base_n, sig, key, key_n, err) != 0) return -1;
   buf_adds(&j->said, "  Its signature is true.\n");
+  j->judged = base_realloc(j->judged, (j->judged_count + 1) * sizeof *j->judged);
   struct judged *mine = &j->judged[j->judged_count];
   *mine = (struct judged){.part = part, .side = side};
   memcpy(mine->signature, sig, 64);
@@ -224,13 +225,14 @@ static int bundle_judge(struct judging *j, const json_t *bundle, struct err *err
   j->server = json_str(bundle, "server");
   j->message_id = json_str(bundle, "message_id");
   if (j->server == NULL || j->message_id == NULL) return malformed(err, "server or message_id");
-  if (json_array_size(messages) == 0 || json_array_size(messages) > MESSAGES_MOST) return malformed(err, "it holds no messages, or too many");
+  if (json_array_size(messages) == 0 || json_array_size(messages) > EVIDENCE_MESSAGES) return malformed(err, "it holds no messages, or too many");
   json_array_foreach(directories, i, one) if (directory_judge(j, one, err) != 0) return -1;
   for (size_t p = 0; p < 2; p++) {
     json_array_foreach(messages, i, one) {
       if (p == 0 && json_str(one, "part") == NULL) return malformed(err, "a message is not whole");
       bool answer = base_same(json_str(one, "part"), "answer");
       if (answer == (p == 1) && message_judge(j, one, err) != 0) return -1;
+      arena_reset(j->arena);
     }
     if (p == 0 && j->judged_count == 0) return malformed(err, "it holds no request");
   }
@@ -264,6 +266,7 @@ void judging_free(struct judging *j) {
   for (size_t i = 0; i < j->directory_count; i++) members_drop(j->directories[i].members);
   buf_free(&j->said);
   arena_free(j->arena);
+  free(j->judged);
   free(j);
 }
 
@@ -293,5 +296,6 @@ int exchange_evidence_verify(const char *json, size_t n, const char *operator_ke
   for (size_t i = 0; i < j.directory_count; i++) members_drop(j.directories[i].members);
   json_decref(bundle);
   arena_free(j.arena);
+  free(j.judged);
   return rc;
 }

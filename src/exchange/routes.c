@@ -101,10 +101,27 @@ static void ask_system(void *arg) {
   http_resume(j->r);
 }
 
+/* Who may not speak here is told so by the head of the request: no byte of a body is taken from strangers. Names that they think of are not counted. */
+static void turn_away(struct http_req *r, struct exchange *x, enum side side, const struct fault *f) {
+  monitor_count(x, &(struct counted){.side = side, .fault = f, .status = fault_status(f)});
+  fault_reply(r, x, f);
+}
+
+static void admit_system(struct http_req *r) {
+  struct exchange *x = http_ctx(r);
+  struct exchange_id client;
+  struct fault fault;
+  struct call q;
+  if (refuse_stranger(r, x)) return;
+  if (!read_asked(r, &q)) return http_problem_code(r, ERR_LIMIT, NULL);
+  struct members *m = members_hold(x);
+  if (members_version(m) && consumer_admit(x, m, http_arena(r), &q, &client, &fault)) turn_away(r, x, SIDE_CONSUMER, &fault);
+  members_drop(m);
+}
+
 static void take_system(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   struct job *j = arena_alloc(http_arena(r), sizeof *j);
-  if (refuse_stranger(r, x)) return;
   if (!j || !read_asked(r, &j->q)) {
     busy(r, x);
     return;
@@ -146,7 +163,7 @@ static void get_evidence(struct http_req *r) {
     return;
   }
   exchange_id_text(&client, who);
-  if (exchange_evidence(x, http_param(r, "message"), who, &out, &err)) http_problem(r, &err, NULL, NULL);
+  if (exchange_evidence(x, http_param(r, "message"), who, &out, &err)) http_problem(r, &err, err.code == ERR_LIMIT ? err.message : NULL, NULL);
   else http_reply_json(r, 200, out);
 }
 
@@ -156,7 +173,7 @@ static void get_later(struct http_req *r) {
 
 #define BODY ((size_t)SIDE_BODY)
 static const struct http_route system_rows[] = {
-  {"*", "/r1/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, BODY, take_system, "A call of an information system to a service of another organisation (X-Road REST).", NULL, true},
+  {"*", "/r1/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, BODY, take_system, "A call of an information system to a service of another organisation (X-Road REST).", NULL, true, admit_system},
   {"GET", "/listClients", HTTP_INLINE, 0, HTTP_MACHINE, 0, list_clients, "Members and subsystems of the exchange, as X-Road lists them."},
   {"GET", "/evidence/{message}", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_evidence, "The signed messages of one exchange, with proof, to who took part in it."},
   {"GET", "/exchange/async/{message}", HTTP_WORKER, 0, HTTP_MACHINE, 0, get_later, "The answer to a message that was taken to be delivered later."},
@@ -214,6 +231,19 @@ static void ask_peer(void *arg) {
   http_resume(j->r);
 }
 
+static void admit_peer(struct http_req *r) {
+  struct exchange *x = http_ctx(r);
+  struct members *m = members_hold(x);
+  unsigned char certificate[32];
+  struct fault fault;
+  if (!http_client_certificate(r, certificate) || !members_by_certificate(m, certificate)) {
+    if (members_version(m)) fault_set(&fault, "server.serverproxy.ssl_authentication_failed", "The calling gateway showed no certificate that the member directory knows");
+    else fault_set(&fault, "server.serverproxy.global_conf_outdated", "The provider's gateway has no member directory yet");
+    turn_away(r, x, SIDE_PRODUCER, &fault);
+  }
+  members_drop(m);
+}
+
 static void take_peer(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   struct job *j = arena_alloc(http_arena(r), sizeof *j);
@@ -234,7 +264,7 @@ static void take_peer(struct http_req *r) {
 }
 
 static const struct http_route peer_rows[] = {
-  {"*", "/r1/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, BODY, take_peer, "A signed message of another gateway.", NULL, true},
+  {"*", "/r1/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, BODY, take_peer, "A signed message of another gateway.", NULL, true, admit_peer},
 };
 
 int exchange_peer_routes(struct http_server *s, struct exchange *x, struct err *err) {

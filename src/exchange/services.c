@@ -18,7 +18,7 @@ struct services {
   struct local *local;
   struct lane *lanes;
   struct used *used;
-  char *certificate;                        /* shown to information systems by the lanes that are */
+  char *certificate, shown[65];             /* ours, that information systems may ask for, and its hash */
   _Atomic int64_t version;                  /* of book */
   int64_t looked, counted;                  /* by the thread of the jobs alone */
 };
@@ -36,6 +36,8 @@ struct book *book_hold(struct exchange *x) {
 
 void book_drop(struct book *b) {
   if (!b || atomic_fetch_sub(&b->refs, 1) != 1) return;
+  for (struct offered *v = b->services; v; v = v->hh.next)
+    if (v->lane) atomic_fetch_sub(&v->lane->refs, 1);
   HASH_CLEAR(hh, b->services);
   HASH_CLEAR(hh, b->subsystems);
   HASH_CLEAR(hh, b->groups);
@@ -96,11 +98,11 @@ static struct lane *lane_of(struct exchange *x, struct offered *v, const struct 
   size_t n = url_base(v->url);
   if (!n) return NULL;
   char *base = base_printf("%.*s", (int)n, v->url);
-  char *key = base_printf("%s %s %d %s", v->id, base, v->any_certificate, v->ca_file ? v->ca_file : "");
+  bool tls = base_starts(base, "https:");
+  char *key = base_printf("%s %s %d %s %s", v->id, base, v->any_certificate, tls ? s->shown : "", v->ca_file ? v->ca_file : "");
   struct lane *l = s->lanes;
   while (l && strcmp(l->key, key)) l = l->next;
   if (!l) {
-    bool tls = base_starts(base, "https:");
     struct http_peer_options o = {.base = base, .certificate = tls ? s->certificate : NULL, .ca_file = v->ca_file, .any_certificate = v->any_certificate, .connections = 128};
     struct err err;
     if (o.certificate) o.key = *shown;
@@ -110,9 +112,25 @@ static struct lane *lane_of(struct exchange *x, struct offered *v, const struct 
     l->next = s->lanes;
     s->lanes = l;
   }
+  atomic_fetch_add(&l->refs, 1);
   free(key);
   free(base);
   return l;
+}
+
+/* Those that no view names any more: of a service that is gone or has moved, or under a certificate that was ours before. */
+static void sweep_lanes(struct services *s, bool all) {
+  for (struct lane **p = &s->lanes; *p;) {
+    struct lane *l = *p;
+    if (!all && atomic_load(&l->refs)) {
+      p = &l->next;
+      continue;
+    }
+    *p = l->next;
+    http_peer_free(l->peer);
+    free(l->key);
+    free(l);
+  }
 }
 
 /* ---- reading ---- */
@@ -296,6 +314,7 @@ static int reload(struct exchange *x, struct err *err) {
     char *now = keys_certificate(x->keys, &shown);
     free(s->certificate);
     s->certificate = now;
+    if (!now || certificate_hash(now, s->shown, NULL)) s->shown[0] = 0;
   }
   for (struct offered *v = r.b->services; v; v = v->hh.next)
     if (v->url) v->lane = lane_of(x, v, &shown);
@@ -305,6 +324,7 @@ static int reload(struct exchange *x, struct err *err) {
   s->version = r.version;
   pthread_rwlock_unlock(&s->lock);
   book_drop(old);
+  sweep_lanes(s, false);
   return 0;
 }
 
@@ -378,12 +398,7 @@ void services_close(struct exchange *x) {
     free(l->title_en);
     free(l);
   }
-  for (struct lane *l = s->lanes, *next; l; l = next) {
-    next = l->next;
-    http_peer_free(l->peer);
-    free(l->key);
-    free(l);
-  }
+  sweep_lanes(s, true);
   struct used *u, *tmp;
   HASH_ITER(hh, s->used, u, tmp) {
     HASH_DEL(s->used, u);

@@ -10,8 +10,8 @@ enum { SIDE_TIMEOUT = 60000, SIDE_ARENA = 2 * 1024 * 1024, SIDE_PATH = 8192, SID
 #define SIDE_BODY ((int64_t)4 << 30)
 
 /* ---- the book: services, endpoints, subsystems, rights and groups as one unchanging view (services.c, access.c) ---- */
-/* What outlives a view: connections to one information system, and how many calls to it are under way. */
-struct lane { struct lane *next; char *key; struct http_peer *peer; atomic_int busy; };
+/* What outlives a view: connections to one information system under one certificate of ours, how many calls to it are under way, and views that name it. */
+struct lane { struct lane *next; char *key; struct http_peer *peer; atomic_int busy, refs; };
 struct endpoint { struct endpoint *next; const char *method, *path; };
 struct grant {
   struct grant *next;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 64 * 1024, LEAST_ROOM = 4096 };
+enum { PIECE = 64 * 1024, LEAST_ROOM = 4096, STEP = 256 * 1024 /* bytes that are counted at once */ };
 
 static size_t room_for(size_t size)
 {
@@ -18,8 +18,7 @@ static size_t room_for(size_t size)
 
 static int nameless_file(struct err *err)
 {
-  const char *folder = getenv("TMPDIR");
-  if (!folder || !*folder) folder = "/tmp";
+  const char *folder = spool_folder();
   int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) return fd;
   char *name = base_printf("%s/chapar-XXXXXX", folder); /* a file system without O_TMPFILE */
@@ -59,18 +58,25 @@ static int spill(struct http_content *c, struct err *err)
 
 int http_content_add(struct http_content *c, const void *p, size_t n, int64_t most, struct err *err)
 {
+  return content_add(c, p, n, most, NULL, err);
+}
+
+int content_add(struct http_content *c, const void *p, size_t n, int64_t most, const unsigned char *from, struct err *err)
+{
   if (most >= 0 && (int64_t)n > most - c->size) return err_set(err, ERR_TOO_LARGE, "the body is larger than %lld bytes", (long long)most);
   if (!n) return 0;
-  if (c->fd < 0 && c->size + (int64_t)n > HTTP_SPILL && spill(c, err)) return -1;
+  int64_t size = c->size + (int64_t)n, more = size > HTTP_SPILL ? size - c->room : 0;
+  if (more > 0 && spool_take(c, (more + STEP - 1) / STEP * STEP, from, err)) return -1;
+  if (c->fd < 0 && size > HTTP_SPILL && spill(c, err)) return -1;
   if (c->fd >= 0) {
     if (write_at(c->fd, c->size, p, n, err)) return -1;
   } else {
-    size_t size = (size_t)c->size;
-    if (!c->data || room_for(size) != room_for(size + n)) c->data = base_realloc(c->data, room_for(size + n));
-    memcpy(c->data + size, p, n);
-    c->data[size + n] = '\0';
+    size_t there = (size_t)c->size;
+    if (!c->data || room_for(there) != room_for(there + n)) c->data = base_realloc(c->data, room_for(there + n));
+    memcpy(c->data + there, p, n);
+    c->data[there + n] = '\0';
   }
-  c->size += (int64_t)n;
+  c->size = size;
   return 0;
 }
 
@@ -101,5 +107,6 @@ void http_content_free(struct http_content *c)
   if (!c) return;
   free(c->data);
   if (c->fd >= 0) close(c->fd);
+  spool_give(c);
   *c = HTTP_NO_CONTENT;
 }

@@ -37,6 +37,7 @@ struct http_route {
   http_handler quick;      /* may be NULL. Tried first on the server's thread, wherever the handler runs, for a request that names no session:
                               it replies from memory, or leaves it to the handler. Only on rows that everybody may ask */
   bool spill;              /* the body is a content of any size up to most_body (relay.h: http_content), not one block of memory */
+  http_handler admit;      /* may be NULL. On the server's thread, with the head alone: it replies to whoever may not speak here, and no byte of a body is taken */
 };
 
 struct http_options {

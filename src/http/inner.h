@@ -119,6 +119,7 @@ struct http_req {
   const char *peer;
   char *body; size_t body_size, body_room, body_most, received;
   struct http_content content;        /* the body of a row that spills */
+  struct http_content relayed;        /* what is counted for the file that the library sends, and closes */
   enum err_code body_refusal;         /* why the rest of the body is thrown away */
   json_t *json;
   struct http_field *fields; size_t field_count;
@@ -145,6 +146,13 @@ enum MHD_Result request_on(void *cls, struct MHD_Connection *c, const char *url,
                            const char *upload, size_t *upload_size, void **con_cls);
 void request_done(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why);
 void request_run(struct http_req *r);  /* authorise and handle: on whichever thread */
+
+/* ---- contents in the temporary folder (spool.c, content.c) ---- */
+/* Count `more` bytes to a content before they are written. from: whose they are, NULL: nobody's, who has no share. ERR_UNAVAILABLE */
+int spool_take(struct http_content *c, int64_t more, const unsigned char *from, struct err *err);
+void spool_give(struct http_content *c);           /* all that was counted to it */
+const char *spool_folder(void);
+int content_add(struct http_content *c, const void *p, size_t n, int64_t most, const unsigned char *from, struct err *err); /* http_content_add of somebody's */
 
 /* ---- workers (pool.c) ---- */
 struct pool *pool_new(int threads, int queue);

@@ -97,6 +97,12 @@ void http_server_metrics(const struct http_server *s, struct buf *out)
   for (size_t i = 0; i < BASE_COUNT(gauges); i++)
     buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", gauges[i].name, gauges[i].help, gauges[i].name, gauges[i].type, gauges[i].name,
              (long long)*(const int64_t *)(const void *)((const char *)&now + gauges[i].place));
+  struct http_spool_figures f;
+  http_spool_count(&f);
+  buf_addf(out, "# HELP chapar_http_spool_bytes Of bodies in the temporary folder: announced or there.\n# TYPE chapar_http_spool_bytes gauge\nchapar_http_spool_bytes %lld\n"
+                "# HELP chapar_http_spool_limit_bytes As many as there may be at once.\n# TYPE chapar_http_spool_limit_bytes gauge\nchapar_http_spool_limit_bytes %lld\n"
+                "# HELP chapar_http_spool_refused_total Bodies for which there was no room.\n# TYPE chapar_http_spool_refused_total counter\nchapar_http_spool_refused_total %lld\n",
+           (long long)f.held, (long long)f.limit, (long long)f.refused);
   buf_adds(out, "# HELP chapar_http_requests_total Requests answered.\n# TYPE chapar_http_requests_total counter\n");
   row_counts(&s->nothing, out);
   for (size_t i = 0; i < s->row_count; i++) row_counts(s->rows[i], out);

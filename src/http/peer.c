@@ -20,6 +20,7 @@ static void line_free(struct line *l);
 
 struct http_peer {
   char *base, *ca_file, *name;    /* name: the host alone */
+  unsigned char from[32];         /* its hash: whose answers are counted */
   const char *authority;          /* inside base */
   bool secure;
   X509 *certificate;
@@ -119,6 +120,7 @@ int http_peer_new(const struct http_peer_options *o, struct http_peer **out, str
   struct http_peer *p = base_alloc(sizeof *p);
   pthread_mutex_init(&p->lock, NULL);
   p->base = base_strdup(o->base);
+  EVP_Digest(p->base, strlen(p->base), p->from, NULL, EVP_sha256(), NULL);
   p->authority = strstr(p->base, "://") + 3;
   p->secure = secure;
   p->name = host_of(p->authority);
@@ -463,7 +465,7 @@ static int exchange(struct call *c, struct line *l)
 static int on_answer(void *ctx, const void *p, size_t n, struct err *err)
 {
   struct call *c = ctx;
-  if (http_content_add(&c->out->content, p, n, c->asked->most > 0 ? c->asked->most : -1, err) == 0) return 0;
+  if (content_add(&c->out->content, p, n, c->asked->most > 0 ? c->asked->most : -1, c->peer->from, err) == 0) return 0;
   if (err->code == ERR_UNAVAILABLE) err->code = so_far(c); /* no room for the answer: what was asked has been done, perhaps */
   return -1;
 }

@@ -25,7 +25,10 @@ void http_reply_relay(struct http_req *r, int status, const struct http_pair *he
   size_t size = (size_t)content->size;
   if (content->fd >= 0) {
     response = MHD_create_response_from_fd64((uint64_t)size, content->fd);
-    if (response) content->fd = -1; /* the library closes it */
+    if (response) { /* the library closes it: counted until then */
+      r->relayed = (struct http_content){.fd = -1, .share = content->share, .room = content->room};
+      *content = HTTP_NO_CONTENT;
+    }
   } else {
     response = MHD_create_response_from_buffer(size, size ? content->data : (void *)(uintptr_t)"", size ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (response && size) content->data = NULL;

@@ -3,7 +3,8 @@
  * TLS with certificates on both sides, and pooled calls to one peer. Part of the room http.
  *
  * A content is kept in memory up to HTTP_SPILL bytes and beyond that in an unlinked file of the temporary folder ($TMPDIR, /tmp), so the
- * memory of a relay does not depend on what passes through it.
+ * memory of a relay does not depend on what passes through it. What those files hold together is bounded (http_spool_limit), and of that
+ * one sender has no more than would still be free for the others.
  */
 #ifndef CHAPAR_HTTP_RELAY_H
 #define CHAPAR_HTTP_RELAY_H
@@ -18,13 +19,19 @@ struct http_content {
   char *data;                      /* malloc'ed, ends in NUL; NULL when fd holds it or when it is empty */
   int fd;                          /* -1: data holds it */
   int64_t size;
+  struct spool_share *share; int64_t room; /* whose it is counted to, and how many bytes of the temporary folder */
 };
 #define HTTP_NO_CONTENT ((struct http_content){.fd = -1})
 /* Pieces of at most 64 KiB, in order. fn: 0, or -1 to stop. */
 int http_content_each(const struct http_content *c, int (*fn)(void *ctx, const void *p, size_t n), void *ctx, struct err *err);
-/* Append at the end. ERR_UNAVAILABLE when the temporary folder is full, ERR_TOO_LARGE beyond `most` bytes in all (< 0: no bound). */
+/* Append at the end. ERR_UNAVAILABLE when the temporary folder is full or the bound is reached, ERR_TOO_LARGE beyond `most` bytes in all (< 0: no bound). */
 int http_content_add(struct http_content *c, const void *p, size_t n, int64_t most, struct err *err);
 void http_content_free(struct http_content *c);    /* and sets it to HTTP_NO_CONTENT */
+/* Bytes of the temporary folder that all contents of this process may take at once; 0, as at the start: half of what is free there. Beyond it a
+ * request is answered 503 with Retry-After, by its Content-Length before its body is taken. Any thread, any time. */
+void http_spool_limit(int64_t bytes);
+struct http_spool_figures { int64_t limit, held, refused; };
+void http_spool_count(struct http_spool_figures *out);
 
 /* ---- the private key of a certificate ---------------------------------------------------------------- */
 /* ECDSA P-256. Either as text, or in another process that signs: `sign` gets a digest (SHA-256/384/512, n bytes) and fills a DER signature. Any thread. */

@@ -78,7 +78,7 @@ void *request_new(void *cls, const char *uri, struct MHD_Connection *mc)
   r->uri = arena_strdup(a, uri);
   r->raw_path = r->path = r->raw_query = r->method = "";
   r->lang = -1;
-  r->content = HTTP_NO_CONTENT;
+  r->content = r->relayed = HTTP_NO_CONTENT;
   r->row = &s->nothing;
   r->reply_tail = &r->reply_headers;
   make_id(r->id);
@@ -102,6 +102,7 @@ void request_done(void *cls, struct MHD_Connection *mc, void **con_cls, enum MHD
   if (r->body_room) atomic_fetch_sub_explicit(&s->body_bytes, (int64_t)r->body_room, memory_order_relaxed);
   free(r->body);
   http_content_free(&r->content);
+  http_content_free(&r->relayed);
   json_decref(r->json);
   atomic_store_explicit(&r->conn->deadline, clock_mono() + s->o.deadline_ms, memory_order_relaxed);
   arena_give_back(r->arena);
@@ -223,9 +224,17 @@ static bool find_row(struct http_req *r)
   return true;
 }
 
+/* detail: of what is full. The rest of a body would be in the way of the next request. */
+static void no_room(struct http_req *r, enum err_code code)
+{
+  r->close = true;
+  http_problem_code(r, code, code == ERR_UNAVAILABLE ? word(http_lang(r), "error.no_room.detail") : NULL);
+}
+
 /* The head is here: judge it, find the row, say how much body may follow. Whoever is refused gets a reply at once. */
 static void begin(struct http_req *r, const char *method, const char *version)
 {
+  struct err err;
   r->method = method;
   int status = head_read(r, version);
   if (status || !split_target(r)) {
@@ -246,6 +255,8 @@ static void begin(struct http_req *r, const char *method, const char *version)
   } else if (cross_origin(r)) {
     http_problem_code(r, ERR_FORBIDDEN, NULL);
   }
+  if (!r->response && r->row->route->admit) r->row->route->admit(r);
+  if (!r->response && r->row->route->spill && r->body_most > HTTP_SPILL && spool_take(&r->content, (int64_t)r->body_most, r->conn->from, &err)) no_room(r, ERR_UNAVAILABLE);
   if (r->chunked) r->body_most = most;
 }
 
@@ -257,10 +268,15 @@ static enum MHD_Result take_content(struct http_req *r, const char *data, size_t
   struct http_server *s = r->server;
   struct err err;
   if (r->body_refusal) return r->received > r->body_most + SURPLUS ? MHD_NO : MHD_YES;
-  if (http_content_add(&r->content, data, n, (int64_t)r->body_most, &err)) r->body_refusal = err.code;
+  if (content_add(&r->content, data, n, (int64_t)r->body_most, r->conn->from, &err)) r->body_refusal = err.code;
   int64_t held = r->content.data ? r->content.size : 0, more = held - (int64_t)r->body_room;
-  r->body_room = (size_t)held;
-  if (atomic_fetch_add_explicit(&s->body_bytes, more, memory_order_relaxed) + more > MOST_BODIES) r->body_refusal = ERR_UNAVAILABLE;
+  if (atomic_load_explicit(&s->body_bytes, memory_order_relaxed) + more > MOST_BODIES) r->body_refusal = ERR_UNAVAILABLE;
+  if (r->body_refusal) {
+    http_content_free(&r->content); /* others may have its room at once */
+    more = -(int64_t)r->body_room;
+  }
+  r->body_room = (size_t)((int64_t)r->body_room + more);
+  atomic_fetch_add_explicit(&s->body_bytes, more, memory_order_relaxed);
   return MHD_YES;
 }
 
@@ -333,8 +349,7 @@ static void dispatch(struct http_req *r)
   atomic_fetch_add_explicit(&s->held, 1, memory_order_relaxed);
   atomic_store_explicit(&r->conn->deadline, 0, memory_order_relaxed);
   if (r->body_refusal) {
-    r->close = true;
-    http_problem_code(r, r->body_refusal, NULL);
+    no_room(r, r->body_refusal);
     return;
   }
   atomic_store_explicit(&r->hold, 1, memory_order_relaxed);

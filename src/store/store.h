@@ -49,6 +49,8 @@ int store_migrate(struct store *s, const char *const *rooms, struct err *err);
 
 /* ---- statements (inside work or read) ------------------------------------------------
  * types: one letter per parameter: 'i' int64_t · 't' const char * (NULL is SQL NULL) · 'b' const void *, size_t · 'd' double.
+ * A letter that is none of these is ERR_INTERNAL, and so is another number of them than of ?N. A letter that does not fit its argument is a mistake
+ * of ours that nobody can see, as with printf: nothing from outside ever chooses letters.
  * All prepared and cached per connection by the address of the literal (so literals must have static storage). */
 int store_exec(struct store_tx *tx, struct err *err, const char *sql, const char *types, ...);  /* rows changed, -1 on error */
 /* A failed statement fails its member: every later statement answers the same error, and the work is undone even if it answers 0.

@@ -328,6 +328,15 @@ await test('TLS towards information systems: HTTPS, and one\'s own certificate',
   for (const from of [client, `${B}/tls`]) fault(await far(from), 'server.clientproxy.access_denied');
   same((await over(client)).status, 200, 'from this machine it may');
   same((await far(`${B}/pinned`, shown)).status, 200);
+  const announced = (from, more = {}) => new Promise((done, bad) => { // a body that is announced: is it taken?
+    const q = secure({ host: '127.0.0.1', port: p, method: 'POST', path: echo, headers: { 'X-Road-Client': from, 'X-Forwarded-For': '203.0.113.9', Expect: '100-continue', 'Content-Length': 1e6 }, rejectUnauthorized: false, agent: false, ...more },
+      (r) => { r.resume(); done(r.headers['x-road-error']); q.destroy(); });
+    q.on('continue', () => { done('taken'); q.destroy(); });
+    q.on('error', bad);
+    q.flushHeaders();
+  });
+  same([await announced(client), await announced(`${B}/pinned`), await announced(`${B}/nobody`), await announced(`${B}/pinned`, shown)],
+    ['server.clientproxy.access_denied', 'server.clientproxy.ssl_authentication_failed', 'server.clientproxy.unknown_member', 'taken']);
 });
 await test('new keys: the listener of information systems shows the new certificate without beginning anew, and no call fails', async () => {
   const g = gateways.b, p = Number(g.more.at(-1).split(':')[1]), shown = () => new Promise((done, bad) => { const s = dial({ host: '127.0.0.1', port: p, rejectUnauthorized: false }, () => { done(s.getPeerCertificate().fingerprint256); s.end(); }); s.on('error', bad); });

@@ -111,6 +111,21 @@ await test('a key past its end: the other side refuses it and says so', async ()
   ends(0);
   await until('it is good again', async () => (await send(make({ by: 'c', from: `${C}/other` }), { as: 'c' })).status === 200);
 });
+await test('a key before its beginning: what is signed for that time is refused, as its evidence would not be believed', async () => {
+  const keyid = JSON.parse(cli('op', 'directory', '--json')).gateways.find((g) => g.id === gateways.c.server).keys.find((k) => k.keyid).keyid;
+  const begins = (at) => {
+    same(spawnSync('python3', ['-c', 'import sqlite3,sys\nwith sqlite3.connect(sys.argv[1],timeout=60) as c: c.execute("UPDATE exchange_gateway_key SET from_at=? WHERE keyid=?",(int(sys.argv[2]),sys.argv[3]))', join(w.op, 'exchange.db'), String(at), keyid], { encoding: 'utf8' }).stderr, '');
+    w.members(`${C}/begin-${at}`);
+  };
+  begins(Date.now() - 1000);
+  const early = () => send(make({ by: 'c', from: `${C}/other`, late: -100 }), { as: 'c' });
+  const r = await until('the beginning', async () => { const x = await early(); return x.status === 500 ? x : null; });
+  same(r.code, 'server.serverproxy.cert_validation', r.text);
+  good(/is good from \d{4}-/.test(r.json.message), r.json.message);
+  same((await send(make({ by: 'c', from: `${C}/other` }), { as: 'c' })).status, 200, 'what is signed now');
+  begins(Date.now() - 1000000);
+  await until('it was good then', async () => (await early()).status === 200);
+});
 await test('two processes of one gateway: a message id is done once, whichever of them gets it', async () => {
   const first = gateways.a, other = { ...first, port: await port() };
   gateways.a = other; // the same folder on another address
@@ -156,6 +171,53 @@ await test('put back from a copy: what was signed before is not taken', async ()
   await until('what is signed now is taken', async () => (await send(make())).status === 200);
   await stop(gateways.a);
   gateways.a.folder = old;
+  await start('a');
+});
+// The head of a request that announces a body, and what is answered before a byte of it is sent; null: it may come. The connection stays: end it with done().
+const announced = (m, length, { as = 'b', bare = false, from } = {}) => new Promise((done, bad) => {
+  const q = request({ host: '127.0.0.1', port: gateways.a.port, localAddress: from, method: 'POST', path: m.target ?? m, rejectUnauthorized: false, agent: false,
+    headers: { ...(m.headers ?? {}), Expect: '100-continue', ...(length ? { 'Content-Length': length } : { 'Transfer-Encoding': 'chunked' }) }, ...(bare ? {} : { key: pem(as, 'tls.pem'), cert: certificate(as) }) },
+  async (r) => { const all = []; for await (const d of r) all.push(d); done({ status: r.statusCode, code: r.headers['x-road-error'], again: r.headers['retry-after'], closes: r.headers.connection === 'close', text: Buffer.concat(all).toString() }); q.destroy(); });
+  q.on('continue', () => done({ status: 100, q, done: () => q.destroy() }));
+  q.on('error', bad);
+  q.flushHeaders();
+});
+await test('a stranger\'s body is not taken: it is told so by the head of its request', async () => {
+  for (const length of [4 * 1024 ** 3, 10, 0]) {
+    const r = await announced(make(), length, { bare: true });
+    same([r.status, r.code, r.closes], [500, 'server.serverproxy.ssl_authentication_failed', true], r.text);
+  }
+  for (const place of ['/exchange/directory', '/exchange/keys', '/exchange/keys/switch', '/exchange/cosignature']) same((await announced(place, 10000, { bare: true })).status, 403, place);
+  const known = await announced(make(), 4 * 1024 ** 2);
+  same(known.status, 100, known.text);
+  known.done();
+});
+await test('bodies have so much room together, and none takes it from the others', async () => {
+  const MB = 1024 ** 2, figure = async (name) => Number(new RegExp(`^chapar_http_spool_${name} (\\d+)$`, 'm').exec((await call(gateways.a.base, 'GET', '/metrics')).text)?.[1]);
+  await stop(gateways.a);
+  await start('a', ['--exchange-spool-mb', '8']);
+  await until('it knows the others', async () => (await send(make())).status === 200);
+  same((await send(make({ body: 'x'.repeat(2 * MB) }))).text.length, 2 * MB, 'a body that fits, and its answer beside it');
+  same((await send(make({ body: 'x'.repeat(3 * MB) }))).code, 'server.serverproxy.io_error', 'there is no room for its answer beside it');
+  await until('all room again', async () => await figure('bytes') === 0);
+  const full = (r) => { same([r.status, Number(r.again) > 0, r.closes], [503, true, true], r.text); good(/به این بزرگی جا نیست/.test(r.text), r.text); };
+  full(await announced(make(), 5 * MB)); // more than half
+  const one = await announced(make(), 3 * MB);
+  same([one.status, await figure('bytes')], [100, 3 * MB]);
+  full(await announced(make(), 2 * MB)); // the rest is for others
+  const two = await announced(make({ by: 'c', from: `${C}/other` }), 2 * MB, { as: 'c', from: '127.0.0.2' });
+  same(two.status, 100, 'another has room');
+  full(await announced(make(), MB / 2, { from: '127.0.0.1' }));
+  const chunked = make({ body: 'x'.repeat(3 * MB) }), late = await announced(chunked, 0, { from: '127.0.0.3' });
+  same(late.status, 100, 'a body that does not say how large it is');
+  const answer = new Promise((done) => late.q.on('response', (r) => { done(r.statusCode); r.resume(); }));
+  late.q.end(chunked.body);
+  same(await answer, 503, 'it is met when it comes');
+  for (const x of [one, two]) x.done();
+  await until('their room', async () => await figure('bytes') === 0);
+  good(await figure('refused_total') >= 4, 'counted');
+  same((await send(make({ body: 'x'.repeat(2 * MB) }))).status, 200, 'others go on when it is freed');
+  await stop(gateways.a);
   await start('a');
 });
 await test('one address takes no listener from the others', async () => {

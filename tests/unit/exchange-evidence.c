@@ -256,7 +256,32 @@ static void an_expert(void **state) {
   free(script);
 }
 
+static int double_work(struct store_tx *tx, void *arg, struct err *err) { /* rows enough for one bundle and one more */
+  return store_exec(tx, err, "INSERT INTO exchange_message (" LOGGED_COLUMNS ") SELECT m.at + ROW_NUMBER() OVER (), m.leaf_hash, m.message_id, m.side, m.part, m.client, m.service, m.keyid, m.directory, m.base, "
+                    "m.signature, m.salt, m.content_size, m.content_digest, m.content_kind, m.content FROM exchange_message m, exchange_message n WHERE m.message_id = ?1 AND n.message_id = ?1 LIMIT 931", "t", "KHR-70") < 0 ? -1 : 0;
+}
+
+/* However often one id was used: all of it, or none with a sentence. */
+static void many_of_one_id(void **state) {
+  char *said;
+  json_t *o;
+  struct err why;
+  for (int i = 0; i < 35; i++) exchanged("KHR-70", "{\"n\":1}", false);
+  settle();
+  char *text = bundle("KHR-70");
+  must(exchange_evidence_verify(text, strlen(text), NULL, NULL, &said, err));
+  o = json_loads(text, 0, NULL);
+  assert_int_equal(json_array_size(json_object_get(o, "messages")), 70);
+  json_decref(o);
+  free(said);
+  free(text);
+  must(store_write(x.store, STORE_FRONT, double_work, NULL, err));
+  assert_int_equal(exchange_evidence(&x, "KHR-70", NULL, &o, &why), -1);
+  assert_int_equal(why.code, ERR_LIMIT);
+  assert_non_null(strstr(why.message, "there are 1001 messages"));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(kept_and_proved), cmocka_unit_test(altered), cmocka_unit_test(authority_away), cmocka_unit_test(an_expert)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(kept_and_proved), cmocka_unit_test(altered), cmocka_unit_test(authority_away), cmocka_unit_test(an_expert), cmocka_unit_test(many_of_one_id)};
   return cmocka_run_group_tests(tests, begin, end);
 }

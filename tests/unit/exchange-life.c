@@ -1,4 +1,6 @@
 /* The whole life between two gateways with real TLS: information system → consumer → producer → information system, and back. */
+#include "exchange/keys.h"
+#include "exchange/publish.h"
 #include "exchange/side.h"
 #include "store-kit.h"
 
@@ -166,7 +168,7 @@ static int teardown(void **state) {
 
 /* ---- asking ---- */
 
-struct asking { const char *client, *method, *path, *id, *body; };
+struct asking { const char *client, *method, *path, *id, *body, *service; };
 static char body_[65536];
 
 static int gather(void *ctx, const void *p, size_t n) {
@@ -178,7 +180,7 @@ static void ask(struct exchange *x, const struct asking *q, struct exchange_answ
   struct http_content content = HTTP_NO_CONTENT;
   struct buf text = {0};
   if (q->body) must(http_content_add(&content, q->body, strlen(q->body), -1, err));
-  must(exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
+  must(exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = q->service ? q->service : SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
                                                 .content = q->body ? &content : NULL, .media_type = q->body ? "application/json" : NULL}, out, err));
   if (out->content.size) must(http_content_each(&out->content, gather, &text, err));
   snprintf(body_, sizeof body_, "%s", buf_str(&text));
@@ -279,6 +281,154 @@ static void gateway_away(void **state) {
   expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "once-1", .body = "{\"a\":1}"), 200, ""); /* kept across a restart */
 }
 
+/* As many calls to one service as it may have: nothing was done, so the same message may come again. */
+static void full_lane(void **state) {
+  struct book *b_ = book_hold(a.x);
+  struct exchange_id id;
+  must(exchange_id_parse(SERVICE, 5, 5, &id, err));
+  struct lane *lane = book_service(b_, &id)->lane;
+  int before = asked_times;
+  atomic_fetch_add(&lane->busy, SIDE_LANE);
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "full-1", .body = "{}"), 500, "server.serverproxy.network_error");
+  assert_int_equal(asked_times, before);
+  atomic_fetch_sub(&lane->busy, SIDE_LANE);
+  expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "full-1", .body = "{}"), 200, "");
+  assert_int_equal(asked_times, before + 1);
+  assert_int_equal(lane->busy, 0);
+  book_drop(b_);
+}
+
+/* ---- an information system that asks for our certificate, when our keys change ---- */
+
+static _Atomic(char) shown_[65]; /* of the last call */
+
+static void answer_secure(struct http_req *r) {
+  unsigned char sha[32] = {0};
+  char hex[65];
+  if (!http_client_certificate(r, sha)) snprintf(hex, sizeof hex, "none");
+  else hex_encode(sha, 32, hex);
+  for (size_t i = 0; i < sizeof hex; i++) shown_[i] = hex[i];
+  http_reply(r, 200, "text/plain", "seen", 4);
+}
+
+static const struct http_route secure_rows[] = {{"GET", "/{rest...}", HTTP_INLINE, 0, HTTP_MACHINE, 0, answer_secure, "."}};
+
+static bool shows(const char *service, const char *certificate) {
+  char now[65];
+  expect(b.x, Q(.path = "/x", .service = service), 200, "");
+  for (size_t i = 0; i < sizeof now; i++) now[i] = shown_[i];
+  return strcmp(now, certificate) == 0;
+}
+
+static void current(char hash[65]) {
+  struct http_key key;
+  char *pem = keys_certificate(a.x->keys, &key);
+  must(certificate_hash(pem, hash, err));
+  free(pem);
+}
+
+static void new_keys_reach_systems(void **state) {
+  static const char secure[] = PROVIDER "/secure";
+  struct http_server *s;
+  struct http_key key;
+  char before[65], now[65], where[60], id[40];
+  char *pem = keys_certificate(b.x->keys, &key); /* any certificate will do for it */
+  must(http_server_new(&(struct http_options){.listen = "127.0.0.1:0", .threads = 1, .workers = 1}, &s, err));
+  must(http_server_routes(s, secure_rows, 1, NULL, err));
+  must(http_server_tls(s, &(struct http_tls){.certificate = pem, .key = key, .ask = true}, err));
+  must(http_server_start(s, err));
+  free(pem);
+  snprintf(where, sizeof where, "https://127.0.0.1:%d", http_server_port(s));
+  must(exchange_service_put(a.x, &(struct exchange_service){.id = secure, .kind = "REST", .url = where, .any_certificate = true}, err));
+  must(exchange_grant(a.x, &(struct exchange_grant){.subject = CLIENT, .service = secure}, "t", id, err));
+  current(before);
+  assert_true(shows(secure, before));
+  struct exchange *other = NULL; /* another process of the same gateway, which looks away while they change */
+  struct exchange_signer signer;
+  char own[65], others[65] = "";
+  must(exchange_open(&(struct exchange_options){.folder = a.folder, .node = "other"}, &other, err));
+  must(exchange_renew_keys(a.x, err));
+  bool used = false;
+  for (int i = 0; i < 1200 && !used; i++) { /* announced, known to the other, in use */
+    kit_sleep(25);
+    current(now);
+    used = strcmp(now, before) != 0;
+  }
+  assert_true(used);
+  for (int i = 0; i < 200 && !shows(secure, now); i++) kit_sleep(25); /* the files change a moment before what is made of them */
+  assert_true(shows(secure, now));
+  keys_signer(a.x->keys, &signer, own);
+  for (int i = 0; i < 400 && strcmp(own, others) != 0; i++) {
+    exchange_jobs(other);
+    kit_sleep(25);
+    keys_signer(other->keys, &signer, others);
+  }
+  assert_string_equal(own, others);
+  exchange_close(other);
+  must(keys_forget(a.x->keys, SLOT_TLS_OLD, err)); /* as it is after a quarter of an hour */
+  must(keys_reload(a.x->keys, err));
+  must(http_server_tls_renew(s, &(struct http_tls){.certificate = (pem = keys_certificate(b.x->keys, &key)), .key = key, .ask = true}, err));
+  for (int i = 0; i < 3; i++) assert_true(shows(secure, now));
+  free(pem);
+  must(exchange_service_remove(a.x, secure, err));
+  http_server_stop(s);
+  http_server_free(s);
+}
+
+/* ---- figures ---- */
+
+static size_t series(struct exchange *x, const char *client, int64_t *count) {
+  json_t *o = NULL, *one;
+  size_t i, n = 0;
+  must(exchange_monitor(x, LANG_EN, &o, err));
+  *count = 0;
+  json_array_foreach(json_object_get(o, "services"), i, one) {
+    const char *name = json_str(one, "client");
+    if (strncmp(name, client, strlen(client)) != 0) continue;
+    n++;
+    *count += json_int(json_object_get(one, "hour"), "count", 0);
+  }
+  json_decref(o);
+  return n;
+}
+
+/* Names that strangers think of take no room from those that are known, and what is silent for long makes room for what comes. */
+static void counted_names(void **state) {
+  enum { MOST = 2000 };
+  struct side_kit c = {0};
+  struct exchange_id service, client;
+  struct fault fault;
+  int64_t count, hour = 3600000, then = clock_now() - 3 * hour;
+  make(&c, "c", "KHR/GOV/3/ss1");
+  open_side(&c);
+  fault_set(&fault, "server.serverproxy.ssl_authentication_failed", "nobody knows them");
+  for (int i = 0; i < 3 * MOST; i++) monitor_count(c.x, &(struct counted){.side = SIDE_PRODUCER, .fault = &fault, .status = 500});
+  assert_int_equal(series(c.x, "-", &count), 1);
+  assert_int_equal(count, 3 * MOST);
+  must(exchange_id_parse("KHR/GOV/3/x/y", 5, 5, &service, err));
+  for (int i = 0; i < MOST - 1; i++) {
+    char name[60];
+    snprintf(name, sizeof name, "KHR/GOV/3/c%04d", i);
+    must(exchange_id_parse(name, 4, 4, &client, err));
+    monitor_count(c.x, &(struct counted){.side = SIDE_PRODUCER, .service = &service, .client = &client, .status = 200, .at = then + (i == 7 ? 0 : i + 1000)});
+  }
+  must(exchange_id_parse("KHR/GOV/3/new", 4, 4, &client, err));
+  struct counted fresh = {.side = SIDE_PRODUCER, .service = &service, .client = &client, .status = 200};
+  monitor_count(c.x, &fresh);
+  assert_int_equal(series(c.x, "KHR/GOV/3/new", &count), 0); /* what is not in the store yet is not let go */
+  monitor_jobs(c.x);
+  monitor_count(c.x, &fresh);
+  assert_int_equal(series(c.x, "KHR/GOV/3/new", &count), 1);
+  assert_int_equal(count, 1);
+  struct buf text = {.cap = 64 << 20};
+  monitor_metrics(c.x, &text);
+  assert_non_null(strstr(buf_str(&text), "client=\"KHR/GOV/3/c0006\""));
+  assert_null(strstr(buf_str(&text), "client=\"KHR/GOV/3/c0007\"")); /* silent longest */
+  buf_free(&text);
+  exchange_close(c.x);
+  free(c.folder);
+}
+
 static void figures(void **state) {
   json_t *o = NULL;
   must(exchange_monitor(b.x, LANG_EN, &o, err));
@@ -295,6 +445,7 @@ static void figures(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(stays_inside), cmocka_unit_test(refuses), cmocka_unit_test(done_once),
-                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(figures)};
+                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(full_lane), cmocka_unit_test(new_keys_reach_systems),
+                                     cmocka_unit_test(counted_names), cmocka_unit_test(figures)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -221,6 +221,61 @@ static void a_name_is_no_key(void **state) {
   free(whole);
 }
 
+/* The same text with something else in it, signed as its gateway would. */
+static char *resigned(const char *text, size_t *n, struct keys *k, const char *name, const char *value) {
+  struct signed_line line;
+  must(signed_read(text, *n, &line, err));
+  json_t *o = json_loadb(line.json, line.size, 0, NULL);
+  json_put(o, name, value);
+  char *out = signed_make(o, line.keyid, sign_slot_own, k, n, NULL);
+  assert_non_null(out);
+  json_decref(o);
+  return out;
+}
+
+/* A gateway is a witness under its own name alone. */
+static void false_witness(struct exchange *op, const char *folder, struct keys *k, const unsigned char *secret, const unsigned char *certificate) {
+  static const char *const names[] = {"KHR/GOV/10000001/platform+8b4e1cc2+BAAA", "KHR/GOV/2/ss12+8b4e1cc2+BAAA", "KHR/GOV/2/ss1", "+8b4e1cc2+BAAA"};
+  char request[40];
+  for (size_t i = 0; i < BASE_COUNT(names); i++) {
+    size_t n;
+    char *text = asked_make(folder, k, "chapar-join-v1", false, secret, &n, NULL, NULL), *changed = resigned(text, &n, k, "witness", names[i]);
+    struct err why;
+    assert_int_equal(operator_request(op, changed, n, certificate, request, &why), -1);
+    assert_int_equal(why.code, ERR_FORBIDDEN);
+    assert_non_null(strstr(why.message, "witness's key has another name"));
+    free(changed);
+    free(text);
+  }
+}
+
+/* A gateway has as many keys in the directory as its readers take, and no more. */
+static void too_many_keys(struct exchange *op, const char *folder, struct keys *k) {
+  enum { MOST = 48 };
+  struct err why = {0};
+  size_t n;
+  char *text = asked_make(folder, k, "chapar-keys-v1", false, NULL, &n, NULL, &why);
+  must(operator_announce(op, text, n, "KHR/GOV/2/ss1", false, err)); /* its own two, which are listed */
+  int taken = 0;
+  for (int i = 0; i < MOST; i++) {
+    char certificate[65];
+    size_t size = n;
+    snprintf(certificate, sizeof certificate, "%064d", 100 + i);
+    char *more = resigned(text, &size, k, "certificate", certificate);
+    int rc = operator_announce(op, more, size, "KHR/GOV/2/ss1", false, &why);
+    free(more);
+    if (rc) break;
+    taken++;
+  }
+  assert_int_equal(why.code, ERR_CONFLICT);
+  assert_non_null(strstr(why.message, "KHR/GOV/2/ss1 has 48 keys in the directory"));
+  assert_int_equal(taken, MOST - 1); /* each is one more; the signing key and the one that is announced are not counted */
+  struct members *m = members_hold(op);
+  assert_non_null(members_gateway(m, "KHR/GOV/2/ss1")); /* and the directory is one that can be read */
+  members_drop(m);
+  free(text);
+}
+
 static void directory_made_and_taken(void **state) {
   struct exchange op, gw;
   char *a = gateway_new("operator", "KHR/GOV/10000001/platform"), *b = gateway_new("gateway", "KHR/GOV/2/ss1");
@@ -276,6 +331,7 @@ static void directory_made_and_taken(void **state) {
   refused(operator_request(&op, text, n, certificate, request, err), ERR_FORBIDDEN);
   text[30] ^= 1;
   refused(operator_request(&op, text, n, pin, request, err), ERR_FORBIDDEN); /* by another certificate */
+  false_witness(&op, b, k, secret, certificate);
   must(operator_request(&op, text, n, certificate, request, err));
   must(operator_request(&op, text, n, certificate, request, err)); /* again: the same */
   must(operator_request_state(&op, request, certificate, decision, err));
@@ -293,6 +349,8 @@ static void directory_made_and_taken(void **state) {
   assert_true(keys_public(k, SLOT_SIGN, keyid, NULL, NULL));
   must(members_key(m, keyid, clock_now(), &of, &key, &n, err));
   refused(members_key(m, keyid, clock_now() - 86400000, &of, &key, &n, err), ERR_FORBIDDEN);
+  must(members_key_now(m, keyid, clock_now() / 1000 - 200, &of, &key, &n, err));
+  refused(members_key_now(m, keyid, clock_now() / 1000 - 3600, &of, &key, &n, err), ERR_FORBIDDEN); /* its evidence would not be believed either */
   size_t size;
   char *second = base_strdup(members_text(m, &size));
   one_key(second, size, keyid, m);
@@ -301,6 +359,7 @@ static void directory_made_and_taken(void **state) {
   char *public = base_printf("%s/operator.pub", a);
   char *anchor = file_read(public, 4096, &n, NULL);
   must(members_anchor(b, anchor, err));
+  too_many_keys(&op, b, k);
   keys_close(k);
   gateway_open(&gw, b);
   must(members_take(&gw, second, size, err));
@@ -308,6 +367,7 @@ static void directory_made_and_taken(void **state) {
   m = members_hold(&op);
   refused(members_key(m, keyid, clock_now(), &of, &key, &n, err), ERR_FORBIDDEN);
   size_t third_size;
+  int64_t third_version = members_version(m);
   char *third = base_strdup(members_text(m, &third_size));
   members_drop(m);
   assert_int_equal(members_take(&gw, third, third_size, &told), 1);
@@ -319,7 +379,7 @@ static void directory_made_and_taken(void **state) {
   gateway_close(&gw);
   gateway_open(&gw, b);                    /* from the file */
   m = members_hold(&gw);
-  assert_int_equal(members_version(m), version + 2);
+  assert_int_equal(members_version(m), third_version);
   members_drop(m);
   gateway_close(&gw);
   char *file = base_printf("%s/directory", b);

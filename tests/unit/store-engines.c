@@ -175,6 +175,10 @@ static void open_results(void **state) {
 
 static int bad_syntax(struct store_tx *tx, void *arg, struct err *err) { return store_exec(tx, err, "UPDATE nowhere SET x = 1", ""); }
 static int bad_count(struct store_tx *tx, void *arg, struct err *err) { return store_put(tx, err, "DELETE FROM t WHERE id = ?1", ""); }
+static int bad_letter(struct store_tx *tx, void *arg, struct err *err) {
+  int64_t n = 0;
+  return store_value(tx, &n, 0, err, "SELECT n FROM t WHERE id = ?1 AND n = ?1", "z", (int64_t)1);
+}
 static int bad_text(struct store_tx *tx, void *arg, struct err *err) {
   return store_put(tx, err, "DELETE FROM t WHERE id = ?1", "t", "\xc0\x80");
 }
@@ -195,6 +199,7 @@ static void mistakes(void **state) {
   for (int i = 0; i < 2; i++) {
     refused(store_write(s, STORE_FRONT, bad_syntax, NULL, err), ERR_INTERNAL);
     refused(store_write(s, STORE_FRONT, bad_count, NULL, err), ERR_INTERNAL);
+    refused(store_read(s, bad_letter, NULL, err), ERR_INTERNAL);
     refused(store_write(s, STORE_FRONT, bad_text, NULL, err), ERR_INVALID);
     refused(store_write(s, STORE_FRONT, bad_token, NULL, err), ERR_INTERNAL);
     refused(store_write(s, STORE_FRONT, bad_ignored, NULL, err), ERR_CONFLICT);
