@@ -106,7 +106,7 @@ static int raw_work(struct store_tx *tx, void *arg, struct err *err) {
       struct sample s = {n->nodes[i].key, at + i % 5000, 5, 0, rtt, rtt + 0.6, rtt + 4, rtt + 4.1, 0.7};
       raw_put(&b, at, &s);
     }
-    int rc = store_put(tx, err, "INSERT INTO network_raw (at,prober,until,bytes) VALUES (?1,'',?2,?3)", "iib", at, at + 5000, (const void *)buf_str(&b), b.len);
+    int rc = store_put(tx, err, "INSERT INTO network_raw (id,at,prober,until,bytes) VALUES (?1,?1,'',?2,?3)", "iib", at, at + 5000, (const void *)buf_str(&b), b.len);
     k->f->raw += (int64_t)b.len;
     buf_free(&b);
     if (rc) return -1;

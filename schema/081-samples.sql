@@ -36,14 +36,17 @@ CREATE TABLE network_change (
   PRIMARY KEY (seq)
 ) WITHOUT ROWID;
 
--- Raw results of some seconds, in the form that blocks.c tells.
+-- Raw results of some seconds, in the form that blocks.c tells. id grows in the order in which rows are written (what a prober elsewhere caught up is written late: its
+-- time is before that of others), for readers that follow.
 CREATE TABLE network_raw (
+  id BIGINT NOT NULL,
   at @time NOT NULL,
   prober TEXT NOT NULL,
   until @time NOT NULL,
   bytes @blob NOT NULL,
-  PRIMARY KEY (at, prober)
+  PRIMARY KEY (id)
 ) @wide;
+CREATE INDEX network_raw_at ON network_raw (at);
 
 -- Sums of all offices: span 1 an hour, 2 a day, 3 a Jalali month; start: its first millisecond.
 CREATE TABLE network_block (

@@ -131,7 +131,9 @@ static bool write_one(void *ctx, const struct network_office *o) {
   number(&w->b, o->lon);
   cell(&w->b, o->address);
   buf_addf(&w->b, "%lld,", (long long)(o->interval_ms / 1000));
-  cell(&w->b, o->checks);
+  char *checks = network_checks_shown(o->checks);
+  cell(&w->b, checks);
+  free(checks);
   cell(&w->b, o->prober);
   buf_adds(&w->b, "1\r\n");
   return true;

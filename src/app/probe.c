@@ -14,6 +14,7 @@ enum { JOINS_MOST = 20, JOINS_S = 600 };
 /* There is no session to begin, and who is admitted is not told. */
 static void refuse(struct http_req *r, const struct network_refusal *why, struct err *err) {
   if (err->code == ERR_UNAUTHENTICATED) err->code = ERR_NOT_FOUND;
+  if (err->code == ERR_UNAVAILABLE) http_reply_header(r, "Connection", "close"); /* another node measures: the next connection may lead there */
   http_problem(r, err, why->word ? word_fill(http_arena(r), http_lang(r), why->word, "value", why->value, NULL) : NULL, NULL);
 }
 

@@ -272,9 +272,9 @@ void app_network_metrics(struct platform *p, struct buf *b) {
               "chapar_network_packets_total{what=\"lost\"} %lld\nchapar_network_packets_total{what=\"late\"} %lld\nchapar_network_packets_total{what=\"hostile\"} %lld\n"
               "chapar_network_packets_total{what=\"unsent\"} %lld\n# TYPE chapar_network_probes_total counter\nchapar_network_probes_total %lld\n"
               "# TYPE chapar_network_overdue_seconds gauge\nchapar_network_overdue_seconds %.3f\n# TYPE chapar_network_last_probe_timestamp_seconds gauge\n"
-              "chapar_network_last_probe_timestamp_seconds %.3f\n# TYPE chapar_network_watchers gauge\nchapar_network_watchers %d\n",
+              "chapar_network_last_probe_timestamp_seconds %.3f\n# TYPE chapar_network_dropped_total counter\nchapar_network_dropped_total %lld\n# TYPE chapar_network_watchers gauge\nchapar_network_watchers %d\n",
            (long long)g.sent, (long long)g.received, (long long)g.lost, (long long)g.late, (long long)g.hostile, (long long)g.unsent, (long long)g.probes, (double)g.overdue_ms / 1000,
-           (double)g.last / 1000, http_feed_watchers(p->network_feed));
+           (double)g.last / 1000, (long long)g.dropped, http_feed_watchers(p->network_feed));
   if (network_summary(p->network, -1, LANG_EN, &sum, &err) == 0) {
     const json_t *open = json_object_get(sum, "incidents");
     buf_addf(b, "# TYPE chapar_network_incidents gauge\nchapar_network_incidents{state=\"open\"} %lld\nchapar_network_incidents{state=\"acknowledged\"} %lld\n", (long long)json_int(open, "open", 0),

@@ -265,6 +265,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   int64_t now = network_label(n), theirs = json_int(j, "now", 0), report = json_int(j, "report", 0);
   struct prober *prober = &n->probers[p];
   char apart[32];
+  if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
   if (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);
@@ -294,22 +295,27 @@ int network_report(struct network *n, const char *name, const void *body, size_t
   pthread_mutex_lock(&n->lock);
   int p = prober_of(n, name);
   char *key = base_strdup(p > 0 ? n->probers[p].key : "");
-  bool holder = n->holder;
   pthread_mutex_unlock(&n->lock);
   bool ok = hub_verify(key, HUB_REPORT, body, size, signature);
   free(key);
   if (!ok) return refuse_stranger(n, name, body, size, signature, why, err);
-  if (!holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   json_t *j = json_read(body, size, 6, err);
   int rc = j && sound(j, name) ? 0 : hub_refuse(why, err, ERR_INVALID, "probe.form", NULL);
   struct keeping k = {0};
+  int64_t lost = 0;
   if (rc == 0) {
     pthread_mutex_lock(&n->lock);
+    lost = n->lost;
     p = prober_of(n, name);
     rc = p > 0 ? take_parts(n, p, j, next, &k, why, err) : hub_refuse(why, err, ERR_UNAUTHENTICATED, "probe.stranger", NULL);
     pthread_mutex_unlock(&n->lock);
   }
   if (rc == 0) rc = network_settle(n, err);
+  if (rc == 0) { /* what was taken while another node began to measure was forgotten before it was written */
+    pthread_mutex_lock(&n->lock);
+    if (n->lost != lost) rc = hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
+    pthread_mutex_unlock(&n->lock);
+  }
   if (rc == 0) rc = store_write(n->main, STORE_FRONT, keep_work, &k, err);
   json_decref(j);
   return rc;

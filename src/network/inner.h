@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { RING = 20000, CHECKS_MOST = 6, FLUSH_MS = 5000, HOUR_MS = 3600000 };
+enum { RING = 20000, CHECKS_MOST = 6, FLUSH_MS = 5000, HOUR_MS = 3600000, OPS_BYTES_MOST = 64 << 20 };
 enum { BLOCK_HOUR = 1, BLOCK_DAY, BLOCK_MONTH };
 
 enum check_kind { CHECK_TCP, CHECK_HTTP, CHECK_HTTPS, CHECK_SNMP };
@@ -56,6 +56,7 @@ struct op {
   struct network_blast blast;
   int64_t from, until;               /* of raw */
   const char *prober;
+  int64_t id;                        /* and the number of its row */
   char *bytes;
   size_t size;
   json_t *rows;                      /* interfaces */
@@ -98,7 +99,11 @@ struct network {
   struct change *ring;
   int64_t first, cursor;             /* numbers of the oldest in the ring, and of the newest */
   struct op *ops, **ops_end;
-  int64_t ops_size;
+  int64_t ops_size;                  /* bytes of the measurements among them */
+  int64_t dropped;                   /* how many of these were given up since the start, so that they do not fill the memory while the store is away */
+  bool dropping;                     /* since the store was last there */
+  int64_t raw_id;                    /* number of the newest row of raw results */
+  int64_t lost;                      /* how often this process stopped to measure, and forgot what was not written */
   struct buf raw[NETWORK_PROBERS_MOST + 1]; /* by prober */
   int64_t raw_at[NETWORK_PROBERS_MOST + 1], raw_until[NETWORK_PROBERS_MOST + 1];
   unsigned char *cut;                /* the demonstration's lines that are cut now; 2: loses packets */

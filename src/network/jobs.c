@@ -32,13 +32,11 @@ int network_news_of(struct store_tx *tx, const struct network *n, int64_t incide
 
 struct telling { struct network *n; int64_t id[64], told[64]; struct network_news news[64]; int count; struct arena *a; int64_t now; };
 
+/* One level after the other, also when this job was away and the last is due already: whoever is on duty at each is told. */
 static int due_level(const struct network *n, int64_t now, const struct network_news *k, int64_t told) {
   if (k->ended) return TOLD_CLOSED;
   if (told < 0) return 0;
-  int level = 0;
-  for (int i = 0; i < 3; i++)
-    if (now - k->began >= n->escalate[i]) level = i + 1;
-  return k->acknowledged ? (int)told : level;
+  return !k->acknowledged && told < 3 && now - k->began >= n->escalate[told] ? (int)told + 1 : (int)told;
 }
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LEASE_MS = 10000, OPS_BYTES_MOST = 64 << 20 };
+enum { LEASE_MS = 10000 };
 
 /* ---- events: a row and a leaf --------------------------------------------------------------------------------------- */
 
@@ -123,28 +123,69 @@ int network_bump(struct store_tx *tx, struct err *err) {
 
 /* ---- what waits -------------------------------------------------------------------------------------------------------- */
 
-void network_op(struct network *n, struct op o) {
-  if (o.kind == OP_RAW && n->ops_size + (int64_t)o.size > OPS_BYTES_MOST) { /* the store is away: states are kept, results are lost */
-    free(o.bytes);
-    return;
-  }
-  struct op *k = base_alloc(sizeof *k);
-  *k = o;
-  n->ops_size += (int64_t)(sizeof *k + o.size);
-  if (!n->ops_end) n->ops_end = &n->ops;
-  *n->ops_end = k;
-  n->ops_end = &k->next;
-  pthread_cond_signal(&n->work);
+static bool measured_op(const struct op *o) { return o->kind == OP_RAW || o->kind == OP_INTERFACES || o->kind == OP_CHECK; }
+
+/* An object of eleven numbers for each interface. */
+static int64_t op_bytes(const struct op *o) { return measured_op(o) ? (int64_t)(sizeof *o + o->size + json_array_size(o->rows) * 1500) : 0; }
+
+static void free_op(struct op *o) {
+  free(o->bytes);
+  json_decref(o->rows);
+  free(o);
 }
 
 static void free_ops(struct op *o) {
   while (o) {
     struct op *next = o->next;
-    free(o->bytes);
-    json_decref(o->rows);
-    free(o);
+    free_op(o);
     o = next;
   }
+}
+
+/* How many of the checks that wait are of this office's check: by node and number. */
+static uint32_t *count_checks(struct network *n) {
+  uint32_t *of = base_alloc(((size_t)n->real * CHECKS_MOST + 1) * sizeof *of);
+  for (const struct op *o = n->ops; o; o = o->next) {
+    const struct node *node = o->kind == OP_CHECK ? network_at(n, o->code) : NULL;
+    if (node) of[node->o.node * CHECKS_MOST + o->number]++;
+  }
+  return of;
+}
+
+/* The store is away, and too much waits: the oldest results of the centre and readings of interfaces go, down to seven eighths, so that this is not done for each. What a prober
+ * elsewhere reported stays: it is no more than one report of each, and is acknowledged once it is written. Of a check that changed several times the last counts. */
+static void trim_ops(struct network *n) {
+  if (n->ops_size <= OPS_BYTES_MOST) return;
+  uint32_t *checks = count_checks(n);
+  for (struct op **at = &n->ops, *o; (o = *at);) {
+    const struct node *node = o->kind == OP_CHECK ? network_at(n, o->code) : NULL;
+    bool old = o->kind == OP_CHECK && (!node || --checks[node->o.node * CHECKS_MOST + o->number] > 0);
+    bool given_up = n->ops_size > OPS_BYTES_MOST / 8 * 7 && (o->kind == OP_INTERFACES || (o->kind == OP_RAW && !o->prober[0]));
+    if (!old && !given_up) {
+      at = &o->next;
+      continue;
+    }
+    if (given_up && !n->dropping) log_write(LOG_WARN, "network", "the store has been away too long: the oldest measurements are given up");
+    n->dropping |= given_up;
+    n->dropped += given_up;
+    *at = o->next;
+    n->ops_size -= op_bytes(o);
+    free_op(o);
+  }
+  free(checks);
+  n->ops_end = &n->ops;
+  while (*n->ops_end) n->ops_end = &(*n->ops_end)->next;
+}
+
+void network_op(struct network *n, struct op o) {
+  struct op *k = base_alloc(sizeof *k);
+  *k = o;
+  if (!n->ops_end) n->ops_end = &n->ops;
+  *n->ops_end = k;
+  n->ops_end = &k->next;
+  n->ops_size += op_bytes(k);
+  trim_ops(n);
+  pthread_cond_signal(&n->work);
 }
 
 struct flushing { struct network *n; const struct op *ops; int64_t now, epoch; };
@@ -252,8 +293,7 @@ static int samples_work(struct store_tx *tx, void *arg, struct err *err) {
   for (const struct op *o = k->ops; o && rc == 0; o = o->next) {
     if (o->kind == OP_STATE) rc = put_state(k, tx, o, err);
     else if (o->kind == OP_RAW) {
-      rc = store_put(tx, err, "INSERT INTO network_raw (at,prober,until,bytes) VALUES (?1,?2,?3,?4) ON CONFLICT (at,prober) DO UPDATE SET until=excluded.until,bytes=excluded.bytes", "itib",
-                     o->from, o->prober, o->until, (const void *)o->bytes, o->size);
+      rc = store_put(tx, err, "INSERT INTO network_raw (id,at,prober,until,bytes) VALUES (?1,?2,?3,?4,?5) ON CONFLICT (id) DO NOTHING", "iitib", o->id, o->from, o->prober, o->until, (const void *)o->bytes, o->size);
       if (rc == 0 && o->from < hour) rc = span_dirty(tx, o->from, o->from + 1, err);
     } else if (o->kind == OP_CONNECTED)
       rc = store_put(tx, err, "UPDATE network_now SET connected_at=?2 WHERE office=?1", "ti", o->code, o->connected_at);
@@ -274,8 +314,10 @@ int network_flush(struct network *n, struct err *err) {
   pthread_mutex_lock(&n->flushing);
   pthread_mutex_lock(&n->lock);
   struct op *ops = n->ops;
+  int64_t size = n->ops_size;
   n->ops = NULL;
   n->ops_end = NULL;
+  n->ops_size = 0;
   k.now = network_label(n);
   k.epoch = n->epoch;
   pthread_mutex_unlock(&n->lock);
@@ -286,13 +328,15 @@ int network_flush(struct network *n, struct err *err) {
   if (any) rc = store_write(n->main, STORE_FRONT, main_work, &k, err);
   if (ops && rc == 0) rc = store_write(n->samples, STORE_FRONT, samples_work, &k, err);
   pthread_mutex_lock(&n->lock);
-  if (rc) { /* back to where they were, before what came since */
+  if (rc && ops) { /* back to where they were, before what came since */
     struct op *last = ops;
     while (last->next) last = last->next;
     last->next = n->ops;
     if (!n->ops) n->ops_end = &last->next;
     n->ops = ops;
-  } else n->ops_size = 0;
+    n->ops_size += size;
+    trim_ops(n);
+  } else n->dropping = false;
   pthread_mutex_unlock(&n->lock);
   if (rc == 0) free_ops(ops);
   pthread_mutex_unlock(&n->flushing);
@@ -306,11 +350,11 @@ void clock_wait(int64_t ms) {
 
 /* ---- who probes ------------------------------------------------------------------------------------------------------------ */
 
-struct heartbeat { int64_t last, seq, revision; };
+struct heartbeat { int64_t last, seq, raw, revision; };
 
 static int heartbeat_work(struct store_tx *tx, void *arg, struct err *err) {
   struct heartbeat *k = arg;
-  return store_value(tx, &k->last, 0, err, "SELECT until FROM network_raw WHERE prober='' ORDER BY at DESC LIMIT 1", "") ||
+  return store_value(tx, &k->last, 0, err, "SELECT until FROM network_raw WHERE prober='' ORDER BY at DESC LIMIT 1", "") || store_value(tx, &k->raw, 0, err, "SELECT MAX(id) FROM network_raw", "") ||
          store_value(tx, &k->seq, 0, err, "SELECT MAX(seq) FROM network_change", "") ? -1 : 0;
 }
 
@@ -331,6 +375,7 @@ static int take_over(struct network *n, int64_t epoch, struct err *err) {
   if (k.seq > n->cursor) n->cursor = k.seq;
   if (label > n->cursor) n->cursor = label; /* larger than any number given so far, also those that a crash kept from the store */
   n->first = 0;
+  n->raw_id = k.raw;
   n->holder = true;
   n->epoch = epoch;
   if (k.last && label - k.last > 2 * (int64_t)n->o.interval_ms + 30000) core_away(n->core, 0, k.last, label, false);
@@ -341,7 +386,7 @@ static int take_over(struct network *n, int64_t epoch, struct err *err) {
 
 /* ---- following another node --------------------------------------------------------------------------------------------------- */
 
-struct following { struct network *n; int64_t cursor, raw; };
+struct following { struct network *n; int64_t cursor, raw; }; /* raw: number of the last row that was read */
 
 static int follow_work(struct store_tx *tx, void *arg, struct err *err) {
   struct following *k = arg;
@@ -366,30 +411,37 @@ static int follow_work(struct store_tx *tx, void *arg, struct err *err) {
   return rc;
 }
 
+/* What came late, caught up by a prober elsewhere, is no office's last probe. */
+static void follow_sample(struct network *n, const struct sample *s) {
+  for (int i = 0; i < n->real; i++) { /* keys are given in the order of nodes: nearly always the same place */
+    int node = (int)((s->key - 1 + (uint32_t)i) % (uint32_t)n->real);
+    if (n->nodes[node].key != s->key) continue;
+    struct core_node *c = &n->core->nodes[node];
+    if (s->at >= c->last_at) {
+      c->last_at = s->at;
+      c->last = (struct measured){s->sent, s->lost, s->min, s->median, s->p95, s->max, s->jitter};
+    }
+    if (s->lost >= s->sent) return;
+    recent_add(&c->recent, s->sent, s->lost, s->median);
+    if (!n->nodes[node].connected_at) n->nodes[node].connected_at = s->at;
+    return;
+  }
+}
+
 static int follow_raw(struct store_tx *tx, void *arg, struct err *err) {
   struct following *k = arg;
   struct network *n = k->n;
-  struct store_rows *r = store_select(tx, err, "SELECT at,until,bytes FROM network_raw WHERE at>?1 ORDER BY at LIMIT 100", "i", k->raw);
+  struct store_rows *r = store_select(tx, err, "SELECT id,at,until,bytes FROM network_raw WHERE id>?1 ORDER BY id LIMIT 100", "i", k->raw);
   if (!r) return -1;
   int rc;
   pthread_mutex_lock(&n->lock);
   while ((rc = store_next(r, err)) == 1) {
     size_t size;
     struct sample s;
-    const unsigned char *at = store_blob(r, 2, &size), *end = at + size;
+    const unsigned char *bytes = store_blob(r, 3, &size), *end = bytes + size;
     k->raw = store_int(r, 0);
-    n->probed = store_int(r, 1);
-    while (raw_next(&at, end, k->raw, &s))
-      for (int i = 0; i < n->real; i++) { /* keys are given in the order of nodes: nearly always the same place */
-        int node = (int)((s.key - 1 + (uint32_t)i) % (uint32_t)n->real);
-        if (n->nodes[node].key != s.key) continue;
-        struct core_node *c = &n->core->nodes[node];
-        c->last_at = s.at;
-        c->last = (struct measured){s.sent, s.lost, s.min, s.median, s.p95, s.max, s.jitter};
-        if (s.lost < s.sent) recent_add(&c->recent, s.sent, s.lost, s.median);
-        if (s.lost < s.sent && !n->nodes[node].connected_at) n->nodes[node].connected_at = s.at;
-        break;
-      }
+    if (store_int(r, 2) > n->probed) n->probed = store_int(r, 2);
+    while (raw_next(&bytes, end, store_int(r, 1), &s)) follow_sample(n, &s);
   }
   pthread_mutex_unlock(&n->lock);
   store_done(r);
@@ -401,7 +453,7 @@ static int follow(struct network *n, struct following *k, struct err *err) {
   k->n = n;
   k->cursor = n->cursor;
   pthread_mutex_unlock(&n->lock);
-  if (!k->raw) k->raw = clock_now() - 120000;
+  if (!k->raw) k->raw = clock_now() - 120000; /* numbers are moments, or a little more */
   return store_read(n->samples, follow_work, k, err) || store_read(n->samples, follow_raw, k, err) ? -1 : 0;
 }
 
@@ -416,6 +468,7 @@ static void lose(struct network *n) {
   n->ops = NULL;
   n->ops_end = NULL;
   n->ops_size = 0;
+  n->lost++;
   n->holder = false;
   n->step = -1; /* who comes after tells what comes after */
   n->epoch = 0;
@@ -456,6 +509,7 @@ static void settle(struct network *n, struct following *f) {
   if (held && !n->holder) {
     if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   }
+  if (n->holder) f->raw = 0; /* what it measures itself it does not read */
   if (n->holder ? network_steps_tell(n, &err) : follow(n, f, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   if (store_read(n->main, revision_work, &k, &err) == 0 && stale(n, k.revision) && network_load(n, &err)) log_write(LOG_WARN, "network", "%s", err.message);
 }

@@ -147,6 +147,7 @@ struct network_probing {
   int64_t last;                      /* when a probe last ended anywhere; 0 never */
   int64_t sent, received, lost, late, hostile, unsent; /* packets since the start: answers too late, answers that were not ours, not sent by local errors */
   int64_t probes, overdue_ms;        /* probes that ended; how far the schedule is behind now */
+  int64_t dropped;                   /* bundles of measurements since the start that were given up because the store was away too long */
 };
 void network_probing(struct network *n, struct network_probing *out);
 
@@ -369,10 +370,12 @@ struct network_plan_row {
   const char *code, *organisation, *place, *level, *uplinks, *name_fa, *name_en, *lat, *lon;
   const char *address;               /* IPv4 or IPv6 literal, no names */
   const char *interval;              /* seconds, 10–3600 */
-  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY snmp3:NAME; "" is icmp */
+  const char *checks;                /* by space: icmp tcp:PORT http:PORT/PATH https:PORT/PATH https:NAME:PORT/PATH snmp:COMMUNITY snmp3:NAME; "" is icmp. As network_checks_shown tells them: as they are */
   const char *prober;                /* name of the prober that reaches it; "" the centre */
   const char *active;                /* "1", "0": no longer probed nor counted */
 };
+/* Checks as they may be shown and written down: "snmp:*" in place of communities, which are as good as passwords. Caller frees. */
+char *network_checks_shown(const char *checks);
 /* Judge all, and unless dry write them, all or nothing, one act and leaf: {"added":[{"line","code"}],"changed":[{"line","code","fields":{name: {"from","to"}}}],"same":n,
  * "errors":[{"line","field","message"}] (in the language)}. ERR_INVALID with *out when there are errors. The prober takes it up within a second. At most 20,000 rows. Waits. */
 int network_plan(struct network *n, const struct network_by *by, const struct network_plan_row *rows, size_t count, bool dry, enum lang l, json_t **out, struct err *err);

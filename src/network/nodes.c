@@ -28,10 +28,23 @@ static bool name_of(const char **rest, const char *end, char out[64]) {
   return true;
 }
 
+static bool port_ok(const char *text, const char *end) {
+  int64_t port = 0;
+  for (; text < end && *text >= '0' && *text <= '9' && port < 65536; text++) port = port * 10 + (*text - '0');
+  return text == end && port > 0 && port < 65536;
+}
+
+/* COMMUNITY or COMMUNITY@PORT; "*" is how one is shown. */
+static bool community_ok(const char *text, const char *end) {
+  const char *at = memchr(text, '@', (size_t)(end - text));
+  size_t n = (size_t)((at ? at : end) - text);
+  return n > 0 && !(n == 1 && *text == '*') && (!at || port_ok(at + 1, end));
+}
+
 /* NAME or NAME@PORT of one who asks an agent. */
 static bool user_ok(const char *text, const char *end) {
-  size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"), digits = text[n] == '@' ? strspn(text + n + 1, "0123456789") : 0;
-  return n > 0 && n <= 40 && digits <= 5 && text + n + (digits ? digits + 1 : 0) == end;
+  size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+  return n > 0 && n <= 40 && (text + n == end || (text[n] == '@' && port_ok(text + n + 1, end)));
 }
 
 int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
@@ -53,7 +66,7 @@ int checks_parse(const char *text, struct check out[CHECKS_MOST], bool *icmp) {
         for (; rest < end && *rest >= '0' && *rest <= '9' && c->port < 65536; rest++) c->port = c->port * 10 + (*rest - '0');
         if (c->port < 1 || c->port > 65535) return -1;
         if (rest < end && (k == CHECK_TCP || *rest != '/')) return -1;
-      } else if (rest == end || *rest == '@') return -1;
+      } else if (k == CHECK_SNMP && !community_ok(rest, end)) return -1;
       if (k > CHECK_SNMP && !user_ok(rest, end)) return -1;
       if ((size_t)(end - rest) >= sizeof c->rest) return -1;
       for (const char *s = rest; s < end; s++)

@@ -139,6 +139,13 @@ static void judge_fields(struct planning *k, struct planned *p) {
   if (v[F_ACTIVE] && strcmp(v[F_ACTIVE], "0") != 0 && strcmp(v[F_ACTIVE], "1") != 0) fault(k, p->row, "active", "network.plan_active");
 }
 
+/* This is told, and goes into the ledger for good. */
+static void put_shown(json_t *pair, const char *name, int field, const char *value) {
+  char *hidden = field == F_CHECKS && value[0] ? network_checks_shown(value) : base_strdup(value);
+  json_put(pair, name, hidden);
+  free(hidden);
+}
+
 static void judge(struct planning *k, struct planned *p) {
   struct network *n = k->n;
   if (!code_ok(p->row->code)) {
@@ -152,6 +159,9 @@ static void judge(struct planning *k, struct planned *p) {
   memset(k->now, 0, sizeof k->now);
   if (node) as_it_is(n, node, k->now);
   pthread_mutex_unlock(&n->lock);
+  char *shown = network_checks_shown(k->now[F_CHECKS]);
+  if (p->known && base_same(p->value[F_CHECKS], shown)) p->value[F_CHECKS] = NULL; /* as it was exported */
+  free(shown);
   judge_fields(k, p);
   if (!p->known)
     for (int f = F_ORGANISATION; f <= F_FA; f++)
@@ -162,8 +172,8 @@ static void judge(struct planning *k, struct planned *p) {
     if (f == F_INTERVAL && !p->value[f][0] && p->known) continue;
     if (p->ours && f < F_ADDRESS) fault(k, p->row, names[f], "network.plan_pack");
     json_t *pair = json_object();
-    json_put(pair, "from", k->now[f]);
-    json_put(pair, "to", p->value[f]);
+    put_shown(pair, "from", f, k->now[f]);
+    put_shown(pair, "to", f, p->value[f]);
     json_object_set_new(fields, names[f], pair);
     p->differs = true;
   }

@@ -84,7 +84,9 @@ static void raw_flush(struct network *n, int prober) {
   if (!b->len) return;
   size_t size = b->len;
   char *bytes = buf_take(b);
-  network_op(n, (struct op){.kind = OP_RAW, .from = n->raw_at[prober], .until = n->raw_until[prober], .prober = n->probers[prober].name, .bytes = bytes, .size = size});
+  int64_t label = network_label(n);
+  n->raw_id = n->raw_id < label ? label : n->raw_id + 1; /* grows, also over a crash and from one node to the next */
+  network_op(n, (struct op){.kind = OP_RAW, .id = n->raw_id, .from = n->raw_at[prober], .until = n->raw_until[prober], .prober = n->probers[prober].name, .bytes = bytes, .size = size});
   n->raw_at[prober] = n->raw_until[prober] = 0;
 }
 
@@ -101,7 +103,7 @@ void network_take(struct network *n, const struct core_result *r, int prober) {
       node->connected_at = r->sent_at;
       network_op(n, (struct op){.kind = OP_CONNECTED, .node = r->node, .code = node->o.code, .connected_at = r->sent_at});
     }
-    n->probed = r->at;
+    if (r->at > n->probed) n->probed = r->at; /* what a prober elsewhere caught up is older */
     n->probes++;
   }
   core_result(n->core, r);
@@ -242,7 +244,7 @@ void network_probing(struct network *n, struct network_probing *out) {
   static const char *const methods[] = {"none", "raw", "ping"};
   struct ping_counters c = {0};
   pthread_mutex_lock(&n->lock);
-  *out = (struct network_probing){.method4 = "none", .method6 = "none", .trouble = "", .here = n->on, .last = n->probed, .probes = n->probes, .overdue_ms = n->overdue};
+  *out = (struct network_probing){.method4 = "none", .method6 = "none", .trouble = "", .here = n->on, .last = n->probed, .probes = n->probes, .overdue_ms = n->overdue, .dropped = n->dropped};
   if (n->on) {
     link_counters(n->link, &c);
     out->method4 = methods[link_method(n->link, AF_INET)];
@@ -251,6 +253,7 @@ void network_probing(struct network *n, struct network_probing *out) {
     else if (link_robbed(n->link)) out->trouble = "network.trouble_lost";
     else if (link_method(n->link, AF_INET) == PING_NONE) out->trouble = "network.trouble_socket";
   }
+  if (n->dropping && !out->trouble[0]) out->trouble = "network.trouble_dropped";
   pthread_mutex_unlock(&n->lock);
   out->sent = c.sent;
   out->received = c.received;

@@ -372,7 +372,7 @@ struct keeping { int64_t raw, hour, day, cursor, gone; };
 
 static int forget_work(struct store_tx *tx, void *arg, struct err *err) {
   struct keeping *k = arg;
-  int64_t gone = store_exec(tx, err, "DELETE FROM network_raw WHERE at IN (SELECT at FROM network_raw WHERE at<?1 ORDER BY at LIMIT 500)", "i", k->raw);
+  int64_t gone = store_exec(tx, err, "DELETE FROM network_raw WHERE id IN (SELECT id FROM network_raw WHERE at<?1 ORDER BY at LIMIT 500)", "i", k->raw);
   int64_t hours = gone < 0 ? -1 : store_exec(tx, err, "DELETE FROM network_block WHERE span=1 AND start<?1", "i", k->hour);
   int64_t days = hours < 0 ? -1 : store_exec(tx, err, "DELETE FROM network_block WHERE span>1 AND start<?1", "i", k->day);
   int64_t spans = days < 0 ? -1 : store_exec(tx, err, "DELETE FROM network_span WHERE since<?1 AND since<(SELECT MAX(t.since) FROM network_span t WHERE t.office=network_span.office AND t.since<?1)", "i", k->day);

@@ -203,23 +203,23 @@ static int checks_work(struct store_tx *tx, struct inside *k, struct err *err) {
 
 static int inside_work(struct store_tx *tx, void *arg, struct err *err) { return interfaces_work(tx, arg, err) || checks_work(tx, arg, err) ? -1 : 0; }
 
-/* The plan's words without the communities of agents: they are as good as passwords. */
-static json_t *checks_shown(const char *text) {
+char *network_checks_shown(const char *text) {
   struct buf b = {0};
   for (size_t n; *text; text += n + (text[n] == ' ')) {
     n = strcspn(text, " ");
     if (n) buf_addf(&b, "%s%.*s%s", b.len ? " " : "", base_starts(text, "snmp:") ? 5 : (int)n, text, base_starts(text, "snmp:") ? "*" : "");
   }
-  json_t *j = json_string(b.len ? buf_str(&b) : "icmp");
-  buf_free(&b);
-  return j;
+  if (!b.len) buf_adds(&b, "icmp");
+  return buf_take(&b);
 }
 
 static json_t *more_of(const struct network *n, const struct network_office *o, enum lang l) {
   json_t *j = office_json(n, o, l), *up = json_array();
   int64_t counts[NETWORK_STATES] = {0};
   json_put(j, "address", o->address);
-  json_object_set_new(j, "checks", checks_shown(o->checks));
+  char *checks = network_checks_shown(o->checks);
+  json_put(j, "checks", checks);
+  free(checks);
   json_put(j, "prober", o->prober);
   json_object_set_new(j, "prober_away", json_boolean(n->nodes[o->node].prober && n->core->probers_away >> n->nodes[o->node].prober & 1));
   json_object_set_new(j, "probed", time_json(o->probed));
@@ -338,7 +338,7 @@ static json_t *probing_json(const struct network_probing *p) {
   json_object_set_new(j, "here", json_boolean(p->here));
   json_object_set_new(j, "last", time_json(p->last));
   const struct { const char *name; int64_t value; } figures[] = {{"sent", p->sent}, {"received", p->received}, {"late", p->late}, {"hostile", p->hostile},
-    {"unsent", p->unsent}, {"probes", p->probes}, {"overdue_ms", p->overdue_ms}};
+    {"unsent", p->unsent}, {"probes", p->probes}, {"overdue_ms", p->overdue_ms}, {"dropped", p->dropped}};
   for (size_t i = 0; i < BASE_COUNT(figures); i++) json_object_set_new(j, figures[i].name, json_integer(figures[i].value));
   return j;
 }

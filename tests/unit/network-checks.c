@@ -261,7 +261,8 @@ static void notations(void **state) {
   assert_int_equal(checks_parse("icmp snmp:secret@1161", c, &icmp), 1);
   check_text(&c[0], text);
   assert_string_equal(text, "snmp");
-  static const char *const bad[] = {"tcp:a.example:80", "https:-a:80", "https::80", "https:a.example:", "https:a.example:0", "https:a.example:80x", "http:99999", "http:80x", "snmp:", "snmp:@161", "ftp:21",
+  static const char *const bad[] = {"tcp:a.example:80", "https:-a:80", "https::80", "https:a.example:", "https:a.example:0", "https:a.example:80x", "http:99999", "http:80x", "snmp:", "snmp:@161", "snmp:x@abc", "snmp:x@", "snmp:x@0", "snmp:x@65536", "snmp:x@1@1", "snmp:*",
+    "snmp:*@161", "snmp3:u@70000", "snmp3:u@", "ftp:21",
     "https:0123456789012345678901234567890123456789012345678901234567890123456789:80", "tcp:1 tcp:2 tcp:3 tcp:4 tcp:5 tcp:6 tcp:7"};
   for (size_t i = 0; i < BASE_COUNT(bad); i++)
     if (checks_parse(bad[i], c, &icmp) >= 0) fail_msg("%s is taken", bad[i]);

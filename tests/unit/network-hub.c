@@ -171,7 +171,8 @@ static void until_cause(const char *code, const char *cause) {
 }
 
 /* A report of this program's own, signed as the hub does. */
-static void tell(json_t *samples, json_t *interfaces) {
+static int try_tell(json_t *samples, json_t *interfaces) {
+  struct err err = {0};
   static int64_t number;
   EVP_PKEY *key = hub_open_key(hub_folder, NULL);
   int64_t next, now = clock_now();
@@ -180,12 +181,15 @@ static void tell(json_t *samples, json_t *interfaces) {
   json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)net->probers[1].next, "now", (json_int_t)now, "version", "1",
                           "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
   char *body = json_canonical(all), *signature = hub_sign(key, HUB_REPORT, body, strlen(body));
-  must(network_report(net, "hub-1", body, strlen(body), signature, &next, &why, err));
+  int rc = network_report(net, "hub-1", body, strlen(body), signature, &next, &why, &err);
   json_decref(all);
   free(body);
   free(signature);
   EVP_PKEY_free(key);
+  return rc ? (int)err.code : 0;
 }
+
+static void tell(json_t *samples, json_t *interfaces) { assert_int_equal(try_tell(samples, interfaces), 0); }
 
 static json_t *row(const char *name, int64_t octets) { return json_pack("[i,s,i,I,i,i,i,i,i]", 1, name, 1, (json_int_t)octets, 2, 0, 0, 800, -1); }
 
@@ -256,9 +260,54 @@ static void checks(void **state) {
   inside(NULL, NULL);
 }
 
+static uint8_t recent_of(struct network *n, const char *code) {
+  pthread_mutex_lock(&n->lock);
+  uint8_t at = n->core->nodes[network_at(n, code)->o.node].recent.at;
+  pthread_mutex_unlock(&n->lock);
+  return at;
+}
+
+static json_t *answered(const char *code, int64_t at, int ms) { return json_pack("[s,I,i,i,i,i,i,i,i]", code, (json_int_t)at, 5, 0, ms, ms, ms, ms, 1); }
+
+static bool has_point(const char *code, int ms) {
+  json_t *j, *one;
+  size_t i;
+  bool found = false;
+  must(network_series(net, code, NETWORK_HOUR, clock_now() + 60000, &j, err));
+  json_array_foreach(json_object_get(j, "points"), i, one) found |= json_number_value(json_object_get(one, "median")) == ms;
+  json_decref(j);
+  return found;
+}
+
+/* A second node upon the same stores, which does not measure: it takes no report, and reads what the first one wrote, late or not. */
+static void two_nodes(void **state) {
+  struct network_options o = {.node = "two", .packets = 3, .gap_ms = 5, .timeout_ms = 300, .interval_ms = 300};
+  struct network *other, *first = net;
+  struct network_office seen;
+  int64_t epoch, now = clock_now();
+  must(store_lease(net->main, "network", "one", 3600000, &epoch, err) == 1 ? 0 : -1);
+  must(network_open(net->main, net->samples, net->trust, net->d, &o, &other, err));
+  must(network_start(other, err));
+  net = other;
+  assert_int_equal(try_tell(json_pack("[o]", answered("O-1", now, 301)), json_array()), ERR_UNAVAILABLE);
+  net = first;
+  tell(json_pack("[o]", answered("O-1", now, 301)), json_array()); /* the very same, once it comes where it is measured */
+  int at = network_find(other, "O-1");
+  for (int64_t end = clock_mono() + WAIT_MS; network_node(other, at, &seen) == 0 && seen.probed != now; kit_sleep(20)) assert_true(clock_mono() < end);
+  uint8_t before = recent_of(other, "O-1");
+  tell(json_pack("[o]", answered("O-1", now - 60000, 302)), json_array()); /* caught up */
+  for (int64_t end = clock_mono() + WAIT_MS; recent_of(other, "O-1") == before; kit_sleep(20)) assert_true(clock_mono() < end);
+  assert_int_equal(network_node(other, at, &seen), 0);
+  assert_int_equal(seen.probed, now);
+  tell(json_pack("[o]", answered("O-1", now + 1, 303)), json_array()); /* two rows of the same moment */
+  tell(json_pack("[o]", answered("O-2", now + 1, 304)), json_array());
+  assert_true(has_point("O-1", 301) && has_point("O-1", 302) && has_point("O-1", 303) && has_point("O-2", 304));
+  network_close(other);
+}
+
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;

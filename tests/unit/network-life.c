@@ -294,6 +294,18 @@ static void people_act(void **state) {
   ledger_agrees(k);
 }
 
+/* The jobs were away for more than an hour: both levels that became due meanwhile are told, in their order. */
+static void no_level_is_skipped(void **state) {
+  struct kit *k = *state;
+  run(k, 0, 485);
+  int before = k->tellings;
+  for (int64_t m = 485; m < 565; m++) minute_of(k, m);
+  jobs(k);
+  assert_int_equal(k->tellings, before + 2);
+  assert_string_equal(k->told[before], "1 1 1 O-1");
+  assert_string_equal(k->told[before + 1], "1 1 2 O-1");
+}
+
 static const json_t *goal_item(const json_t *goals, const char *code) {
   const json_t *one;
   size_t i;
@@ -504,6 +516,15 @@ static void sums_are_the_samples(void **state) {
 
 /* ---- the plan ---------------------------------------------------------------------------------------------------------------- */
 
+static int no_secret_work(struct store_tx *tx, void *arg, struct err *err) {
+  int64_t plans = 0, secrets = 0;
+  if (store_value(tx, &plans, 0, err, "SELECT COUNT(*) FROM network_event WHERE kind='plan' AND detail LIKE '%snmp%'", "") ||
+      store_value(tx, &secrets, 0, err, "SELECT COUNT(*) FROM network_event WHERE detail LIKE '%hushhush%'", "")) return -1;
+  assert_int_equal(plans, 2);
+  assert_int_equal(secrets, 0);
+  return 0;
+}
+
 static void the_plan(void **state) {
   struct kit *k = *state;
   struct network_by operator = {"op", NULL}, water = {"w", "ab"};
@@ -549,6 +570,25 @@ static void the_plan(void **state) {
   assert_int_equal(c.villages_large, 2);
   assert_int_equal(c.offices, 9);
   assert_int_equal(c.connected, 0);
+  /* a community is told nowhere, nor written into the ledger; the file as it was exported changes nothing */
+  struct network_plan_row agent = {.line = 2, .code = "O-1", .checks = "icmp snmp:hushhush@1161 tcp:80"};
+  for (int turn = 0; turn < 3; turn++) {
+    if (turn == 1) agent.checks = "icmp snmp:* tcp:80";
+    if (turn == 2) agent.checks = "icmp snmp:hushhushtoo";
+    must(network_plan(k->n, &operator, &agent, 1, false, LANG_EN, &j, err));
+    char *text = json_dumps(j, 0);
+    assert_null(strstr(text, "hushhush"));
+    free(text);
+    assert_int_equal(json_array_size(json_object_get(j, "changed")), turn != 1);
+    json_decref(j);
+    must(network_load(k->n, err));
+    assert_int_equal(network_node(k->n, network_find(k->n, "O-1"), &o), 0);
+    assert_string_equal(o.checks, turn == 2 ? "icmp snmp:hushhushtoo" : "icmp snmp:hushhush@1161 tcp:80");
+  }
+  agent.checks = "icmp snmp:* tcp:443"; /* what "*" stands for is not known there */
+  refused(network_plan(k->n, &operator, &agent, 1, false, LANG_EN, &j, err), ERR_INVALID);
+  json_decref(j);
+  must(store_read(k->main, no_secret_work, NULL, err));
   ledger_agrees(k);
 }
 
@@ -604,6 +644,58 @@ static void views(void **state) {
 
 /* ---- bytes -------------------------------------------------------------------------------------------------------------------------- */
 
+/* ---- the store is away ------------------------------------------------------------------------------------------------------------ */
+
+static int rename_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_exec(tx, err, arg ? "ALTER TABLE network_raw RENAME TO network_raw_away" : "ALTER TABLE network_raw_away RENAME TO network_raw", "") < 0 ? -1 : 0;
+}
+
+static int kept_work(struct store_tx *tx, void *arg, struct err *err) {
+  int64_t *out = arg;
+  return store_value(tx, &out[0], 0, err, "SELECT COUNT(*) FROM network_raw WHERE prober=''", "") || store_value(tx, &out[1], 0, err, "SELECT COUNT(*) FROM network_raw WHERE prober='hub-1'", "") ||
+         store_value(tx, &out[2], 0, err, "SELECT MAX(at) FROM network_raw", "") || store_value(tx, &out[3], 0, err, "SELECT COUNT(*) FROM network_span WHERE office='O-2'", "") ||
+         store_value(tx, &out[4], 0, err, "SELECT COUNT(*) FROM network_check WHERE office='O-1' AND cause='refused'", "") ? -1 : 0;
+}
+
+/* What waits for it has a bound: the oldest measurements of the centre go, counted and told; states, and what a hub was not yet acknowledged, never. */
+static void nothing_fills_the_memory(void **state) {
+  struct kit *k = *state;
+  struct network *n = k->n;
+  struct network_probing p;
+  struct err why;
+  enum { BUNDLES = 160, BUNDLE = 1 << 20 };
+  must(store_write(k->samples, STORE_FRONT, rename_work, "away", err));
+  pthread_mutex_lock(&n->lock);
+  for (int i = 0; i < BUNDLES; i++) {
+    bool hub = i == 0;
+    if (i == 1) {
+      network_op(n, (struct op){.kind = OP_STATE, .code = "O-2", .change = {.seq = 5, .at = k->t0, .since = k->t0, .to = NETWORK_UP}});
+      for (int c = 0; c < 50; c++) network_op(n, (struct op){.kind = OP_CHECK, .code = "O-1", .cause = c == 49 ? CHECK_REFUSED : CHECK_OK, .decided = k->t0 + c});
+    }
+    network_op(n, (struct op){.kind = OP_RAW, .id = k->t0 + i, .from = k->t0 + i, .until = k->t0 + i, .prober = hub ? "hub-1" : "", .bytes = base_alloc(BUNDLE), .size = BUNDLE});
+    if (i != BUNDLES / 2) continue;
+    pthread_mutex_unlock(&n->lock);
+    assert_int_equal(network_flush(n, &why), -1); /* taken, and put back */
+    pthread_mutex_lock(&n->lock);
+  }
+  assert_true(n->ops_size <= OPS_BYTES_MOST);
+  pthread_mutex_unlock(&n->lock);
+  network_probing(n, &p);
+  assert_string_equal(p.trouble, "network.trouble_dropped");
+  must(store_write(k->samples, STORE_FRONT, rename_work, NULL, err));
+  must(network_flush(n, err));
+  int64_t kept[5] = {0};
+  must(store_read(k->samples, kept_work, kept, err));
+  assert_true(kept[0] > 32);
+  assert_int_equal(kept[0] + p.dropped, BUNDLES - 1);
+  assert_int_equal(kept[1], 1);
+  assert_int_equal(kept[2], k->t0 + BUNDLES - 1); /* the newest */
+  assert_int_equal(kept[3], 1);
+  assert_int_equal(kept[4], 1);
+  network_probing(n, &p);
+  assert_string_equal(p.trouble, "");
+}
+
 static void the_bytes(void **state) {
   struct sums s = {.key = 77, .probes = 60, .sent = 300, .lost = 3, .answered = 59, .rtt_sum = 590.5, .jitter_sum = 3.25, .min = 1.5, .max = 22.125}, t;
   struct buf b = {0};
@@ -626,8 +718,9 @@ static void the_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(a_day, setup, teardown), cmocka_unit_test_setup_teardown(a_restart, setup, teardown),
-    cmocka_unit_test_setup_teardown(people_act, setup, teardown), cmocka_unit_test_setup_teardown(goals_are_kept, setup, teardown), cmocka_unit_test_setup_teardown(alarms_are_told, setup, teardown),
-    cmocka_unit_test_setup_teardown(sums_are_the_samples, setup, teardown), cmocka_unit_test_setup_teardown(the_plan, setup, teardown), cmocka_unit_test_setup_teardown(views, setup, teardown), cmocka_unit_test(the_bytes)};
+    cmocka_unit_test_setup_teardown(people_act, setup, teardown), cmocka_unit_test_setup_teardown(no_level_is_skipped, setup, teardown), cmocka_unit_test_setup_teardown(goals_are_kept, setup, teardown), cmocka_unit_test_setup_teardown(alarms_are_told, setup, teardown),
+    cmocka_unit_test_setup_teardown(sums_are_the_samples, setup, teardown), cmocka_unit_test_setup_teardown(the_plan, setup, teardown), cmocka_unit_test_setup_teardown(views, setup, teardown),
+    cmocka_unit_test_setup_teardown(nothing_fills_the_memory, setup, teardown), cmocka_unit_test(the_bytes)};
   struct err err;
   if (kit_start(NULL) || language_init(&err)) return 1;
   make_pack();
