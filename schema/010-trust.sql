@@ -35,7 +35,7 @@ CREATE TABLE ledger_tile (
   n BIGINT NOT NULL,
   hashes @blob NOT NULL,
   PRIMARY KEY (level, n)
-) WITHOUT ROWID;
+) @wide;
 
 CREATE TABLE ledger_state (
   name TEXT NOT NULL,

@@ -10,7 +10,7 @@ CREATE TABLE network_prober_code (
 ) WITHOUT ROWID;
 
 -- What a prober said of itself with its last report (its number, so that none is taken twice), how far its clock was from ours (ms, 0 before the first),
--- and the key that was taken away from it, why and by whom (revoked_at 0: it was not).
+-- why it cannot send (trouble, '' it can), and the key that was taken away from it, why and by whom (revoked_at 0: it was not).
 CREATE TABLE network_prober_said (
   name @id NOT NULL,
   report BIGINT NOT NULL,
@@ -19,6 +19,7 @@ CREATE TABLE network_prober_said (
   backlog BIGINT NOT NULL,
   oldest @time NOT NULL,
   skew BIGINT NOT NULL,
+  trouble TEXT NOT NULL,
   joined_at @time NOT NULL,
   admitted_by TEXT NOT NULL,
   revoked_at @time NOT NULL,

@@ -19,6 +19,14 @@ CREATE TABLE exchange_notice (
   at @time NOT NULL,
   PRIMARY KEY (service)
 ) WITHOUT ROWID;
+-- One row (name: gateway) while the whole gateway is under maintenance; until_at 0: no end is known.
+CREATE TABLE exchange_maintenance (
+  name @id NOT NULL,
+  notice TEXT NOT NULL,
+  until_at @time NOT NULL,
+  at @time NOT NULL,
+  PRIMARY KEY (name)
+) WITHOUT ROWID;
 CREATE TABLE exchange_endpoint (
   service @id NOT NULL,
   method TEXT NOT NULL,

@@ -13,7 +13,7 @@ struct deed {
   struct settings set;
   struct words_left left;                /* behind the verb */
   char *folder;
-  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *all, *older_than, *unstamped, *digest_only, *bodies, *at_once, *out;
+  const char *server, *address, *operator_url, *code, *wait, *json, *openapi, *notice, *enable, *method, *path, *purpose, *until, *why, *tls, *certificates, *name_fa, *name_en, *ca, *timeout_ms, *any_certificate, *known_certificate, *all, *older_than, *unstamped, *digest_only, *bodies, *at_once, *out;
   char *actor;
 };
 
@@ -24,11 +24,13 @@ struct deed {
   X("serve", deed_serve, "[--listen 127.0.0.1:8080] [--exchange-listen ADDRESS:PORT] [--exchange-systems-listen ADDRESS:PORT]", "answer information systems and other gateways", 0) \
   X("status", deed_status, "[--json]", "how a gateway that serves is: directory, keys, peers, evidence, time-stamps, causes; exit code 1 when something is wrong", 0) \
   X("test", deed_test, "SUBSYSTEM SERVICE [METHOD PATH]", "one call through the gateway that serves: what was answered, or which side refused it, in which check, and what to do", 2) \
-  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE] [--digest-only]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
-  X("services set", deed_service_set, "SERVICE --digest-only | SERVICE --bodies", "what the log keeps of its messages from now on: digests alone, or bodies too", 1) \
+  X("services add", deed_service_add, "SERVICE URL [--openapi URL] [--name-fa T] [--name-en T] [--ca FILE | --any-certificate] [--timeout-ms N] [--digest-only]", "publish a service of an information system (five parts: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE)", 2) \
+  X("services set", deed_service_set, "SERVICE [--digest-only | --bodies] [--timeout-ms N] [--any-certificate | --known-certificate]", "from now on: what the log keeps of its messages, digests alone or bodies too; how long its information system may take (0: as the gateway's setting); whether that may show any certificate", 1) \
   X("services list", deed_service_list, "[--json]", "the services of this gateway", 0) \
   X("services disable", deed_service_disable, "SERVICE --notice TEXT | SERVICE --enable", "answer calls with a notice for a while, or again", 1) \
   X("services remove", deed_service_remove, "SERVICE", "publish it no longer", 1) \
+  X("maintenance on", deed_maintenance_on, "--notice TEXT [--until YYYY-MM-DD | --until YYYY-MM-DDTHH:MM:SSZ]", "refuse calls of both sides with the notice (maintenance_mode), until then or until it is off; other gateways of the member answer", 0) \
+  X("maintenance off", deed_maintenance_off, "", "answer calls again", 0) \
   X("subsystem", deed_subsystem, "SUBSYSTEM [--tls plain|https|mutual] [--certificates SHA256,…]", "a subsystem whose information systems call through this gateway", 1) \
   X("grant", deed_grant, "SUBSYSTEM|group:CODE SERVICE [--method M] [--path GLOB] [--purpose TEXT] [--until YYYY-MM-DD]", "give a right", 2) \
   X("grants", deed_grants, "[SERVICE] [--json] [--all]", "the rights that were given", 0) \
@@ -44,6 +46,7 @@ struct deed {
   X("restore", deed_restore, "FILE", "put a copy back into a new folder, after verifying it", 1) \
   X("member", deed_member, "ID [--name-fa T] [--name-en T]", "operator: put a member (three parts) or a subsystem (four) into the directory", 1) \
   X("members remove", deed_member_remove, "ID --why TEXT", "operator: take a member (with its gateways and subsystems) or a subsystem out; its keys are revoked, its rights end everywhere", 1) \
+  X("gateways remove", deed_gateway_remove, "SERVER --why TEXT", "operator: take one gateway out of the directory; its keys and certificates are revoked everywhere, its member stays", 1) \
   X("group", deed_group, "CODE ID [--out]", "operator: put a member (for all its subsystems) or a subsystem into a group of the directory, or take it out; rights name it group:CODE", 2) \
   X("invite", deed_invite, "SERVER", "operator: a one-time code for a gateway, good for a day", 1) \
   X("requests", deed_requests, "[--json]", "operator: who asks to be taken in", 0) \
@@ -181,22 +184,48 @@ static int deed_restore(struct deed *d) { return gateway_restore(&d->set, d->fol
 
 /* ---- services and rights ---- */
 
+/* The options that services add and set have in common. -1: *timeout_ms as it was. */
+static int read_timeout(const struct deed *d, int *timeout_ms, struct err *err) {
+  char *end;
+  *timeout_ms = -1;
+  if (!d->timeout_ms) return 0;
+  long n = strtol(d->timeout_ms, &end, 10);
+  if (end == d->timeout_ms || *end || n < 0 || n > 3600000) return err_set(err, ERR_INVALID, "--timeout-ms is a number of milliseconds, at most 3600000; 0: as the gateway's setting");
+  *timeout_ms = (int)n;
+  return 0;
+}
+
 static int service_add(struct deed *d, struct exchange *x, struct err *err) {
   const char *kind = d->openapi ? "OPENAPI" : "REST";
-  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca, .log_digest_only = d->digest_only != NULL};
+  struct exchange_service s = {.id = d->left.items[0], .url = d->left.items[1], .kind = kind, .openapi_url = d->openapi, .title_fa = d->name_fa, .title_en = d->name_en, .ca_file = d->ca, .log_digest_only = d->digest_only != NULL, .any_certificate = d->any_certificate != NULL};
+  int timeout;
+  if (read_timeout(d, &timeout, err)) return -1;
+  s.timeout_ms = timeout < 0 ? 0 : timeout;
   if (exchange_service_put(x, &s, err)) return -1;
   printf("%s is published; give rights with: chapar gateway grant SUBSYSTEM %s\n", s.id, s.id);
   return 0;
 }
-static int deed_service_add(struct deed *d) { return with(d, service_add); }
+static int deed_service_add(struct deed *d) {
+  return d->ca && d->any_certificate ? gateway_usage("services add", "say --ca FILE, or --any-certificate") : with(d, service_add);
+}
 
 static int service_set(struct deed *d, struct exchange *x, struct err *err) {
+  int timeout;
+  if (read_timeout(d, &timeout, err)) return -1;
+  if ((timeout >= 0 || d->any_certificate || d->known_certificate) &&
+      exchange_service_options(x, d->left.items[0], timeout, d->any_certificate ? 1 : d->known_certificate ? 0 : -1, err))
+    return -1;
+  if (timeout >= 0) printf("%s may take %d ms%s\n", d->left.items[0], timeout, timeout ? "" : ", which is: as the gateway's setting");
+  if (d->any_certificate || d->known_certificate) printf("%s %s\n", d->left.items[0], d->any_certificate ? "may show any certificate" : "shows a certificate that is verified");
+  if (!d->digest_only && !d->bodies) return 0;
   if (exchange_service_log(x, d->left.items[0], d->digest_only != NULL, err)) return -1;
   printf(d->digest_only ? "of %s the log keeps digests from now on\n" : "of %s the log keeps bodies from now on\n", d->left.items[0]);
   return 0;
 }
 static int deed_service_set(struct deed *d) {
-  if (!d->digest_only == !d->bodies) return gateway_usage("services set", "say --digest-only, or --bodies");
+  if (d->digest_only && d->bodies) return gateway_usage("services set", "say --digest-only, or --bodies");
+  if (d->any_certificate && d->known_certificate) return gateway_usage("services set", "say --any-certificate, or --known-certificate");
+  if (!d->digest_only && !d->bodies && !d->timeout_ms && !d->any_certificate && !d->known_certificate) return gateway_usage("services set", "say what is to be otherwise");
   return with(d, service_set);
 }
 
@@ -206,8 +235,10 @@ static void tell_services(const json_t *v) {
   if (json_array_size(v) == 0) puts("no services");
   json_array_foreach(v, i, o) {
     const char *disabled = json_str(o, "disabled");
-    printf("%s  %s  %s  log: %s  %lld grants%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)",
-           base_same(json_str(o, "log"), "digest") ? "digests" : "bodies", (long long)json_int(o, "grants", 0), disabled ? "  disabled: " : "",
+    char timeout[40] = "";
+    if (json_int(o, "timeout_ms", 0)) snprintf(timeout, sizeof timeout, "  time-out: %lld ms", (long long)json_int(o, "timeout_ms", 0));
+    printf("%s  %s  %s  log: %s  %lld grants%s%s%s%s\n", json_str(o, "id"), json_str(o, "kind"), json_str(o, "url") ? json_str(o, "url") : "(answered here)",
+           base_same(json_str(o, "log"), "digest") ? "digests" : "bodies", (long long)json_int(o, "grants", 0), timeout, json_flag(o, "any_certificate", false) ? "  any certificate" : "", disabled ? "  disabled: " : "",
            disabled ? disabled : "");
   }
 }
@@ -244,6 +275,25 @@ static int service_remove(struct deed *d, struct exchange *x, struct err *err) {
   return 0;
 }
 static int deed_service_remove(struct deed *d) { return with(d, service_remove); }
+
+static int maintenance_on(struct deed *d, struct exchange *x, struct err *err) {
+  int64_t until = 0;
+  int32_t day = d->until ? date_parse(d->until) : INT32_MIN;
+  if (day != INT32_MIN) until = day_start(day);
+  else if (d->until && clock_parse(d->until, &until)) return err_set(err, ERR_INVALID, "--until is a day or a moment, such as 2027-03-20 or 2027-03-20T06:30:00Z: %s is neither", d->until);
+  if (exchange_maintenance(x, d->notice, until, err)) return -1;
+  puts("calls are refused with the notice; chapar gateway maintenance off ends it");
+  return 0;
+}
+static int deed_maintenance_on(struct deed *d) { return d->notice ? with(d, maintenance_on) : gateway_usage("maintenance on", "say what callers are told: --notice TEXT"); }
+
+static int maintenance_off(struct deed *d, struct exchange *x, struct err *err) {
+  (void)d;
+  if (exchange_maintenance(x, NULL, 0, err)) return -1;
+  puts("calls are answered again");
+  return 0;
+}
+static int deed_maintenance_off(struct deed *d) { return with(d, maintenance_off); }
 
 static int subsystem(struct deed *d, struct exchange *x, struct err *err) {
   char *spaced = base_strdup(d->certificates ? d->certificates : "");
@@ -316,6 +366,13 @@ static int member_remove(struct deed *d, struct exchange *x, struct err *err) {
   return 0;
 }
 static int deed_member_remove(struct deed *d) { return d->why ? with(d, member_remove) : gateway_usage("members remove", "say why: --why TEXT"); }
+
+static int gateway_remove(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_gateway_remove(x, d->left.items[0], d->actor, d->why, err)) return -1;
+  printf("%s is out of the directory: its keys are revoked where the directory arrives\n", d->left.items[0]);
+  return 0;
+}
+static int deed_gateway_remove(struct deed *d) { return d->why ? with(d, gateway_remove) : gateway_usage("gateways remove", "say why: --why TEXT"); }
 
 /* ---- groups and acts ---- */
 
@@ -459,7 +516,7 @@ int command_gateway(int argc, char **argv) {
   const char *folder = NULL;
   struct own_flag own[] = {{"--folder", &folder}, {"--server", &d.server}, {"--address", &d.address}, {"--operator", &d.operator_url}, {"--code", &d.code}, {"--wait", &d.wait}, {"--json!", &d.json},
                            {"--openapi", &d.openapi}, {"--notice", &d.notice}, {"--enable!", &d.enable}, {"--method", &d.method}, {"--path", &d.path}, {"--purpose", &d.purpose}, {"--until", &d.until},
-                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {"--out!", &d.out}, {"--at-once!", &d.at_once}, {NULL, NULL}};
+                           {"--why", &d.why}, {"--tls", &d.tls}, {"--certificates", &d.certificates}, {"--name-fa", &d.name_fa}, {"--name-en", &d.name_en}, {"--ca", &d.ca}, {"--timeout-ms", &d.timeout_ms}, {"--any-certificate!", &d.any_certificate}, {"--known-certificate!", &d.known_certificate}, {"--all!", &d.all}, {"--older-than", &d.older_than}, {"--unstamped!", &d.unstamped}, {"--digest-only!", &d.digest_only}, {"--bodies!", &d.bodies}, {"--out!", &d.out}, {"--at-once!", &d.at_once}, {NULL, NULL}};
   int rc = settings_read(&d.set, argc, argv, own, &d.left);
   if (rc) return rc;
   if (strcmp(d.set.log_level, "info") == 0 && !(d.left.count && strcmp(d.left.items[0], "serve") == 0)) log_set_level(LOG_WARN);

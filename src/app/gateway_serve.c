@@ -236,6 +236,8 @@ static void print(const json_t *v) {
   if (age >= 0) printf(", known to be the newest %lld s ago", (long long)age);
   printf("\n");
   if (json_str(d, "problem") && json_str(d, "problem")[0]) printf("             %s\n", json_str(d, "problem"));
+  const json_t *maintenance = json_object_get(d, "maintenance");
+  if (json_is_object(maintenance)) printf("maintenance  until %s: %s\n", json_str(maintenance, "until") ? json_str(maintenance, "until") : "it is said to be over", json_str(maintenance, "notice"));
   printf("keys         %s; helper process %lld, begun anew %lld times\n", json_str(own, "fingerprint") ? json_str(own, "fingerprint") : "not in the directory, or rolling over", (long long)json_int(helper, "pid", 0),
          (long long)json_int(helper, "restarts", 0));
   json_array_foreach(json_object_get(v, "peers"), i, o) {

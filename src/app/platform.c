@@ -225,9 +225,9 @@ static int give_right(void *ctx, struct store_tx *tx, const struct case_grant *k
 }
 
 /* Through the exchange, wherever the provider's registry is; where no gateway runs, the registries of this store answer. */
-static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
+static int ask_known(void *ctx, const struct service *s, const char *national_id, const json_t *answers, const char *tracking, json_t **out, struct err *err) {
   const struct platform *p = ctx;
-  return p->exchange ? exchange_data_prefill(p->data, s, national_id, answers, out, err) : registries_prefill(p->registries, s, national_id, answers, out, err);
+  return p->exchange ? exchange_data_prefill(p->data, s, national_id, answers, tracking, out, err) : registries_prefill(p->registries, s, national_id, answers, out, err);
 }
 
 static int ask_one(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err) {

@@ -191,6 +191,10 @@ static int measure_here(const struct settings *s, const char *folder) {
   return rc ? refused(&err) : EXIT_DONE;
 }
 
+static const char *cannot(const char *trouble) {
+  return word(LANG_EN, strcmp(trouble, "socket") == 0 ? "web.net_prober_cannot_socket" : strcmp(trouble, "lost") == 0 ? "web.net_prober_cannot_lost" : strcmp(trouble, "helper") == 0 ? "web.net_prober_cannot_helper" : "web.net_prober_cannot_unsent");
+}
+
 static int status(const char *folder) {
   char name[64], centre[300], at[32] = "", *file = base_printf("%s/state.json", folder);
   size_t n = 0;
@@ -202,10 +206,11 @@ static int status(const char *folder) {
     json_t *j = text ? json_read(text, n, 2, &err) : NULL;
     size_t waiting = network_hub_backlog(folder, &oldest);
     if (oldest) clock_rfc3339(oldest, at);
-    const char *trouble = json_str(j, "trouble");
+    const char *trouble = json_str(j, "trouble"), *sending = json_str(j, "sending");
     printf("prober %s for %s\nlast told: %s%s%s\nwaiting: %zu files%s%s\n", name, centre, json_str(j, "at") ? json_str(j, "at") : "never", trouble ? ", in trouble: " : ", well", trouble ? trouble : "", waiting,
            at[0] ? ", the oldest of " : "", at);
-    rc = j && !trouble ? EXIT_DONE : EXIT_REFUSED;
+    if (sending) printf("sending: %s\n", cannot(sending));
+    rc = j && !trouble && !sending ? EXIT_DONE : EXIT_REFUSED;
     json_decref(j);
     free(text);
   } else rc = EXIT_REFUSED;
@@ -220,8 +225,8 @@ static int list(struct network *n, struct err *err) {
   size_t i;
   if (network_probers(n, &all, err)) return -1;
   json_array_foreach(json_object_get(all, "items"), i, o)
-    printf("%s: %s, %lld offices, last report %s, %lld files waiting, version %s, clock %+lld ms\n", json_str(o, "name"), json_str(o, "state"), (long long)json_int(o, "offices", 0),
-           json_str(o, "heard") ? json_str(o, "heard") : "never", (long long)json_int(o, "backlog", 0), json_str(o, "version")[0] ? json_str(o, "version") : "unknown", (long long)json_int(o, "clock_ms", 0));
+    printf("%s: %s, %lld offices, last report %s, %lld files waiting, version %s, clock %+lld ms%s%s\n", json_str(o, "name"), json_str(o, "state"), (long long)json_int(o, "offices", 0),
+           json_str(o, "heard") ? json_str(o, "heard") : "never", (long long)json_int(o, "backlog", 0), json_str(o, "version")[0] ? json_str(o, "version") : "unknown", (long long)json_int(o, "clock_ms", 0), json_str(o, "trouble") ? ", " : "", json_str(o, "trouble") ? cannot(json_str(o, "trouble")) : "");
   if (!json_array_size(json_object_get(all, "items"))) puts("no prober is admitted or invited");
   json_decref(all);
   return 0;

@@ -37,10 +37,11 @@ struct cases_options {
   /* grant: an approved request for data gives a right, inside the transaction and once by event; NULL: rights are not given. */
   int (*grant)(void *ctx, struct store_tx *tx, const struct case_grant *k, struct err *err);
   void *grant_ctx;
-  /* prefill: what other organisations know of a service's fields about this person, given the answers so far:
+  /* prefill: what other organisations know of a service's fields about this person, given the answers so far, for a case (its tracking code; NULL: a form that
+   * is being filled in):
    * {"field":{"value","organisation","registry","refuse","key"?}}; "key": the answer by which it was found; "why" in the place of "value": it could not be
    * asked ("refused", "stopped" or "unreachable"). It may wait for other machines. NULL: nothing is known. */
-  int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+  int (*prefill)(void *ctx, const struct service *s, const char *national_id, const json_t *answers, const char *tracking, json_t **out, struct err *err);
   void *prefill_ctx;
   /* known: what one attribute of a registry says of a key; *value new reference, NULL when nothing is recorded. NULL: nobody can be asked. */
   int (*known)(void *ctx, const char *registry, const char *key, const char *attribute, json_t **value, struct err *err);

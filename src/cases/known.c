@@ -87,7 +87,7 @@ int cases_prefill(struct cases *c, const struct actor *who, const struct service
   const char *field;
   struct buf basis = {0}, registries = {0};
   int rc = 0;
-  if (c->o.prefill && !about_another(s, who, answers)) rc = c->o.prefill(c->o.prefill_ctx, s, actor_national_id(who), answers, &known, err);
+  if (c->o.prefill && !about_another(s, who, answers)) rc = c->o.prefill(c->o.prefill_ctx, s, actor_national_id(who), answers, NULL, &known, err);
   json_object_foreach(known, field, one) {
     const char *registry = json_str(one, "registry");
     if (json_str(one, "why")) {
@@ -152,7 +152,7 @@ bool cases_asks_others(const struct cases *c, const struct service *s, const str
   return c->o.prefill && who->kind == ACTOR_CITIZEN && who->assurance >= ASSURANCE_SIM_MATCHED && asks_any(s);
 }
 
-void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors) {
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, const char *tracking, json_t **sources, json_t **errors) {
   json_t *known = NULL, *one;
   const char *field;
   struct err err;
@@ -160,7 +160,7 @@ void case_sources(struct cases *c, const struct case_submission *s, const struct
   if (!c->o.prefill || s->parent || as->kind != ACTOR_CITIZEN || as->assurance < ASSURANCE_SIM_MATCHED || !asks_any(s->service) ||
       about_another(s->service, as, s->data))
     return;
-  if (c->o.prefill(c->o.prefill_ctx, s->service, actor_national_id(as), s->data, &known, &err)) {
+  if (c->o.prefill(c->o.prefill_ctx, s->service, actor_national_id(as), s->data, tracking, &known, &err)) {
     log_write(LOG_WARN, "cases", "what is known could not be asked: %s", err.message);
     return;
   }

@@ -314,7 +314,7 @@ int case_desk_calendar(struct cases *c, struct store_tx *tx, const char *organis
 
 /* known.c: what is known of the answers of a submission. *sources {"field":{"organisation","registry","same","known"?}} or NULL, for its
  * event; *errors what must not differ, or NULL. New references. Where nobody can be asked nothing is known. */
-void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, json_t **sources, json_t **errors); /* as: who is asked about */
+void case_sources(struct cases *c, const struct case_submission *s, const struct actor *as, const char *tracking, json_t **sources, json_t **errors); /* as: who is asked about; tracking: of the case that is being made */
 
 /* documents.c: every document of the answers must be the actor's and free (or this case's); ERR_INVALID otherwise */
 int case_bind_documents(struct store_tx *tx, struct field *const *fields, size_t count, const json_t *data, const struct actor *who, const char *tracking,

@@ -448,7 +448,9 @@ static int prepare(struct submit_job *j, struct err *err) {
     json_decref(due);
     return -1;
   }
-  case_sources(j->c, s, &as, &sources, &s->errors);
+  char tracking[TRACKING_SIZE];
+  case_tracking(j->c, row->key_hash, 0, tracking); /* as it will be, but when that is taken */
+  case_sources(j->c, s, &as, tracking, &sources, &s->errors);
   if (s->counter) json_object_set_new(p, "filed", case_filed_json(s->counter, &s->actor));
   if (sources) json_object_set_new(p, "sources", sources);
   json_put(p, "submitted_by", row->submitted_by);

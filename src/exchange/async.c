@@ -1,5 +1,7 @@
 /* Messages that are delivered later. Taken durably, then sent like any other as soon as the provider is there, with growing pauses, by the same message
- * id, so that the provider's gateway does nothing twice. Bounds: MOST waiting, BODY bytes each, three days; ended ones are kept a week. */
+ * id, so that the provider's gateway does nothing twice. A delivery, and a calling back, is one process's: it stands in the store by its name (process.c),
+ * and is free again when that one has ended. Bounds: MOST waiting, of one subsystem SHARE, BODY bytes each, three days; ended ones are kept a week. Of one
+ * provider (lane) PER_LANE are under way at once, so that who does not answer holds up nobody else. */
 #include "exchange/side.h"
 
 #include <errno.h>
@@ -7,15 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #define P "server.clientproxy."
 #define BODY ((int64_t)64 << 20)
-enum { MOST = 10000, AT_ONCE = 8, LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000 };
+enum { MOST = 10000, SHARE = 2500, ALWAYS = 100 /* of one subsystem, whatever the others have */, THREADS = 32, PER_LANE = 2, IN_A_ROW = 20, LANES = 64, ENDED = 500,
+       LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000 };
 #define UNTIL_MS (72LL * 3600000)
+#define UNSURE_MS (12LL * 3600000)         /* less than a provider's gateway remembers the message's id */
 #define KEEP_MS (7LL * 86400000)
 
-struct async { pthread_mutex_t lock; char *under_way[AT_ONCE]; int64_t looked, swept; _Atomic int64_t waiting, oldest; };
+struct async { struct tasks *threads; atomic_int busy; atomic_bool closing; _Atomic int64_t looked; int64_t swept; _Atomic int64_t waiting, oldest; };
 
 /* ---- bodies in files ---- */
 
@@ -87,11 +92,20 @@ static int headers_read(struct arena *a, const char *text, struct message *m, st
 
 /* ---- taking ---- */
 
-struct taking { const char *client, *message_id, *file, *method, *target, *headers, *callback; const unsigned char *digest; bool fresh, same; };
+struct taking { const char *client, *message_id, *file, *lane, *method, *target, *headers, *callback; const unsigned char *digest; bool fresh, same; };
+
+static int judge_share(struct store_tx *tx, const char *client, struct err *err) {
+  int64_t all, own;
+  if (store_value(tx, &own, 0, err, "SELECT COUNT(*) FROM exchange_async WHERE state = 'waiting' AND client = ?1", "t", client)) return -1;
+  if (own < ALWAYS) return 0;
+  if (own >= SHARE) return err_set(err, ERR_LIMIT, "%lld messages of %s are waiting to be delivered, which is its share at this gateway: wait until some are delivered", (long long)own, client);
+  if (store_value(tx, &all, 0, err, "SELECT COUNT(*) FROM exchange_async WHERE state = 'waiting'", "")) return -1;
+  return all < MOST ? 0 : err_set(err, ERR_LIMIT, "%lld messages are waiting to be delivered at this gateway, %lld of them of %s: more are taken when some are delivered", (long long)all, (long long)own, client);
+}
 
 static int take_work(struct store_tx *tx, void *arg, struct err *err) {
   struct taking *k = arg;
-  int64_t waiting, now = store_time(tx);
+  int64_t now = store_time(tx);
   size_t n;
   k->fresh = k->same = false;
   struct store_rows *rows = store_select(tx, err, "SELECT digest FROM exchange_async WHERE client = ?1 AND message_id = ?2", "tt", k->client, k->message_id);
@@ -102,12 +116,11 @@ static int take_work(struct store_tx *tx, void *arg, struct err *err) {
   }
   store_done(rows);
   if (more) return more < 0 ? -1 : 0;
-  if (store_value(tx, &waiting, 0, err, "SELECT COUNT(*) FROM exchange_async WHERE state = 'waiting'", "")) return -1;
-  if (waiting >= MOST) return err_set(err, ERR_LIMIT, "%d messages are waiting to be delivered: no more are taken", MOST);
+  if (judge_share(tx, k->client, err)) return -1;
   k->fresh = true;
-  return store_exec(tx, err, "INSERT INTO exchange_async (client, message_id, file, state, method, target, headers, digest, callback, taken_at, until_at, next_at, tries, status) "
-                    "VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, 0, 0)", "ttttttbtii", k->client, k->message_id, k->file, k->method, k->target, k->headers, k->digest, (size_t)64,
-                    k->callback, now, now + UNTIL_MS) < 0 ? -1 : 0;
+  return store_exec(tx, err, "INSERT INTO exchange_async (client, message_id, file, state, method, target, headers, digest, callback, taken_at, until_at, next_at, tries, status, lane) "
+                    "VALUES (?1, ?2, ?3, 'waiting', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?9, 0, 0, ?11)", "ttttttbtiit", k->client, k->message_id, k->file, k->method, k->target, k->headers, k->digest, (size_t)64,
+                    k->callback, now, now + UNTIL_MS, k->lane) < 0 ? -1 : 0;
 }
 
 /* An answer is called back to a service of the client's own subsystem at this gateway, whose address its administrator has given: never to an address
@@ -125,13 +138,16 @@ static int judge_callback(struct exchange *x, const struct exchange_id *client, 
   return good ? 0 : fault_set(fault, P "invalid_request", "Chapar-Async-Callback names a service of the client's own subsystem at this gateway, with an address: %.100s is none", text);
 }
 
-static int read_message(struct exchange *x, struct arena *a, const struct call *q, struct message *m, struct exchange_id *client, char message_id[200], struct fault *fault) {
+static int read_message(struct exchange *x, struct arena *a, const struct call *q, struct message *m, struct exchange_id *client, char lane[EXCHANGE_ID + 1], char message_id[200],
+                        struct fault *fault) {
   struct members *members = members_hold(x);
   struct target t;
   struct err err;
   int rc = target_read(a, q->target, &t, &err) ? fault_set(fault, P "internal_error", "%s", err.message) : consumer_admit(x, members, a, q, client, fault);
   members_drop(members);
   if (rc) return -1;
+  t.service.service[0] = 0;
+  exchange_id_text(&t.service, lane);
   if (q->content && q->content->size > BODY) return fault_set(fault, P "invalid_request", "A message that is delivered later has at most %lld bytes", (long long)BODY);
   *m = (struct message){.method = q->method, .content = q->content};
   if (message_take(m, a, q->headers, q->header_count, &err) || message_digest(m, &err)) return fault_set(fault, P "invalid_request", "%s", err.message);
@@ -152,16 +168,16 @@ int async_take(struct exchange *x, struct arena *a, const struct call *q, char m
   struct message m;
   struct exchange_id client;
   struct err err;
-  char who[EXCHANGE_ID + 1], name[33];
+  char who[EXCHANGE_ID + 1], lane[EXCHANGE_ID + 1], name[33];
   unsigned char bytes[16];
-  if (read_message(x, a, q, &m, &client, message_id, fault)) return -1;
+  if (read_message(x, a, q, &m, &client, lane, message_id, fault)) return -1;
   const char *callback = message_header(&m, "Chapar-Async-Callback");
   if (callback && judge_callback(x, &client, callback, fault)) return -1;
   exchange_id_text(&client, who);
   random_bytes(bytes, sizeof bytes);
   hex_encode(bytes, sizeof bytes, name);
   char *headers = headers_text(m.headers, m.header_count);
-  struct taking k = {.client = who, .message_id = message_id, .file = name, .method = q->method, .target = q->target, .headers = headers, .callback = callback, .digest = m.digest};
+  struct taking k = {.client = who, .message_id = message_id, .file = name, .lane = lane, .method = q->method, .target = q->target, .headers = headers, .callback = callback, .digest = m.digest};
   int rc = content_write(x, name, "request", q->content, &err) || store_write(x->store, STORE_FRONT, take_work, &k, &err) ? -1 : 0;
   free(headers);
   if (rc || !k.fresh) {
@@ -179,9 +195,10 @@ int async_take(struct exchange *x, struct arena *a, const struct call *q, char m
 
 struct delivery {
   struct exchange *x;
-  char *client, *message_id, *file, *method, *target, *headers, *callback, *pinned;
-  int64_t tries, until;
+  char *client, *message_id, *file, *lane, *method, *target, *headers, *callback, *pinned;
+  int64_t tries, until, unsure;            /* unsure: since when it may have been done, 0: it was not */
   bool call_back;                          /* the answer is there: what is left is to tell it */
+  bool lost;                               /* it was not ours any more */
   /* out */
   const char *state;
   int64_t status, next;
@@ -198,7 +215,7 @@ static void stored_fault(const char *kept, struct fault *f) {
 }
 
 static void delivery_free(struct delivery *d) {
-  char *all[] = {d->client, d->message_id, d->file, d->method, d->target, d->headers, d->callback, d->pinned, d->answer, d->error};
+  char *all[] = {d->client, d->message_id, d->file, d->lane, d->method, d->target, d->headers, d->callback, d->pinned, d->answer, d->error};
   for (size_t i = 0; i < BASE_COUNT(all); i++) free(all[i]);
   free(d);
 }
@@ -212,16 +229,27 @@ static bool mendable(const char *code) {
   return false;
 }
 
+/* Only who has it under way says what became of it. */
 static int end_work(struct store_tx *tx, void *arg, struct err *err) {
-  const struct delivery *d = arg;
+  struct delivery *d = arg;
   int64_t now = store_time(tx);
-  if (d->call_back)
-    return store_exec(tx, err, "UPDATE exchange_async SET called_at = NULLIF(?1, 0), next_at = ?2, tries = tries + 1, last_error = CASE WHEN state = 'failed' THEN last_error ELSE ?3 END "
-                      "WHERE client = ?4 AND message_id = ?5", "iittt", d->next ? 0 : now, d->next,
-                      d->error, d->client, d->message_id) < 0 ? -1 : 0;
-  bool ended = strcmp(d->state, "waiting") != 0;
-  return store_exec(tx, err, "UPDATE exchange_async SET state = ?1, status = ?2, answer = ?3, last_error = ?4, tries = tries + 1, next_at = ?5, ended_at = ?6, pinned = ?7 WHERE client = ?8 AND message_id = ?9",
-                    "tittiittt", d->state, d->status, d->answer, d->error, ended ? now : d->next, ended ? now : 0, d->pinned, d->client, d->message_id) < 0 ? -1 : 0;
+  const char *process = d->x->sides->process.name;
+  int n;
+  if (d->call_back) {
+    n = store_exec(tx, err, "UPDATE exchange_async SET called_at = NULLIF(?1, 0), next_at = NULLIF(?2, 0), tries = tries + 1, claimed_by = NULL, "
+                   "last_error = CASE WHEN state = 'failed' THEN last_error ELSE ?3 END WHERE client = ?4 AND message_id = ?5 AND state <> 'waiting' AND called_at IS NULL AND claimed_by = ?6",
+                   "iitttt", d->next ? 0 : now, d->next, d->error, d->client, d->message_id, process);
+  } else {
+    bool ended = strcmp(d->state, "waiting") != 0;
+    char back[EXCHANGE_ID + 20];
+    snprintf(back, sizeof back, "back to %s", d->client);
+    n = store_exec(tx, err, "UPDATE exchange_async SET state = ?1, status = ?2, answer = ?3, last_error = ?4, tries = ?5, next_at = NULLIF(?6, 0), ended_at = ?7, pinned = ?8, unsure_at = NULLIF(?9, 0), "
+                   "lane = ?10, claimed_by = NULL WHERE client = ?11 AND message_id = ?12 AND state = 'waiting' AND claimed_by = ?13", "tittiiititttt", d->state, d->status, d->answer, d->error,
+                   ended && d->callback ? 0 : d->tries + 1, !ended ? d->next : d->callback ? now : 0, ended ? now : 0, d->pinned, d->unsure, ended && d->callback ? back : d->lane, d->client,
+                   d->message_id, process);
+  }
+  d->lost = n == 0;
+  return n < 0 ? -1 : 0;
 }
 
 static int64_t pause_until(const struct delivery *d) {
@@ -230,12 +258,15 @@ static int64_t pause_until(const struct delivery *d) {
 }
 
 static void fail_delivery(struct delivery *d, const struct fault *f, const char *server) {
-  bool again = mendable(f->code) && clock_now() < d->until;
-  d->state = again ? "waiting" : "failed";
+  int64_t now = clock_now();
+  bool again = mendable(f->code) && now < d->until, kept = !d->unsure || now - d->unsure < UNSURE_MS;
+  d->state = again && kept ? "waiting" : "failed";
   d->next = pause_until(d);
-  d->error = base_printf("%s %s", f->code, f->message);
+  d->error = base_printf("%s %s%s", f->code, f->message, again && !kept ? " (it was sent before and not answered; it is not sent again, as the provider's gateway may not know it any more: ask the provider)" : "");
+  if (!again || !strstr(f->code, ".io_error") || method_idempotent(d->method)) return;
   /* it may have been done there: only that gateway knows the message by its id */
-  if (again && strstr(f->code, ".io_error") && !method_idempotent(d->method) && server[0] && !d->pinned) d->pinned = base_strdup(server);
+  if (!d->unsure) d->unsure = now;
+  if (server[0] && !d->pinned) d->pinned = base_strdup(server);
 }
 
 static void send_one(struct delivery *d, struct arena *a) {
@@ -309,71 +340,151 @@ static void call_back(struct delivery *d, struct arena *a) {
   http_content_free(&content);
 }
 
-static void deliver(void *arg) {
-  struct delivery *d = arg;
-  struct exchange *x = d->x;
+/* ---- which is ours ---- */
+
+#define DELIVERY "client, message_id, file, lane, method, target, headers, callback, pinned, tries, until_at, state, status, answer, last_error, unsure_at"
+
+static struct delivery *delivery_read(struct exchange *x, const struct store_rows *rows) {
+  struct delivery *d = base_alloc(sizeof *d);
+  char **texts[] = {&d->client, &d->message_id, &d->file, &d->lane, &d->method, &d->target, &d->headers, &d->callback, &d->pinned};
+  for (int i = 0; i < (int)BASE_COUNT(texts); i++) *texts[i] = base_strdup(store_text(rows, i));
+  d->x = x;
+  d->tries = store_int(rows, 9);
+  d->until = store_int(rows, 10);
+  d->call_back = strcmp(store_text(rows, 11), "waiting") != 0;
+  d->state = strcmp(store_text(rows, 11), "failed") == 0 ? "failed" : "answered";
+  d->status = store_int(rows, 12);
+  if (d->call_back) d->answer = base_strdup(store_text(rows, 13));
+  if (d->call_back) d->error = base_strdup(store_text(rows, 14));
+  d->unsure = store_int(rows, 15);
+  return d;
+}
+
+struct claiming { struct exchange *x; const char *process; const char *lanes[LANES]; size_t count, most, got; struct delivery *list[THREADS]; };
+
+/* 1: one more of this lane is ours, 0: there is none, or as many as may be are under way. */
+static int claim_one(struct store_tx *tx, struct claiming *k, const char *lane, struct err *err) {
+  int64_t now = store_time(tx), under_way;
+  if (store_value(tx, &under_way, 0, err, "SELECT COUNT(claimed_by) FROM exchange_async WHERE lane = ?1 AND next_at <= ?2", "ti", lane, now)) return -1;
+  if (under_way >= PER_LANE) return 0;
+  struct store_rows *rows = store_select(tx, err, "SELECT " DELIVERY " FROM exchange_async WHERE lane = ?1 AND next_at <= ?2 AND claimed_by IS NULL ORDER BY next_at LIMIT 1", "ti", lane, now);
+  int more = rows ? store_next(rows, err) : -1;
+  struct delivery *d = more == 1 ? delivery_read(k->x, rows) : NULL;
+  store_done(rows);
+  if (!d) return more < 0 ? -1 : 0;
+  int n = store_exec(tx, err, "UPDATE exchange_async SET claimed_by = ?1 WHERE client = ?2 AND message_id = ?3 AND claimed_by IS NULL", "ttt", k->process, d->client, d->message_id);
+  if (n == 1) k->list[k->got++] = d;
+  else delivery_free(d);
+  return n;
+}
+
+static void forget_claims(struct claiming *k) {
+  while (k->got) delivery_free(k->list[--k->got]);
+}
+
+/* One of each lane, then another of each. */
+static int claim_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct claiming *k = arg;
+  forget_claims(k);
+  for (int round = 0; round < PER_LANE; round++)
+    for (size_t i = 0; i < k->count && k->got < k->most; i++)
+      if (claim_one(tx, k, k->lanes[i], err) < 0) return -1;
+  return 0;
+}
+
+static void claim(struct claiming *k) {
+  struct err err;
+  k->process = process_name(k->x, &err);
+  if (k->process && store_write(k->x->store, STORE_JOBS, claim_work, k, &err) == 0) return;
+  log_write(LOG_WARN, "exchange", "messages to be delivered are not taken up: %s", err.message);
+  forget_claims(k);
+}
+
+static void deliver_one(struct delivery *d) {
+  struct async *s = d->x->async;
   struct arena *a = arena_new(SIDE_ARENA);
   struct err err;
   (d->call_back ? call_back : send_one)(d, a);
-  if (store_write(x->store, STORE_JOBS, end_work, d, &err)) log_write(LOG_WARN, "exchange", "a delivery is not noted: %s", err.message);
-  pthread_mutex_lock(&x->async->lock);
-  for (int i = 0; i < AT_ONCE; i++)
-    if (x->async->under_way[i] && strcmp(x->async->under_way[i], d->file) == 0) {
-      free(x->async->under_way[i]);
-      x->async->under_way[i] = NULL;
-      break;
-    }
-  pthread_mutex_unlock(&x->async->lock);
+  while (store_write(d->x->store, STORE_JOBS, end_work, d, &err)) { /* it stays ours until what became of it is noted */
+    log_write(LOG_WARN, "exchange", "the delivery of %s is not noted: %s", d->message_id, err.message);
+    if (atomic_load(&s->closing)) break;
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+  }
+  if (d->lost) log_write(LOG_WARN, "exchange", "the delivery of %s was another's by the time it ended", d->message_id);
   arena_free(a);
-  delivery_free(d);
+}
+
+/* A lane that has more to send keeps its thread for a while. */
+static void deliver(void *arg) {
+  struct delivery *d = arg;
+  struct exchange *x = d->x;
+  struct async *s = x->async;
+  for (int i = 1; d; i++) {
+    struct claiming k = {.x = x, .lanes = {d->lane}, .count = 1, .most = 1};
+    deliver_one(d);
+    if (i < IN_A_ROW && !atomic_load(&s->closing)) claim(&k);
+    delivery_free(d);
+    d = k.got ? k.list[0] : NULL;
+  }
+  atomic_fetch_sub(&s->busy, 1);
+  atomic_store(&s->looked, 0);
+}
+
+static int give_back_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_exec(tx, err, "UPDATE exchange_async SET claimed_by = NULL WHERE claimed_by = ?1 AND next_at <= ?2", "ti", (const char *)arg, store_time(tx)) < 0 ? -1 : 0;
 }
 
 /* ---- from time to time ---- */
 
-struct due { struct delivery *list[AT_ONCE]; size_t count; };
+struct due { char *lanes[LANES], *processes[LANES]; size_t lane_count, process_count; };
+
+static void due_free(struct due *k) {
+  while (k->lane_count) free(k->lanes[--k->lane_count]);
+  while (k->process_count) free(k->processes[--k->process_count]);
+}
 
 static int due_work(struct store_tx *tx, void *arg, struct err *err) {
   struct due *k = arg;
   int more = 0;
-  struct store_rows *rows = store_select(tx, err, "SELECT client, message_id, file, method, target, headers, callback, pinned, tries, until_at, state, status, answer, last_error FROM exchange_async "
-                                         "WHERE (state = 'waiting' OR (callback IS NOT NULL AND called_at IS NULL)) AND next_at <= ?1 ORDER BY next_at LIMIT 8", "i", clock_now());
-  while (rows && k->count < AT_ONCE && (more = store_next(rows, err)) == 1) {
-    struct delivery *d = k->list[k->count++] = base_alloc(sizeof *d);
-    char **texts[] = {&d->client, &d->message_id, &d->file, &d->method, &d->target, &d->headers, &d->callback, &d->pinned};
-    for (int i = 0; i < (int)BASE_COUNT(texts); i++) *texts[i] = base_strdup(store_text(rows, i));
-    d->tries = store_int(rows, 8);
-    d->until = store_int(rows, 9);
-    d->call_back = strcmp(store_text(rows, 10), "waiting") != 0;
-    d->state = strcmp(store_text(rows, 10), "failed") == 0 ? "failed" : "answered";
-    d->status = store_int(rows, 11);
-    if (d->call_back) d->answer = base_strdup(store_text(rows, 12));
-    if (d->call_back) d->error = base_strdup(store_text(rows, 13));
-  }
+  due_free(k);
+  struct store_rows *rows = store_select(tx, err, "SELECT lane FROM exchange_async WHERE next_at <= ?1 GROUP BY lane HAVING COUNT(*) > COUNT(claimed_by) AND COUNT(claimed_by) < ?2 ORDER BY MIN(next_at) LIMIT ?3",
+                                         "iii", clock_now(), (int64_t)PER_LANE, (int64_t)LANES);
+  while (rows && (more = store_next(rows, err)) == 1) k->lanes[k->lane_count++] = base_strdup(store_text(rows, 0));
+  store_done(rows);
+  if (!rows || more < 0) return -1;
+  rows = store_select(tx, err, "SELECT DISTINCT claimed_by FROM exchange_async WHERE next_at <= ?1 AND claimed_by IS NOT NULL LIMIT ?2", "ii", clock_now(), (int64_t)LANES);
+  while (rows && (more = store_next(rows, err)) == 1) k->processes[k->process_count++] = base_strdup(store_text(rows, 0));
   store_done(rows);
   return rows && more >= 0 ? 0 : -1;
 }
 
-static bool claim(struct async *s, const char *file) {
-  int room = -1;
-  bool there = false;
-  pthread_mutex_lock(&s->lock);
-  for (int i = 0; i < AT_ONCE; i++) {
-    if (!s->under_way[i]) room = i;
-    else if (strcmp(s->under_way[i], file) == 0) there = true;
-  }
-  if (!there && room >= 0) s->under_way[room] = base_strdup(file);
-  pthread_mutex_unlock(&s->lock);
-  return !there && room >= 0;
+static void take_over(struct exchange *x, const struct due *k) {
+  struct err err;
+  for (size_t i = 0; i < k->process_count; i++)
+    if (process_ended(x, k->processes[i]) && store_write(x->store, STORE_JOBS, give_back_work, k->processes[i], &err))
+      log_write(LOG_WARN, "exchange", "what another process had under way is not taken over: %s", err.message);
 }
 
-static void give_up_claim(struct async *s, const char *file) {
-  pthread_mutex_lock(&s->lock);
-  for (int i = 0; i < AT_ONCE; i++)
-    if (s->under_way[i] && strcmp(s->under_way[i], file) == 0) {
-      free(s->under_way[i]);
-      s->under_way[i] = NULL;
-    }
-  pthread_mutex_unlock(&s->lock);
+static int unclaim_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct delivery *d = arg;
+  return store_exec(tx, err, "UPDATE exchange_async SET claimed_by = NULL WHERE client = ?1 AND message_id = ?2 AND claimed_by = ?3", "ttt", d->client, d->message_id,
+                    d->x->sides->process.name) < 0 ? -1 : 0;
+}
+
+static void begin_due(struct exchange *x, const struct due *due) {
+  struct async *s = x->async;
+  struct err err;
+  int room = THREADS - atomic_load(&s->busy);
+  struct claiming k = {.x = x, .count = due->lane_count, .most = room > 0 ? (size_t)room : 0};
+  for (size_t i = 0; i < due->lane_count; i++) k.lanes[i] = due->lanes[i];
+  if (k.count && k.most) claim(&k);
+  for (size_t i = 0; i < k.got; i++) {
+    atomic_fetch_add(&s->busy, 1);
+    if (tasks_put(s->threads, deliver, k.list[i])) continue;
+    atomic_fetch_sub(&s->busy, 1); /* no thread is to be had */
+    if (store_write(x->store, STORE_JOBS, unclaim_work, k.list[i], &err)) log_write(LOG_WARN, "exchange", "%s is not given back: %s", k.list[i]->message_id, err.message);
+    delivery_free(k.list[i]);
+  }
 }
 
 static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -383,14 +494,19 @@ static int figures_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 static int old_work(struct store_tx *tx, void *arg, struct err *err) {
-  json_t *files = arg;
+  json_t *files = arg, *one;
+  size_t i;
   int more = 0;
   json_array_clear(files);
-  struct store_rows *rows = store_select(tx, err, "SELECT file FROM exchange_async WHERE state <> 'waiting' AND ended_at < ?1 LIMIT 500", "i", store_time(tx) - KEEP_MS);
-  while (rows && (more = store_next(rows, err)) == 1) json_array_append_new(files, json_string(store_text(rows, 0)));
+  struct store_rows *rows = store_select(tx, err, "SELECT client, message_id, file FROM exchange_async WHERE ended_at > 0 AND ended_at < ?1 AND claimed_by IS NULL LIMIT ?2", "ii",
+                                         store_time(tx) - KEEP_MS, (int64_t)ENDED);
+  while (rows && (more = store_next(rows, err)) == 1)
+    json_array_append_new(files, json_pack("[s,s,s]", store_text(rows, 0), store_text(rows, 1), store_text(rows, 2)));
   store_done(rows);
   if (!rows || more < 0) return -1;
-  return store_exec(tx, err, "DELETE FROM exchange_async WHERE state <> 'waiting' AND ended_at < ?1", "i", store_time(tx) - KEEP_MS) < 0 ? -1 : 0;
+  json_array_foreach(files, i, one)
+    if (store_put(tx, err, "DELETE FROM exchange_async WHERE client = ?1 AND message_id = ?2", "tt", json_string_value(json_array_get(one, 0)), json_string_value(json_array_get(one, 1)))) return -1;
+  return 0;
 }
 
 static void sweep(struct exchange *x) {
@@ -398,8 +514,9 @@ static void sweep(struct exchange *x) {
   size_t i;
   struct err err;
   if (store_write(x->store, STORE_JOBS, old_work, files, &err)) log_write(LOG_WARN, "exchange", "ended messages are not swept: %s", err.message);
-  json_array_foreach(files, i, f) {
-    char *a = file_of(x, json_string_value(f), "request"), *b = file_of(x, json_string_value(f), "answer");
+  else json_array_foreach(files, i, f) {
+    const char *name = json_string_value(json_array_get(f, 2));
+    char *a = file_of(x, name, "request"), *b = file_of(x, name, "answer");
     unlink(a);
     unlink(b);
     free(a);
@@ -420,14 +537,11 @@ void async_jobs(struct exchange *x) {
     s->oldest = figures[1];
   }
   if (store_read(x->store, due_work, &k, &err)) log_write(LOG_WARN, "exchange", "messages to be delivered cannot be read: %s", err.message);
-  for (size_t i = 0; i < k.count; i++) {
-    k.list[i]->x = x;
-    if (!claim(s, k.list[i]->file)) delivery_free(k.list[i]);
-    else if (!tasks_put(x->sides->later, deliver, k.list[i])) {
-      give_up_claim(s, k.list[i]->file);
-      delivery_free(k.list[i]);
-    }
+  else {
+    take_over(x, &k);
+    begin_due(x, &k);
   }
+  due_free(&k);
   if (now - s->swept < SWEEP_MS && s->swept) return;
   s->swept = now;
   sweep(x);
@@ -441,7 +555,7 @@ void async_figures(struct exchange *x, int64_t *waiting, int64_t *oldest_s) {
 int async_open(struct exchange *x, struct err *err) {
   char *folder = base_printf("%s/async", x->folder);
   x->async = base_alloc(sizeof *x->async);
-  pthread_mutex_init(&x->async->lock, NULL);
+  x->async->threads = tasks_new(THREADS, THREADS);
   int rc = dir_make(folder, 0700, err);
   free(folder);
   return rc;
@@ -449,8 +563,8 @@ int async_open(struct exchange *x, struct err *err) {
 
 void async_close(struct exchange *x) {
   if (!x->async) return;
-  for (int i = 0; i < AT_ONCE; i++) free(x->async->under_way[i]);
-  pthread_mutex_destroy(&x->async->lock);
+  atomic_store(&x->async->closing, true);
+  tasks_free(x->async->threads);
   free(x->async);
   x->async = NULL;
 }

@@ -225,6 +225,9 @@ enum attempt { ATTEMPT_DONE, ATTEMPT_FAULT, ATTEMPT_NEXT /* nothing was sent */,
 
 static int64_t mono_left(const struct way *w) { return w->deadline - clock_mono(); }
 
+/* A gateway under maintenance did nothing: another one of the member may answer. */
+static enum attempt not_released(const struct way *w) { return strcmp(w->fault->code, "server.serverproxy.maintenance_mode") == 0 ? ATTEMPT_NEXT : ATTEMPT_FAULT; }
+
 static enum attempt call_peer(struct way *w, const struct gateway *g, const struct message *request, struct outcome *out) {
   struct http_relay_answer got = {0};
   struct err err;
@@ -247,7 +250,7 @@ static enum attempt call_peer(struct way *w, const struct gateway *g, const stru
     end = ATTEMPT_NEXT;
   } else {
     answer.content = got.content.size ? &got.content : NULL;
-    end = release(w, g, request, &answer, &got.content, out) ? ATTEMPT_FAULT : ATTEMPT_DONE;
+    end = release(w, g, request, &answer, &got.content, out) ? not_released(w) : ATTEMPT_DONE;
   }
   http_relay_answer_free(&got);
   return end;
@@ -260,14 +263,13 @@ static enum attempt call_inside(struct way *w, const struct gateway *g, const st
   made.answer.content = made.content.size ? &made.content : NULL;
   int rc = release(w, g, request, &made.answer, &made.content, out);
   http_content_free(&made.content);
-  return rc ? ATTEMPT_FAULT : ATTEMPT_DONE;
+  return rc ? not_released(w) : ATTEMPT_DONE;
 }
 
-static enum attempt attempt(struct way *w, const struct gateway *g, struct outcome *out) {
+static enum attempt send_signed(struct way *w, const struct gateway *g, bool inside, struct outcome *out) {
   struct message request = w->request;
   struct err err;
   char *base = NULL;
-  bool inside = strcmp(g->id, w->x->server) == 0;
   request.headers = arena_alloc(w->a, (request.header_count + 8) * sizeof *request.headers); /* the next attempt begins from the same */
   if (request.headers) memcpy(request.headers, w->request.headers, request.header_count * sizeof *request.headers);
   request.header_room = request.header_count + 8;
@@ -280,6 +282,20 @@ static enum attempt attempt(struct way *w, const struct gateway *g, struct outco
   free(base);
   if (rc) return ATTEMPT_FAULT;
   return inside ? call_inside(w, g, &request, out) : call_peer(w, g, &request, out);
+}
+
+/* A gateway that has its share of the calls under way gets no more: whoever calls another one finds threads. */
+static enum attempt attempt(struct way *w, const struct gateway *g, struct outcome *out) {
+  bool inside = strcmp(g->id, w->x->server) == 0;
+  atomic_int *busy = inside ? NULL : gateway_busy(g), *all = &w->x->sides->to_peers;
+  if (busy && !share_take(busy, all)) {
+    fault_set(w->fault, P "network_error", "The gateway %s at %s has %d calls under way that it has not answered, its share at this gateway: no more are begun, ask again in a while", g->id, g->address,
+              atomic_load(busy));
+    return ATTEMPT_NEXT;
+  }
+  enum attempt end = send_signed(w, g, inside, out);
+  if (busy) share_end(busy, all);
+  return end;
 }
 
 /* ---- which gateway ---- */
@@ -323,7 +339,7 @@ static int route_again(struct way *w, const struct gateway **list, size_t *n) {
 /* Once it was sent and not answered, what became of it is not known, whatever a later attempt met: it is never said that nothing was sent. */
 static int give_up(struct way *w, bool sent) {
   struct fault last = *w->fault;
-  if (!sent || strcmp(last.code, P "network_error") != 0) return -1;
+  if (!sent || (strcmp(last.code, P "network_error") != 0 && not_released(w) != ATTEMPT_NEXT)) return -1;
   return fault_set(w->fault, P "io_error", "%s (it was sent before and not answered: what became of it is not known)", last.message);
 }
 
@@ -359,6 +375,7 @@ static int go(struct way *w, struct outcome *out) {
   if (target_read(w->a, w->q->target, &w->target, &err)) return fail(w, P "internal_error", &err);
   if (path_dotted(w->target.path)) return fault_set(w->fault, P "invalid_request", "Invalid request URI: a path without \".\" and \"..\" is needed");
   if (consumer_admit(w->x, w->m, w->a, w->q, &w->client, w->fault) || build(w)) return -1;
+  if (book_maintenance(w->x, P "maintenance_mode", w->fault)) return -1;
   b = book_hold(w->x);
   w->digest_only = book_digest_only(b, &w->target.service, book_service(b, &w->target.service));
   book_drop(b);

@@ -55,6 +55,7 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
   struct exchange *x = base_alloc(sizeof *x);
   x->sides = base_alloc(sizeof *x->sides);
   keep_options(x, o);
+  process_open(x);
   http_spool_limit(o->spool_bytes);
   x->sides->consumers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->producers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
@@ -88,6 +89,7 @@ void exchange_close(struct exchange *x) {
   keys_close(x->keys);
   trust_close(x->ledger);
   store_close(x->store);
+  process_close(x);
   free(x->sides->address);
   free(x->sides);
   free((char *)x->o.tsa_url);

@@ -131,12 +131,18 @@ struct exchange_service {
 int exchange_service_put(struct exchange *x, const struct exchange_service *s, struct err *err);
 int exchange_service_remove(struct exchange *x, const char *id, struct err *err);
 int exchange_service_disable(struct exchange *x, const char *id, const char *notice, struct err *err); /* notice NULL: enable again */
+/* Options of a service with a url that stand from now on: timeout_ms (0: the gateway's), any_certificate; -1: as it was. ERR_NOT_FOUND, ERR_INVALID. */
+int exchange_service_options(struct exchange *x, const char *id, int timeout_ms, int any_certificate, struct err *err);
+/* The gateway is under maintenance until then (0: until it is said to be over; notice NULL): calls of both sides are refused with the notice (maintenance_mode),
+ * and other gateways of the member answer. ERR_INVALID. */
+int exchange_maintenance(struct exchange *x, const char *notice, int64_t until, struct err *err);
+json_t *exchange_maintenance_now(struct exchange *x);  /* {"notice","until" or null}, JSON null when there is none; new reference */
 /* What evidence keeps of a service from now on, ours or another's that is asked through here: digests alone, or bodies too. ERR_INVALID. */
 int exchange_service_log(struct exchange *x, const char *id, bool digest_only, struct err *err);
 json_t *exchange_log_policies(struct exchange *x);   /* {service: "digest"|"bodies"} of those that were said; new reference */
 /* Every endpoint pair (method, glob) of a REST service that getOpenAPI or listMethods tells. */
 int exchange_endpoint_put(struct exchange *x, const char *service, const char *method, const char *path, struct err *err);
-/* [{"id","kind","url","title":{"fa","en"},"disabled","log": "bodies"|"digest","endpoints":[{"method","path"}],"grants":n}] */
+/* [{"id","kind","url","title":{"fa","en"},"disabled","timeout_ms","any_certificate","log": "bodies"|"digest","endpoints":[{"method","path"}],"grants":n}] */
 int exchange_services(struct exchange *x, json_t **out, struct err *err);
 /* Subsystems that live behind this gateway: their clients may call from information systems. tls: "plain", "https", "mutual". certificates:
  * SHA-256 in hex of the clients' certificates, by space (mutual). */
@@ -232,8 +238,8 @@ int exchange_data_rights(struct exchange_data *d, struct err *err);
 /* The subsystems by which the forms of a pack ask, also of one that is served from now on. */
 int exchange_data_forms(struct exchange_data *d, const struct pack *p, struct err *err);
 /* What is known for a form: the port `prefill` of cases. Every provider is asked at once, each by one call; who does not answer in time is
- * passed over: {"field":{"organisation","registry","refuse","key"?, and "value", or "why": "refused"|"stopped"|"unreachable"}}. */
-int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err);
+ * passed over. X-Road-Issue is the tracking code, or "form CODE" where there is no case yet (NULL): {"field":{"organisation","registry","refuse","key"?, and "value", or "why": "refused"|"stopped"|"unreachable"}}. */
+int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, const char *tracking, json_t **out, struct err *err);
 /* Calls that work, for a demonstration: [{"client","service","method","path"}] with keys that the registries hold. */
 int exchange_data_examples(struct exchange_data *d, json_t **out, struct err *err);
 

@@ -101,6 +101,7 @@ struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
 /* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
 void gateway_told(const struct gateway *g, bool reached, const char *why);
+atomic_int *gateway_busy(const struct gateway *g); /* how many calls to it are under way, across snapshots */
 /* [{"server","address","state":"reached"|"failed"|"unknown","at","last_error"}] of the gateways that were called since the start. */
 json_t *members_peers(struct exchange *x);
 const struct gateway *members_by_certificate(const struct members *m, const unsigned char sha256[32]); /* NULL */
@@ -137,9 +138,10 @@ int replay_check(struct exchange *x, const struct signed_by *s, const char *mess
 bool replay_problem(struct exchange *x, char out[300]);    /* messages were refused lately because it could not be told */
 void replay_metrics(struct exchange *x, struct buf *out);
 /* Deduplication by message id at the producer, for methods that change: 1: it was answered, *answer is the kept one; 0: ours to do; ERR_CONFLICT: with
- * another digest. ERR_RATE: being worked on now; ERR_OUTCOME_UNKNOWN: was being worked on when the process ended. */
+ * another digest. ERR_RATE: being worked on now; ERR_OUTCOME_UNKNOWN: it was begun and ended, by an answer that did not come or with the process; by a method
+ * that may be repeated it is ours to do again. */
 struct kept_answer;
-int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const unsigned char digest[64], struct kept_answer **answer, struct err *err);
+int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const char *method, const unsigned char digest[64], struct kept_answer **answer, struct err *err);
 
 /* ---- rights (access.c) ------------------------------------------------------------------------------------------------------- */
 struct right { char grant[40]; char purpose[300]; };

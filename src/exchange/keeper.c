@@ -27,6 +27,7 @@ struct told {                            /* one gateway at one address with one 
   struct http_peer *peer;
   bool reached;
   _Atomic int64_t failed_mono;
+  atomic_int busy;                       /* calls of messages that are under way (share_take) */
   int64_t at;
   char why[200];
   int64_t pushed, push_next;             /* version that it has for certain; monotonic ms before which it is not brought another */
@@ -50,6 +51,8 @@ bool told_failed(const struct told *t) {
   int64_t at = t ? t->failed_mono : 0;
   return at && clock_mono() - at < FAILED_MS;
 }
+
+atomic_int *gateway_busy(const struct gateway *g) { return g->told ? &g->told->busy : NULL; }
 
 bool told_push(struct told *t, int64_t version) {
   if (!t) return false;

@@ -396,6 +396,7 @@ int exchange_monitor(struct exchange *x, enum lang l, json_t **out, struct err *
   json_object_set_new(part, "waiting", json_integer(waiting));
   json_object_set_new(part, "oldest_s", json_integer(oldest));
   json_object_set_new(o, "async", part);
+  json_object_set_new(o, "maintenance", exchange_maintenance_now(x));
   return 0;
 }
 
@@ -423,6 +424,9 @@ void monitor_metrics(struct exchange *x, struct buf *out) {
   struct members *snapshot = members_hold(x);
   buf_addf(out, "chapar_exchange_directory_version %lld\nchapar_exchange_directory_fresh %d\n", (long long)members_version(snapshot), members_state(x, snapshot) == MEMBERS_FRESH);
   members_drop(snapshot);
+  json_t *maintenance = exchange_maintenance_now(x);
+  buf_addf(out, "chapar_exchange_maintenance %d\n", json_is_object(maintenance));
+  json_decref(maintenance);
   if (trust_size(x->ledger, &size, NULL) == 0) buf_addf(out, "chapar_exchange_ledger_leaves %lld\n", (long long)size);
   ends_metrics(x, out);
   replay_metrics(x, out);

@@ -102,6 +102,7 @@ static json_t *known(const struct pack *p, const struct field *f, const json_t *
 struct asking {
   struct exchange_data *d;
   const struct service *s;
+  const char *tracking;            /* of the case, NULL: there is none yet */
   struct call calls[MOST_CALLS];
   size_t count;
 };
@@ -119,7 +120,7 @@ static struct call *call_of(struct asking *k, const struct data_service *s, cons
   snprintf(c->key, sizeof c->key, "%s", key);
   exchange_id_text(&client, c->client);
   exchange_id_text(&service, c->service);
-  snprintf(c->issue, sizeof c->issue, "form %s", k->s->code);
+  snprintf(c->issue, sizeof c->issue, "%s%s", k->tracking ? "" : "form ", k->tracking ? k->tracking : k->s->code);
   return c;
 }
 
@@ -136,12 +137,13 @@ static void put_field(const struct asking *k, const struct field *f, const struc
   json_object_set_new(out, f->name, o);
 }
 
-int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, json_t **out, struct err *err) {
+int exchange_data_prefill(struct exchange_data *d, const struct service *s, const char *national_id, const json_t *answers, const char *tracking, json_t **out, struct err *err) {
   struct asking *k = base_alloc(sizeof *k);
   const char *key, *by;
   struct data_source from;
   k->d = d;
   k->s = s;
+  k->tracking = tracking;
   for (size_t i = 0; i < s->field_count; i++)
     if (pack_data_source(d->o.pack, s->fields[i], &from) && key_for(s->fields[i], &from, national_id, answers, &key, &by)) call_of(k, from.data, key);
   for (size_t i = 1; i < k->count; i++) k->calls[i].apart = pthread_create(&k->calls[i].thread, NULL, ask, &k->calls[i]) == 0;

@@ -128,6 +128,14 @@ static void sameness(const struct turn *t, unsigned char out[64]) {
   EVP_MD_CTX_free(c);
 }
 
+/* Nothing was done: the same message may come again. */
+static int undone(struct turn *t, int rc) {
+  struct err err;
+  if (t->begun && repeat_end(t->x, t->message_id, &t->client, NULL, NULL, &err)) log_write(LOG_WARN, "exchange", "that %s may come again is not noted: %s", t->message_id, err.message);
+  t->begun = false;
+  return rc;
+}
+
 /* Log the request; for a method that changes something ask whether it was here before. Both are in one commit. 1: *kept is its answer. */
 static int take(struct turn *t, const char *base, struct kept_answer **kept) {
   struct evidence *e = evidence_begin(t->x);
@@ -136,14 +144,14 @@ static int take(struct turn *t, const char *base, struct kept_answer **kept) {
   int rc = put_one(t, e, t->request, base, t->by.keyid, &err) ? logging_failed(t, &err) : 0, again = 0;
   if (rc == 0 && t->service && !method_safe(t->request->method)) {
     sameness(t, digest);
-    again = repeat_begin(t->x, t->message_id, &t->client, digest, kept, &err);
+    again = repeat_begin(t->x, t->message_id, &t->client, t->request->method, digest, kept, &err);
     if (again < 0)
       rc = fault_set(&t->fault, err.code == ERR_UNAVAILABLE ? P "logging_failed" : err.code == ERR_CONFLICT ? P "invalid_request" : P "io_error", "%s", err.message);
     t->begun = again == 0;
   }
   if (evidence_wait(e, &err) && rc == 0) rc = logging_failed(t, &err);
   evidence_end(e);
-  return rc ? -1 : again;
+  return rc ? undone(t, -1) : again;
 }
 
 /* ---- the call ---- */
@@ -198,12 +206,11 @@ static const char *call_code(const struct err *err) {
   return err->code == ERR_UNAVAILABLE ? P "network_error" : err->code == ERR_INVALID ? P "service_malformed_url" : P "io_error";
 }
 
-/* Nothing was done: the same message may come again. */
-static int undone(struct turn *t, int rc) {
-  struct err none;
-  if (t->begun) repeat_end(t->x, t->message_id, &t->client, NULL, NULL, &none);
+/* It was begun and no answer of it is kept: what comes again is told so. */
+static void unsure(struct turn *t) {
+  struct err err;
+  if (t->begun && repeat_unsure(t->x, t->message_id, &t->client, &err)) log_write(LOG_WARN, "exchange", "that the outcome of %s is not known is not noted: %s", t->message_id, err.message);
   t->begun = false;
-  return rc;
 }
 
 static int ask_system(struct turn *t, struct message *answer) {
@@ -224,16 +231,15 @@ static int ask_system(struct turn *t, struct message *answer) {
   memcpy(request.headers, t->request->headers, request.header_count * sizeof *request.headers);
   message_clean(&request);
   message_strip(&request);
-  if (atomic_fetch_add(&lane->busy, 1) >= SIDE_LANE) {
-    atomic_fetch_sub(&lane->busy, 1);
-    return undone(t, fault_set(&t->fault, P "network_error", "'%s' has %d calls under way that it has not answered: no more are begun", id_shown(&t->target.service, shown), SIDE_LANE));
-  }
+  if (!share_take(&lane->busy, &t->x->sides->to_systems))
+    return undone(t, fault_set(&t->fault, P "network_error", "'%s' has %d calls under way that it has not answered, its share at the provider's gateway: no more are begun, ask again in a while",
+                               id_shown(&t->target.service, shown), atomic_load(&lane->busy)));
   int timeout = t->service->timeout_ms ? t->service->timeout_ms : t->x->o.timeout_ms ? t->x->o.timeout_ms : SIDE_TIMEOUT;
   struct http_relay_call call = {.method = request.method, .target = target[0] ? target : "/", .headers = request.headers, .header_count = request.header_count, .content = request.content,
                                  .timeout_ms = timeout, .idle_ms = timeout, .most = t->x->o.most_body ? t->x->o.most_body : SIDE_BODY};
   struct http_relay_answer got = {0};
   int rc = http_peer_call(lane->peer, &call, &got, &err);
-  atomic_fetch_sub(&lane->busy, 1);
+  share_end(&lane->busy, &t->x->sides->to_systems);
   if (rc) {
     fault_set(&t->fault, call_code(&err), "The information system of '%s': %s", id_shown(&t->target.service, shown), err.message);
     if (err.code != ERR_OUTCOME_UNKNOWN && err.code != ERR_TOO_LARGE) undone(t, -1);
@@ -321,6 +327,7 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
       message_strip(&plain);
       for (size_t i = 0; i < 5; i++) message_remove(&plain, ((const char *const[]){"X-Road-Id", "X-Road-Client", "X-Road-Service", "X-Road-Request-Id", "X-Road-Request-Hash"})[i]);
       if (repeat_end(t->x, t->message_id, &t->client, &plain, &t->out->content, &err)) rc = logging_failed(t, &err);
+      else t->begun = false;
     }
   }
   if (evidence_wait(e, &err) && rc == 0) rc = logging_failed(t, &err);
@@ -332,7 +339,7 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
 static int work(struct turn *t, struct message *answer) {
   struct kept_answer *kept = NULL;
   char *base = NULL;
-  int rc = read_request(t) || check_members(t) || (!metadata_is(t->request->method, &t->target.service) && check_service(t)) || check_signature(t, &base) ? -1 : 0;
+  int rc = read_request(t) || check_members(t) || book_maintenance(t->x, P "maintenance_mode", &t->fault) || (!metadata_is(t->request->method, &t->target.service) && check_service(t)) || check_signature(t, &base) ? -1 : 0;
   if (rc == 0) rc = take(t, base, &kept);
   free(base);
   if (rc == 1) return give_again(t, kept, answer);
@@ -359,6 +366,7 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
     put_fault(t, &answer);
     if (seal(t, &answer, false)) log_write(LOG_WARN, "exchange", "an answer cannot be signed: %s", t->fault.message);
   }
+  unsure(t);
   out->answer = answer;
   struct counted c = {.side = SIDE_PRODUCER, .client = t->known ? &t->client : NULL, .service = t->offered ? &t->target.service : NULL,
                       .fault = rc ? &t->fault : NULL, .status = answer.status, .micros = now_micros() - began, .bytes_in = request->content ? request->content->size : 0,

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_BODY = 256 * 1024, DAY_MS = 86400000, SWEEP_MS = 60000, REST_MS = 5000 };
+enum { UNSURE = -1, KEPT_BODY = 256 * 1024, DAY_MS = 86400000, SWEEP_MS = 60000, REST_MS = 5000 };
 
 struct replay {
   struct nonces *nonces;
-  char process[33];
   int64_t swept, settled, busy_at, busy;   /* busy: messages seen when it was last asked, busy_at: since when that has not changed */
 };
 
@@ -44,8 +43,9 @@ struct repeat {
   struct exchange *x;
   const char *client, *message_id;
   const unsigned char *digest;
-  bool ours;
-  int64_t status;
+  bool ours, idempotent, unsure;
+  const char *process_now;
+  int64_t status;                          /* 0: under way; UNSURE: it ended, and what became of it is not known */
   char process[33];
   bool same;
   char *headers;
@@ -63,7 +63,7 @@ static int begin_work(struct store_tx *tx, void *arg, struct err *err) {
   struct repeat *k = arg;
   repeat_clear(k);
   int n = store_exec(tx, err, "INSERT INTO exchange_repeat (client, message_id, digest, process, at, status) VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT DO NOTHING", "ttbti",
-                     k->client, k->message_id, k->digest, (size_t)64, k->x->replay->process, store_time(tx));
+                     k->client, k->message_id, k->digest, (size_t)64, k->process_now, store_time(tx));
   if (n < 0) return -1;
   k->ours = n > 0;
   if (k->ours) return 0;
@@ -81,7 +81,12 @@ static int begin_work(struct store_tx *tx, void *arg, struct err *err) {
     if (k->size) memcpy(k->body, body, k->size);
   }
   store_done(rows);
-  return more < 0 ? -1 : 0;
+  if (more < 0) return -1;
+  k->unsure = k->status == UNSURE || (k->status == 0 && process_ended(k->x, k->process));
+  if (!k->same || !k->idempotent || !k->unsure) return 0;
+  n = store_exec(tx, err, "UPDATE exchange_repeat SET process = ?1, status = 0 WHERE client = ?2 AND message_id = ?3", "ttt", k->process_now, k->client, k->message_id);
+  k->ours = n == 1; /* it may be done twice */
+  return n < 0 ? -1 : 0;
 }
 
 static int give_kept(struct repeat *k, struct kept_answer **out, struct err *err) {
@@ -106,16 +111,18 @@ static int give_kept(struct repeat *k, struct kept_answer **out, struct err *err
   return 1;
 }
 
-int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const unsigned char digest[64], struct kept_answer **answer, struct err *err) {
+int repeat_begin(struct exchange *x, const char *message_id, const struct exchange_id *client, const char *method, const unsigned char digest[64], struct kept_answer **answer, struct err *err) {
   char who[EXCHANGE_ID + 1];
   exchange_id_text(client, who);
-  struct repeat k = {.x = x, .client = who, .message_id = message_id, .digest = digest};
+  struct repeat k = {.x = x, .client = who, .message_id = message_id, .digest = digest, .idempotent = method_idempotent(method), .process_now = process_name(x, err)};
+  if (!k.process_now) return -1;
   int rc = store_write(x->store, STORE_FRONT, begin_work, &k, err);
   if (rc == 0 && !k.ours) {
     if (!k.same) rc = err_set(err, ERR_CONFLICT, "X-Road-Id %s was used for another message: each message needs an id of its own", message_id);
+    else if (k.status == UNSURE) rc = err_set(err, ERR_OUTCOME_UNKNOWN, "message %s was given to the provider's information system, which did not answer well: what became of it is not known, ask the provider", message_id);
+    else if (k.unsure) rc = err_set(err, ERR_OUTCOME_UNKNOWN, "message %s was being worked on when this gateway ended: what became of it is not known, ask the provider", message_id);
     else if (k.status) rc = give_kept(&k, answer, err);
-    else if (strcmp(k.process, x->replay->process) == 0) rc = err_set(err, ERR_RATE, "message %s is being worked on: ask again in a while, with the same X-Road-Id", message_id);
-    else rc = err_set(err, ERR_OUTCOME_UNKNOWN, "message %s was being worked on when this gateway ended: ask the provider what became of it", message_id);
+    else rc = err_set(err, ERR_RATE, "message %s is being worked on: ask again in a while, with the same X-Road-Id", message_id);
   }
   repeat_clear(&k);
   return rc;
@@ -132,6 +139,18 @@ static int end_work(struct store_tx *tx, void *arg, struct err *err) {
 static int gather(void *ctx, const void *p, size_t n) {
   buf_add(ctx, p, n);
   return 0;
+}
+
+static int unsure_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct repeat *k = arg;
+  return store_exec(tx, err, "UPDATE exchange_repeat SET status = ?1 WHERE client = ?2 AND message_id = ?3 AND status = 0", "itt", (int64_t)UNSURE, k->client, k->message_id) < 0 ? -1 : 0;
+}
+
+int repeat_unsure(struct exchange *x, const char *message_id, const struct exchange_id *client, struct err *err) {
+  char who[EXCHANGE_ID + 1];
+  exchange_id_text(client, who);
+  struct repeat k = {.client = who, .message_id = message_id};
+  return store_write(x->store, STORE_FRONT, unsure_work, &k, err);
 }
 
 int repeat_end(struct exchange *x, const char *message_id, const struct exchange_id *client, const struct message *answer, const struct http_content *content, struct err *err) {
@@ -202,9 +221,6 @@ void replay_jobs(struct exchange *x) {
 
 int replay_open(struct exchange *x, struct err *err) {
   struct replay *r = x->replay = base_alloc(sizeof *r);
-  unsigned char bytes[16];
-  random_bytes(bytes, sizeof bytes);
-  hex_encode(bytes, sizeof bytes, r->process);
   r->nonces = nonces_new(x->folder, NONCES_SETS, logged_since, x);
   return 0;
 }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BOOK = 256 * 1024 * 1024, LOOK_MS = 200, USES_MS = 5000, MOST_PINS = 64 };
+enum { BOOK = 256 * 1024 * 1024, LOOK_MS = 200, USES_MS = 5000, MOST_PINS = 64, TIMEOUT_MOST = 3600000 };
+#define TIMEOUT_RULE "a time-out is between a millisecond and an hour; 0: the gateway's own"
 
 /* What a process answers by itself is told anew at each start, and stands beside what the store says. */
 struct local { struct local *next; char *id, *kind, *title_fa, *title_en; exchange_local fn; void *ctx; char *(*openapi)(void *ctx); bool digest_only; int timeout_ms; };
@@ -287,13 +288,24 @@ static int read_policies(struct store_tx *tx, struct reading *r, struct err *err
   return rows && more == 0 ? 0 : -1;
 }
 
+static int read_maintenance(struct store_tx *tx, struct reading *r, struct err *err) {
+  struct store_rows *rows = store_select(tx, err, "SELECT notice, until_at FROM exchange_maintenance WHERE name = 'gateway'", "");
+  int more = rows ? store_next(rows, err) : -1;
+  if (more == 1) {
+    r->b->maintenance = keep(r, rows, 0);
+    r->b->maintenance_until = store_int(rows, 1);
+  }
+  store_done(rows);
+  return more < 0 ? -1 : 0;
+}
+
 static int read_version(struct store_tx *tx, void *arg, struct err *err) { return store_value(tx, arg, 0, err, "SELECT version FROM exchange_change WHERE name = 'book'", ""); }
 
 static int read_book(struct store_tx *tx, void *arg, struct err *err) {
   struct reading *r = arg;
   if (read_version(tx, &r->version, err) || read_services(tx, r, err)) return -1;
   add_local(r);
-  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) || read_policies(tx, r, err) ? -1 : 0;
+  return read_endpoints(tx, r, err) || read_grants(tx, r, err) || read_subsystems(tx, r, err) || read_policies(tx, r, err) || read_maintenance(tx, r, err) ? -1 : 0;
 }
 
 static int reload(struct exchange *x, struct err *err) {
@@ -485,12 +497,34 @@ int exchange_service_put(struct exchange *x, const struct exchange_service *s, s
     if (strcmp(id.service, taken[i]) == 0) return err_set(err, ERR_INVALID, "%s is a service of every gateway: choose another code", taken[i]);
   if (!s->local && s->url && s->url[0] && !url_base(s->url)) return err_set(err, ERR_INVALID, "the address is like http://host:port/path or https://…, without user, query or fragment: %s", s->url);
   if (s->openapi_url && !url_base(s->openapi_url)) return err_set(err, ERR_INVALID, "the description's address is like http://host:port/path: %s", s->openapi_url);
-  if (s->timeout_ms < 0 || s->timeout_ms > 3600000) return err_set(err, ERR_INVALID, "a time-out is between a millisecond and an hour");
+  if (s->timeout_ms < 0 || s->timeout_ms > TIMEOUT_MOST) return err_set(err, ERR_INVALID, TIMEOUT_RULE);
   if (s->local) {
     put_local(x, s);
     return told_again(x, err);
   }
   return services_change(x, put_work, (void *)s, "service", s->id, json_pack("{s:s?,s:s}", "url", s->url, "log", s->log_digest_only ? "digest" : "bodies"), err);
+}
+
+struct options { const char *id; int timeout_ms, any_certificate; };
+
+static int options_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct options *o = arg;
+  int n = store_exec(tx, err, "UPDATE exchange_service SET timeout_ms = CASE WHEN ?2 < 0 THEN timeout_ms ELSE ?2 END, any_certificate = CASE WHEN ?3 < 0 THEN any_certificate ELSE ?3 END WHERE id = ?1",
+                     "tii", o->id, (int64_t)o->timeout_ms, (int64_t)o->any_certificate);
+  if (n < 0) return -1;
+  return n ? services_changed(tx, err) : err_set(err, ERR_NOT_FOUND, "no service %s with an address of its own is published here", o->id);
+}
+
+int exchange_service_options(struct exchange *x, const char *id, int timeout_ms, int any_certificate, struct err *err) {
+  struct options o = {id, timeout_ms, any_certificate};
+  json_t *detail = json_object();
+  if (timeout_ms > TIMEOUT_MOST) {
+    json_decref(detail);
+    return err_set(err, ERR_INVALID, TIMEOUT_RULE);
+  }
+  if (timeout_ms >= 0) json_object_set_new(detail, "timeout_ms", json_integer(timeout_ms));
+  if (any_certificate >= 0) json_object_set_new(detail, "any_certificate", json_boolean(any_certificate));
+  return services_change(x, options_work, &o, "service", id, detail, err);
 }
 
 static int remove_work(struct store_tx *tx, void *arg, struct err *err) {
@@ -528,6 +562,53 @@ int exchange_service_disable(struct exchange *x, const char *id, const char *not
   if (!known(x, id, err)) return -1;
   if (notice && (!notice[0] || strlen(notice) > 300)) return err_set(err, ERR_INVALID, "a notice is between 1 and 300 bytes");
   return services_change(x, notice_work, &n, notice ? "notice" : "notice-end", id, notice ? json_pack("{s:s}", "why", notice) : NULL, err);
+}
+
+/* ---- maintenance of the whole gateway ---- */
+
+struct maintaining { const char *notice; int64_t until; };
+
+static int maintenance_work(struct store_tx *tx, void *arg, struct err *err) {
+  const struct maintaining *k = arg;
+  int rc = k->notice ? store_exec(tx, err, "INSERT INTO exchange_maintenance (name, notice, until_at, at) VALUES ('gateway', ?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET notice = excluded.notice, "
+                                  "until_at = excluded.until_at, at = excluded.at", "tii", k->notice, k->until, store_time(tx))
+                     : store_exec(tx, err, "DELETE FROM exchange_maintenance WHERE name = 'gateway'", "");
+  return rc < 0 ? -1 : services_changed(tx, err);
+}
+
+int exchange_maintenance(struct exchange *x, const char *notice, int64_t until, struct err *err) {
+  struct maintaining k = {notice, until};
+  char at[32] = "";
+  if (notice && (!notice[0] || strlen(notice) > 200)) return err_set(err, ERR_INVALID, "a notice is between 1 and 200 bytes");
+  if (notice && until && until <= clock_now()) return err_set(err, ERR_INVALID, "the end of a maintenance lies in the future");
+  if (until) clock_rfc3339(until, at);
+  return services_change(x, maintenance_work, &k, notice ? "maintenance" : "maintenance-end", x->server, notice ? json_pack("{s:s,s:s}", "why", notice, "until", at) : NULL, err);
+}
+
+static bool maintained(const struct book *b) { return b->maintenance && (!b->maintenance_until || clock_now() < b->maintenance_until); }
+
+json_t *exchange_maintenance_now(struct exchange *x) {
+  struct book *b = book_hold(x);
+  json_t *o = json_null();
+  char at[32];
+  if (maintained(b)) {
+    o = json_object();
+    json_put(o, "notice", b->maintenance);
+    if (b->maintenance_until) clock_rfc3339(b->maintenance_until, at);
+    json_object_set_new(o, "until", b->maintenance_until ? json_string(at) : json_null());
+  }
+  book_drop(b);
+  return o;
+}
+
+bool book_maintenance(struct exchange *x, const char *code, struct fault *f) {
+  struct book *b = book_hold(x);
+  bool is = maintained(b);
+  char at[32] = "it is said to be over";
+  if (is && b->maintenance_until) clock_rfc3339(b->maintenance_until, at);
+  if (is) fault_set(f, code, "The gateway %s is under maintenance until %s: %s", x->server, at, b->maintenance);
+  book_drop(b);
+  return is;
 }
 
 struct policing { const char *id; bool digest_only; };
@@ -607,6 +688,8 @@ int exchange_services(struct exchange *x, json_t **out, struct err *err) {
     json_put(title, "en", v->title_en);
     json_object_set_new(o, "title", title);
     json_put(o, "disabled", v->notice);
+    if (v->url) json_object_set_new(o, "timeout_ms", json_integer(v->timeout_ms));
+    if (v->url) json_object_set_new(o, "any_certificate", json_boolean(v->any_certificate));
     struct exchange_id id;
     json_put(o, "log", exchange_id_parse(v->id, 5, 5, &id, NULL) == 0 && book_digest_only(b, &id, v) ? "digest" : "bodies");
     for (const struct endpoint *e = v->endpoints; e; e = e->next) json_array_append_new(list, json_pack("{s:s,s:s}", "method", e->method, "path", e->path));

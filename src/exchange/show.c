@@ -90,6 +90,7 @@ int exchange_directory(struct exchange *x, json_t **out, struct err *err) {
   json_object_set_new(o, "age_s", json_integer(age < 0 ? -1 : age / 1000));
   json_put(o, "state", states[members_state(x, m)]);
   json_object_set_new(o, "operator", json_boolean(x->publisher != NULL));
+  json_object_set_new(o, "maintenance", exchange_maintenance_now(x));
   json_put(o, "operator_server", m->operator_server);
   pthread_mutex_lock(&k->lock);
   json_put(o, "problem", k->problem);

@@ -6,12 +6,12 @@
 
 #include <uthash.h>
 
-enum { SIDE_TIMEOUT = 60000, SIDE_ARENA = 2 * 1024 * 1024, SIDE_PATH = 8192, SIDE_THREADS = 256, SIDE_QUEUE = 1024, SIDE_LANE = 128 /* of one service or peer at once */ };
+enum { SIDE_TIMEOUT = 60000, SIDE_ARENA = 2 * 1024 * 1024, SIDE_PATH = 8192, SIDE_THREADS = 256, SIDE_QUEUE = 1024 };
 #define SIDE_BODY ((int64_t)4 << 30)
 
 /* ---- the book: services, endpoints, subsystems, rights and groups as one unchanging view (services.c, access.c) ---- */
 /* What outlives a view: connections to one information system under one certificate of ours, how many calls to it are under way, and views that name it. */
-struct lane { struct lane *next; char *key; struct http_peer *peer; atomic_int busy, refs; };
+struct lane { struct lane *next; char *key; struct http_peer *peer; atomic_int busy /* share_take */, refs; };
 struct endpoint { struct endpoint *next; const char *method, *path; };
 struct grant {
   struct grant *next;
@@ -34,11 +34,13 @@ enum tls_mode { TLS_PLAIN, TLS_HTTPS, TLS_MUTUAL };
 struct subsystem { UT_hash_handle hh; const char *id; enum tls_mode tls; unsigned char (*pins)[32]; size_t pin_count; };
 struct group { UT_hash_handle hh; const char *key; /* "code member" */ };
 struct policy { UT_hash_handle hh; const char *id; bool digest_only; };
-struct book { atomic_int refs; struct arena *arena; struct offered *services; struct subsystem *subsystems; struct group *groups; struct policy *policies; };
+struct book { atomic_int refs; struct arena *arena; const char *maintenance; int64_t maintenance_until; /* notice, NULL: none */ struct offered *services; struct subsystem *subsystems; struct group *groups; struct policy *policies; };
 struct book *book_hold(struct exchange *x);
 void book_drop(struct book *b);
 const struct offered *book_service(const struct book *b, const struct exchange_id *id);
 bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v); /* what the log keeps; v: it, NULL when another's */
+/* Is the gateway itself under maintenance now? Then a sentence that says so, of whom and until when; *f is set by code. */
+bool book_maintenance(struct exchange *x, const char *code, struct fault *f);
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id); /* three or four parts */
 int services_open(struct exchange *x, struct err *err);
 void services_close(struct exchange *x);
@@ -105,6 +107,8 @@ void replay_close(struct exchange *x);
 void replay_jobs(struct exchange *x);
 /* After repeat_begin answered 0: keep the answer, or (answer NULL) forget that it was begun, because nothing was done. */
 int repeat_end(struct exchange *x, const char *message_id, const struct exchange_id *client, const struct message *answer, const struct http_content *content, struct err *err);
+/* It ended without an answer that can be kept, and it may have been done. */
+int repeat_unsure(struct exchange *x, const char *message_id, const struct exchange_id *client, struct err *err);
 void kept_answer_free(struct kept_answer *k);
 
 /* ---- where a message has been before (again.c) ---- */
@@ -114,12 +118,25 @@ int again_where(struct exchange *x, struct members *m, const struct exchange_id 
 void again_note(struct exchange *x, const struct exchange_id *client, const char *message_id, const char *server); /* it was sent there and not answered */
 void again_jobs(struct exchange *x);
 
+/* ---- which process of the folder does what (process.c) ---- */
+struct process { char name[33]; int lock; pthread_mutex_t changing; };
+void process_open(struct exchange *x);
+void process_close(struct exchange *x);
+/* The name of this process, for what it has under way; its lock is taken at the first. NULL: ERR_UNAVAILABLE, it cannot be. */
+const char *process_name(struct exchange *x, struct err *err);
+bool process_ended(struct exchange *x, const char *name);
+
 /* ---- threads that wait for others (tasks.c): a server's threads and a platform's few workers never do ---- */
 struct tasks;
 struct tasks *tasks_new(int most, int queue);
 void tasks_free(struct tasks *t);            /* finishes what is queued */
 bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg); /* false: full */
 void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting);
+
+/* The threads are shared: one peer gateway, or one information system, may hold as many as are free beside it, so that one that does not answer holds half of
+ * them, two a third each, and never all. Of each call under way: its own count and that of all. False: it has its share. */
+bool share_take(atomic_int *own, atomic_int *all);
+void share_end(atomic_int *own, atomic_int *all);
 
 /* ---- asynchronous messages (async.c) ---- */
 int async_open(struct exchange *x, struct err *err);
@@ -139,8 +156,10 @@ void monitor_metrics(struct exchange *x, struct buf *out);
 
 /* What x->sides holds (exchange.c). */
 struct sides {
+  struct process process;
   struct tasks *consumers, *producers, *later;
   atomic_uint turn;
+  atomic_int to_peers, to_systems;         /* calls under way */
   char *address;                           /* of the gateway's card */
   _Atomic int64_t stamped, stamp_failed, round;   /* monotonic ms; stamp_failed: wall clock since when, 0: good */
   atomic_bool stamping;

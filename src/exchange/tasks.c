@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_S = 30, STACK = 512 * 1024 };
+enum { IDLE_S = 30, SHARE_LEAST = 2, STACK = 512 * 1024 };
 
 struct tasks {
   pthread_mutex_t lock;
@@ -103,4 +103,16 @@ void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting) {
   *busy = t->busy;
   *waiting = t->count;
   pthread_mutex_unlock(&t->lock);
+}
+
+bool share_take(atomic_int *own, atomic_int *all) {
+  int mine = atomic_fetch_add(own, 1), total = atomic_fetch_add(all, 1);
+  if (mine < SHARE_LEAST || mine < SIDE_THREADS - total) return true;
+  share_end(own, all);
+  return false;
+}
+
+void share_end(atomic_int *own, atomic_int *all) {
+  atomic_fetch_sub(own, 1);
+  atomic_fetch_sub(all, 1);
 }

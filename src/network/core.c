@@ -94,13 +94,20 @@ static int64_t first_of_all(const struct core *c, int prober, int64_t at) {
   return at;
 }
 
-/* Nothing leaves this machine any more, or nothing of what proves that it is connected answers. */
+/* Nothing above it is measured by its own prober. */
+static bool topmost(const struct core *c, const struct core_node *n) {
+  for (int i = 0; i < n->way_count; i++)
+    if (c->nodes[n->ways[i]].spec.prober == n->spec.prober) return false;
+  return true;
+}
+
+/* Nothing leaves this prober any more, or nothing of what proves that it is connected answers. */
 static bool cut_off(const struct core *c, int prober) {
   bool unsent = false;
   int many = 0;
   for (int i = 0; i < c->count; i++) {
     const struct core_node *n = &c->nodes[i];
-    if (!n->spec.measured || n->spec.prober != prober || (!n->spec.anchor && n->way_count)) continue;
+    if (!n->spec.measured || n->spec.prober != prober || (!n->spec.anchor && !topmost(c, n))) continue;
     if (n->unsent < c->config.attempts && n->fails < c->config.attempts) return false;
     unsent |= n->unsent > 0;
     many++;
@@ -280,7 +287,7 @@ void core_result(struct core *c, const struct core_result *r) {
   if (r->unsent || r->m.sent == 0) {
     if (n->unsent++ == 0) n->first_unsent = r->sent_at;
     if (n->unsent < c->config.attempts) ask(c, r->node, c->config.retry_ms);
-    else if (n->way_count == 0 && cut_off(c, n->spec.prober)) core_away(c, n->spec.prober, n->first_unsent, r->at, true);
+    else if (topmost(c, n) && cut_off(c, n->spec.prober)) core_away(c, n->spec.prober, n->first_unsent, r->at, true);
     else if (!n->away && !n->spec.anchor) {
       n->away = true;
       core_show(c, r->node, n->first_unsent, r->at);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SKEW_MOST = 600000, BACKLOG_MOST = 1000000 };
+enum { SKEW_MOST = 600000, SKEW_LEAST = 2000, BACKLOG_MOST = 1000000, AGAIN_MOST = 500 };
 #define NUMBER_AHEAD (30 * INT64_C(86400000))   /* of a report before its time (see AHEAD_MS of hub_run.c) */
 #define NUMBER_MOST (INT64_C(1) << 53)          /* of samples, and what else is a number in JSON */
 
@@ -102,6 +102,20 @@ bool hub_name_ok(const char *name) {
   return n > 0 && n <= 40 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
+static const char *const troubles[] = {
+#define X(name, text) text,
+  PROBER_TROUBLE_TABLE(X)
+#undef X
+};
+
+const char *trouble_text(enum prober_trouble t) { return troubles[t]; }
+
+enum prober_trouble trouble_parse(const char *text) {
+  int t = 0;
+  while (t < TROUBLES && !base_same(troubles[t], text)) t++;
+  return (enum prober_trouble)t;
+}
+
 static int prober_of(const struct network *n, const char *name) {
   for (int i = 1; name && name[0] && i < n->prober_count; i++)
     if (base_same(n->probers[i].name, name) && n->probers[i].key[0]) return i;
@@ -133,8 +147,9 @@ static int cause_parse(const char *text) {
 static const struct node *whose(const struct network *n, int prober, const json_t *s, int64_t now, int64_t *at) {
   const char *code = json_string_value(json_array_get(s, 0));
   const struct node *node = code ? network_at(n, code) : NULL;
-  if (!json_is_integer(json_array_get(s, 1))) return NULL;
-  *at = json_integer_value(json_array_get(s, 1));
+  int64_t told = json_integer_value(json_array_get(s, 1));
+  if (!json_is_integer(json_array_get(s, 1)) || told < 0 || told > NUMBER_MOST) return NULL;
+  *at = told - n->probers[prober].skew;
   return node && node->prober == prober && *at >= now - n->o.raw_days * (int64_t)86400000 && *at <= now + SKEW_MOST ? node : NULL;
 }
 
@@ -150,7 +165,8 @@ static bool read_sample(const struct network *n, int prober, const json_t *s, in
     if (cause >= 0) out->cause = (enum check_cause)cause;
     return cause >= 0 && out->check >= 0;
   }
-  if (!json_is_integer(json_array_get(s, 2)) || !json_is_integer(json_array_get(s, 3)) || sent < 1 || sent > NETWORK_PACKETS_MOST || lost < 0 || lost > sent) return false;
+  if (!json_is_integer(json_array_get(s, 2)) || !json_is_integer(json_array_get(s, 3)) || sent < 0 || sent > NETWORK_PACKETS_MOST || lost < 0 || lost > sent) return false;
+  out->r.unsent = sent == 0;
   for (size_t i = 0; lost < sent && i < 5; i++) {
     const json_t *number = json_array_get(s, 4 + i);
     v[i] = json_is_number(number) ? json_number_value(number) : NAN;
@@ -165,10 +181,24 @@ static void undo(void *ctx, int node, int64_t since) {
   network_op(n, (struct op){.kind = OP_UNDO, .node = node, .code = n->nodes[node].o.code, .from = since});
 }
 
+/* How often something comes of a prober at least: what it measures most often is asked so. */
+static int64_t often(const struct network *n, int p) {
+  int64_t least = 0;
+  for (int i = 0; i < n->real; i++)
+    if (n->nodes[i].prober == p && n->core->nodes[i].spec.measured && (!least || n->nodes[i].o.interval_ms < least)) least = n->nodes[i].o.interval_ms;
+  return least > n->o.interval_ms ? least : n->o.interval_ms;
+}
+
+/* Results are told in our own time. What a report took on its way makes their clock seem behind: of what is nearly the same the most is the nearest; a small difference is left as it is. */
+static void follow_clock(struct prober *k, int64_t apart) {
+  if (apart > -SKEW_LEAST && apart < SKEW_LEAST) k->skew = 0;
+  else if (apart > k->skew || k->skew - apart > SKEW_LEAST) k->skew = apart;
+}
+
 /* Under the lock. What it measured while it was not heard takes the place of "unknown"; what it did not measure stays unknown. */
 static void take_report(struct network *n, int p, const json_t *samples, int64_t from, int64_t now) {
   struct prober *k = &n->probers[p];
-  int64_t bridge = network_bridge(n);
+  int64_t bridge = network_bridge(often(n, p));
   size_t i;
   json_t *s;
   json_array_foreach(samples, i, s) {
@@ -181,9 +211,10 @@ static void take_report(struct network *n, int p, const json_t *samples, int64_t
       continue;
     }
     bool gap = k->last && c.r.sent_at - k->last > bridge;
-    if (gap) core_away(n->core, p, k->last, c.r.sent_at, false);
-    else if (n->core->probers_away >> p & 1) core_rewind(n->core, p, now, undo, n);
-    if (c.r.sent_at > k->last) k->last = c.r.sent_at;
+    if (!c.r.unsent && gap) core_away(n->core, p, k->last, c.r.sent_at, false);
+    else if (!c.r.unsent && !k->mute && n->core->probers_away >> p & 1) core_rewind(n->core, p, now, undo, n); /* what could not be sent was not measured */
+    k->mute = c.r.unsent;
+    if (!c.r.unsent && c.r.sent_at > k->last) k->last = c.r.sent_at;
     network_take(n, &c.r, p);
   }
   k->heard = clock_mono();
@@ -227,13 +258,14 @@ static void take_interfaces(struct network *n, int p, const json_t *list, int64_
   }
 }
 
-struct keeping { const char *name; int64_t last, next, report, heard, backlog, oldest, skew; const char *version; };
+struct keeping { const struct network *n; const char *name, *key; int64_t last, next, report, heard, backlog, oldest, skew, epoch; const char *version, *trouble; };
 
 static int keep_work(struct store_tx *tx, void *arg, struct err *err) {
   struct keeping *k = arg;
-  return store_put(tx, err, "UPDATE network_prober SET last=?2,next=?3 WHERE name=?1 AND next<=?3", "tii", k->name, k->last, k->next) ||
-         store_put(tx, err, "UPDATE network_prober_said SET report=?2,heard=?3,version=?4,backlog=?5,oldest=?6,skew=?7 WHERE name=?1 AND report<?2", "tiitiii", k->name, k->report, k->heard,
-                   k->version, k->backlog, k->oldest, k->skew) ? -1 : 0;
+  if (k->epoch && store_lease_check(tx, "network", k->n->node_name, k->epoch, err)) return -1;
+  return store_put(tx, err, "UPDATE network_prober SET last=?2,next=?3 WHERE name=?1 AND key=?4 AND next<=?3", "tiit", k->name, k->last, k->next, k->key) ||
+         store_put(tx, err, "UPDATE network_prober_said SET report=?2,heard=?3,version=?4,backlog=?5,oldest=?6,skew=?7,trouble=?8 WHERE name=?1 AND report<?2", "tiitiiit", k->name, k->report,
+                   k->heard, k->version, k->backlog, k->oldest, k->skew, k->trouble) ? -1 : 0;
 }
 
 struct taken_away { const char *name; char key[64], reason[NETWORK_NOTE_MOST + 1]; int64_t at; };
@@ -262,18 +294,21 @@ static int refuse_stranger(struct network *n, const char *name, const void *body
 
 /* Under the lock: what the report says, judged and taken. */
 static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, struct keeping *k, struct network_refusal *why, struct err *err) {
-  int64_t now = network_label(n), theirs = json_int(j, "now", 0), report = json_int(j, "report", 0);
+  int64_t now = network_label(n), theirs = json_int(j, "now", 0), report = json_int(j, "report", 0), from = json_int(j, "from", 0);
   struct prober *prober = &n->probers[p];
   char apart[32];
   if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
   if (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);
-  if (report > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
+  if (report > now + NUMBER_AHEAD || from > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
   prober->report = report;
-  take_report(n, p, json_object_get(j, "samples"), json_int(j, "from", 0), now);
+  prober->trouble = trouble_parse(json_str(j, "trouble"));
+  follow_clock(prober, theirs - now);
+  take_report(n, p, json_object_get(j, "samples"), from, now);
   take_interfaces(n, p, json_object_get(j, "interfaces"), now);
-  *k = (struct keeping){prober->name, prober->last, prober->next, report, now, json_int(j, "backlog", 0), json_int(j, "oldest", 0), theirs - now, json_str(j, "version")};
+  *k = (struct keeping){.n = n, .name = prober->name, .key = k->key, .last = prober->last, .next = prober->next, .report = report, .heard = now, .backlog = json_int(j, "backlog", 0),
+    .oldest = json_int(j, "oldest", 0), .skew = theirs - now, .epoch = n->epoch, .version = json_str(j, "version"), .trouble = trouble_text(prober->trouble)};
   *next = k->next;
   return 0;
 }
@@ -286,7 +321,7 @@ static bool sound(const json_t *j, const char *name) {
   for (size_t i = 0; i < BASE_COUNT(numbers); i++)
     if (json_int(j, numbers[i], -1) < 0 || json_int(j, numbers[i], -1) > NUMBER_MOST) return false;
   if (json_int(j, "oldest", 0) > json_int(j, "now", 0) + SKEW_MOST || json_int(j, "backlog", -1) < 0 || json_int(j, "backlog", -1) > BACKLOG_MOST) return false;
-  return json_is_array(samples) && json_array_size(samples) <= HUB_BATCH_MOST && json_is_array(rows) && json_array_size(rows) <= HUB_ROWS_MOST && base_same(json_str(j, "name"), name) && version && strlen(version) <= 40 && strspn(version, VERSION_LETTERS) == strlen(version);
+  return trouble_parse(json_str(j, "trouble")) < TROUBLES && json_is_array(samples) && json_array_size(samples) <= HUB_BATCH_MOST && json_is_array(rows) && json_array_size(rows) <= HUB_ROWS_MOST && base_same(json_str(j, "name"), name) && version && strlen(version) <= 40 && strspn(version, VERSION_LETTERS) == strlen(version);
 }
 
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err) {
@@ -297,17 +332,20 @@ int network_report(struct network *n, const char *name, const void *body, size_t
   char *key = base_strdup(p > 0 ? n->probers[p].key : "");
   pthread_mutex_unlock(&n->lock);
   bool ok = hub_verify(key, HUB_REPORT, body, size, signature);
-  free(key);
-  if (!ok) return refuse_stranger(n, name, body, size, signature, why, err);
-  json_t *j = json_read(body, size, 6, err);
-  int rc = j && sound(j, name) ? 0 : hub_refuse(why, err, ERR_INVALID, "probe.form", NULL);
-  struct keeping k = {0};
+  json_t *j = NULL;
+  struct keeping k = {.key = key};
   int64_t lost = 0;
+  int rc = ok ? 0 : refuse_stranger(n, name, body, size, signature, why, err);
   if (rc == 0) {
+    j = json_read(body, size, 6, err);
+    if (!j || !sound(j, name)) rc = hub_refuse(why, err, ERR_INVALID, "probe.form", NULL);
+  }
+  if (rc == 0) { /* while it was read, another key may have come in the place of this one */
     pthread_mutex_lock(&n->lock);
     lost = n->lost;
     p = prober_of(n, name);
-    rc = p > 0 ? take_parts(n, p, j, next, &k, why, err) : hub_refuse(why, err, ERR_UNAUTHENTICATED, "probe.stranger", NULL);
+    if (p < 1 || !base_same(n->probers[p].key, key)) rc = hub_refuse(why, err, ERR_UNAUTHENTICATED, "probe.stranger", NULL);
+    else rc = take_parts(n, p, j, next, &k, why, err);
     pthread_mutex_unlock(&n->lock);
   }
   if (rc == 0) rc = network_settle(n, err);
@@ -318,11 +356,12 @@ int network_report(struct network *n, const char *name, const void *body, size_t
   }
   if (rc == 0) rc = store_write(n->main, STORE_FRONT, keep_work, &k, err);
   json_decref(j);
+  free(key);
   return rc;
 }
 
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err) {
-  json_t *list = json_array();
+  json_t *list = json_array(), *again = json_array();
   pthread_mutex_lock(&n->lock);
   int p = prober_of(n, name);
   for (int i = 0; p > 0 && i < n->real; i++) {
@@ -334,8 +373,11 @@ int network_prober_plan(struct network *n, const char *name, json_t **out, struc
     json_object_set_new(o, "interval_ms", json_integer(node->o.interval_ms));
     json_put(o, "checks", node->o.checks);
     json_array_append_new(list, o);
+    if (!n->again[i] || json_array_size(again) == AGAIN_MOST) continue;
+    n->again[i] = 0;
+    json_array_append_new(again, json_string(node->o.code));
   }
-  *out = json_pack("{s:o,s:i,s:i,s:i,s:i,s:I,s:I}", "offices", list, "check_ms", n->o.check_ms, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
+  *out = json_pack("{s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I}", "offices", list, "again", again, "attempts", n->o.attempts, "retry_ms", n->o.retry_ms, "check_ms", n->o.check_ms, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
                    "next", (json_int_t)(p > 0 ? n->probers[p].next : 0));
   pthread_mutex_unlock(&n->lock);
   if (p > 0) return 0;

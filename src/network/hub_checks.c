@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AGAIN_MS = 5000, IDLE_MS = 100 };
+enum { IDLE_MS = 100 };
 
-struct asked { struct hub_spot s; int64_t due[CHECKS_MOST]; bool failing; json_t *rows; int64_t rows_at; char mark[17]; };
+struct asked { struct hub_spot s; int64_t due[CHECKS_MOST]; json_t *rows; int64_t rows_at; char mark[17]; };
 struct hub_checks {
   struct checks_for f;
   volatile bool *stop;
@@ -15,7 +15,9 @@ struct hub_checks {
   struct asked *of;
   int count, at[2], check_ms;
   json_t *came;
-  int64_t label;
+  struct hub_again again;
+  int64_t (*label)(void *ctx);
+  void *label_ctx;
 };
 
 static bool next(void *ctx, bool snmp, struct asking *out) {
@@ -26,8 +28,7 @@ static bool next(void *ctx, bool snmp, struct asking *out) {
   for (int steps = 0; steps < c->count && !found; steps++) {
     int i = c->at[snmp] = (c->at[snmp] + 1) % c->count;
     struct asked *k = &c->of[i];
-    int64_t again = k->failing && k->s.interval > AGAIN_MS ? AGAIN_MS : k->s.interval;
-    if (!k->s.checks || !checks_turn(k->s.check, k->s.checks, k->s.icmp, i, k->s.interval, again, snmp, k->due, out)) continue;
+    if (!k->s.checks || !checks_turn(k->s.check, k->s.checks, k->s.icmp, i, k->s.interval, hub_pause(&c->again, k->s.interval, k->s.fails), snmp, k->due, out)) continue;
     found = true;
     out->node = i;
     snprintf(out->code, sizeof out->code, "%s", k->s.code);
@@ -43,25 +44,18 @@ static struct asked *still(struct hub_checks *c, const struct asking *a) {
   return k && base_same(k->s.code, a->code) && base_same(k->s.address, a->address) && a->number < k->s.checks && memcmp(&k->s.check[a->number], &a->check, sizeof a->check) == 0 ? k : NULL;
 }
 
-static int64_t label_of(struct hub_checks *c) { /* never backwards */
-  int64_t now = clock_now();
-  return c->label = now > c->label ? now : c->label;
-}
-
 static void judge(void *ctx, const struct asking *a, enum check_cause cause, double ms) {
   struct hub_checks *c = ctx;
   char mark[17];
   check_mark(&a->check, mark);
   pthread_mutex_lock(&c->lock);
   struct asked *k = still(c, a);
-  int64_t at = label_of(c);
+  int64_t at = c->label(c->label_ctx);
   if (k && a->primary) {
-    k->failing = cause != CHECK_OK;
-    if (cause >= CHECK_OK) {
-      struct core_result r = {.sent_at = at - (clock_mono() - a->began)};
-      measure(&r.m, 1, &ms, cause == CHECK_OK);
-      json_array_append_new(c->came, hub_sample(k->s.code, &r));
-    }
+    struct core_result r = {.sent_at = at - (clock_mono() - a->began)};
+    k->s.fails = cause != CHECK_OK ? k->s.fails + 1 : 0;
+    measure(&r.m, cause >= CHECK_OK, &ms, cause == CHECK_OK);
+    json_array_append_new(c->came, hub_sample(k->s.code, &r));
   }
   if (k) json_array_append_new(c->came, json_pack("[s,I,s,i,s,s]", k->s.code, (json_int_t)at, "check", a->number, mark, check_cause_text(cause)));
   pthread_mutex_unlock(&c->lock);
@@ -82,7 +76,7 @@ static void take_rows(void *ctx, const struct asking *a, json_t *rows) {
   if (k) {
     json_decref(k->rows);
     k->rows = json_incref(list);
-    k->rows_at = label_of(c);
+    k->rows_at = c->label(c->label_ctx);
     check_mark(&a->check, k->mark);
   }
   json_decref(list);
@@ -91,8 +85,10 @@ static void take_rows(void *ctx, const struct asking *a, json_t *rows) {
 
 static bool over(void *ctx) { return *((struct hub_checks *)ctx)->stop; }
 
-struct hub_checks *hub_checks_new(const char *access, volatile bool *stop) {
+struct hub_checks *hub_checks_new(const char *access, volatile bool *stop, int64_t (*label)(void *ctx), void *ctx) {
   struct hub_checks *c = base_alloc(sizeof *c);
+  c->label = label;
+  c->label_ctx = ctx;
   c->stop = stop;
   c->came = json_array();
   c->f = (struct checks_for){.ctx = c, .next = next, .judge = judge, .rows = take_rows, .over = over, .access = access, .idle_ms = IDLE_MS};
@@ -113,12 +109,13 @@ void hub_checks_free(struct hub_checks *c) {
   free(c);
 }
 
-void hub_checks_plan(struct hub_checks *c, const struct hub_spot *spots, int count, int check_ms) {
+void hub_checks_plan(struct hub_checks *c, const struct hub_spot *spots, int count, int check_ms, const struct hub_again *again) {
   pthread_mutex_lock(&c->lock);
   forget(c);
   c->of = base_alloc(((size_t)count + 1) * sizeof *c->of);
   c->count = count;
   c->check_ms = check_ms;
+  c->again = *again;
   c->at[0] = c->at[1] = 0;
   for (int i = 0; i < count; i++) c->of[i].s = spots[i];
   pthread_mutex_unlock(&c->lock);

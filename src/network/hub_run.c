@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000 };
+enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000, SLEW_MOST_MS = 60000 };
 
 struct hub {
   const struct network_hub_options *o;
@@ -19,8 +19,12 @@ struct hub {
   int count;
   bool planned;
   json_t *samples;
-  int64_t label;
-  pthread_mutex_t lock;              /* what both threads see: */
+  struct hub_again again;
+  int unsent;                        /* results in a row that could not be sent */
+  pthread_mutex_t lock;              /* what all threads see: */
+  struct label_clock label;
+  enum prober_trouble trouble;
+  json_t *soon;                      /* codes that the centre wants measured as soon as may be */
   int64_t first;                     /* number of the first sample in samples */
   json_t *plan;                      /* that has come and is not in effect yet */
   int64_t revision, next;            /* of the last plan; number that the centre wants next */
@@ -29,11 +33,13 @@ struct hub {
 
 /* ---- measuring ---- */
 
-static int64_t label_of(void *ctx) { /* never backwards */
+/* The same for measurements and for the reports that tell them: by that the centre knows how far they are from its own time. A clock that was far ahead is followed at once. */
+static int64_t label_of(void *ctx) {
   struct hub *h = ctx;
-  int64_t now = clock_now();
-  if (now > h->label) h->label = now;
-  return h->label;
+  pthread_mutex_lock(&h->lock);
+  int64_t now = label_next(&h->label, SLEW_MOST_MS);
+  pthread_mutex_unlock(&h->lock);
+  return now;
 }
 
 static char *file_of(const char *folder, int64_t first) { return base_printf("%s/q-%015lld.json", folder, (long long)first); }
@@ -54,8 +60,25 @@ json_t *hub_sample(const char *code, const struct core_result *r) {
 
 static void hub_done(void *ctx, const struct core_result *r) {
   struct hub *h = ctx;
-  schedule_set(&h->due, r->node, schedule_next(r->node, r->m.lost >= r->m.sent ? 5000 : h->spots[r->node].interval, clock_mono()));
-  if (!r->unsent) json_array_append_new(h->samples, hub_sample(h->spots[r->node].code, r)); /* else it says nothing about anybody */
+  struct hub_spot *s = &h->spots[r->node];
+  struct core_result told = *r;
+  if (r->unsent) told.m.sent = told.m.lost = 0;
+  s->fails = told.m.lost >= told.m.sent ? s->fails + 1 : 0;
+  h->unsent = r->unsent ? h->unsent + 1 : 0;
+  int64_t pause = hub_pause(&h->again, s->interval, s->fails), now = clock_mono();
+  schedule_set(&h->due, r->node, pause < s->interval ? now + pause : schedule_next(r->node, s->interval, now));
+  json_array_append_new(h->samples, hub_sample(s->code, &told));
+}
+
+/* Once it is known to be silent it is asked as often as everybody. */
+int64_t hub_pause(const struct hub_again *again, int64_t interval, int fails) { return fails && fails < again->attempts && again->retry_ms < interval ? again->retry_ms : interval; }
+
+/* Why nothing leaves this machine. */
+static void look_at_link(struct hub *h) {
+  enum prober_trouble t = !link_there(h->link) ? TROUBLE_HELPER : link_robbed(h->link) ? TROUBLE_LOST : h->unsent < h->again.attempts ? TROUBLE_NONE : link_method(h->link, AF_INET) == PING_NONE ? TROUBLE_SOCKET : TROUBLE_UNSENT;
+  pthread_mutex_lock(&h->lock);
+  h->trouble = t;
+  pthread_mutex_unlock(&h->lock);
 }
 
 /* What the centre asks for is bounded here, too. */
@@ -74,6 +97,7 @@ static void plan_takes_effect(struct hub *h, const json_t *plan) {
   struct ping_options p = {.packets = within(plan, "packets", 5, 1, NETWORK_PACKETS_MOST), .gap_ms = within(plan, "gap_ms", 200, 10, 5000), .timeout_ms = within(plan, "timeout_ms", 1500, 100, 10000),
                            .ctx = h, .done = hub_done, .label = label_of};
   h->planned = true;
+  h->again = (struct hub_again){within(plan, "attempts", 3, 1, 20), within(plan, "retry_ms", 5000, 100, 600000)};
   link_open(h->link, &p, h->count);
   schedule_init(&h->due, h->count);
   json_array_foreach(list, i, o) {
@@ -86,18 +110,23 @@ static void plan_takes_effect(struct hub *h, const json_t *plan) {
     if (s->checks < 0) s->checks = 0;
     if (s->icmp && link_target(h->link, (int)i, s->address) == 0) schedule_set(&h->due, (int)i, schedule_next((int)i, s->interval < 5000 ? s->interval : 5000, clock_mono()));
   }
-  hub_checks_plan(h->checks, h->spots, h->count, within(plan, "check_ms", 5000, 100, 30000));
+  hub_checks_plan(h->checks, h->spots, h->count, within(plan, "check_ms", 5000, 100, 30000), &h->again);
 }
 
 /* What the other thread brought. */
 static void look_at_plan(struct hub *h) {
   pthread_mutex_lock(&h->lock);
-  json_t *plan = h->plan;
-  h->plan = NULL;
+  json_t *plan = h->plan, *soon = h->soon, *code;
+  size_t i;
+  h->plan = h->soon = NULL;
   if (!json_array_size(h->samples) && h->first < h->next) h->first = h->next;
   pthread_mutex_unlock(&h->lock);
   if (plan) plan_takes_effect(h, plan);
+  json_array_foreach(soon, i, code)
+    for (int k = 0; k < h->count; k++)
+      if (h->spots[k].icmp && !link_busy(h->link, k) && base_same(h->spots[k].code, json_string_value(code))) schedule_sooner(&h->due, k, clock_mono());
   json_decref(plan);
+  json_decref(soon);
 }
 
 static void keep_batch(struct hub *h) {
@@ -191,9 +220,12 @@ static size_t gather(const struct hub *h, const int64_t *list, size_t count, jso
 static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, int64_t oldest, struct err *err) {
   char *answer = NULL, *path = base_printf("/probe/%s", h->o->name);
   size_t size = 0;
-  int64_t now = clock_now();
+  int64_t now = label_of(h);
+  pthread_mutex_lock(&h->lock);
+  const char *trouble = trouble_text(h->trouble);
+  pthread_mutex_unlock(&h->lock);
   h->report = h->report + 1 > now ? h->report + 1 : now;
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "version", CHAPAR_VERSION,
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "version", CHAPAR_VERSION, "trouble", trouble,
                           "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
   json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST);
   json_object_set(all, "interfaces", rows);
@@ -210,6 +242,8 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
     bool other = json_int(plan, "revision", 0) != h->revision;
     h->next = json_int(plan, "next", 0);
     h->revision = json_int(plan, "revision", 0);
+    json_decref(h->soon);
+    h->soon = json_incref(json_object_get(plan, "again"));
     if (other) {
       json_decref(h->plan);
       h->plan = json_incref(plan);
@@ -248,13 +282,14 @@ static int send_some(struct hub *h, bool plan, struct err *err) {
   return rc;
 }
 
-static void tell_outcome(const struct hub *h, const char *trouble) {
+static void tell_outcome(const struct hub *h, const char *trouble, const char *sending) {
   char *file = base_printf("%s/state.json", h->o->folder), at[32];
   struct err err;
   clock_rfc3339(clock_now(), at);
   json_t *o = json_object();
   json_put(o, "at", at);
   json_put(o, "trouble", trouble);
+  json_put(o, "sending", sending);
   char *text = json_canonical(o);
   file_write(file, text, strlen(text), 0600, &err);
   json_decref(o);
@@ -267,6 +302,7 @@ static void *reporter_main(void *ctx) {
   struct hub *h = ctx;
   int64_t asked = 0, told = 0, pause = 0, batch = h->o->probe.retry_ms > 0 ? h->o->probe.retry_ms : BATCH_MS;
   bool well = false;
+  enum prober_trouble sending = TROUBLE_NONE;
   while (!*h->o->stop) {
     struct err err = {0};
     bool plan = !asked || clock_mono() - asked > PLAN_MS;
@@ -274,9 +310,14 @@ static void *reporter_main(void *ctx) {
     if (rc >= 0 && plan) asked = clock_mono();
     if (rc < 0 && (well || !told)) log_write(LOG_WARN, "network", "the centre has not taken the report: %s", err.message);
     if (rc >= 0 && !well) log_write(LOG_INFO, "network", "the centre takes the reports");
-    if (well != (rc >= 0) || !told || clock_mono() - told > 60000) {
+    pthread_mutex_lock(&h->lock);
+    enum prober_trouble now = h->trouble;
+    pthread_mutex_unlock(&h->lock);
+    if (now != sending) log_write(now ? LOG_WARN : LOG_INFO, "network", now ? "nothing can be sent: %s" : "packets can be sent again%s", trouble_text(now));
+    if (now != sending || well != (rc >= 0) || !told || clock_mono() - told > 60000) {
       told = clock_mono();
-      tell_outcome(h, rc < 0 ? err.message : NULL);
+      tell_outcome(h, rc < 0 ? err.message : NULL, now ? trouble_text(now) : NULL);
+      sending = now;
     }
     well = rc >= 0;
     pause = rc >= 0 ? 0 : err.code == ERR_RATE ? PAUSE_MS : pause * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause ? pause * 2 : PAUSE_MS;
@@ -315,6 +356,7 @@ static void measure_on(struct hub *h) {
     if (next < clock_mono_us() + 1000) next = clock_mono_us() + 1000;
     link_wait(link_ready(h->link), next);
     hub_checks_take(h->checks, h->samples);
+    look_at_link(h);
     if (now - kept < batch && json_array_size(h->samples) < HUB_BATCH_MOST / 2) continue;
     kept = now;
     keep_batch(h);
@@ -322,11 +364,11 @@ static void measure_on(struct hub *h) {
 }
 
 int network_hub_run(const struct network_hub_options *o, struct err *err) {
-  struct hub h = {.o = o, .samples = json_array(), .first = clock_now(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1}; /* numbers only grow, also when the folder is lost */
+  struct hub h = {.o = o, .samples = json_array(), .first = clock_now(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1, .again = {3, 5000}}; /* numbers only grow, also when the folder is lost */
   int64_t *list;
   pthread_t reporter, checker;
   int rc = -1;
-  h.checks = hub_checks_new(o->probe.snmp_access, o->stop);
+  h.checks = hub_checks_new(o->probe.snmp_access, o->stop, label_of, &h);
   h.link = o->probe.helper ? o->probe.helper : link_new(o->probe.source4, o->probe.source6);
   h.key = hub_open_key(o->folder, err);
   if (h.key) {
@@ -351,6 +393,7 @@ int network_hub_run(const struct network_hub_options *o, struct err *err) {
   hub_checks_free(h.checks);
   free(h.spots);
   json_decref(h.plan);
+  json_decref(h.soon);
   json_decref(h.samples);
   EVP_PKEY_free(h.key);
   return rc;

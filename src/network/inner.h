@@ -65,7 +65,28 @@ struct op {
   char what[160];
 };
 
-struct prober { const char *name; char *key; int64_t last, next, report; int64_t heard; /* monotonic */ }; /* name: of the names' arena */
+/* What a prober says of why it cannot send (words web.net_prober_cannot_NAME); none: it can. */
+#define PROBER_TROUBLE_TABLE(X) X(TROUBLE_NONE, "") X(TROUBLE_SOCKET, "socket") X(TROUBLE_LOST, "lost") X(TROUBLE_HELPER, "helper") X(TROUBLE_UNSENT, "unsent")
+enum prober_trouble {
+#define X(name, text) name,
+  PROBER_TROUBLE_TABLE(X)
+#undef X
+  TROUBLES
+};
+struct prober {
+  const char *name;                  /* of the names' arena */
+  char *key;
+  int64_t last, next, report;
+  int64_t heard;                     /* monotonic */
+  int64_t skew;                      /* its clock before ours, as far as results are corrected by it */
+  enum prober_trouble trouble;
+  bool mute;                         /* what it told last could not be sent */
+};
+
+/* Time that results are labelled with, from one clock of the machine: never back but where it is set back by more than `most` ms (0: however far), which is followed at once; by less,
+ * at nine tenths of its pace until both agree; set forward, at once. */
+struct label_clock { int64_t offset, last, mono; };
+int64_t label_next(struct label_clock *c, int64_t most);
 
 struct network {
   struct store *main, *samples;
@@ -114,7 +135,7 @@ struct network {
   int64_t forgotten;                 /* when old measurements were last taken away */
   bool fresh;                        /* the next load takes states from the store */
   bool holder, stopping;
-  int64_t label_offset, label_last, label_mono; /* see network_label */
+  struct label_clock label;          /* see network_label */
   int64_t probed, overdue, probes;
   pthread_t prober_thread, keeper_thread, checks_thread;
   bool threads;
@@ -140,7 +161,9 @@ const struct node *network_at(const struct network *n, const char *code);
 bool network_village_large(const struct network *n, int place);
 
 /* prober.c */
-int64_t network_bridge(const struct network *n);                 /* so long a time (ms) without a result of a prober elsewhere counts as measured */
+int64_t network_bridge(int64_t interval);                        /* so long a time (ms) without a result of a prober elsewhere counts as measured, where its offices are asked so often */
+enum prober_trouble trouble_parse(const char *text);             /* TROUBLES when there is none such */
+const char *trouble_text(enum prober_trouble t);
 void network_ping_open(struct network *n);                      /* under the lock */
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);

@@ -473,7 +473,7 @@ static void lose(struct network *n) {
   n->step = -1; /* who comes after tells what comes after */
   n->epoch = 0;
   n->fresh = true;
-  for (int p = 0; p < 32; p++) {
+  for (size_t p = 0; p < BASE_COUNT(n->raw); p++) {
     buf_free(&n->raw[p]);
     n->raw[p] = (struct buf){0};
     n->raw_at[p] = n->raw_until[p] = 0;

@@ -195,7 +195,7 @@ struct network_query {
 /* {"items":[{"code","name","organisation","organisation_name","place","place_name","county","county_name","setting","level","lat","lon","state","since","soft",
  * "flapping","incident","rtt_ms","loss","interval_s","uplinks":[codes],"synthetic","connected"}],"next","total"}; times RFC 3339, numbers or null. */
 int network_offices(struct network *n, const struct network_query *q, enum lang l, json_t **out, struct err *err);
-/* One as above and: "address","checks","prober","prober_away","probed","decided","jitter_ms","rtt_min_ms","rtt_p95_ms","loss_recent","rtt_recent_ms","flapping_percent",
+/* One as above and: "address","checks","prober","prober_away","prober_trouble" (why it cannot send; null),"probed","decided","jitter_ms","rtt_min_ms","rtt_p95_ms","loss_recent","rtt_recent_ms","flapping_percent",
  * "connected_at","uplinks":[{"code","name","state"}],"children":{state: number},"blast":{"offices","services","population"} (were it cut),
  * "windows":[…], "interfaces":[{"index","name","up","in_bps","out_bps","in_errors","out_errors","at"}] (SNMP). ERR_NOT_FOUND. Waits. */
 int network_office(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
@@ -395,12 +395,12 @@ struct network_refusal { const char *word; char value[NETWORK_NOTE_MOST + 64]; }
 int network_prober_join(struct network *n, const char *name, const void *body, size_t size, const char *signature, struct network_refusal *why, struct err *err);
 /* The right, or the invitation, is taken away. Its offices are unknown within a second or two. ERR_NOT_FOUND. */
 int network_prober_revoke(struct network *n, const struct network_by *by, const char *name, const char *reason, struct err *err);
-/* {"items":[{"name","state" (invited, expired: its code is over, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","clock_ms" (its
+/* {"items":[{"name","state" (invited, expired: its code is over, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","trouble" (why it cannot send: socket, lost, helper, unsent; null: it can),"clock_ms" (its
  * clock before ours),"joined_at","revoked_at","invited_until","by","reason","offices","unknown"}]} in order of names. Waits. */
 int network_probers(struct network *n, json_t **out, struct err *err);
-/* What it is to probe: {"offices":[{"code","address","interval_ms","checks"}],"packets","gap_ms","timeout_ms","check_ms","revision","next"}; checks as in the plan, communities included. ERR_NOT_FOUND. */
+/* What it is to probe: {"offices":[{"code","address","interval_ms","checks"}],"again":[codes] (to be asked as soon as may be; told once),"packets","gap_ms","timeout_ms","check_ms","attempts","retry_ms","revision","next"}; checks as in the plan, communities included. ERR_NOT_FOUND. */
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
-/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","backlog","oldest","samples","interfaces"} (hub.h).
+/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","trouble","backlog","oldest","samples","interfaces"} (hub.h).
  * Samples come in their order; what came already is passed over, what is older than raw results are kept too: *next is the number that is wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_FORBIDDEN where the
  * right was taken away, ERR_CONFLICT for a report that came already, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err);

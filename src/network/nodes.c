@@ -226,7 +226,7 @@ static void take_key(struct loading *k, const struct store_rows *r) {
 }
 
 static void take_prober(struct loading *k, const struct store_rows *r) {
-  k->probers[k->prober_count++] = (struct prober){.name = keep(k, store_text(r, 0)), .key = base_strdup(store_text(r, 1)), .last = store_int(r, 2), .next = store_int(r, 3), .report = store_int(r, 4)};
+  k->probers[k->prober_count++] = (struct prober){.name = keep(k, store_text(r, 0)), .key = base_strdup(store_text(r, 1)), .last = store_int(r, 2), .next = store_int(r, 3), .report = store_int(r, 4), .trouble = trouble_parse(store_text(r, 5))};
 }
 
 static void take_goal(struct loading *k, const struct store_rows *r) {
@@ -259,7 +259,7 @@ static int load_work(struct store_tx *tx, void *arg, struct err *err) {
                                     "FROM network_node m JOIN network_key k ON k.code=m.code ORDER BY k.id", ""), take_plan, err) ||
       each(k, store_select(tx, err, "SELECT code,id FROM network_key", ""), take_key, err)) return -1;
   for (int i = 0; i < k->count; i++) k->missing |= k->nodes[i].key == 0;
-  if (each(k, store_select(tx, err, "SELECT p.name,p.key,p.last,p.next,COALESCE(s.report,0) FROM network_prober p LEFT JOIN network_prober_said s ON s.name=p.name "
+  if (each(k, store_select(tx, err, "SELECT p.name,p.key,p.last,p.next,COALESCE(s.report,0),COALESCE(s.trouble,'') FROM network_prober p LEFT JOIN network_prober_said s ON s.name=p.name "
                            "WHERE p.key<>'' OR EXISTS (SELECT 1 FROM network_node m WHERE m.prober=p.name) ORDER BY p.name LIMIT ?1", "i", (int64_t)NETWORK_PROBERS_MOST), take_prober, err) ||
       each(k, store_select(tx, err, "SELECT scope,code,goal FROM network_goal", ""), take_goal, err) ||
       each(k, store_select(tx, err, "SELECT id,office,from_at,to_at FROM network_window WHERE to_at>?1 LIMIT 5000", "i", clock_now() - 60000), take_window, err) ||
@@ -416,8 +416,12 @@ static void swap(struct network *n, struct loading *k) {
     for (int p = 0; p < k->prober_count; p++)
       if (base_same(k->probers[p].name, n->probers[i].name)) {
         k->probers[p].heard = n->probers[i].heard;
-        if (n->probers[i].next > k->probers[p].next) k->probers[p].next = n->probers[i].next;
-        if (n->probers[i].report > k->probers[p].report) k->probers[p].report = n->probers[i].report;
+        bool same = base_same(k->probers[p].key, n->probers[i].key); /* its numbers are one key's */
+        k->probers[p].skew = n->probers[i].skew;
+        k->probers[p].mute = n->probers[i].mute;
+        if (same && n->holder) k->probers[p].trouble = n->probers[i].trouble;
+        if (same && n->probers[i].next > k->probers[p].next) k->probers[p].next = n->probers[i].next;
+        if (same && n->probers[i].report > k->probers[p].report) k->probers[p].report = n->probers[i].report;
         if (n->probers[i].last > k->probers[p].last) k->probers[p].last = n->probers[i].last;
       }
     free(n->probers[i].key);

@@ -10,24 +10,22 @@ enum { FIRST_PASS_MS = 10000, BRIDGE_LEAST_MS = 7000, BRIDGE_MORE_MS = 30000, TO
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
-/* The wall clock, but never backwards: set back, it is followed at nine tenths of its pace until both agree; set forward, at once. */
-int64_t network_label(struct network *n) {
+int64_t label_next(struct label_clock *c, int64_t most) {
   int64_t mono = clock_mono(), wall = clock_now();
-  if (!n->label_last) {
-    n->label_offset = wall - mono;
-    n->label_mono = mono;
-  }
-  int64_t label = mono + n->label_offset, passed = mono - n->label_mono;
+  if (!c->last || (most && c->last - wall > most)) *c = (struct label_clock){wall - mono, wall, mono};
+  int64_t label = mono + c->offset, passed = mono - c->mono;
   if (wall > label) label = wall;
   else if (wall < label) label -= label - wall < passed / 10 ? label - wall : passed / 10;
-  if (label < n->label_last) label = n->label_last;
-  if (passed >= 10 || wall > mono + n->label_offset) {
-    n->label_offset = label - mono;
-    n->label_mono = mono;
+  if (label < c->last) label = c->last;
+  if (passed >= 10 || wall > mono + c->offset) {
+    c->offset = label - mono;
+    c->mono = mono;
   }
-  n->label_last = label;
+  c->last = label;
   return label;
 }
+
+int64_t network_label(struct network *n) { return label_next(&n->label, 0); }
 
 /* ---- what the core says ------------------------------------------------------------------------------------------------ */
 
@@ -41,9 +39,10 @@ void network_change_put(struct network *n, struct change c) {
 
 static void out_probe(void *ctx, int node, int64_t delay) {
   struct network *n = ctx;
-  if (!n->on || node >= n->count) return;
-  if (node < n->real && n->nodes[node].prober) return; /* measured elsewhere */
-  if (link_busy(n->link, node)) n->again[node] = 1;
+  if (node >= n->count) return;
+  if (node < n->real && n->nodes[node].prober) n->again[node] = 1; /* measured elsewhere: that prober is told with the answer to its next report */
+  else if (!n->on) return;
+  else if (link_busy(n->link, node)) n->again[node] = 1;
   else schedule_sooner(&n->due, node, clock_mono() + delay);
 }
 
@@ -158,9 +157,9 @@ void network_ping_open(struct network *n) {
 
 /* ---- the thread ----------------------------------------------------------------------------------------------------------------- */
 
-int64_t network_bridge(const struct network *n) {
-  int64_t more = n->o.interval_ms / 2;
-  return 2 * (int64_t)n->o.interval_ms + (more > BRIDGE_MORE_MS ? BRIDGE_MORE_MS : more < BRIDGE_LEAST_MS ? BRIDGE_LEAST_MS : more);
+int64_t network_bridge(int64_t interval) {
+  int64_t more = interval / 2;
+  return 2 * interval + (more > BRIDGE_MORE_MS ? BRIDGE_MORE_MS : more < BRIDGE_LEAST_MS ? BRIDGE_LEAST_MS : more);
 }
 
 /* Probers elsewhere that have not been heard of. */
@@ -170,7 +169,7 @@ static void watch_probers(struct network *n, int64_t label) {
     if (!k->heard) k->heard = clock_mono();
     bool used = false;
     for (int i = 0; i < n->real && !used; i++) used = n->nodes[i].prober == p && n->core->nodes[i].spec.measured;
-    if (used && (!k->key[0] || clock_mono() - k->heard > network_bridge(n))) core_away(n->core, p, k->last ? k->last : label, label, true);
+    if (used && (!k->key[0] || clock_mono() - k->heard > network_bridge(n->o.interval_ms))) core_away(n->core, p, k->last ? k->last : label, label, true);
   }
 }
 

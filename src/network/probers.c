@@ -96,10 +96,12 @@ static int join_work(struct store_tx *tx, void *arg, struct err *err) {
   }
   store_done(r);
   if (rc < 1) return rc;
-  if (store_put(tx, err, "INSERT INTO network_prober (name,key,last,next) VALUES (?1,?2,0,0) ON CONFLICT (name) DO UPDATE SET key=excluded.key", "tt", k->name, k->key) ||
-      store_put(tx, err, "INSERT INTO network_prober_said (name,report,heard,version,backlog,oldest,skew,joined_at,admitted_by,revoked_at,revoked_by,revoked_key,reason) "
-                "VALUES (?1,0,0,'',0,0,0,?2,?3,0,'','',?4) ON CONFLICT (name) DO UPDATE SET joined_at=excluded.joined_at,admitted_by=excluded.admitted_by,revoked_at=0,revoked_by='',"
-                "revoked_key='',reason=excluded.reason", "titt", k->name, now, k->who, k->why))
+  int64_t known = 0; /* numbers are one key's: what another one counted does not hold this one up */
+  if (store_value(tx, &known, 0, err, "SELECT COUNT(*) FROM network_prober p LEFT JOIN network_prober_said s ON s.name=p.name WHERE p.name=?1 AND (p.key=?2 OR s.revoked_key=?2)", "tt", k->name, k->key) ||
+      store_put(tx, err, "INSERT INTO network_prober (name,key,last,next) VALUES (?1,?2,0,0) ON CONFLICT (name) DO UPDATE SET key=excluded.key,next=network_prober.next*?3", "tti", k->name, k->key, known) ||
+      store_put(tx, err, "INSERT INTO network_prober_said (name,report,heard,version,backlog,oldest,skew,trouble,joined_at,admitted_by,revoked_at,revoked_by,revoked_key,reason) "
+                "VALUES (?1,0,0,'',0,0,0,'',?2,?3,0,'','',?4) ON CONFLICT (name) DO UPDATE SET joined_at=excluded.joined_at,admitted_by=excluded.admitted_by,revoked_at=0,revoked_by='',"
+                "revoked_key='',reason=excluded.reason,report=network_prober_said.report*?5", "titti", k->name, now, k->who, k->why, known))
     return -1;
   return act(tx, "prober", k->name, k->who, k->why, k->key, err);
 }
@@ -168,6 +170,7 @@ static json_t *row_of(const struct store_rows *r) {
   json_put(o, "by", store_text(r, 10));
   json_object_set_new(o, "invited_until", invited ? time_json(store_int(r, 11)) : json_null());
   json_put(o, "reason", store_text(r, 12));
+  json_put(o, "trouble", store_text(r, 13)[0] ? store_text(r, 13) : NULL);
   return o;
 }
 
@@ -176,7 +179,7 @@ static int list_work(struct store_tx *tx, void *arg, struct err *err) {
   json_array_clear(list);
   struct store_rows *r = store_select(tx, err,
     "SELECT a.name,COALESCE(p.key,''),COALESCE(p.last,0),COALESCE(s.heard,0),COALESCE(s.version,''),COALESCE(s.backlog,0),COALESCE(s.oldest,0),COALESCE(s.skew,0),COALESCE(s.joined_at,0),"
-    "COALESCE(s.revoked_at,0),COALESCE(c.who,CASE WHEN s.revoked_at>0 THEN s.revoked_by ELSE s.admitted_by END,''),COALESCE(c.until_at,0),COALESCE(c.reason,s.reason,'') "
+    "COALESCE(s.revoked_at,0),COALESCE(c.who,CASE WHEN s.revoked_at>0 THEN s.revoked_by ELSE s.admitted_by END,''),COALESCE(c.until_at,0),COALESCE(c.reason,s.reason,''),COALESCE(s.trouble,'') "
     "FROM (SELECT name FROM network_prober UNION SELECT name FROM network_prober_code) a LEFT JOIN network_prober p ON p.name=a.name LEFT JOIN network_prober_said s ON s.name=a.name "
     "LEFT JOIN network_prober_code c ON c.name=a.name ORDER BY a.name LIMIT ?1", "i", (int64_t)LIST_MOST);
   int rc = r ? 0 : -1;

@@ -222,6 +222,7 @@ static json_t *more_of(const struct network *n, const struct network_office *o, 
   free(checks);
   json_put(j, "prober", o->prober);
   json_object_set_new(j, "prober_away", json_boolean(n->nodes[o->node].prober && n->core->probers_away >> n->nodes[o->node].prober & 1));
+  json_put(j, "prober_trouble", n->probers[n->nodes[o->node].prober].trouble ? trouble_text(n->probers[n->nodes[o->node].prober].trouble) : NULL);
   json_object_set_new(j, "probed", time_json(o->probed));
   json_object_set_new(j, "decided", time_json(o->decided));
   json_object_set_new(j, "jitter_ms", real_json(o->jitter, 3));

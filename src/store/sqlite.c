@@ -118,7 +118,7 @@ static struct conn *sq_connect(struct store *s, enum conn_use use, struct err *e
   c->base.use = use;
   c->opening = true;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
-  int rc = sqlite3_open_v2(s->where, &c->db, flags, NULL);
+  int rc = sqlite3_open_v2(s->where, &c->db, flags, GATHER);
   if (rc != SQLITE_OK) {
     err_set(err, ERR_UNAVAILABLE, "%s: %s", s->where, sqlite3_errmsg(c->db));
   } else if (settings(c, err) == 0) {
@@ -164,6 +164,7 @@ static int make_file(const char *where, struct err *err) {
 /* Before SQLite's first use: nobody asks it how much memory it has, and to count that is a lock and an unlock for every piece. */
 static void configure(void) {
   if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK) log_write(LOG_DEBUG, "store", "SQLite was in use before: it counts its memory");
+  gather_prepare();
 }
 
 static int sq_open(struct store *s, const char *where, struct err *err) {

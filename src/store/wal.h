@@ -12,6 +12,9 @@ void wal_written(struct wal *w, int frames);           /* by the writer, in its 
 void wal_guard(struct wal *w, struct conn *writer);    /* by the writer, after its commit: wake the thread, or begin the log anew */
 void wal_empty(struct wal *w, struct conn *writer);    /* by the writer, when the disk is full: copy everything and give the log's room back */
 
+#define GATHER "gather"                                /* SQLite's own way to the files, but that the log is written in one piece for a commit (gather.c) */
+void gather_prepare(void);                             /* once, before the first file is opened with it */
+
 sqlite3 *sq_handle(struct conn *c);
 void sq_end_if_fatal(struct conn *c, int rc);          /* after an I/O error the process ends */
 #endif

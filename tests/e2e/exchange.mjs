@@ -79,7 +79,7 @@ function ask(method, path, { headers = {}, body, base = gateways.b.base, from = 
   });
 }
 const echo = `/r1/${A}/data/echo`, json = { 'Content-Type': 'application/json' };
-const fault = (r, code, status = code.startsWith('server.') ? 500 : 400) => { same([r.status, r.headers['x-road-error'], r.json?.type], [status, code, code], r.text); good(r.json.message && /^[0-9a-f-]{36}$/.test(r.json.detail), r.text); };
+const fault = (r, code, status = code.startsWith('server.') ? 500 : 400) => { same([r.status, r.headers['x-road-error'], r.json?.type], [status, code, code], r.text); good(r.json.message && /^[0-9a-f-]{36}$/.test(r.json.detail), r.text); return r; };
 const last = () => heard.at(-1);
 
 await until('the provider\'s gateway knows the client\'s', async () => (await ask('GET', echo)).status === 200);
@@ -238,6 +238,15 @@ await test('what changes something is done once for one message id', async () =>
   good(one.headers['x-road-request-id'] !== two.headers['x-road-request-id'], 'an answer belongs to its request');
   fault(await ask('POST', `${echo}/once`, { headers: { ...json, 'X-Road-Id': id }, body: '{"n":2}' }), 'server.serverproxy.invalid_request');
 });
+await test('what was given to the provider and not answered: its outcome is not known, and that is said; what may be repeated is done again', async () => {
+  const id = randomUUID(), once = (method, id, doing) => ask(method, `${echo}/unsure`, { headers: { ...json, 'X-Road-Id': id, ...(doing ? { 'X-Do': doing } : {}) }, body: '{"n":1}' }), n = (id) => heard.filter((x) => x.headers['x-road-id'] === id).length;
+  fault(await once('POST', id, 'cut'), 'server.serverproxy.io_error');
+  for (let i = 0; i < 2; i++) good(/did not answer well: what became of it is not known, ask the provider/.test(fault(await once('POST', id), 'server.serverproxy.io_error').json.message), 'the outcome');
+  same(n(id), 1);
+  const again = randomUUID();
+  fault(await once('PUT', again, 'hang'), 'server.serverproxy.io_error');
+  same([(await once('PUT', again)).status, n(again)], [200, 2]);
+});
 await test('both sides keep the signed messages, and show them to who took part', async () => {
   const id = randomUUID();
   await ask('POST', echo, { headers: { ...json, 'X-Road-Id': id }, body: '{"kept":1}' });
@@ -251,6 +260,10 @@ await test('a second gateway of the provider shares the load and stands in', asy
   const before = heard.length;
   for (let i = 0; i < 20; i++) same((await ask('GET', `${echo}/shared`)).status, 200);
   same(heard.length, before + 20);
+  cli('a', 'maintenance', 'on', '--notice', 'a new disk');
+  await until('maintenance', async () => (await ask('GET', echo, { headers: { 'X-Road-Security-Server': gateways.a.server } })).headers['x-road-error'] === 'server.serverproxy.maintenance_mode');
+  for (let i = 0; i < 4; i++) same((await ask(i % 2 ? 'GET' : 'POST', `${echo}/instead`, { headers: json, body: i % 2 ? undefined : '{}' })).status, 200, 'the other stands in');
+  cli('a', 'maintenance', 'off');
   await stop(gateways.a, 'SIGKILL');
   for (let i = 0; i < 6; i++) same((await ask('GET', `${echo}/standing-in`)).status, 200);
   await stop(gateways.a2);

@@ -16,7 +16,7 @@ const server = JSON.parse(readFileSync(join(op, 'gateway.json'))).server, instan
 const A = `${instance}/GOV/90000001`, B = `${instance}/GOV/90000002`;
 
 // An information system: answers what it was asked.
-const provider = createServer((q, s) => { s.setHeader('Content-Type', 'application/json'); s.end(JSON.stringify({ path: q.url, client: q.headers['x-road-client'] })); });
+const provider = createServer((q, s) => { if (q.url.endsWith('/never')) return; s.setHeader('Content-Type', 'application/json'); s.end(JSON.stringify({ path: q.url, client: q.headers['x-road-client'] })); });
 await new Promise((done) => provider.listen(0, '127.0.0.1', done));
 
 // A browser's session of the operator, for forms.
@@ -171,6 +171,40 @@ await must('services and rights by command; an exchange through both gateways; w
   await until('a new right', async () => (await ask()).status === 200);
 });
 
+await test('options of a service: how long it may take, which certificate it shows', async () => {
+  const id = `${A}/data/echo`, a = ['--folder', gateways.a.folder], set = (...words) => run('gateway', 'services', 'set', id, ...words, ...a), listed = () => JSON.parse(run('gateway', 'services', 'list', '--json', ...a)).find((s) => s.id === id);
+  same([listed().timeout_ms, listed().any_certificate], [0, false]);
+  set('--timeout-ms', '300', '--any-certificate');
+  same([listed().timeout_ms, listed().any_certificate, listed().log], [300, true, 'bodies']);
+  good(/time-out: 300 ms  any certificate/.test(run('gateway', 'services', 'list', ...a)), 'listed for people');
+  await until('its own time', async () => /io_error/.test((await ask('never')).headers.get('x-road-error')));
+  set('--known-certificate');
+  same([listed().timeout_ms, listed().any_certificate], [300, false], 'the other stays');
+  set('--timeout-ms', '0');
+  for (const [words, status] of [[['set', id], 2], [['set', id, '--any-certificate', '--known-certificate'], 2], [['set', id, '--timeout-ms', 'soon'], 1], [['set', id, '--timeout-ms', '3600001'], 1], [['set', `${A}/data/none`, '--timeout-ms', '5'], 1],
+    [['add', id, 'https://127.0.0.1:1', '--ca', 'x.pem', '--any-certificate'], 2], [['add', id, 'https://127.0.0.1:1', '--timeout-ms', '-1'], 1]]) same(fails(['gateway', 'services', ...words, ...a]).status, status, words.join(' '));
+});
+
+await test('maintenance of a gateway: callers are told by which, why and until when, on either side', async () => {
+  const on = (name, ...words) => run('gateway', 'maintenance', 'on', '--notice', 'a new disk', ...words, '--folder', gateways[name].folder), off = (name) => run('gateway', 'maintenance', 'off', '--folder', gateways[name].folder);
+  const refused = (code) => until(code, async () => { const r = await ask(); return r.headers.get('x-road-error') === code && r; });
+  on('a', '--until', '2099-03-20T06:30:00Z');
+  same((await refused('server.serverproxy.maintenance_mode')).json.message, `The gateway ${gateways.a.server} is under maintenance until 2099-03-20T06:30:00Z: a new disk`);
+  const s = await status('a');
+  same([s.directory.maintenance, s.maintenance, s.exit], [{ notice: 'a new disk', until: '2099-03-20T06:30:00Z' }, { notice: 'a new disk', until: '2099-03-20T06:30:00Z' }, 0]);
+  good(/maintenance  until 2099-03-20T06:30:00Z: a new disk/.test(run('gateway', 'status', '--folder', gateways.a.folder)), 'status');
+  good(/^chapar_exchange_maintenance 1$/m.test((await call(gateways.a.base, 'GET', '/metrics')).text), 'metrics');
+  good(/maintenance/.test(run('gateway', 'acts', '--folder', gateways.a.folder)), 'it is an act');
+  on('b');
+  same((await refused('server.clientproxy.maintenance_mode')).json.message, `The gateway ${gateways.b.server} is under maintenance until it is said to be over: a new disk`);
+  off('a');
+  off('b');
+  await until('calls again', async () => (await ask()).status === 200);
+  same((await status('a')).directory.maintenance, null);
+  same(fails(['gateway', 'maintenance', 'on', '--folder', gateways.a.folder]).status, 2, 'no notice');
+  for (const when of ['soon', '2020-01-01']) same(fails(['gateway', 'maintenance', 'on', '--notice', 'x', '--until', when, '--folder', gateways.a.folder]).status, 1, when);
+});
+
 await test('the directory is checked with openssl alone', () => {
   const text = readFileSync(join(gateways.a.folder, 'directory'), 'utf8'), [line, second] = text.split('\n');
   writeFileSync(join(dir, 'd.json'), line + '\n');
@@ -274,6 +308,11 @@ await test('a key that was revoked by the page is refused everywhere', async () 
   await until('refusal', async () => (await ask()).status !== 200);
   same((await form('/admin/exchange/gateways', { server: gateways.b.server, why: 'gone' })).status, 303);
   await until('to be gone', async () => !(await status('a')).directory.gateways.some((x) => x.id === gateways.b.server));
+  same(fails(['gateway', 'gateways', 'remove', gateways.a.server, '--folder', op]).status, 2, 'without saying why');
+  same(fails(['gateway', 'gateways', 'remove', `${A}/none`, '--why', 'gone', '--folder', op]).status, 1, 'one that is not there');
+  run('gateway', 'gateways', 'remove', gateways.a.server, '--why', 'gone too', '--folder', op);
+  const left = JSON.parse(run('gateway', 'directory', '--json', '--folder', op));
+  same([left.gateways.some((x) => x.id === gateways.a.server), left.members.some((x) => x.id === A)], [false, true], 'by command');
   const r = await call(platform.base, 'GET', '/admin/exchange', { token: await staff(platform.base, 'manager.bargh').catch(() => session.token) });
   good([200, 403].includes(r.status), `${r.status}`);
 });

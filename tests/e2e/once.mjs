@@ -66,6 +66,7 @@ async function once(name, where) {
     same(flagged.status, 201, flagged.text);
     const sources = (await get(`/cases/${flagged.json.tracking}/events`, person)).json.items[0].sources;
     same(sources.parcel_area, { known: 210, organisation: 'sabt-asnad', registry: 'land-parcels', same: false });
+    good((await get('/me/access', person)).json.items.some((x) => x.basis === 'exchange' && x.matter === flagged.json.tracking), 'it was asked for the case');
   });
   await test(`${name}: a provider that cannot be reached is told, the others answer, and nothing hangs`, async () => {
     const p = await get('/services/takapo-register/prefill?legal_id=10380284790', person);

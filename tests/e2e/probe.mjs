@@ -190,7 +190,7 @@ async function whole(engine, where) {
     }
     const of = JSON.parse(last.body), now = Date.now(), make = (more) => JSON.stringify({ ...of, report: of.report + 60000, now, samples: [], interfaces: [], ...more });
     same((await post(make({}), said(make({}), generateKeyPairSync('ed25519').privateKey))).status, 404, "another's key");
-    const strange = [{ now: now - 3600000 }, { now: -1 }, { report: 2 ** 53 }, { report: now + 365 * 86400000 }, { from: 2 ** 60 }, { from: -1 }, { version: '\u001b[31mred' }, { version: 'x'.repeat(41) }, { oldest: now + 86400000 }, { backlog: -1 }, { samples: {} }, { interfaces: {} }, { interfaces: undefined },
+    const strange = [{ now: now - 3600000 }, { now: -1 }, { report: 2 ** 53 }, { report: now + 365 * 86400000 }, { from: 2 ** 60 }, { from: -1 }, { version: '\u001b[31mred' }, { version: 'x'.repeat(41) }, { oldest: now + 86400000 }, { backlog: -1 }, { samples: {} }, { interfaces: {} }, { interfaces: undefined }, { trouble: 'bored' }, { trouble: undefined },
       { samples: Array(4001).fill([mine[0], now, 5, 5]) }, { name: 'hub-2' }, { report: 'x' }];
     for (const more of strange) {
       const text = make(more);
@@ -247,12 +247,15 @@ async function whole(engine, where) {
     // signed well, with one measurement that is as it should be among others that are not
     last = JSON.parse(wire.kept.filter((k) => k.status === 200 && k.path === '/probe/hub-1').at(-1).body);
     const before = await office(another), now = Date.now(), at = now - 7, number = Math.max(last.report, now) + 1;
-    const text = JSON.stringify({ ...last, report: number, now, from: now + 1e6, interfaces: [], samples: [[another, now, 5, 5], ['KR-0000-0000', now, 5, 5], [mine[0], now + 3600000, 5, 5], [mine[0], now - 40 * 86400000, 5, 5], [mine[0], now, 99, 5],
-      [mine[0], now, 5, 6], [mine[0], now, 5, 0, 9, 1, 1, 1, 1], [mine[0], now, 5, 0, -1, 1, 1, 1, 1], [mine[0], now, 5, 0], 'x', [], [mine[0], at, 5, 0, 1, 2, 3, 4, 1]] });
+    const text = JSON.stringify({ ...last, report: number, now, from: now + 1e6, trouble: 'socket', interfaces: [], samples: [[another, now, 5, 5], ['KR-0000-0000', now, 5, 5], [mine[0], now + 3600000, 5, 5], [mine[0], now - 40 * 86400000, 5, 5], [mine[0], now, 99, 5],
+      [mine[0], now, 5, 6], [mine[0], now, 5, 0, 9, 1, 1, 1, 1], [mine[0], now, 5, 0, -1, 1, 1, 1, 1], [mine[0], now, 5, 0], [mine[0], now, 0, 0], [mine[0], now, 0, 1], 'x', [], [mine[0], at, 5, 0, 1, 2, 3, 4, 1]] });
     const r = await post(text, said(text));
     same(r.status, 200, r.text);
     last.report = number;
     same(r.json.offices.map((o) => o.code).sort(), [...mine].sort(), 'its plan names its offices alone');
+    assert.match((await page('/network/probers')).text, /hub-1[\s\S]*Cannot send[\s\S]*ping_group_range/);
+    same((await office(mine[0])).prober_trouble, 'socket');
+    assert.match((await page(`/network/offices/${mine[0]}`)).text, /“hub-1”, which cannot send packets/);
     const after = await office(another);
     same([after.state, after.since], [before.state, before.since], 'an office of the centre’s');
     same((await office(mine[0])).state, 'up');

@@ -158,6 +158,85 @@ await test('two processes of one gateway: a message id is done once, whichever o
   good(await replayed(first) >= 2 && await replayed(other) >= 2, 'counted');
   await stop(other);
 });
+// A provider that counts what it was asked by message id and answers when it may, and the system that is called back.
+const did = new Map(), told = new Map(), waiting = [];
+let holding = false;
+const count = (map, id) => map.set(id, (map.get(id) ?? 0) + 1), release = () => { holding = false; for (const go of waiting.splice(0)) go(); };
+const deeds = createServer(async (q, s) => { for await (const d of q) void d; count(did, q.headers['x-road-id']); const go = () => s.end('done'); if (holding) waiting.push(go); else go(); });
+const back = createServer(async (q, s) => { for await (const d of q) void d; count(told, q.headers['x-road-id']); s.end(); });
+for (const x of [deeds, back]) await new Promise((done) => x.listen(0, '127.0.0.1', done));
+const later = (id, { at = gateways.b.base, to = `${A}/data/deeds`, from = client } = {}) => call(at, 'POST', `/r1/${to}`, { body: '{}', headers: { 'X-Road-Client': from, 'X-Road-Id': id, 'Content-Type': 'application/json', 'Chapar-Async': 'yes', ...(from === client ? { 'Chapar-Async-Callback': 'told' } : {}) } });
+const state = async (id, base = gateways.b.base) => (await call(base, 'GET', `/exchange/async/${id}`, { headers: { 'X-Road-Client': client } })).status;
+await test('two processes of one gateway deliver later: each message once, called back once, also when one is killed at it', async () => {
+  w.members(`${A}/more`);
+  cli('a', 'subsystem', `${A}/more`);
+  for (const s of [`${A}/data/deeds`, `${A}/more/deeds`]) {
+    cli('a', 'services', 'add', s, `http://127.0.0.1:${deeds.address().port}`);
+    cli('a', 'grant', client, s);
+  }
+  cli('b', 'services', 'add', `${client}/told`, `http://127.0.0.1:${back.address().port}`);
+  for (const s of ['data', 'more']) await until('the services', async () => (await call(gateways.b.base, 'GET', `/r1/${A}/${s}/deeds`, { headers: { 'X-Road-Client': client } })).status === 200);
+  await until('who is called back', async () => (await later(randomUUID())).status === 202);
+  await until('it', () => told.size === 1);
+  const first = gateways.b, second = { ...first, port: await port() }, as = async (g) => { gateways.b = g; await start('b', ['--exchange-timeout-ms', '60000']); gateways.b = first; };
+  await stop(first);
+  await as(first);
+  const ids = Array.from({ length: 12 }, () => randomUUID()), once = (list) => same(list.map((id) => [did.get(id), told.get(id)]), list.map(() => [1, 1]), 'done and called back');
+  holding = true;
+  for (const id of ids) same((await later(id)).status, 202);
+  await until('two at the provider', () => waiting.length === 2);
+  await as(second); // what the first has under way is not the second's
+  same((await later(randomUUID(), { at: second.base, to: `${A}/more/deeds` })).status, 202);
+  await until('another provider to be asked meanwhile', () => waiting.length === 3);
+  same(ids.filter((id) => did.has(id)).length, 2);
+  await stop(first, 'SIGKILL');
+  release();
+  await until('all of them', () => ids.every((id) => told.has(id)));
+  await as(first);
+  const more = Array.from({ length: 40 }, () => randomUUID());
+  for (const [i, id] of more.entries()) same((await later(id, { at: (i % 2 ? first : second).base })).status, 202);
+  await until('all', () => more.every((id) => told.has(id)));
+  await until('all to be answered', async () => (await Promise.all([...ids, ...more].map((id) => state(id)))).every((x) => x === 200));
+  once([...ids, ...more]);
+  await stop(second);
+});
+await test('delivering later: a provider that does not answer delays no other; a subsystem has its share', async () => {
+  holding = true;
+  const stuck = Array.from({ length: 20 }, () => randomUUID()), other = randomUUID();
+  for (const id of stuck) same((await later(id)).status, 202);
+  await until('the provider to be stuck', () => stuck.filter((id) => did.has(id)).length === 2);
+  same((await later(other, { to: `${C}/none/x` })).status, 202);
+  await until('the other to be tried', async () => (await call(gateways.b.base, 'GET', `/exchange/async/${other}`, { headers: { 'X-Road-Client': client } })).json.tries > 0); // nobody is there
+  same(stuck.filter((id) => told.has(id)), [], 'the stuck ones are as they were');
+  release();
+  await until('the stuck ones', () => stuck.every((id) => told.has(id)));
+  const fill = (sql) => same(spawnSync('python3', ['-c', 'import sqlite3,sys\nwith sqlite3.connect(sys.argv[1],timeout=60) as c: c.execute(sys.argv[2])', join(gateways.b.folder, 'exchange.db'), sql], { encoding: 'utf8' }).stderr, '');
+  const now = Date.now();
+  fill(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO exchange_async (client, message_id, file, state, method, target, headers, digest, taken_at, until_at, next_at, tries, status, lane) SELECT '${client}', 'fill-' || i, 'fill-' || i, 'waiting', 'POST', '/r1/x', '[]', x'00', ${now}, ${now + 864e5}, ${now + 864e5}, 0, 0, 'x' FROM n`);
+  const full = await later(randomUUID());
+  same([full.status, full.headers.get('x-road-error')], [500, 'server.clientproxy.internal_error'], full.text);
+  good(full.json.message.includes(`messages of ${client}`) && /its share/.test(full.json.message), full.text);
+  w.members(`${B}/beside`);
+  cli('b', 'subsystem', `${B}/beside`);
+  await until('another subsystem to be taken', async () => (await later(randomUUID(), { from: `${B}/beside` })).status === 202);
+  fill(`DELETE FROM exchange_async WHERE message_id LIKE 'fill-%'`);
+});
+await test('a peer that accepts and never answers has its share of the threads, and calls to others go on', async () => {
+  const open = new Set(), calls = 300;
+  let held = 0, full = 0;
+  const frozen = createSecure({ key: pem('c', 'tls.pem'), cert: certificate('c') }, () => { held++; });
+  frozen.on('connection', (s) => { open.add(s); s.on('error', () => {}); });
+  await new Promise((done, bad) => { frozen.once('error', bad); frozen.listen(gateways.c.port, '127.0.0.1', done); });
+  const all = Array.from({ length: calls }, async () => { const r = await call(gateways.b.base, 'GET', `/r1/${C}/other/x`, { headers: { 'X-Road-Client': client } }); if (/its share at this gateway: no more are begun, ask again/.test(r.text)) full++; return r; });
+  await until('the others to be told', () => held + full === calls && held > 0 && full > 0);
+  same((await ask()).status, 200, 'another gateway is called meanwhile');
+  good(held + full === calls, 'and none of them was answered by then');
+  for (const s of open) s.destroy();
+  frozen.close();
+  for (const r of await Promise.all(all)) good(['server.clientproxy.network_error', 'server.clientproxy.io_error'].includes(r.headers.get('x-road-error')), r.text);
+  await stop(gateways.b);
+  await start('b', ['--exchange-timeout-ms', '5000']);
+});
 await test('put back from a copy: what was signed before is not taken', async () => {
   const copy = join(w.dir, 'a.copy'), m = make({ method: 'GET', body: '' }), old = gateways.a.folder;
   cli('a', 'backup', copy);

@@ -288,10 +288,12 @@ static void full_lane(void **state) {
   must(exchange_id_parse(SERVICE, 5, 5, &id, err));
   struct lane *lane = book_service(b_, &id)->lane;
   int before = asked_times;
-  atomic_fetch_add(&lane->busy, SIDE_LANE);
+  atomic_fetch_add(&lane->busy, SIDE_THREADS / 2); /* as many as are free beside them */
+  atomic_fetch_add(&a.x->sides->to_systems, SIDE_THREADS / 2);
   expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "full-1", .body = "{}"), 500, "server.serverproxy.network_error");
   assert_int_equal(asked_times, before);
-  atomic_fetch_sub(&lane->busy, SIDE_LANE);
+  atomic_fetch_sub(&lane->busy, SIDE_THREADS / 2);
+  atomic_fetch_sub(&a.x->sides->to_systems, SIDE_THREADS / 2);
   expect(b.x, Q(.method = "POST", .path = "/open/x", .id = "full-1", .body = "{}"), 200, "");
   assert_int_equal(asked_times, before + 1);
   assert_int_equal(lane->busy, 0);

@@ -6,6 +6,8 @@
 #include "store-kit.h"
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -170,26 +172,33 @@ static void until_cause(const char *code, const char *cause) {
     if (clock_mono() > end) fail_msg("%s: never %s", code, cause);
 }
 
+static int64_t hub_ahead;              /* its clock before ours */
+static const char *hub_trouble = "";
+
 /* A report of this program's own, signed as the hub does. */
-static int try_tell(json_t *samples, json_t *interfaces) {
-  struct err err = {0};
+static int say(json_t *samples, json_t *interfaces, int64_t from, struct err *err) {
   static int64_t number;
   EVP_PKEY *key = hub_open_key(hub_folder, NULL);
-  int64_t next, now = clock_now();
+  int64_t next, now = clock_now() + hub_ahead;
   number = number + 1 > now ? number + 1 : now;
   if (net->probers[1].report >= number) number = net->probers[1].report + 1;
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)net->probers[1].next, "now", (json_int_t)now, "version", "1",
-                          "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)from, "now", (json_int_t)now, "version", "1",
+                          "trouble", hub_trouble, "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
   char *body = json_canonical(all), *signature = hub_sign(key, HUB_REPORT, body, strlen(body));
-  int rc = network_report(net, "hub-1", body, strlen(body), signature, &next, &why, &err);
+  int rc = network_report(net, "hub-1", body, strlen(body), signature, &next, &why, err);
   json_decref(all);
   free(body);
   free(signature);
   EVP_PKEY_free(key);
-  return rc ? (int)err.code : 0;
+  return rc;
 }
 
-static void tell(json_t *samples, json_t *interfaces) { assert_int_equal(try_tell(samples, interfaces), 0); }
+static void tell(json_t *samples, json_t *interfaces) { must(say(samples, interfaces, net->probers[1].next, err)); }
+
+static int try_tell(json_t *samples, json_t *interfaces) {
+  struct err err = {0};
+  return say(samples, interfaces, net->probers[1].next, &err) ? (int)err.code : 0;
+}
 
 static json_t *row(const char *name, int64_t octets) { return json_pack("[i,s,i,I,i,i,i,i,i]", 1, name, 1, (json_int_t)octets, 2, 0, 0, 800, -1); }
 
@@ -305,9 +314,170 @@ static void two_nodes(void **state) {
   network_close(other);
 }
 
+static void admit(void) {
+  struct network_by by = {"op", NULL};
+  char code[NETWORK_PROBER_CODE], *body, *signature;
+  must(network_prober_invite(net, &by, "hub-1", "needed again", code, err));
+  must(network_hub_join(hub_folder, code, &body, &signature, err));
+  must(network_prober_join(net, "hub-1", body, strlen(body), signature, &why, err));
+  must(network_load(net, err));
+  free(body);
+  free(signature);
+}
+
+static void plan_both(const char *interval) {
+  struct network_by by = {"op", NULL};
+  struct network_plan_row rows[] = {{.line = 2, .code = "O-1", .checks = "", .interval = interval}, {.line = 3, .code = "O-2", .checks = "", .interval = interval}};
+  json_t *j;
+  must(network_plan(net, &by, rows, 2, false, LANG_EN, &j, err));
+  json_decref(j);
+  must(network_load(net, err));
+}
+
+static json_t *good(const char *code, int64_t at) { return json_pack("[s,I,i,i,f,f,f,f,f]", code, (json_int_t)at, 3, 0, 1.0, 2.0, 3.0, 4.0, 1.0); }
+
+static json_t *prober_one(void) { /* caller frees */
+  json_t *all;
+  must(network_probers(net, &all, err));
+  json_t *one = json_incref(json_array_get(json_object_get(all, "items"), 0));
+  json_decref(all);
+  return one;
+}
+
+/* In a network of its own, where nobody may send echo requests, and without the right to do it all the same. */
+static void *mute_main(void *ctx) {
+  atomic_int *went = ctx;
+  if (unshare(CLONE_NEWNET)) return NULL;
+  privileges_keep(~(UINT64_C(1) << CAP_NET_RAW));
+  *went = 1;
+  return hub_main(NULL);
+}
+
+/* A hub that can send nothing still reports: that is told, and nobody is called up, nor down, by it. */
+static void cannot_send(void **state) {
+  pthread_t hub;
+  atomic_int went = 0;
+  plan_both("");
+  tell(json_pack("[o,o]", good("O-1", clock_now()), good("O-2", clock_now())), json_array());
+  assert_int_equal(office("O-1").state, NETWORK_UP);
+  stop = false;
+  pthread_create(&hub, NULL, mute_main, &went);
+  for (int64_t end = clock_mono() + WAIT_MS; !went && clock_mono() < end && pthread_tryjoin_np(hub, NULL);) kit_sleep(10);
+  if (!went) {
+    print_message("network-hub: a network of its own is refused: not tried\n");
+    return;
+  }
+  until_state("O-1", NETWORK_UNKNOWN);
+  until_state("O-2", NETWORK_UNKNOWN);
+  for (int64_t end = clock_mono() + WAIT_MS; !base_same(trouble_text(net->probers[1].trouble), "socket"); kit_sleep(20)) assert_true(clock_mono() < end);
+  json_t *one = prober_one();
+  assert_string_equal(json_str(one, "trouble"), "socket");
+  json_decref(one);
+  assert_string_equal(json_string_value(inside("O-1", "prober_trouble")), "socket");
+  stop = true;
+  pthread_join(hub, NULL);
+  int64_t incident = 0;
+  for (int i = 0; i < net->core->open_count; i++)
+    if (net->core->open[i].kind == NETWORK_INCIDENT_PROBER && net->core->open[i].prober == 1) incident = net->core->open[i].id;
+  assert_true(incident > 0);
+  must(network_settle(net, err));
+  int64_t before = unknown_spans();
+  tell(json_pack("[o,o]", good("O-1", clock_now()), good("O-2", clock_now())), json_array()); /* it can again: what was not measured stays unknown */
+  assert_int_equal(office("O-1").state, NETWORK_UP);
+  assert_null(core_incident_of(net->core, incident));
+  must(network_settle(net, err));
+  assert_true(unknown_spans() >= before && before > 0);
+  assert_true(json_is_null(inside("O-1", "prober_trouble")));
+}
+
+/* A hub whose clock is wrong by a minute and a half: results are labelled with our time, and a parent that the centre measures is compared with its child. */
+static void another_clock(void **state) {
+  for (hub_ahead = -90000; hub_ahead <= 90000; hub_ahead += 180000) {
+    int64_t at = clock_now(), margin = 2000;
+    tell(json_pack("[o]", good("O-2", at + hub_ahead)), json_array());
+    const struct core_node *k = &net->core->nodes[network_find(net, "O-2")];
+    if (k->last_ok_sent < at - margin || k->last_ok_sent > at + margin) fail_msg("%lld ms apart", (long long)(k->last_ok_sent - at));
+  }
+  hub_ahead = 0;
+  tell(json_pack("[o]", good("O-2", clock_now())), json_array());
+  struct label_clock c = {0};
+  int64_t now = clock_now();
+  clock_set(now);
+  assert_int_equal(label_next(&c, 60000), now);
+  clock_set(now - 30000); /* a little: never back */
+  assert_true(label_next(&c, 60000) >= now);
+  clock_set(now - 3600000); /* far: followed at once */
+  assert_int_equal(label_next(&c, 60000), now - 3600000);
+  clock_set(now - 1800000);
+  assert_int_equal(label_next(&c, 60000), now - 1800000);
+  clock_set(0);
+}
+
+/* Offices that a hub asks seldom are not unknown between two results. */
+static void seldom(void **state) {
+  int64_t now = clock_now();
+  plan_both("300");
+  net->probers[1].last = now - 1000000;
+  tell(json_pack("[o,o]", good("O-1", now - 990000), good("O-2", now - 960000)), json_array());
+  tell(json_pack("[o]", good("O-1", now - 690000)), json_array());
+  assert_int_equal(office("O-2").state, NETWORK_UP);
+  tell(json_pack("[o,o]", good("O-1", now - 390000), good("O-2", now - 360000)), json_array());
+  assert_int_equal(office("O-1").state, NETWORK_UP);
+  tell(json_pack("[o]", good("O-2", now)), json_array());
+  assert_int_equal(office("O-1").state, NETWORK_UP);
+  assert_int_equal(hub_pause(&(struct hub_again){3, 5000}, 60000, 0), 60000);
+  assert_int_equal(hub_pause(&(struct hub_again){3, 5000}, 60000, 2), 5000);
+  assert_int_equal(hub_pause(&(struct hub_again){3, 5000}, 60000, 3), 60000); /* judged by then: as often as everybody */
+  assert_int_equal(hub_pause(&(struct hub_again){3, 5000}, 300, 1), 300);
+  plan_both("");
+}
+
+/* What the core wants asked again is told with the next answer, once. */
+static void asked_again(void **state) {
+  json_t *j;
+  int node = network_find(net, "O-2");
+  pthread_mutex_lock(&net->lock);
+  memset(net->again, 0, (size_t)net->count);
+  net->core->out.probe(net, node, 0);
+  pthread_mutex_unlock(&net->lock);
+  must(network_prober_plan(net, "hub-1", &j, err));
+  assert_int_equal(json_array_size(json_object_get(j, "again")), 1);
+  assert_string_equal(json_string_value(json_array_get(json_object_get(j, "again"), 0)), "O-2");
+  json_decref(j);
+  must(network_prober_plan(net, "hub-1", &j, err));
+  assert_int_equal(json_array_size(json_object_get(j, "again")), 0);
+  json_decref(j);
+}
+
+/* Numbers of samples are bounded as those of reports, and are one key's: who joins with another begins anew. */
+static void numbers(void **state) {
+  struct network_by by = {"op", NULL};
+  int64_t next = net->probers[1].next;
+  refused(say(json_pack("[o]", good("O-1", clock_now())), json_array(), clock_now() + 60 * INT64_C(86400000), err), ERR_INVALID);
+  assert_int_equal(net->probers[1].next, next);
+  net->holder = false;
+  refused(say(json_array(), json_array(), next, err), ERR_UNAVAILABLE);
+  net->holder = true;
+  must(network_prober_revoke(net, &by, "hub-1", "to come again", err));
+  must(network_load(net, err));
+  admit();
+  assert_int_equal(net->probers[1].next, next);
+  assert_true(net->probers[1].report > 0);
+  must(network_prober_revoke(net, &by, "hub-1", "its disk was lost", err));
+  must(network_load(net, err));
+  snprintf(hub_folder, sizeof hub_folder, "%s/hub-new", kit_dir);
+  admit();
+  assert_int_equal(net->probers[1].next, 0);
+  assert_int_equal(net->probers[1].report, 0);
+  tell(json_pack("[o]", good("O-1", clock_now())), json_array());
+  assert_int_equal(net->probers[1].next, 1);
+  inside(NULL, NULL);
+}
+
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
+    cmocka_unit_test(asked_again), cmocka_unit_test(numbers)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;

@@ -215,7 +215,8 @@ static void put_facts(struct http_req *r, json_t *page, const json_t *office) {
   net_state(r, page, "state", json_str(office, "state"));
   put(page, "since", net_since(r, json_str(office, "since")));
   put_flag(page, "soft", json_flag(office, "soft", false));
-  put(page, "prober_away", json_flag(office, "prober_away", false) ? word_fill(http_arena(r), http_lang(r), "web.net_prober_away", "name", json_str(office, "prober"), NULL) : NULL);
+  bool away = json_flag(office, "prober_away", false), mute = json_str(office, "prober_trouble") != NULL;
+  put(page, "prober_away", away || mute ? word_fill(http_arena(r), http_lang(r), mute ? "web.net_prober_office_mute" : "web.net_prober_away", "name", json_str(office, "prober"), NULL) : NULL);
   put_flag(page, "flapping", json_flag(office, "flapping", false));
   put_flag(page, "synthetic", json_flag(office, "synthetic", false));
   int64_t incident = json_int(office, "incident", 0);

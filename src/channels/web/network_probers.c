@@ -7,11 +7,13 @@
 static json_t *one_json(struct http_req *r, const json_t *one) {
   json_t *o = json_object();
   const char *state = json_str(one, "state"), *name = json_str(one, "name"), *heard = json_str(one, "heard"), *oldest = json_str(one, "oldest");
+  const char *trouble = json_str(one, "trouble");
   bool away = json_flag(one, "away", false), admitted = base_same(state, "admitted");
   int64_t clock = json_int(one, "clock_ms", 0), backlog = json_int(one, "backlog", 0);
   put(o, "name", name);
-  put(o, "state", net_say(r, admitted && away ? "prober_silent" : admitted && !heard ? "prober_expected" : arena_printf(http_arena(r), "prober_%s", state)));
-  put_flag(o, "bad", admitted && away);
+  put(o, "state", net_say(r, admitted && trouble ? "prober_mute" : admitted && away ? "prober_silent" : admitted && !heard ? "prober_expected" : arena_printf(http_arena(r), "prober_%s", state)));
+  put_flag(o, "bad", admitted && (away || trouble));
+  put(o, "trouble", admitted && trouble ? net_say(r, arena_printf(http_arena(r), "prober_cannot_%s", trouble)) : NULL);
   put_number(r, o, "offices", json_int(one, "offices", 0));
   put_number(r, o, "unknown", json_int(one, "unknown", 0));
   put(o, "heard", heard ? show_time(r, heard) : NULL);
