@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDE = 720, LEFT = 46, TOP = 14, RTT = 150, GAP = 10, LOSS = 44, STATE = 10, FOOT = 22, TALL = TOP + RTT + GAP + LOSS + GAP + STATE + FOOT };
+enum { WIDE = 720, LEFT = 46, TOP = 20, RTT = 150, GAP = 10, LOSS = 44, STATE = 10, FOOT = 22, TALL = TOP + RTT + GAP + LOSS + GAP + STATE + FOOT };
 
 static void text(struct buf *b, const char *s) {
   for (; s && *s; s++) {
@@ -78,7 +78,7 @@ static void times(struct buf *b, const struct band_view *v, double most) {
     double ms = most * i / 2;
     label(b, v, "scale", "end", LEFT - 5, y + 4, number_decimal(a, v->lang, ms, ms < 1 && ms > 0 ? 2 : ms < 10 && ms != floor(ms) ? 1 : 0));
   }
-  label(b, v, "scale", "start", LEFT + 4, TOP - 3, v->unit);
+  label(b, v, "scale", "start", LEFT + 4, TOP - 7, v->unit);
   arena_free(a);
   for (size_t i = 0; i < v->count;) {
     size_t to = run_end(v, i);

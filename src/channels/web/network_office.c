@@ -199,7 +199,8 @@ static void put_inside(struct http_req *r, json_t *page, const json_t *office) {
 }
 
 static void put_facts(struct http_req *r, json_t *page, const json_t *office) {
-  const json_t *blast = json_object_get(office, "blast"), *loss = json_object_get(office, "loss_recent");
+  const json_t *blast = json_object_get(office, "blast"), *last = json_object_get(office, "loss");
+  const json_t *loss = json_number_value(last) >= 1 ? last : json_object_get(office, "loss_recent"); /* that tells of quality alone: what was lost whole is no matter of it */
   const json_t *children = json_object_get(office, "children");
   int64_t below = 0;
   const char *k;
