@@ -17,7 +17,7 @@ struct check { enum check_kind kind; int port; char rest[64], name[64]; }; /* re
 /* What came of a check (words network.check_NAME). Below CHECK_OK it was not asked, below CHECK_REFUSED nothing is wrong. */
 #define CHECK_CAUSE_TABLE(X) X(CHECK_UNASKED, "not_asked") X(CHECK_NOT_SENT, "not_sent") X(CHECK_NO_ACCESS, "no_access_data") X(CHECK_OK, "ok") X(CHECK_REFUSED, "refused") X(CHECK_SILENT, "no_answer") \
   X(CHECK_STUCK, "stuck") X(CHECK_NOT_HTTP, "not_http") X(CHECK_STATUS, "server_error") X(CHECK_TLS, "tls") X(CHECK_EXPIRED, "certificate_expired") \
-  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer") X(CHECK_DENIED, "access_denied")
+  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer") X(CHECK_DENIED, "access_denied") X(CHECK_HIDDEN, "no_interfaces")
 enum check_cause {
 #define X(name, text) name,
   CHECK_CAUSE_TABLE(X)
