@@ -298,6 +298,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   struct prober *prober = &n->probers[p];
   char apart[32];
   if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
+  if (network_crowded(n)) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.store", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
   if (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);

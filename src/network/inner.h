@@ -123,6 +123,9 @@ struct network {
   int64_t ops_size;                  /* bytes of the measurements among them */
   int64_t dropped;                   /* how many of these were given up since the start, so that they do not fill the memory while the store is away */
   bool dropping;                     /* since the store was last there */
+  int64_t ops_flushed;               /* of those that a flush under way has taken */
+  int64_t ops_trimmed;               /* ops_size as it was left when some were last given up; 0: none since the store was there */
+  bool away;                         /* the last flush failed */
   int64_t raw_id;                    /* number of the newest row of raw results */
   int64_t lost;                      /* how often this process stopped to measure, and forgot what was not written */
   struct buf raw[NETWORK_PROBERS_MOST + 1]; /* by prober */
@@ -177,6 +180,7 @@ void clock_wait(int64_t ms);
 void *network_keeper_main(void *ctx);
 void network_op(struct network *n, struct op o);                /* under the lock; takes bytes and rows */
 int network_flush(struct network *n, struct err *err);          /* everything that waits into the stores */
+bool network_crowded(const struct network *n);                  /* under the lock: the store is away, and what came waits for it; no report is taken on top */
 void network_lose(struct network *n);                           /* another node measures, or did meanwhile */
 struct event { const char *id; int64_t incident; const char *kind, *subject, *who, *text; json_t *detail; int64_t at; };
 int network_event_put(struct store_tx *tx, const struct event *e, struct err *err); /* row and leaf; detail borrowed; id NULL: a new one */

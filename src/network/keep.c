@@ -153,9 +153,10 @@ static uint32_t *count_checks(struct network *n) {
 }
 
 /* The store is away, and too much waits: the oldest results of the centre and readings of interfaces go, down to seven eighths, so that this is not done for each. What a prober
- * elsewhere reported stays: it is no more than one report of each, and is acknowledged once it is written. Of a check that changed several times the last counts. */
+ * elsewhere reported stays: it is acknowledged once it is written, and none is taken beyond half the bound (network_crowded). Of a check that changed several times the last counts.
+ * What cannot be given up is not looked through for each either. */
 static void trim_ops(struct network *n) {
-  if (n->ops_size <= OPS_BYTES_MOST) return;
+  if (n->ops_size <= OPS_BYTES_MOST || n->ops_size <= n->ops_trimmed + OPS_BYTES_MOST / 8) return;
   uint32_t *checks = count_checks(n);
   for (struct op **at = &n->ops, *o; (o = *at);) {
     const struct node *node = o->kind == OP_CHECK ? network_at(n, o->code) : NULL;
@@ -175,7 +176,10 @@ static void trim_ops(struct network *n) {
   free(checks);
   n->ops_end = &n->ops;
   while (*n->ops_end) n->ops_end = &(*n->ops_end)->next;
+  n->ops_trimmed = n->ops_size;
 }
+
+bool network_crowded(const struct network *n) { return n->away && n->ops_size + n->ops_flushed > OPS_BYTES_MOST / 2; }
 
 void network_op(struct network *n, struct op o) {
   struct op *k = base_alloc(sizeof *k);
@@ -318,6 +322,7 @@ int network_flush(struct network *n, struct err *err) {
   n->ops = NULL;
   n->ops_end = NULL;
   n->ops_size = 0;
+  n->ops_flushed = size;
   k.now = network_label(n);
   k.epoch = n->epoch;
   pthread_mutex_unlock(&n->lock);
@@ -328,6 +333,7 @@ int network_flush(struct network *n, struct err *err) {
   if (any) rc = store_write(n->main, STORE_FRONT, main_work, &k, err);
   if (ops && rc == 0) rc = store_write(n->samples, STORE_FRONT, samples_work, &k, err);
   pthread_mutex_lock(&n->lock);
+  n->ops_flushed = 0;
   if (rc && ops) { /* back to where they were, before what came since */
     struct op *last = ops;
     while (last->next) last = last->next;
@@ -336,7 +342,11 @@ int network_flush(struct network *n, struct err *err) {
     n->ops = ops;
     n->ops_size += size;
     trim_ops(n);
-  } else n->dropping = false;
+  } else {
+    n->dropping = false;
+    n->ops_trimmed = 0;
+  }
+  n->away = rc != 0;
   pthread_mutex_unlock(&n->lock);
   if (rc == 0) free_ops(ops);
   pthread_mutex_unlock(&n->flushing);

@@ -333,6 +333,27 @@ static void forgotten(void **state) {
   assert_true(has_point("O-1", 305));
 }
 
+/* While the store is away and much waits for it, reports are refused before they are taken: who signs them fills no memory. */
+static void crowded(void **state) {
+  enum { LARGE = OPS_BYTES_MOST / 2 + 1 };
+  struct err why_not;
+  int64_t now = clock_now(), from = net->probers[1].next, size;
+  must(store_write(net->samples, STORE_FRONT, rename_work, "away", err));
+  pthread_mutex_lock(&net->lock);
+  network_op(net, (struct op){.kind = OP_RAW, .id = ++net->raw_id, .from = now, .until = now, .prober = "", .bytes = base_alloc(LARGE), .size = LARGE});
+  pthread_mutex_unlock(&net->lock);
+  assert_int_equal(network_flush(net, &why_not), -1);
+  size = net->ops_size;
+  assert_int_equal(try_tell(json_pack("[o]", answered("O-1", now, 306)), json_array()), ERR_UNAVAILABLE);
+  assert_string_equal(why.word, "probe.store");
+  assert_int_equal(net->ops_size, size);
+  assert_int_equal(net->probers[1].next, from);
+  must(store_write(net->samples, STORE_FRONT, rename_work, NULL, err));
+  must(network_flush(net, err));
+  must(say(json_pack("[o]", answered("O-1", now, 306)), json_array(), from, err));
+  assert_true(has_point("O-1", 306));
+}
+
 static void admit(void) {
   struct network_by by = {"op", NULL};
   char code[NETWORK_PROBER_CODE], *body, *signature;
@@ -496,7 +517,7 @@ static void numbers(void **state) {
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
   const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
-    cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(numbers)};
+    cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(crowded), cmocka_unit_test(numbers)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;
