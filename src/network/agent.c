@@ -15,16 +15,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROUNDS_MOST = 8, ASK_MS = 1000, ALL_MS = 5000, IN_TURN = 32 };
-enum column { C_ENGINE = -2, C_UPTIME, C_NAME, C_IN, C_OUT, C_STATUS, C_IN_ERRORS, C_OUT_ERRORS, C_NAME32, C_IN32, C_OUT32, C_SPEED, COLUMNS };
+enum { ROUNDS_MOST = 8, ASK_MS = 1000, ALL_MS = 5000, ASKED_MOST = 3, IN_TURN = 32 };
+enum column { C_ENGINE = -2, C_UPTIME, C_NAME, C_IN, C_OUT, C_HIGH_SPEED, C_STATUS, C_IN_ERRORS, C_OUT_ERRORS, C_NAME32, C_IN32, C_OUT32, C_SPEED, COLUMNS };
 
-/* ifName ifHCInOctets ifHCOutOctets | ifOperStatus ifInErrors ifOutErrors | ifDescr ifInOctets ifOutOctets ifSpeed */
+/* ifName ifHCInOctets ifHCOutOctets ifHighSpeed | ifOperStatus ifInErrors ifOutErrors | ifDescr ifInOctets ifOutOctets ifSpeed */
 static const oid columns[COLUMNS][11] = {
-  {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 10},
+  {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 10}, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 15},
   {1, 3, 6, 1, 2, 1, 2, 2, 1, 8}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 14}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 20},
   {1, 3, 6, 1, 2, 1, 2, 2, 1, 2}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 10}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 16}, {1, 3, 6, 1, 2, 1, 2, 2, 1, 5}};
-static const size_t lengths[COLUMNS] = {11, 11, 11, 10, 10, 10, 10, 10, 10, 10};
-static const u_char types[COLUMNS] = {ASN_OCTET_STR, ASN_COUNTER64, ASN_COUNTER64, ASN_INTEGER, ASN_COUNTER, ASN_COUNTER, ASN_OCTET_STR, ASN_COUNTER, ASN_COUNTER, ASN_GAUGE};
+static const size_t lengths[COLUMNS] = {11, 11, 11, 11, 10, 10, 10, 10, 10, 10, 10};
+static const u_char types[COLUMNS] = {ASN_OCTET_STR, ASN_COUNTER64, ASN_COUNTER64, ASN_GAUGE, ASN_INTEGER, ASN_COUNTER, ASN_COUNTER, ASN_OCTET_STR, ASN_COUNTER, ASN_COUNTER, ASN_GAUGE};
 
 /* The last question and what came of it: nothing yet, more of the same column is wanted, the column is whole, nothing is believed, it is to be asked again. */
 enum taken { WAITING, MORE, WHOLE, WRONG, AGAIN };
@@ -34,6 +34,7 @@ struct agent {
   int fd;
   struct usm usm;
   int32_t number;                      /* of the last question */
+  int asked, numbers[ASKED_MOST];      /* how often it was asked, and its numbers in version 2c: an answer to any of them is one */
   bool again, denied;                  /* it was asked twice; the agent does not know the user or the password */
   struct interface list[INTERFACES_MOST];
   int count;
@@ -42,7 +43,7 @@ struct agent {
   int round;                           /* of the column */
   oid last;
   enum taken taken;
-  bool heard, unsent, unknown, over, good; /* unknown: there is no such user in the file */
+  bool heard, late, unsent, unknown, over, good; /* unknown: there is no such user in the file */
 };
 
 static struct interface *at_number(struct agent *k, int64_t number, bool add) {
@@ -64,6 +65,7 @@ static void put_value(struct interface *i, enum column c, uint64_t v) {
   if (c == C_OUT || c == C_OUT32) i->out = v;
   if (c == C_IN_ERRORS) i->in_errors = v;
   if (c == C_OUT_ERRORS) i->out_errors = v;
+  if (c == C_HIGH_SPEED) i->speed = v * 1000000; /* told in Mbit/s */
   if (c == C_SPEED) i->speed = v == UINT32_MAX ? 0 : v;
   if (c == C_STATUS && v >= 1 && v <= 7) i->up = v == 1;
 }
@@ -116,7 +118,8 @@ static enum taken take_answer(struct agent *k, const netsnmp_pdu *answer) {
 static int heard(int operation, netsnmp_session *session, int number, netsnmp_pdu *answer, void *ctx) {
   struct agent *k = ctx;
   if (operation != NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE || !answer) return 1;
-  k->taken = take_answer(k, answer);
+  for (int i = 0; i < k->asked; i++)
+    if (k->numbers[i] == number) k->taken = take_answer(k, answer); /* else of a question before that was asked twice */
   return 1;
 }
 
@@ -143,10 +146,12 @@ static bool send_sealed(struct agent *k, netsnmp_pdu *question) {
   return sent == (ssize_t)n;
 }
 
+/* What was lost on the way is asked again. */
 static void ask(struct agent *k, int64_t now) {
   oid name[12];
   size_t length = k->column < 0 ? BASE_COUNT(uptime_name) : lengths[k->column];
   k->taken = WAITING;
+  k->asked++;
   k->answer_by = now + ASK_MS < k->until ? now + ASK_MS : k->until;
   if (k->column == C_ENGINE) {
     if (send_sealed(k, NULL)) return;
@@ -162,7 +167,9 @@ static void ask(struct agent *k, int64_t now) {
   }
   snmp_add_null_var(question, name, length);
   if (k->session) {
-    if (snmp_sess_async_send(k->session, question, heard, k)) return; /* it has the question now */
+    int number = snmp_sess_async_send(k->session, question, heard, k);
+    k->numbers[k->asked - 1] = number;
+    if (number) return; /* it has the question now */
     snmp_free_pdu(question);
   } else {
     bool sent = send_sealed(k, question);
@@ -179,8 +186,9 @@ static enum column next_column(const struct agent *k) {
   case C_ENGINE: return C_UPTIME;
   case C_UPTIME: return C_IN;
   case C_IN: return C_OUT;
-  case C_OUT: return k->count ? C_NAME : C_IN32;
-  case C_IN32: return C_OUT32;
+  case C_OUT: return k->count ? C_HIGH_SPEED : C_IN32;
+  case C_HIGH_SPEED: return C_NAME;
+  case C_IN32: return k->count ? C_OUT32 : COLUMNS; /* it shows none at all */
   case C_OUT32: return C_SPEED;
   case C_SPEED: return C_NAME32;
   case C_NAME: case C_NAME32: return C_STATUS;
@@ -192,8 +200,11 @@ static enum column next_column(const struct agent *k) {
 
 static void go_on(struct agent *k, int64_t now) {
   if (k->taken == WAITING && now < k->answer_by) return;
-  if (k->taken == WAITING || k->taken == WRONG || now >= k->until) return end(k, false);
+  k->late = k->taken == WAITING || (k->taken != WRONG && now >= k->until);
+  if (k->taken == WRONG || now >= k->until || (k->taken == WAITING && (k->asked == ASKED_MOST || k->denied))) return end(k, false);
+  if (k->taken == WAITING) return ask(k, now);
   if (k->taken != AGAIN) k->again = false;
+  k->asked = 0;
   if (k->taken == WHOLE) {
     k->column = next_column(k);
     k->round = 0;
@@ -272,10 +283,13 @@ void agent_end(struct agent *k) {
   free(k);
 }
 
+int64_t agent_boots(const struct agent *k) { return k->usm.engine_size ? k->usm.boots : -1; }
+
 bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime) {
   if (!k->over) return false;
-  bool there = k->denied || k->usm.engine_size; /* it told who it is, and nothing more to this user */
-  *cause = k->good ? CHECK_OK : k->unknown ? CHECK_NO_ACCESS : k->heard ? CHECK_WRONG : there ? CHECK_DENIED : k->unsent ? CHECK_NOT_SENT : CHECK_SILENT;
+  bool none = k->column == COLUMNS && k->taken == WHOLE; /* everything was asked and well answered, and nothing was there */
+  bool sealed = k->usm.engine_size && !k->heard && k->late; /* it told who it is, and nothing of what it was asked three times over: as many are where the password of privacy is wrong */
+  *cause = k->good ? CHECK_OK : k->unknown ? CHECK_NO_ACCESS : k->denied || sealed ? CHECK_DENIED : k->late ? CHECK_SILENT : k->unsent ? CHECK_NOT_SENT : none ? CHECK_HIDDEN : CHECK_WRONG;
   *list = k->list;
   *count = k->count;
   *uptime = k->uptime;

@@ -43,7 +43,7 @@ struct interface {
   unsigned there;
 };
 enum { INTERFACES_MOST = 128, AGENTS_MOST = 128 }; /* kept of one; asked at once */
-/* One that is being asked, as long as five seconds, each question as long as one. Of one thread. */
+/* One that is being asked, as long as five seconds, each question as long as one, and what is not answered up to three times. Of one thread. */
 struct agent;
 struct usm_users;
 struct agent *agent_begin(const char *address, const struct check *c, const struct usm_users *users); /* users: for version 3; lives until the call returns */
@@ -52,10 +52,13 @@ void agent_end(struct agent *k);                                     /* accepts 
 struct pollfd;
 int64_t agents_files(struct agent *const *list, int count, int64_t until, struct pollfd *files);
 void agents_turn(struct agent *const *list, int count, const struct pollfd *files); /* goes on with all: revents of agents_files */
-/* Whether nothing more comes. cause: CHECK_OK, CHECK_SILENT (nothing came that was an answer), CHECK_NOT_SENT, CHECK_NO_ACCESS (no such user in the file),
- * CHECK_DENIED (it is there, but not for this user) or CHECK_WRONG; list lives as long as the agent, count is 0 unless it is OK;
+/* Whether nothing more comes. cause: CHECK_OK, CHECK_SILENT (an answer did not come in time), CHECK_NOT_SENT, CHECK_NO_ACCESS (no such user in the file),
+ * CHECK_DENIED (it says that this user is not known or may not, or told who it is and then nothing at all), CHECK_HIDDEN (it shows no interface) or CHECK_WRONG; list lives as long as the agent, count is 0 unless it is OK;
  * uptime: hundredths of a second, -1 when not told. */
 bool agent_over(const struct agent *k, enum check_cause *cause, const struct interface **list, int *count, int64_t *uptime);
+int64_t agent_boots(const struct agent *k);                          /* of version 3: how often it was begun; -1 not told */
+/* Whether an agent was begun anew between two readings (hundredths of a second, ms between them): it does not run for as much longer as passed. 497 days turn over. */
+bool snmp_rebooted(int64_t uptime, int64_t before, int64_t ms);
 /* Bit/s between two readings, -1 unknown: begun anew (rebooted), running backwards, or faster than can be. 32 bits may have turned over once. */
 int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool rebooted, uint64_t speed);
 

@@ -17,7 +17,7 @@ struct check { enum check_kind kind; int port; char rest[64], name[64]; }; /* re
 /* What came of a check (words network.check_NAME). Below CHECK_OK it was not asked, below CHECK_REFUSED nothing is wrong. */
 #define CHECK_CAUSE_TABLE(X) X(CHECK_UNASKED, "not_asked") X(CHECK_NOT_SENT, "not_sent") X(CHECK_NO_ACCESS, "no_access_data") X(CHECK_OK, "ok") X(CHECK_REFUSED, "refused") X(CHECK_SILENT, "no_answer") \
   X(CHECK_STUCK, "stuck") X(CHECK_NOT_HTTP, "not_http") X(CHECK_STATUS, "server_error") X(CHECK_TLS, "tls") X(CHECK_EXPIRED, "certificate_expired") \
-  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer") X(CHECK_DENIED, "access_denied")
+  X(CHECK_NAME, "certificate_name") X(CHECK_WRONG, "wrong_answer") X(CHECK_DENIED, "access_denied") X(CHECK_HIDDEN, "no_interfaces")
 enum check_cause {
 #define X(name, text) name,
   CHECK_CAUSE_TABLE(X)
@@ -177,6 +177,7 @@ void clock_wait(int64_t ms);
 void *network_keeper_main(void *ctx);
 void network_op(struct network *n, struct op o);                /* under the lock; takes bytes and rows */
 int network_flush(struct network *n, struct err *err);          /* everything that waits into the stores */
+void network_lose(struct network *n);                           /* another node measures, or did meanwhile */
 struct event { const char *id; int64_t incident; const char *kind, *subject, *who, *text; json_t *detail; int64_t at; };
 int network_event_put(struct store_tx *tx, const struct event *e, struct err *err); /* row and leaf; detail borrowed; id NULL: a new one */
 int network_bump(struct store_tx *tx, struct err *err);         /* the revision */

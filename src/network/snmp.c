@@ -9,7 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ACCESS_MS = 2000 };
+enum { ACCESS_MS = 2000, UPTIME_APART = 600 };
+
+bool snmp_rebooted(int64_t uptime, int64_t before, int64_t ms) {
+  if (uptime < 0 || before < 0) return true; /* one that does not tell how long it runs: who knows */
+  int64_t passed = (int32_t)(uint32_t)(uptime - before), apart = passed - ms / 10, most = UPTIME_APART + ms / 200; /* a reading takes its time, and clocks differ */
+  return passed < 0 || apart > most || apart < -most;
+}
 
 int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool rebooted, uint64_t speed) {
   if (ms <= 0 || rebooted || (wide && now < before)) return -1;
@@ -19,7 +25,7 @@ int64_t snmp_rate(uint64_t now, uint64_t before, int64_t ms, bool wide, bool reb
 }
 
 /* What an agent said the last time. */
-struct before { struct interface *list; int count; int64_t at, uptime; char address[64]; struct check check; };
+struct before { struct interface *list; int count; int64_t at, uptime, boots; char address[64]; struct check check; };
 struct agents { struct before *of; int room; }; /* by node */
 
 static const struct interface *same(const struct before *b, const struct interface *i) {
@@ -33,7 +39,7 @@ static int64_t fits(uint64_t v) { return (int64_t)(v & INT64_MAX); }
 static json_t *rows_of(const struct before *b, const struct before *now) {
   json_t *rows = json_array();
   int64_t at = clock_now();
-  bool rebooted = b->uptime < 0 || now->uptime < b->uptime; /* one that does not tell how long it runs: who knows */
+  bool rebooted = now->boots != b->boots || snmp_rebooted(now->uptime, b->uptime, now->at - b->at);
   for (int i = 0; i < now->count; i++) {
     const struct interface *k = &now->list[i], *was = same(b, k);
     json_t *r = json_object();
@@ -57,17 +63,18 @@ static struct before *last_of(struct agents *k, const struct asking *a) {
   struct before *b = &k->of[a->node];
   if (strcmp(b->address, a->address) == 0 && memcmp(&b->check, &a->check, sizeof b->check) == 0) return b;
   free(b->list);
-  *b = (struct before){.uptime = -1, .check = a->check}; /* another agent */
+  *b = (struct before){.uptime = -1, .boots = -1, .check = a->check}; /* another agent */
   snprintf(b->address, sizeof b->address, "%s", a->address);
   return b;
 }
 
-static void take_reading(const struct checks_for *f, struct agents *k, const struct asking *a, const struct interface *list, int count, int64_t uptime) {
+static void take_reading(const struct checks_for *f, struct agents *k, const struct asking *a, const struct interface *list, int count, int64_t uptime, int64_t boots) {
   struct before *was = last_of(k, a), now = *was;
   now.list = base_alloc((size_t)count * sizeof *now.list);
   memcpy(now.list, list, (size_t)count * sizeof *now.list);
   now.count = count;
   now.uptime = uptime;
+  now.boots = boots;
   now.at = clock_mono();
   json_t *rows = rows_of(was, &now);
   f->rows(f->ctx, a, rows);
@@ -143,7 +150,7 @@ void readings_turn(struct readings *k, const struct pollfd *files) {
       i++;
       continue;
     }
-    if (cause == CHECK_OK) take_reading(k->f, &k->agents, &k->a[i], list, count, uptime);
+    if (cause == CHECK_OK) take_reading(k->f, &k->agents, &k->a[i], list, count, uptime, agent_boots(k->of[i]));
     k->f->judge(k->f->ctx, &k->a[i], cause, 0);
     agent_end(k->of[i]);
     k->of[i] = k->of[--k->count];
