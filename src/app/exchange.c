@@ -12,7 +12,6 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   *o = (struct exchange_options){.tsa = s->tsa_url[0] && strcmp(s->exchange_tsa, "no"), .tsa_url = maybe(s->tsa_url), .tsa_ca_file = maybe(s->tsa_ca), .post = app_post,
                                  .window_s = settings_number(s->exchange_window_s, 300), .timeout_ms = settings_number(s->exchange_timeout_ms, 60000),
                                  .directory_grace_s = settings_number(s->exchange_grace_s, 86400), .allow = maybe(s->exchange_allow),
-                                 .spool_bytes = (int64_t)settings_number(s->exchange_spool_mb, 0) << 20,
                                  .keep_days = settings_number(s->exchange_keep_days, 0), .keep_mb = settings_number(s->exchange_keep_mb, 0), .archive_folder = maybe(s->exchange_archive),
                                  .smtp_url = maybe(s->smtp_url), .mail_from = maybe(s->mail_from), .alarm_mail = maybe(s->exchange_alarm_mail)};
   if (o->alarm_mail && exchange_alarm_addresses(o->alarm_mail, err)) return -1;

@@ -119,6 +119,7 @@ static int leave_address(const struct serving *s, const struct settings *set, co
 static int listen_on(struct serving *s, const struct settings *set, struct err *err) {
   const struct { const char *listen; struct http_server **place; int (*rows)(struct http_server *, struct exchange *, struct err *); int workers; } list[] = {
     {set->listen, &s->systems, exchange_routes, 4}, {set->exchange_listen, &s->peers, exchange_peer_routes, 4}, {set->exchange_systems_listen, &s->encrypted, exchange_routes_tls, 4}};
+  http_spool_limit((int64_t)settings_number(set->exchange_spool_mb, 0) << 20);
   for (size_t i = 0; i < BASE_COUNT(list); i++) {
     struct http_options o = {.listen = list[i].listen, .threads = settings_number(set->threads, 0), .workers = settings_number(set->workers, 0) ? settings_number(set->workers, 0) : list[i].workers,
                              .access_log = strcmp(set->access_log, "yes") == 0, .per_address = settings_number(set->exchange_per_address, 512)};

@@ -372,6 +372,7 @@ static int listen_exchange(struct serving *s, struct err *err) {
   if (!p->exchange) return 0;
   const struct { const char *listen; struct http_server **place; int (*rows)(struct http_server *, struct exchange *, struct err *); } list[] = {
     {p->set.exchange_listen, &s->peers, exchange_peer_routes}, {p->set.exchange_systems_listen, &s->systems, exchange_routes_tls}};
+  http_spool_limit((int64_t)settings_number(p->set.exchange_spool_mb, 0) << 20);
   for (size_t i = 0; i < BASE_COUNT(list); i++) {
     struct http_options o = {.listen = list[i].listen, .threads = settings_number(p->set.threads, 0), .workers = 2, .per_address = settings_number(p->set.exchange_per_address, 512)};
     if (o.listen[0] && (http_server_new(&o, list[i].place, err) || list[i].rows(*list[i].place, p->exchange, err) || http_server_start(*list[i].place, err))) return -1;

@@ -56,7 +56,6 @@ int exchange_open(const struct exchange_options *o, struct exchange **out, struc
   x->sides = base_alloc(sizeof *x->sides);
   keep_options(x, o);
   process_open(x);
-  http_spool_limit(o->spool_bytes);
   x->sides->consumers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->producers = tasks_new(SIDE_THREADS, SIDE_QUEUE);
   x->sides->later = tasks_new(8, 64);

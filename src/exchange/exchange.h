@@ -56,7 +56,6 @@ struct exchange_options {
   int window_s;                    /* how far `created` may lie from now, either way; 0: 300 */
   int timeout_ms;                  /* of a call to a peer or an information system; 0: 60000 */
   int64_t most_body;               /* bytes; 0: 4 GiB */
-  int64_t spool_bytes;             /* that bodies may take at once in the temporary folder (http_spool_limit); 0: half of what is free there */
   int64_t directory_grace_s;       /* how long a directory that cannot be renewed is gone on with; 0: 86400 */
   const char *allow;               /* addresses, by comma, that may call besides this machine itself; NULL: none; "*": everybody who reaches the listener */
   int keep_days, keep_mb;          /* the log of messages goes into archives by age and by size (archive.c); 0: it is kept whole */

@@ -70,6 +70,7 @@ int content_add(struct http_content *c, const void *p, size_t n, int64_t most, c
   if (c->fd < 0 && size > HTTP_SPILL && spill(c, err)) return -1;
   if (c->fd >= 0) {
     if (write_at(c->fd, c->size, p, n, err)) return -1;
+    spool_wrote(c, size - c->written);
   } else {
     size_t there = (size_t)c->size;
     if (!c->data || room_for(there) != room_for(there + n)) c->data = base_realloc(c->data, room_for(there + n));

@@ -150,6 +150,7 @@ void request_run(struct http_req *r);  /* authorise and handle: on whichever thr
 /* ---- contents in the temporary folder (spool.c, content.c) ---- */
 /* Count `more` bytes to a content before they are written. from: whose they are, NULL: nobody's, who has no share. ERR_UNAVAILABLE */
 int spool_take(struct http_content *c, int64_t more, const unsigned char *from, struct err *err);
+void spool_wrote(struct http_content *c, int64_t n); /* of what was taken */
 void spool_give(struct http_content *c);           /* all that was counted to it */
 const char *spool_folder(void);
 int content_add(struct http_content *c, const void *p, size_t n, int64_t most, const unsigned char *from, struct err *err); /* http_content_add of somebody's */

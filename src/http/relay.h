@@ -19,7 +19,7 @@ struct http_content {
   char *data;                      /* malloc'ed, ends in NUL; NULL when fd holds it or when it is empty */
   int fd;                          /* -1: data holds it */
   int64_t size;
-  struct spool_share *share; int64_t room; /* whose it is counted to, and how many bytes of the temporary folder */
+  struct spool_share *share; int64_t room, written; /* whose it is counted to, how many bytes of the temporary folder, and how many of them are there */
 };
 #define HTTP_NO_CONTENT ((struct http_content){.fd = -1})
 /* Pieces of at most 64 KiB, in order. fn: 0, or -1 to stop. */

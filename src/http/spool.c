@@ -6,9 +6,11 @@
 #include <sys/statvfs.h>
 #include <uthash.h>
 
+enum { RESERVE_MOST = 256 << 20 };
+
 struct spool_share { UT_hash_handle hh; unsigned char from[16]; int64_t bytes; }; /* there while it has any */
 
-static struct { pthread_mutex_t lock; int64_t told, limit, held, refused; struct spool_share *shares; } spool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct { pthread_mutex_t lock; int64_t told, limit, held, written, refused; struct spool_share *shares; } spool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 const char *spool_folder(void)
 {
@@ -25,6 +27,15 @@ static int64_t limit_now(void)
   return spool.limit;
 }
 
+/* With the lock held. Others write to the same folder, other processes of ours too, each with its own limit: a sixteenth of it stays free, of a large one 256 MiB. */
+static bool disk_has(int64_t more)
+{
+  struct statvfs v;
+  if (statvfs(spool_folder(), &v)) return true;
+  int64_t all = (int64_t)v.f_blocks * (int64_t)v.f_frsize / 16, reserve = all < RESERVE_MOST ? all : RESERVE_MOST;
+  return (int64_t)v.f_bavail * (int64_t)v.f_frsize - (spool.held - spool.written) - more >= reserve;
+}
+
 int spool_take(struct http_content *c, int64_t more, const unsigned char *from, struct err *err)
 {
   static const unsigned char nobody[16];
@@ -34,7 +45,7 @@ int spool_take(struct http_content *c, int64_t more, const unsigned char *from, 
   if (!s) HASH_FIND(hh, spool.shares, whose, sizeof s->from, s);
   int64_t left = limit_now() - spool.held - more, own = s ? s->bytes : 0;
   /* As much as would still be free for the others: one alone has half of all, and room is left for whoever comes. */
-  bool fits = left >= 0 && (!from || own + more <= left);
+  bool fits = left >= 0 && (!from || own + more <= left) && disk_has(more);
   if (fits && !s) {
     s = base_alloc(sizeof *s);
     memcpy(s->from, whose, sizeof s->from);
@@ -52,6 +63,14 @@ int spool_take(struct http_content *c, int64_t more, const unsigned char *from, 
   return fits ? 0 : err_set(err, ERR_UNAVAILABLE, "bodies take as much of the temporary folder as they may together, or as one sender may: it is freed as they are passed on");
 }
 
+void spool_wrote(struct http_content *c, int64_t n)
+{
+  pthread_mutex_lock(&spool.lock);
+  spool.written += n;
+  c->written += n;
+  pthread_mutex_unlock(&spool.lock);
+}
+
 void spool_give(struct http_content *c)
 {
   struct spool_share *s = c->share;
@@ -59,13 +78,14 @@ void spool_give(struct http_content *c)
   pthread_mutex_lock(&spool.lock);
   s->bytes -= c->room;
   spool.held -= c->room;
+  spool.written -= c->written;
   if (!s->bytes) {
     HASH_DEL(spool.shares, s);
     free(s);
   }
   pthread_mutex_unlock(&spool.lock);
   c->share = NULL;
-  c->room = 0;
+  c->room = c->written = 0;
 }
 
 void http_spool_limit(int64_t bytes)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "http/inner.h"
 #include "http/relay.h"
 
 enum { LARGE = 20 * 1000 * 1000 };
@@ -274,6 +276,25 @@ static void carries_contents_of_any_size(void **state)
   http_peer_free(peers[1]);
 }
 
+/* However much bodies may take together: others write to the same disk, and what was promised and is not written yet is not free. */
+static void leaves_room_on_the_disk(void **state)
+{
+  struct http_content one = HTTP_NO_CONTENT, other = HTTP_NO_CONTENT;
+  struct statvfs v;
+  struct err err;
+  assert_int_equal(statvfs(spool_folder(), &v), 0);
+  int64_t there = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+  http_spool_limit(INT64_MAX / 2);
+  assert_int_equal(spool_take(&one, there, NULL, &err), -1);
+  assert_int_equal(err.code, ERR_UNAVAILABLE);
+  assert_int_equal(spool_take(&one, there / 2, NULL, &err), 0);
+  assert_int_equal(spool_take(&other, there / 4 * 3, NULL, &err), -1);
+  http_content_free(&one);
+  assert_int_equal(spool_take(&other, there / 4 * 3, NULL, &err), 0);
+  http_content_free(&other);
+  http_spool_limit(0);
+}
+
 static void bounds_contents(void **state)
 {
   struct http_peer *p = peer(plain, "http", false, false, -1);
@@ -344,7 +365,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(carries_headers_and_certificates), cmocka_unit_test(judges_certificates), cmocka_unit_test(carries_contents_of_any_size),
-    cmocka_unit_test(bounds_contents), cmocka_unit_test(says_when_nothing_was_sent), cmocka_unit_test(renews_its_certificate),
+    cmocka_unit_test(bounds_contents), cmocka_unit_test(leaves_room_on_the_disk), cmocka_unit_test(says_when_nothing_was_sent), cmocka_unit_test(renews_its_certificate),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }
