@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC "chapar-nonces-1"
+#define MAGIC "chapar-nonces-2"
 enum { PAGE = 4096, CREATED_BITS = 20, RETRY_MS = 1000, PROBLEM_MS = 60000, TRIES = 4 };
 
 /* The first page. What stands before `check` never changes. */

@@ -177,6 +177,7 @@ void clock_wait(int64_t ms);
 void *network_keeper_main(void *ctx);
 void network_op(struct network *n, struct op o);                /* under the lock; takes bytes and rows */
 int network_flush(struct network *n, struct err *err);          /* everything that waits into the stores */
+void network_lose(struct network *n);                           /* another node measures, or did meanwhile */
 struct event { const char *id; int64_t incident; const char *kind, *subject, *who, *text; json_t *detail; int64_t at; };
 int network_event_put(struct store_tx *tx, const struct event *e, struct err *err); /* row and leaf; detail borrowed; id NULL: a new one */
 int network_bump(struct store_tx *tx, struct err *err);         /* the revision */

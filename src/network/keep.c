@@ -460,7 +460,7 @@ static int follow(struct network *n, struct following *k, struct err *err) {
 /* ---- the thread -------------------------------------------------------------------------------------------------------------------- */
 
 /* Another node measures, or did meanwhile: what was not written is not true any more. */
-static void lose(struct network *n) {
+void network_lose(struct network *n) {
   struct err err;
   pthread_mutex_lock(&n->flushing);
   pthread_mutex_lock(&n->lock);
@@ -505,7 +505,7 @@ static void settle(struct network *n, struct following *f) {
     n->epoch = epoch;
     pthread_mutex_unlock(&n->lock);
   }
-  if (n->holder && (!held || epoch != n->epoch)) lose(n);
+  if (n->holder && (!held || epoch != n->epoch)) network_lose(n);
   if (held && !n->holder) {
     if (take_over(n, epoch, &err)) log_write(LOG_WARN, "network", "%s", err.message);
   }

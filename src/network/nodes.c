@@ -400,7 +400,8 @@ static void swap(struct network *n, struct loading *k) {
   pthread_rwlock_wrlock(&n->plan);
   pthread_mutex_lock(&n->lock);
   struct core *c = make_core(n, k, anchors), *old = n->core;
-  if (n->fresh) {
+  bool fresh = n->fresh;
+  if (fresh) {
     core_free(old);
     old = NULL;
     n->fresh = false;
@@ -418,11 +419,12 @@ static void swap(struct network *n, struct loading *k) {
         k->probers[p].heard = n->probers[i].heard;
         bool same = base_same(k->probers[p].key, n->probers[i].key); /* its numbers are one key's */
         k->probers[p].skew = n->probers[i].skew;
-        k->probers[p].mute = n->probers[i].mute;
         if (same && n->holder) k->probers[p].trouble = n->probers[i].trouble;
+        if (fresh) continue; /* what was taken and is not in the store was forgotten: they send it again */
+        k->probers[p].mute = n->probers[i].mute;
         if (same && n->probers[i].next > k->probers[p].next) k->probers[p].next = n->probers[i].next;
         if (same && n->probers[i].report > k->probers[p].report) k->probers[p].report = n->probers[i].report;
-        if (n->probers[i].last > k->probers[p].last) k->probers[p].last = n->probers[i].last;
+        if (n->probers[i].last > k->probers[p].last) k->probers[p].last = n->probers[i].last; /* until when its offices were measured, by whichever key */
       }
     free(n->probers[i].key);
   }

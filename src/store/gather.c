@@ -1,6 +1,7 @@
 /* The log of a SQLite file is written in one piece for a commit: SQLite writes each frame as a header of 24 bytes and a page, two calls of the system; what is
    written one behind the other is gathered here and goes out when the commit's last frame is whole, before anything is read, synced, cut or measured.
-   Nobody reads a frame that is not committed but the connection that wrote it, so nothing that others may see is ever kept back. */
+   Nobody reads a frame that is not committed but the connection that wrote it, so nothing that others may see is ever kept back. Frames of a transaction that
+   was taken back are thrown away before anybody else has written in their place: by gather_drop(), and when the file is closed. */
 #include "store/wal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static struct gathered *of(sqlite3_file *f) { return (struct gathered *)f; }
 
 static int out(struct gathered *g) {
   int n = g->n;
-  g->n = 0; /* if it fails, the transaction does, and these frames belong to nobody */
+  g->n = 0; /* if it fails, the transaction does */
   return n == 0 ? SQLITE_OK : g->real->pMethods->xWrite(g->real, g->piece, n, g->from);
 }
 
@@ -72,10 +73,10 @@ static int log_size(sqlite3_file *f, sqlite3_int64 *size) {
 
 static int log_close(sqlite3_file *f) {
   struct gathered *g = of(f);
-  int rc = out(g), closed = g->real->pMethods->xClose(g->real);
+  int rc = g->real->pMethods->xClose(g->real);
   free(g->piece);
   g->piece = NULL;
-  return rc == SQLITE_OK ? closed : rc;
+  return rc;
 }
 
 static int log_lock(sqlite3_file *f, int level) { return of(f)->real->pMethods->xLock(of(f)->real, level); }
@@ -98,6 +99,13 @@ static int open_file(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
   int rc = real->xOpen(real, name, g->real, flags, out_flags);
   if (rc == SQLITE_OK) g->base.pMethods = &methods;
   return rc;
+}
+
+void gather_drop(void *db) {
+  sqlite3_file *log = NULL;
+  if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL || log->pMethods != &methods) return;
+  of(log)->n = 0;
+  of(log)->last = false;
 }
 
 void gather_prepare(void) {

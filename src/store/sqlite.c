@@ -122,6 +122,7 @@ static struct conn *sq_connect(struct store *s, enum conn_use use, struct err *e
   if (rc != SQLITE_OK) {
     err_set(err, ERR_UNAVAILABLE, "%s: %s", s->where, sqlite3_errmsg(c->db));
   } else if (settings(c, err) == 0) {
+    if (use != CONN_READ) sqlite3_rollback_hook(c->db, gather_drop, c->db);
     if (use == CONN_WRITE) sqlite3_wal_hook(c->db, count_frames, s->engine);
     c->opening = false;
     return &c->base;

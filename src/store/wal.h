@@ -14,6 +14,7 @@ void wal_empty(struct wal *w, struct conn *writer);    /* by the writer, when th
 
 #define GATHER "gather"                                /* SQLite's own way to the files, but that the log is written in one piece for a commit (gather.c) */
 void gather_prepare(void);                             /* once, before the first file is opened with it */
+void gather_drop(void *db);                            /* by SQLite whenever a transaction of this connection is taken back */
 
 sqlite3 *sq_handle(struct conn *c);
 void sq_end_if_fatal(struct conn *c, int rc);          /* after an I/O error the process ends */

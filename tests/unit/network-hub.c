@@ -314,6 +314,25 @@ static void two_nodes(void **state) {
   network_close(other);
 }
 
+static int rename_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_exec(tx, err, arg ? "ALTER TABLE network_raw RENAME TO network_raw_away" : "ALTER TABLE network_raw_away RENAME TO network_raw", "") < 0 ? -1 : 0;
+}
+
+/* Taken, but another node began to measure before it was written: the hub sends the very same again, and here it is taken once more. */
+static void forgotten(void **state) {
+  struct err why_not;
+  int64_t now = clock_now(), from = net->probers[1].next, last = net->probers[1].last;
+  must(store_write(net->samples, STORE_FRONT, rename_work, "away", err));
+  assert_int_equal(say(json_pack("[o]", answered("O-1", now, 305)), json_array(), from, &why_not), -1);
+  network_lose(net);
+  must(store_write(net->samples, STORE_FRONT, rename_work, NULL, err));
+  assert_int_equal(net->probers[1].next, from);
+  assert_int_equal(net->probers[1].last, last);
+  net->holder = true;
+  must(say(json_pack("[o]", answered("O-1", now, 305)), json_array(), from, err));
+  assert_true(has_point("O-1", 305));
+}
+
 static void admit(void) {
   struct network_by by = {"op", NULL};
   char code[NETWORK_PROBER_CODE], *body, *signature;
@@ -477,7 +496,7 @@ static void numbers(void **state) {
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
   const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
-    cmocka_unit_test(asked_again), cmocka_unit_test(numbers)};
+    cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(numbers)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;
