@@ -23,20 +23,20 @@ static int put(json_t *bundle) {
   return rc;
 }
 
-static int export(const struct settings *s, const char *folder, const char *message_id) {
+static int export(const struct settings *s, const char *folder, const struct evidence_ask *a) {
   struct exchange *x = NULL;
   struct err err;
   json_t *out = NULL;
   if (exchange_open(&(struct exchange_options){.folder = folder, .node = "evidence", .archive_folder = s->exchange_archive[0] ? s->exchange_archive : NULL}, &x, &err)) return refuse(&err);
-  int rc = exchange_evidence(x, message_id, NULL, &out, &err) ? refuse(&err) : put(out);
+  int rc = exchange_evidence(x, a, &out, &err) ? refuse(&err) : put(out);
   exchange_close(x);
   return rc;
 }
 
-static int export_from(const char *archive, const char *message_id) {
+static int export_from(const char *archive, const struct evidence_ask *a) {
   struct err err;
   json_t *out = NULL;
-  return exchange_archive_evidence(archive, message_id, &out, &err) ? refuse(&err) : put(out);
+  return exchange_archive_evidence(archive, a, &out, &err) ? refuse(&err) : put(out);
 }
 
 /* A bundle and an archive are told apart by their first bytes. *text: of a bundle. */
@@ -79,11 +79,16 @@ static int verify(const char *file, const char *key_file, const char *tsa_ca) {
 int command_evidence(int argc, char **argv) {
   struct settings s;
   struct words_left left;
-  const char *key = NULL, *folder = NULL, *archive = NULL;
-  const struct own_flag own[] = {{"--key", &key}, {"--gateway", &folder}, {"--archive", &archive}, {NULL, NULL}};
+  const char *key = NULL, *folder = NULL, *archive = NULL, *from = NULL, *until = NULL;
+  struct err err;
+  const struct own_flag own[] = {{"--key", &key}, {"--gateway", &folder}, {"--archive", &archive}, {"--from", &from}, {"--until", &until}, {NULL, NULL}};
   int rc = settings_read(&s, argc, argv, own, &left);
   if (rc) return rc;
-  if (left.count == 2 && strcmp(left.items[0], "export") == 0 && !folder != !archive) return folder ? export(&s, folder, left.items[1]) : export_from(archive, left.items[1]);
+  if (left.count == 2 && strcmp(left.items[0], "export") == 0 && !folder != !archive) {
+    struct evidence_ask a = {.message_id = left.items[1]};
+    if (evidence_ask_times(&a, from, until, &err)) return refuse(&err);
+    return folder ? export(&s, folder, &a) : export_from(archive, &a);
+  }
   if (left.count == 2 && strcmp(left.items[0], "verify") == 0) return verify(left.items[1], key, s.tsa_ca);
   return app_usage("evidence", "say what to do: export MESSAGE-ID with --gateway FOLDER or --archive FILE, or verify FILE");
 }

@@ -34,10 +34,10 @@ int archive_judge(struct archive_reader *r, bool judge, const char *operator_key
 
 /* ---- what is taken out of archives for a bundle ---- */
 int64_t archive_key(char kind, const char *text);           /* 'm' message id, 'd' version in decimal */
-/* Every message of this id in the archives, with the directories that they name and that are not in `directories` yet (both arrays of a bundle). asker as
- * exchange_evidence. ERR_UNAVAILABLE: an archive is not where it was; the sentence names it. */
-int archives_find(struct exchange *x, const char *message_id, const char *asker, json_t *messages, json_t *directories, struct err *err);
-/* A directory of an archive: malloc'ed text, NULL when none names it. */
+/* Every message that is asked in the archives and not in `messages` yet, with the directories that they name and that are not in `directories` yet (both
+ * arrays of a bundle; bytes: what they hold so far). ERR_UNAVAILABLE: an archive is not where it was; the sentence names it. */
+int archives_find(struct exchange *x, const struct evidence_ask *a, json_t *messages, json_t *directories, int64_t bytes, struct err *err);
+/* A directory of an archive, of the first of those that name it which can be read: malloc'ed text, NULL when none names it. */
 int archives_directory(struct exchange *x, int64_t version, char **out, size_t *n, struct err *err);
 
 /* ---- proof.c: one message by itself ---- */
@@ -49,8 +49,9 @@ void judging_free(struct judging *j);
 
 /* ---- bundle.c ---- */
 bool evidence_took_part(const char *client, const char *service, const char *asker); /* did this subsystem ask, or answer? NULL: yes */
+int64_t evidence_until(const struct evidence_ask *a); /* exclusive */
 void evidence_key(json_t *message, const struct members *m, const char *keyid); /* adds the public key as the directory lists it */
-int evidence_too_much(const char *message_id, int64_t messages, int64_t bytes, struct err *err); /* -1, ERR_LIMIT */
+int evidence_fits(const struct evidence_ask *a, size_t messages, size_t directories, int64_t bytes, struct err *err); /* -1, ERR_LIMIT: more than a bundle holds */
 
 char *archive_folder(const struct exchange *x); /* caller frees */
 int64_t folder_room(const char *folder);      /* free bytes of its disk, -1 when that cannot be told */

@@ -22,23 +22,27 @@ int64_t archive_key(char kind, const char *text) {
 
 /* ---- finding ---- */
 
-struct places { int64_t key; struct { char name[120]; int64_t place; } list[EVIDENCE_MESSAGES + 1]; size_t count; }; /* each place holds at least one message */
+/* Each place holds at least one message. Read a part at a time, those behind (archive, place) */
+struct places { int64_t key, from, until, archive, place; struct { char name[120]; int64_t archive, place; } list[500]; size_t count; };
+enum { PLACES = 4000 }; /* read for one who asks over the network; an archive that is as large as they are made has fewer */
 
 static int places_work(struct store_tx *tx, void *arg, struct err *err) {
   struct places *p = arg;
   int rc;
   p->count = 0;
-  struct store_rows *r = store_select(tx, err, "SELECT a.name, d.place FROM exchange_archived d JOIN exchange_archive a ON a.n = d.archive WHERE d.key8 = ?1 ORDER BY d.archive, d.place LIMIT ?2", "ii", p->key, (int64_t)BASE_COUNT(p->list));
+  struct store_rows *r = store_select(tx, err, "SELECT a.name, d.archive, d.place FROM exchange_archived d JOIN exchange_archive a ON a.n = d.archive WHERE d.key8 = ?1 AND (d.archive, d.place) > (?2, ?3) "
+                                      "AND a.until_at >= ?4 AND a.from_at < ?5 ORDER BY d.archive, d.place LIMIT ?6", "iiiiii", p->key, p->archive, p->place, p->from, p->until, (int64_t)BASE_COUNT(p->list));
   if (!r) return -1;
   while ((rc = store_next(r, err)) == 1 && p->count < BASE_COUNT(p->list)) {
     snprintf(p->list[p->count].name, sizeof p->list[0].name, "%s", store_text(r, 0));
-    p->list[p->count++].place = store_int(r, 1);
+    p->list[p->count].archive = store_int(r, 1);
+    p->list[p->count++].place = store_int(r, 2);
   }
   store_done(r);
   return rc < 0 ? -1 : 0;
 }
 
-/* Each line of the block at a place that is `member` ("message", "directory"): fn says 1 when it has what it wants. */
+/* Each line of the block at a place, until fn says 1: it has what it wants. */
 typedef int (*line_fn)(void *ctx, const json_t *line, struct err *err);
 static int block_each(const char *path, int64_t place, line_fn fn, void *ctx, struct err *err) {
   struct archive_reader *r = NULL;
@@ -53,34 +57,60 @@ static int block_each(const char *path, int64_t place, line_fn fn, void *ctx, st
     if (done < 0) rc = -1;
   }
   archive_close(r);
-  return rc || more < 0 ? -1 : 0;
+  return rc || more < 0 ? -1 : done;
 }
 
-static int places_each(struct exchange *x, int64_t key, line_fn fn, void *ctx, struct err *err) {
+static int place_each(const char *folder, const char *name, int64_t place, line_fn fn, void *ctx, struct err *err) {
+  char *path = base_printf("%s/%s", folder, name);
+  int rc = access(path, F_OK) == 0 ? block_each(path, place, fn, ctx, err)
+    : err_set(err, ERR_UNAVAILABLE, "what is asked stands in the archive %s, which is not in %.200s: put the file back, or ask the file itself: chapar evidence export MESSAGE-ID --archive FILE", name, folder);
+  free(path);
+  return rc;
+}
+
+static int messages_each(struct exchange *x, const struct evidence_ask *a, line_fn fn, void *ctx, struct err *err) {
   struct places *p = base_alloc(sizeof *p);
-  p->key = key;
   char *folder = archive_folder(x);
-  int rc = store_read(x->store, places_work, p, err);
-  if (rc == 0 && p->count > EVIDENCE_MESSAGES) rc = err_set(err, ERR_LIMIT, "what is asked stands in more than %d places of the archives: none are left out, so none are given", EVIDENCE_MESSAGES);
-  for (size_t i = 0; rc == 0 && i < p->count; i++) {
-    char *path = base_printf("%s/%s", folder, p->list[i].name);
-    if (access(path, F_OK) != 0)
-      rc = err_set(err, ERR_UNAVAILABLE, "what is asked stands in the archive %s, which is not in %.200s: put the file back, or ask the file itself: chapar evidence export MESSAGE-ID --archive FILE", p->list[i].name, folder);
-    else rc = block_each(path, p->list[i].place, fn, ctx, err);
-    free(path);
-  }
+  size_t all = 0;
+  int rc;
+  *p = (struct places){.key = archive_key('m', a->message_id), .from = a->from, .until = evidence_until(a), .archive = -1};
+  do {
+    rc = store_read(x->store, places_work, p, err);
+    all += p->count;
+    if (rc == 0 && a->asker && all > PLACES)
+      rc = err_set(err, ERR_LIMIT, "what is asked stands in more than %d places of the archives: none are left out, so none are given. Narrow it by time, with from and until", PLACES);
+    for (size_t i = 0; rc == 0 && i < p->count; i++) {
+      rc = place_each(folder, p->list[i].name, p->list[i].place, fn, ctx, err);
+      p->archive = p->list[i].archive;
+      p->place = p->list[i].place;
+    }
+  } while (rc == 0 && p->count == BASE_COUNT(p->list));
   free(folder);
   free(p);
   return rc;
 }
 
-struct wanted { const char *message_id, *asker; json_t *messages; int64_t count; };
-static int message_wanted(void *ctx, const json_t *line, struct err *err) {
-  struct wanted *w = ctx;
-  json_t *message = json_object_get(line, "message");
-  const char *client = json_str(message, "client"), *service = json_str(message, "service");
-  if (base_same(json_str(line, "message_id"), w->message_id) && client && service && evidence_took_part(client, service, w->asker) && w->count++ < EVIDENCE_MESSAGES) json_array_append(w->messages, message);
+static int64_t bytes_of(const json_t *o, const char *name) { return (int64_t)json_string_length(json_object_get(o, name)) / 4 * 3; }
+
+/* Each once, of those that are asked: a message that is on its way out is in the log and in an archive. */
+struct wanted { const struct evidence_ask *a; json_t *messages; int64_t bytes; };
+static int keep_message(struct wanted *w, const char *message_id, json_t *message, struct err *err) {
+  const char *client = json_str(message, "client"), *service = json_str(message, "service"), *leaf = json_str(json_object_get(message, "receipt"), "leaf_hash");
+  json_t *m;
+  size_t i;
+  int64_t at;
+  if (!base_same(message_id, w->a->message_id) || !client || !service || !json_str(message, "part") || clock_parse(json_str(message, "at"), &at)) return 0;
+  if (at < w->a->from || at >= evidence_until(w->a) || !evidence_took_part(client, service, w->a->asker)) return 0;
+  json_array_foreach(w->messages, i, m) if (base_same(leaf, json_str(json_object_get(m, "receipt"), "leaf_hash"))) return 0;
+  w->bytes += bytes_of(message, "content");
+  if (evidence_fits(w->a, json_array_size(w->messages) + 1, 0, w->bytes, err)) return -1;
+  json_array_append(w->messages, message);
   return 0;
+}
+
+static int message_wanted(void *ctx, const json_t *line, struct err *err) {
+  json_t *message = json_object_get(line, "message");
+  return message ? keep_message(ctx, json_str(line, "message_id"), message, err) : 0;
 }
 
 struct version { int64_t version; char *text; size_t n; };
@@ -99,17 +129,17 @@ static int directory_wanted(void *ctx, const json_t *line, struct err *err) {
 
 int archives_directory(struct exchange *x, int64_t version, char **out, size_t *n, struct err *err) {
   struct version v = {.version = version};
-  char text[24];
+  struct places *p = base_alloc(sizeof *p);
+  char text[24], *folder = archive_folder(x);
   snprintf(text, sizeof text, "%lld", (long long)version);
-  *out = NULL;
-  *n = 0;
-  if (places_each(x, archive_key('d', text), directory_wanted, &v, err)) {
-    free(v.text);
-    return -1;
-  }
+  *p = (struct places){.key = archive_key('d', text), .until = INT64_MAX, .archive = -1};
+  int rc = store_read(x->store, places_work, p, err), one = rc;
+  for (size_t i = 0; rc == 0 && one != 1 && i < p->count; i++) one = place_each(folder, p->list[i].name, p->list[i].place, directory_wanted, &v, err); /* each that names it has the same */
+  free(folder);
+  free(p);
   *out = v.text;
   *n = v.n;
-  return 0;
+  return one < 0 ? -1 : 0;
 }
 
 static bool names(const json_t *directories, int64_t version) {
@@ -119,71 +149,70 @@ static bool names(const json_t *directories, int64_t version) {
   return false;
 }
 
-int archives_find(struct exchange *x, const char *message_id, const char *asker, json_t *messages, json_t *directories, struct err *err) {
-  struct wanted w = {message_id, asker, json_array(), 0};
-  json_t *m;
-  size_t i;
-  int rc = places_each(x, archive_key('m', message_id), message_wanted, &w, err);
-  if (rc == 0 && w.count > EVIDENCE_MESSAGES) rc = evidence_too_much(message_id, w.count + (int64_t)json_array_size(messages), 0, err);
-  json_array_foreach(w.messages, i, m) {
-    int64_t version = json_int(m, "directory", 0);
+static int keep_directory(struct wanted *w, json_t *directories, json_t *d, struct err *err) {
+  w->bytes += bytes_of(d, "text");
+  if (evidence_fits(w->a, json_array_size(w->messages), json_array_size(directories) + 1, w->bytes, err)) return -1;
+  json_array_append(directories, d);
+  return 0;
+}
+
+int archives_find(struct exchange *x, const struct evidence_ask *a, json_t *messages, json_t *directories, int64_t bytes, struct err *err) {
+  struct wanted w = {a, messages, bytes};
+  size_t before = json_array_size(messages);
+  int rc = messages_each(x, a, message_wanted, &w, err);
+  for (size_t i = before; rc == 0 && i < json_array_size(messages); i++) {
+    int64_t version = json_int(json_array_get(messages, i), "directory", 0);
     char *text = NULL;
     size_t n;
-    if (rc == 0 && version > 0 && !names(directories, version) && (rc = archives_directory(x, version, &text, &n, err)) == 0 && text) {
-      json_t *d = json_object();
+    if (version > 0 && !names(directories, version) && (rc = archives_directory(x, version, &text, &n, err)) == 0 && text) {
       char *shown = base64_encode(text, n);
-      json_object_set_new(d, "version", json_integer(version));
-      json_put(d, "text", shown);
-      json_array_append_new(directories, d);
+      json_t *d = json_pack("{s:I,s:s}", "version", (json_int_t)version, "text", shown);
+      rc = keep_directory(&w, directories, d, err);
+      json_decref(d);
       free(shown);
     }
     free(text);
   }
-  if (rc == 0) json_array_extend(messages, w.messages);
-  json_decref(w.messages);
   return rc;
 }
 
 /* ---- out of one file, without a gateway ---- */
 
-struct picking { const char *message_id; json_t *messages, *directories, *seen; int64_t count; };
+struct picking { struct wanted w; json_t *seen; };
 
 static int pick(void *ctx, int64_t place, int64_t version, const char *message_id, const json_t *message, struct err *err) {
   struct picking *k = ctx;
-  if (!message_id) {
-    if (json_array_size(k->seen) < ARCHIVE_DIRECTORIES) json_array_append(k->seen, (json_t *)message);
-    return 0;
-  }
-  if (strcmp(message_id, k->message_id) == 0 && k->count++ < EVIDENCE_MESSAGES) json_array_append(k->messages, (json_t *)message);
+  if (message_id) return keep_message(&k->w, message_id, (json_t *)message, err);
+  if (json_array_size(k->seen) < ARCHIVE_DIRECTORIES) json_array_append(k->seen, (json_t *)message);
   return 0;
 }
 
-int exchange_archive_evidence(const char *file, const char *message_id, json_t **out, struct err *err) {
+int exchange_archive_evidence(const char *file, const struct evidence_ask *a, json_t **out, struct err *err) {
   struct archive_reader *r = NULL;
   struct archive_sum sum;
-  struct picking k = {message_id, json_array(), json_array(), json_array(), 0};
+  struct picking k = {{a, json_array(), 0}, json_array()};
+  json_t *m, *d, *directories = json_array();
   char now[32];
-  json_t *m, *d;
   size_t i, n;
   *out = NULL;
   int rc = archive_open(file, &r, err) || archive_judge(r, false, NULL, NULL, pick, &k, &sum, err) ? -1 : 0;
   archive_close(r);
-  if (rc == 0 && k.count > EVIDENCE_MESSAGES) rc = evidence_too_much(message_id, k.count, 0, err);
-  if (rc == 0 && json_array_size(k.messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the archive");
-  json_array_foreach(k.messages, i, m)
-    json_array_foreach(k.seen, n, d) if (json_int(d, "version", -1) == json_int(m, "directory", -2) && !names(k.directories, json_int(d, "version", -1))) json_array_append(k.directories, d);
+  if (rc == 0 && json_array_size(k.w.messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id, and of this time, is in the archive");
+  json_array_foreach(k.w.messages, i, m)
+    json_array_foreach(k.seen, n, d)
+      if (rc == 0 && json_int(d, "version", -1) == json_int(m, "directory", -2) && !names(directories, json_int(d, "version", -1))) rc = keep_directory(&k.w, directories, d, err);
   if (rc == 0) {
     *out = json_object();
     clock_rfc3339(clock_now(), now);
     json_put(*out, "type", EVIDENCE_TYPE);
-    json_put(*out, "message_id", message_id);
+    json_put(*out, "message_id", a->message_id);
     json_put(*out, "server", sum.server);
     json_put(*out, "exported_at", now);
-    json_object_set(*out, "messages", k.messages);
-    json_object_set(*out, "directories", k.directories);
+    json_object_set(*out, "messages", k.w.messages);
+    json_object_set(*out, "directories", directories);
   }
-  json_decref(k.messages);
-  json_decref(k.directories);
+  json_decref(k.w.messages);
+  json_decref(directories);
   json_decref(k.seen);
   return rc;
 }

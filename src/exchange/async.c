@@ -20,7 +20,11 @@ enum { MOST = 10000, SHARE = 2500, ALWAYS = 100 /* of one subsystem, whatever th
 #define UNSURE_MS (12LL * 3600000)         /* less than a provider's gateway remembers the message's id */
 #define KEEP_MS (7LL * 86400000)
 
-struct async { struct tasks *threads; atomic_int busy; atomic_bool closing; _Atomic int64_t looked; int64_t swept; _Atomic int64_t waiting, oldest; };
+struct delivery;
+struct async {
+  struct delivery *left;                   /* ours by the store and nobody does them: to be given back. By the thread of the jobs alone */
+  struct tasks *threads; atomic_int busy; atomic_bool closing; _Atomic int64_t looked; int64_t swept; _Atomic int64_t waiting, oldest;
+};
 
 /* ---- bodies in files ---- */
 
@@ -203,6 +207,7 @@ struct delivery {
   const char *state;
   int64_t status, next;
   char *answer, *error;
+  struct delivery *left;                   /* of async */
 };
 
 /* "CODE MESSAGE", as it is kept. */
@@ -471,9 +476,21 @@ static int unclaim_work(struct store_tx *tx, void *arg, struct err *err) {
                     d->x->sides->process.name) < 0 ? -1 : 0;
 }
 
+/* Nobody else can: this process lives. What the store does not take now is tried at the next look. */
+static void give_back(struct exchange *x) {
+  struct err err;
+  for (struct delivery *d; (d = x->async->left) != NULL;) {
+    if (store_write(x->store, STORE_JOBS, unclaim_work, d, &err)) {
+      log_write(LOG_WARN, "exchange", "%s is not given back: %s", d->message_id, err.message);
+      return;
+    }
+    x->async->left = d->left;
+    delivery_free(d);
+  }
+}
+
 static void begin_due(struct exchange *x, const struct due *due) {
   struct async *s = x->async;
-  struct err err;
   int room = THREADS - atomic_load(&s->busy);
   struct claiming k = {.x = x, .count = due->lane_count, .most = room > 0 ? (size_t)room : 0};
   for (size_t i = 0; i < due->lane_count; i++) k.lanes[i] = due->lanes[i];
@@ -482,8 +499,8 @@ static void begin_due(struct exchange *x, const struct due *due) {
     atomic_fetch_add(&s->busy, 1);
     if (tasks_put(s->threads, deliver, k.list[i])) continue;
     atomic_fetch_sub(&s->busy, 1); /* no thread is to be had */
-    if (store_write(x->store, STORE_JOBS, unclaim_work, k.list[i], &err)) log_write(LOG_WARN, "exchange", "%s is not given back: %s", k.list[i]->message_id, err.message);
-    delivery_free(k.list[i]);
+    k.list[i]->left = s->left;
+    s->left = k.list[i];
   }
 }
 
@@ -540,6 +557,7 @@ void async_jobs(struct exchange *x) {
   else {
     take_over(x, &k);
     begin_due(x, &k);
+    give_back(x);
   }
   due_free(&k);
   if (now - s->swept < SWEEP_MS && s->swept) return;
@@ -565,6 +583,10 @@ void async_close(struct exchange *x) {
   if (!x->async) return;
   atomic_store(&x->async->closing, true);
   tasks_free(x->async->threads);
+  for (struct delivery *d = x->async->left, *next; d; d = next) {
+    next = d->left;
+    delivery_free(d);
+  }
   free(x->async);
   x->async = NULL;
 }

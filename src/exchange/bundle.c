@@ -7,7 +7,7 @@
 
 struct found { struct logged l; unsigned char *content; size_t n; };
 struct asking {
-  const char *message_id, *asker;
+  const struct evidence_ask *a;
   struct found *list;                    /* room for `wanted` */
   size_t count, wanted;
   struct { int64_t version; char *text; size_t n; } directories[EVIDENCE_DIRECTORIES];
@@ -27,9 +27,21 @@ static void clear(struct asking *q) {
   q->bytes = 0;
 }
 
-int evidence_too_much(const char *message_id, int64_t messages, int64_t bytes, struct err *err) {
-  return err_set(err, ERR_LIMIT, "under the id %.200s there are %lld messages (%lld MB), and a bundle holds %d messages and %d MB at most: none are left out, so none are given. Give each message an id of its own",
-                 message_id, (long long)messages, (long long)(bytes >> 20), EVIDENCE_MESSAGES, EVIDENCE_BYTES >> 20);
+int evidence_fits(const struct evidence_ask *a, size_t messages, size_t directories, int64_t bytes, struct err *err) {
+  if (directories > EVIDENCE_DIRECTORIES)
+    return err_set(err, ERR_LIMIT, "the messages of the id %.200s were signed under more than %d versions of the member directory, as many as a bundle holds: narrow them by time, with from and until", a->message_id,
+                   EVIDENCE_DIRECTORIES);
+  if (messages <= EVIDENCE_MESSAGES && bytes <= EVIDENCE_BYTES) return 0;
+  return err_set(err, ERR_LIMIT, "under the id %.200s there are at least %zu messages (%lld MB), and a bundle holds %d messages and %d MB at most: none are left out, so none are given. Narrow them by time, with from and until",
+                 a->message_id, messages, (long long)(bytes >> 20), EVIDENCE_MESSAGES, EVIDENCE_BYTES >> 20);
+}
+
+int64_t evidence_until(const struct evidence_ask *a) { return a->until ? a->until : INT64_MAX; }
+
+int evidence_ask_times(struct evidence_ask *a, const char *from, const char *until, struct err *err) {
+  if ((from && clock_parse(from, &a->from)) || (until && clock_parse(until, &a->until)))
+    return err_set(err, ERR_INVALID, "from and until are moments, such as 2027-03-20T06:30:00Z or 2027-03-20T06:30:00.250Z");
+  return a->from < evidence_until(a) ? 0 : err_set(err, ERR_INVALID, "until is not after from");
 }
 
 bool evidence_took_part(const char *client, const char *service, const char *asker) {
@@ -46,10 +58,9 @@ static bool directory_there(const struct asking *q, int64_t version) {
 /* Takes text. */
 static int directory_add(struct asking *q, int64_t version, char *text, size_t n, struct err *err) {
   if (text == NULL) return 0;
-  if (q->directory_count == EVIDENCE_DIRECTORIES || q->bytes + (int64_t)n > EVIDENCE_BYTES) {
+  if (evidence_fits(q->a, q->count, q->directory_count + 1, q->bytes + (int64_t)n, err) != 0) {
     free(text);
-    return q->directory_count < EVIDENCE_DIRECTORIES ? evidence_too_much(q->message_id, (int64_t)q->count, q->bytes + (int64_t)n, err)
-      : err_set(err, ERR_LIMIT, "the messages of the id %.200s were signed under more than %d versions of the member directory: as many a bundle holds", q->message_id, EVIDENCE_DIRECTORIES);
+    return -1;
   }
   q->bytes += (int64_t)n;
   q->directories[q->directory_count].version = version;
@@ -68,16 +79,17 @@ static int directory_find(struct store_tx *tx, struct asking *q, int64_t version
 /* How many there are, before any is read. */
 static int count_work(struct store_tx *tx, struct asking *q, struct err *err) {
   int rc;
-  struct store_rows *r = store_select(tx, err, "SELECT client, service, content_size, content_kind FROM exchange_message WHERE message_id = ?1", "t", q->message_id);
+  struct store_rows *r = store_select(tx, err, "SELECT client, service, content_size, content_kind FROM exchange_message WHERE message_id = ?1 AND at >= ?2 AND at < ?3", "tii", q->a->message_id,
+                                      q->a->from, evidence_until(q->a));
   if (r == NULL) return -1;
   while ((rc = store_next(r, err)) == 1) {
-    if (!evidence_took_part(store_text(r, 0), store_text(r, 1), q->asker)) continue;
+    if (!evidence_took_part(store_text(r, 0), store_text(r, 1), q->a->asker)) continue;
     q->wanted++;
     if (store_int(r, 3) != CONTENT_NONE) q->bytes += store_int(r, 2);
   }
   store_done(r);
   if (rc != 0) return -1;
-  if (q->wanted > EVIDENCE_MESSAGES || q->bytes > EVIDENCE_BYTES) return evidence_too_much(q->message_id, (int64_t)q->wanted, q->bytes, err);
+  if (evidence_fits(q->a, q->wanted, 0, q->bytes, err) != 0) return -1;
   q->list = base_alloc((q->wanted + 1) * sizeof *q->list);
   return 0;
 }
@@ -87,7 +99,8 @@ static int find_work(struct store_tx *tx, void *arg, struct err *err) {
   int rc;
   clear(q);
   if (count_work(tx, q, err) != 0) return -1;
-  struct store_rows *r = store_select(tx, err, "SELECT " LOGGED_COLUMNS " FROM exchange_message WHERE message_id = ?1 ORDER BY at, part", "t", q->message_id);
+  struct store_rows *r = store_select(tx, err, "SELECT " LOGGED_COLUMNS " FROM exchange_message WHERE message_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at, part", "tii",
+                                      q->a->message_id, q->a->from, evidence_until(q->a));
   if (r == NULL) return -1;
   while ((rc = store_next(r, err)) == 1 && q->count < q->wanted) { /* as many as were counted in this transaction */
     struct found *f = &q->list[q->count];
@@ -96,7 +109,7 @@ static int find_work(struct store_tx *tx, void *arg, struct err *err) {
       rc = -1;
       break;
     }
-    if (evidence_took_part(f->l.client, f->l.service, q->asker)) q->count++;
+    if (evidence_took_part(f->l.client, f->l.service, q->a->asker)) q->count++;
     else logged_clear(&f->l);
   }
   store_done(r);
@@ -189,36 +202,29 @@ static int by_time(const void *a, const void *b) {
   return c != 0 ? c : step_of(x) - step_of(y);
 }
 
-/* Those of the log and those of archives, each once, in the order of time. */
+/* Those of the log and those of archives, in the order of time. */
 static json_t *in_order(json_t *all) {
-  size_t n = json_array_size(all), k = 0;
+  size_t n = json_array_size(all);
   json_t **list = base_alloc((n + 1) * sizeof *list), *out = json_array();
-  for (size_t i = 0; i < n; i++) {
-    json_t *one = json_array_get(all, i);
-    const char *leaf = json_str(json_object_get(one, "receipt"), "leaf_hash");
-    bool again = json_str(one, "at") == NULL || json_str(one, "part") == NULL;
-    for (size_t b = 0; b < k && !again; b++) again = base_same(leaf, json_str(json_object_get(list[b], "receipt"), "leaf_hash"));
-    if (!again) list[k++] = one;
-  }
-  if (k > 1) qsort(list, k, sizeof *list, by_time);
-  for (size_t i = 0; i < k; i++) json_array_append(out, list[i]);
+  for (size_t i = 0; i < n; i++) list[i] = json_array_get(all, i);
+  if (n > 1) qsort(list, n, sizeof *list, by_time);
+  for (size_t i = 0; i < n; i++) json_array_append(out, list[i]);
   free(list);
   json_decref(all);
   return out;
 }
 
-int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err) {
+int exchange_evidence(struct exchange *x, const struct evidence_ask *a, json_t **out, struct err *err) {
   struct asking *q = base_alloc(sizeof *q);
   char now[32];
   *out = NULL;
-  q->message_id = message_id;
-  q->asker = asker;
+  q->a = a;
   int rc = store_read(x->store, find_work, q, err);
   if (rc == 0) rc = directories_more(x, q, err);
   json_t *o = json_object(), *messages = json_array(), *directories = json_array();
   clock_rfc3339(clock_now(), now);
   json_put(o, "type", EVIDENCE_TYPE);
-  json_put(o, "message_id", message_id);
+  json_put(o, "message_id", a->message_id);
   json_put(o, "server", x->server);
   json_put(o, "exported_at", now);
   for (size_t i = 0; rc == 0 && i < q->count; i++) {
@@ -234,11 +240,9 @@ int exchange_evidence(struct exchange *x, const char *message_id, const char *as
     put_base64(d, "text", q->directories[i].text, q->directories[i].n);
     json_array_append_new(directories, d);
   }
-  if (rc == 0) rc = archives_find(x, message_id, asker, messages, directories, err);
+  if (rc == 0) rc = archives_find(x, a, messages, directories, q->bytes, err);
   messages = in_order(messages);
-  if (rc == 0 && (json_array_size(messages) > EVIDENCE_MESSAGES || json_array_size(directories) > EVIDENCE_DIRECTORIES))
-    rc = evidence_too_much(message_id, (int64_t)json_array_size(messages), q->bytes, err);
-  if (rc == 0 && json_array_size(messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id is in the log or in its archives");
+  if (rc == 0 && json_array_size(messages) == 0) rc = err_set(err, ERR_NOT_FOUND, "no message of this id, and of this time, is in the log or in its archives");
   json_object_set_new(o, "messages", messages);
   json_object_set_new(o, "directories", directories);
   clear(q);

@@ -171,9 +171,13 @@ int exchange_groups(struct exchange *x, json_t **out, struct err *err); /* [{"co
 int exchange_acts(struct exchange *x, const char *before, int limit, json_t **out, struct err *err);
 
 /* ---- evidence (evidence.c, bundle.c, proof.c) ------------------------------------------------------------------------------- */
-/* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/evidence.md. For `asker`
- * (a subsystem of ours that took part; NULL: the operator of this gateway). ERR_NOT_FOUND. */
-int exchange_evidence(struct exchange *x, const char *message_id, const char *asker, json_t **out, struct err *err);
+/* asker: a subsystem of ours that took part; NULL: the operator of this gateway. Who calls chooses message ids and may use one as often as it likes: a time
+ * (from inclusive, until exclusive and 0: no end) gives the part that is wanted where all of it is more than a bundle holds. */
+struct evidence_ask { const char *message_id, *asker; int64_t from, until; };
+/* from and until as RFC 3339, each may be NULL. ERR_INVALID. */
+int evidence_ask_times(struct evidence_ask *a, const char *from, const char *until, struct err *err);
+/* The messages of one exchange that this gateway took part in, with proof: a JSON text described in docs/developer/evidence.md. ERR_NOT_FOUND, ERR_LIMIT. */
+int exchange_evidence(struct exchange *x, const struct evidence_ask *a, json_t **out, struct err *err);
 /* Offline: check a bundle with the directory's key in it or a given one. *sentence in English for the person who checks; caller frees. */
 int exchange_evidence_verify(const char *json, size_t n, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
 
@@ -193,7 +197,7 @@ int exchange_archives(struct exchange *x, json_t **out, struct err *err); /* new
 /* {"messages","bytes","store_bytes","oldest","free_bytes","keep_days","keep_mb","archive":{"folder","free_bytes","files","messages","bytes","last","last_at","problem"}} */
 int exchange_log_status(struct exchange *x, json_t **out, struct err *err);
 /* Offline, of one file: a bundle of a message in it, as exchange_evidence gives; and all of it judged, in memory that does not grow with it. */
-int exchange_archive_evidence(const char *file, const char *message_id, json_t **out, struct err *err);
+int exchange_archive_evidence(const char *file, const struct evidence_ask *a, json_t **out, struct err *err);
 int exchange_archive_verify(const char *file, const char *operator_key, const char *tsa_ca_file, char **sentence, struct err *err);
 
 /* ---- seeing (monitor.c) --------------------------------------------------------------------------------------------- */

@@ -163,7 +163,9 @@ static void get_evidence(struct http_req *r) {
     return;
   }
   exchange_id_text(&client, who);
-  if (exchange_evidence(x, http_param(r, "message"), who, &out, &err)) http_problem(r, &err, err.code == ERR_LIMIT ? err.message : NULL, NULL);
+  struct evidence_ask asked = {.message_id = http_param(r, "message"), .asker = who};
+  if (evidence_ask_times(&asked, http_query(r, "from"), http_query(r, "until"), &err) || exchange_evidence(x, &asked, &out, &err))
+    http_problem(r, &err, err.code == ERR_LIMIT || err.code == ERR_INVALID ? err.message : NULL, NULL);
   else http_reply_json(r, 200, out);
 }
 

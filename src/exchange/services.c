@@ -100,7 +100,8 @@ static struct lane *lane_of(struct exchange *x, struct offered *v, const struct 
   if (!n) return NULL;
   char *base = base_printf("%.*s", (int)n, v->url);
   bool tls = base_starts(base, "https:");
-  char *key = base_printf("%s %s %d %s %s", v->id, base, v->any_certificate, tls ? s->shown : "", v->ca_file ? v->ca_file : "");
+  /* the pair too: while another process changes the keys, the new certificate may be here before its key is, and that lane must not stay */
+  char *key = base_printf("%s %s %d %s %p %s", v->id, base, v->any_certificate, tls ? s->shown : "", tls ? shown->ctx : NULL, v->ca_file ? v->ca_file : "");
   struct lane *l = s->lanes;
   while (l && strcmp(l->key, key)) l = l->next;
   if (!l) {

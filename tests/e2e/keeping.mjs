@@ -45,6 +45,11 @@ await test('what is old goes into an archive, out of the log, and stays evidence
   same(after.map((m) => [m.base, m.receipt.leaf_hash, m.content]), before.map((m) => [m.base, m.receipt.leaf_hash, m.content]), 'the same messages');
   same((await runs('evidence', 'export', 'keeping-none', '--gateway', gateway)).status, 1);
   same((await call(platform.base, 'GET', `/evidence/${encodeURIComponent(ids[1])}`, { headers: { 'X-Road-Client': way.client } })).json?.messages.length, 4, 'who took part asks the gateway itself');
+  const part = async (query) => call(platform.base, 'GET', `/evidence/${encodeURIComponent(ids[1])}${query}`, { headers: { 'X-Road-Client': way.client } });
+  same([(await part('?from=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z')).json?.messages.length, (await part('?until=2020-01-01T00:00:00Z')).status], [4, 404], 'of a time');
+  same((await part('?from=yesterday')).text.includes('from and until are moments'), true, 'what is no time is told');
+  same([(await runs('evidence', 'export', ids[1], '--gateway', gateway, '--from', '2020-01-01T00:00:00Z')).status, (await runs('evidence', 'export', ids[1], '--gateway', gateway, '--until', '2020-01-01T00:00:00Z')).status],
+    [0, 1]);
 });
 
 await test('an archive by itself: judged whole, a message out of it, and by openssl and a shell alone', async () => {

@@ -33,7 +33,7 @@ static void judge(const void *data, size_t size) {
   if (rc < 0 && err.code != ERR_MALFORMED) abort();
   archive_close(r);
   if (exchange_archive_verify(path, NULL, NULL, &sentence, &err) == 0 && sentence == NULL) abort();
-  if (exchange_archive_evidence(path, "m1", &out, &err) == 0 && json_array_size(json_object_get(out, "messages")) == 0) abort();
+  if (exchange_archive_evidence(path, &(struct evidence_ask){.message_id = "m1"}, &out, &err) == 0 && json_array_size(json_object_get(out, "messages")) == 0) abort();
   free(sentence);
   json_decref(out);
 }

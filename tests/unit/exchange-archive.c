@@ -48,7 +48,7 @@ static void settle(const char *id) {
     json_t *o, *m;
     size_t i;
     must(trust_sequence(x->ledger, &placed, err));
-    must(exchange_evidence(x, id, NULL, &o, err));
+    must(exchange_evidence(x, &(struct evidence_ask){.message_id = id}, &o, err));
     all = true;
     json_array_foreach(json_object_get(o, "messages"), i, m) all = all && json_str(json_object_get(m, "receipt"), "checkpoint");
     json_decref(o);
@@ -77,7 +77,7 @@ static int64_t archive(int64_t older_than_ms, const char **left) {
 static void proved(const char *id, size_t messages) {
   json_t *o;
   char *said;
-  must(exchange_evidence(x, id, NULL, &o, err));
+  must(exchange_evidence(x, &(struct evidence_ask){.message_id = id}, &o, err));
   assert_int_equal(json_array_size(json_object_get(o, "messages")), messages);
   char *text = json_dumps(o, JSON_INDENT(1));
   struct err e;
@@ -124,22 +124,22 @@ static void out_of_the_log(void **state) {
     snprintf(id, sizeof id, "KHR-%d", i);
     proved(id, 2);
   }
-  must(exchange_evidence(x, "KHR-1", "KHR/GOV/1/ask", &o, err));
+  must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-1", .asker = "KHR/GOV/1/ask"}, &o, err));
   json_decref(o);
-  refused(exchange_evidence(x, "KHR-1", "KHR/GOV/1/tel", &o, err), ERR_NOT_FOUND);
-  refused(exchange_evidence(x, "KHR-9", NULL, &o, err), ERR_NOT_FOUND);
+  refused(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-1", .asker = "KHR/GOV/1/tel"}, &o, err), ERR_NOT_FOUND);
+  refused(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-9"}, &o, err), ERR_NOT_FOUND);
   assert_int_equal(files(ARCHIVE_END, name), 1);
   path = base_printf("%s/%s", folder, name);
   must(exchange_archive_verify(path, NULL, NULL, &said, err));
   assert_non_null(strstr(said, "holds 6 messages"));
   free(said);
-  must(exchange_archive_evidence(path, "KHR-2", &o, err));
+  must(exchange_archive_evidence(path, &(struct evidence_ask){.message_id = "KHR-2"}, &o, err));
   assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
   assert_int_equal(json_array_size(json_object_get(o, "directories")), 1);
   json_decref(o);
-  refused(exchange_archive_evidence(path, "KHR-9", &o, err), ERR_NOT_FOUND);
+  refused(exchange_archive_evidence(path, &(struct evidence_ask){.message_id = "KHR-9"}, &o, err), ERR_NOT_FOUND);
   assert_int_equal(rename(path, twin), 0); /* on a tape */
-  refused(exchange_evidence(x, "KHR-1", NULL, &o, err), ERR_UNAVAILABLE);
+  refused(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-1"}, &o, err), ERR_UNAVAILABLE);
   must(exchange_archives(x, &o, err));
   assert_false(json_flag(json_array_get(o, 0), "there", true));
   json_decref(o);
@@ -150,21 +150,61 @@ static void out_of_the_log(void **state) {
   free(big);
 }
 
+static void aside(const json_t *archive, bool away) {
+  char *here = base_printf("%s/%s", folder, json_str(archive, "name")), *there = base_printf("%s/%s.away", dir, json_str(archive, "name"));
+  assert_int_equal(away ? rename(here, there) : rename(there, here), 0);
+  free(here);
+  free(there);
+}
+
 /* An answer whose request is in an archive is found with it. */
 static void on_both_sides(void **state) {
   kit_exchanged(x, "KHR-4", "{}", false);
   settle("KHR-4");
+  int64_t between = clock_now() + 5000;
   later(10000);
   assert_int_equal(archive(0, NULL), 2);
   kit_exchanged(x, "KHR-4", "{}", false); /* asked again, with the same id */
   settle("KHR-4");
   json_t *o;
-  must(exchange_evidence(x, "KHR-4", NULL, &o, err));
+  must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-4"}, &o, err));
   assert_int_equal(json_array_size(json_object_get(o, "messages")), 4);
   json_decref(o);
   later(10000);
   assert_int_equal(archive(0, NULL), 2);
   proved("KHR-4", 4);
+  /* a time of them asks the archives of that time alone; a directory is in each that names it, and one that is there is enough */
+  json_t *list;
+  must(exchange_archives(x, &list, err));
+  for (size_t i = 1; i < json_array_size(list); i++) aside(json_array_get(list, i), true);
+  must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-4", .from = between}, &o, err));
+  assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
+  assert_int_equal(json_array_size(json_object_get(o, "directories")), 1);
+  json_decref(o);
+  refused(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-4", .until = between}, &o, err), ERR_UNAVAILABLE);
+  for (size_t i = 1; i < json_array_size(list); i++) aside(json_array_get(list, i), false);
+  json_decref(list);
+  must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-4", .until = between}, &o, err));
+  assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
+  json_decref(o);
+}
+
+/* What archives hold counts as much as what the log holds, contents and directories. */
+static void no_more_than_a_bundle(void **state) {
+  const struct evidence_ask a = {.message_id = "KHR-2"};
+  json_t *messages = json_array(), *directories = json_array();
+  must(archives_find(x, &a, messages, directories, 0, err));
+  assert_int_equal(json_array_size(messages), 2);
+  assert_int_equal(json_array_size(directories), 1);
+  must(archives_find(x, &a, messages, directories, EVIDENCE_BYTES, err)); /* all of it is there already */
+  json_array_clear(directories);
+  json_array_clear(messages);
+  refused(archives_find(x, &a, messages, directories, EVIDENCE_BYTES, err), ERR_LIMIT);
+  json_array_clear(messages);
+  refused(archives_find(x, &a, messages, directories, EVIDENCE_BYTES - 40100, err), ERR_LIMIT); /* the contents fit, the directory does not */
+  assert_int_equal(json_array_size(messages), 2);
+  json_decref(messages);
+  json_decref(directories);
 }
 
 /* Copies of files and tables make the states in which a process may have died; the next run ends each. */
@@ -346,7 +386,7 @@ static void by_itself(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(out_of_the_log), cmocka_unit_test(on_both_sides), cmocka_unit_test(died), cmocka_unit_test(died_between), cmocka_unit_test(damaged),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(out_of_the_log), cmocka_unit_test(on_both_sides), cmocka_unit_test(no_more_than_a_bundle), cmocka_unit_test(died), cmocka_unit_test(died_between), cmocka_unit_test(damaged),
                                      cmocka_unit_test(nowhere), cmocka_unit_test(unstamped), cmocka_unit_test(by_itself)};
   return cmocka_run_group_tests(tests, begin, end);
 }

@@ -119,7 +119,7 @@ static void settle(void) {
 
 static char *bundle(const char *id) {
   json_t *o;
-  must(exchange_evidence(&x, id, NULL, &o, err));
+  must(exchange_evidence(&x, &(struct evidence_ask){.message_id = id}, &o, err));
   char *text = json_dumps(o, JSON_INDENT(1));
   json_decref(o);
   return text;
@@ -147,12 +147,12 @@ static void kept_and_proved(void **state) {
     free(said);
     free(text);
   }
-  must(exchange_evidence(&x, "KHR-1", "KHR/GOV/1/ask", &o, err));
+  must(exchange_evidence(&x, &(struct evidence_ask){.message_id = "KHR-1", .asker = "KHR/GOV/1/ask"}, &o, err));
   json_decref(o);
-  must(exchange_evidence(&x, "KHR-1", "KHR/GOV/1/tell", &o, err));
+  must(exchange_evidence(&x, &(struct evidence_ask){.message_id = "KHR-1", .asker = "KHR/GOV/1/tell"}, &o, err));
   json_decref(o);
-  refused(exchange_evidence(&x, "KHR-1", "KHR/GOV/1/tel", &o, err), ERR_NOT_FOUND);
-  refused(exchange_evidence(&x, "KHR-9", NULL, &o, err), ERR_NOT_FOUND);
+  refused(exchange_evidence(&x, &(struct evidence_ask){.message_id = "KHR-1", .asker = "KHR/GOV/1/tel"}, &o, err), ERR_NOT_FOUND);
+  refused(exchange_evidence(&x, &(struct evidence_ask){.message_id = "KHR-9"}, &o, err), ERR_NOT_FOUND);
   free(big);
 }
 
@@ -263,7 +263,7 @@ static int double_work(struct store_tx *tx, void *arg, struct err *err) { /* row
 
 /* However often one id was used: all of it, or none with a sentence. */
 static void many_of_one_id(void **state) {
-  char *said;
+  char *said, first[32];
   json_t *o;
   struct err why;
   for (int i = 0; i < 35; i++) exchanged("KHR-70", "{\"n\":1}", false);
@@ -272,13 +272,22 @@ static void many_of_one_id(void **state) {
   must(exchange_evidence_verify(text, strlen(text), NULL, NULL, &said, err));
   o = json_loads(text, 0, NULL);
   assert_int_equal(json_array_size(json_object_get(o, "messages")), 70);
+  snprintf(first, sizeof first, "%s", json_str(json_array_get(json_object_get(o, "messages"), 0), "at"));
   json_decref(o);
   free(said);
   free(text);
   must(store_write(x.store, STORE_FRONT, double_work, NULL, err));
-  assert_int_equal(exchange_evidence(&x, "KHR-70", NULL, &o, &why), -1);
+  assert_int_equal(exchange_evidence(&x, &(struct evidence_ask){.message_id = "KHR-70"}, &o, &why), -1);
   assert_int_equal(why.code, ERR_LIMIT);
-  assert_non_null(strstr(why.message, "there are 1001 messages"));
+  assert_non_null(strstr(why.message, "at least 1001 messages"));
+  struct evidence_ask part = {.message_id = "KHR-70"};
+  must(evidence_ask_times(&part, first, NULL, err));
+  part.until = part.from + 1;
+  must(exchange_evidence(&x, &part, &o, err)); /* what is wanted is found by its time */
+  assert_string_equal(json_str(json_array_get(json_object_get(o, "messages"), 0), "at"), first);
+  json_decref(o);
+  assert_int_equal(evidence_ask_times(&part, "2027-03-20T06:30:00Z", "2027-03-20T06:30:00Z", &why), -1);
+  assert_int_equal(evidence_ask_times(&part, "yesterday", NULL, &why), -1);
 }
 
 int main(void) {

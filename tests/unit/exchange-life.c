@@ -248,7 +248,7 @@ static void kept_by_both(void **state) {
   struct side_kit *sides[] = {&a, &b};
   for (int i = 0; i < 2; i++) {
     json_t *o = NULL;
-    must(exchange_evidence(sides[i]->x, "kept-1", NULL, &o, err));
+    must(exchange_evidence(sides[i]->x, &(struct evidence_ask){.message_id = "kept-1"}, &o, err));
     assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
     size_t n;
     char *text = json_text(o, &n), *said = NULL;
@@ -258,7 +258,7 @@ static void kept_by_both(void **state) {
     free(said);
     free(text);
     json_decref(o);
-    refused(exchange_evidence(sides[i]->x, "kept-1", "KHR/GOV/9/other", &o, err), ERR_NOT_FOUND);
+    refused(exchange_evidence(sides[i]->x, &(struct evidence_ask){.message_id = "kept-1", .asker = "KHR/GOV/9/other"}, &o, err), ERR_NOT_FOUND);
   }
 }
 
