@@ -87,7 +87,7 @@ async function transfer(name, where) {
     good(new Set(exported.map((x) => x.at + x.tracking)).size === exported.length, 'none twice');
     good(seen.every((x, i) => !i || seen[i - 1].at >= x.at), 'newest first');
     good(exported.some((x) => x.masked) && exported.some((x) => !x.masked), 'and whether it was masked');
-    same((await get('/me/access', me)).json.items.filter((x) => x.tracking === later).length, 0, 'not what was filed afterwards');
+    same((await get('/me/access', me)).json.items.filter((x) => x.tracking === later && x.basis === 'export').length, 0, 'not what was filed afterwards');
     const page = (await call(b, 'GET', '/mine/access', { token: me, lang: 'fa' })).text;
     good(page.includes('خروجی گروهی'), 'and on the page');
   });
