@@ -74,6 +74,7 @@ void exchange_close(struct exchange *x) {
   if (!x) return;
   keeping_stop(x);
   ends_stop(x);
+  if (x->members) exchange_quiet(x); /* it reloads services when keys roll over */
   tasks_free(x->sides->consumers);
   tasks_free(x->sides->producers);
   tasks_free(x->sides->later);
