@@ -172,7 +172,7 @@ static void leave(struct core *c, int node, int64_t since, int64_t at) {
   }
 }
 
-static void join(struct core *c, int node, int64_t id, int64_t since, int64_t at) {
+void core_join(struct core *c, int node, int64_t id, int64_t since, int64_t at) {
   struct core_node *n = &c->nodes[node];
   if (n->incident == id && id) return;
   leave(c, node, since, at);
@@ -222,9 +222,9 @@ void core_incidents(struct core *c, int node, enum network_state from, enum netw
   int64_t cause;
   switch (to) {
   case NETWORK_DOWN: own(c, node, NETWORK_INCIDENT_DOWN, since, at); return;
-  case NETWORK_UNREACHABLE: join(c, node, cause_of(c, n), since, at); return;
+  case NETWORK_UNREACHABLE: core_join(c, node, cause_of(c, n), since, at); return;
   case NETWORK_DEGRADED:
-    if (n->slow && !n->checks_failed && (cause = quality_cause(c, n)) != 0) join(c, node, cause, since, at);
+    if (n->slow && !n->checks_failed && (cause = quality_cause(c, n)) != 0) core_join(c, node, cause, since, at);
     else own(c, node, NETWORK_INCIDENT_DEGRADED, since, at);
     return;
   case NETWORK_UP:
@@ -313,6 +313,7 @@ void core_rewind(struct core *c, int prober, int64_t at, void (*undo)(void *ctx,
     n->away = false;
     n->shown = n->hard;
     n->shown_since = n->hard_since;
+    if (n->hard == NETWORK_UP && !(n->flapping && mine(c, i))) leave(c, i, at, at); /* of what cut its prober off */
     c->out.state(c->out.ctx, i, NETWORK_UNKNOWN, n->hard, n->hard_since, at, n->incident);
   }
   core_back(c, prober, at);

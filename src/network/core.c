@@ -56,13 +56,36 @@ bool core_all_dead(const struct core *c, const struct core_node *n) {
 
 enum way { WAY_ALIVE, WAY_DEAD, WAY_PENDING };
 
+/* What another prober measures above n may be seen otherwise from where n is measured: with the hub's line cut, the hub is dead to the centre, and alive to the prober that stands there. What
+ * hangs on nothing else and is measured from the same place tells. Dead: nothing there tells anything. */
+static enum way beside(struct core *c, const struct core_node *n, int above) {
+  const struct core_node *p = &c->nodes[above];
+  enum way found = WAY_DEAD;
+  for (int i = 0; p->spec.prober != n->spec.prober && i < p->below_count; i++) {
+    const struct core_node *s = &c->nodes[p->below[i]];
+    if (s == n || s->spec.prober != n->spec.prober || s->way_count != 1 || s->fails || s->away || dead(s) || !s->last_ok_at) continue;
+    if (s->last_ok_sent >= n->last_fail_at) return WAY_ALIVE;
+    if (found == WAY_DEAD) ask(c, p->below[i], 0);
+    found = WAY_PENDING;
+  }
+  return found;
+}
+
 /* Alive: it answered a probe that began after the last one that node n lost, and node n lost one that began after an earlier answer of something above. */
 static enum way way_of(struct core *c, const struct core_node *n, int above) {
   const struct core_node *p = &c->nodes[above];
+  enum way seen = beside(c, n, above);
+  if (seen != WAY_DEAD) return seen;
   if (dead(p) && !p->away) return WAY_DEAD;
   if (p->fails == 0 && p->last_ok_sent >= n->last_fail_at) return WAY_ALIVE;
   if (p->fails == 0) ask(c, above, 0); /* when it fails, it asks again by itself */
   return WAY_PENDING;
+}
+
+static bool cut_above(struct core *c, const struct core_node *n) {
+  bool cut = core_all_dead(c, n);
+  for (int i = 0; cut && i < n->way_count; i++) cut = beside(c, n, n->ways[i]) == WAY_DEAD;
+  return cut;
 }
 
 /* For those with nothing above: the anchors, or else the other roots, prove that the prober itself is connected. */
@@ -135,7 +158,7 @@ void core_judge(struct core *c, int node, int64_t at) {
   struct core_node *n = &c->nodes[node];
   if (!n->fails || n->hard == NETWORK_DOWN || n->spec.anchor) return;
   if (c->probers_away >> n->spec.prober & 1) return;
-  if (core_all_dead(c, n)) {
+  if (cut_above(c, n)) {
     if (n->hard != NETWORK_UNREACHABLE || n->away) lost(c, node, NETWORK_UNREACHABLE, at);
     return;
   }
@@ -172,6 +195,19 @@ static void answered_above(struct core *c, int node, const struct core_result *r
     if (!n->fails) continue;
     if (!n->vouched && r->sent_at >= n->first_fail) n->vouched = r->at;
     if (n->waiting) core_judge(c, p->below[i], r->at);
+  }
+}
+
+/* It answered the prober that measures its neighbours as well, and thereby what they have above them did, too (see beside). */
+static void answered_beside(struct core *c, int node, const struct core_result *r) {
+  const struct core_node *n = &c->nodes[node];
+  if (n->way_count != 1 || c->nodes[n->ways[0]].spec.prober == n->spec.prober) return;
+  const struct core_node *p = &c->nodes[n->ways[0]];
+  for (int i = 0; i < p->below_count; i++) {
+    struct core_node *s = &c->nodes[p->below[i]];
+    if (s == n || !s->fails || s->spec.prober != n->spec.prober) continue;
+    if (!s->vouched && r->sent_at >= s->first_fail) s->vouched = r->at;
+    if (s->waiting) core_judge(c, p->below[i], r->at);
   }
 }
 
@@ -254,6 +290,7 @@ static void answered(struct core *c, const struct core_result *r) {
   }
   judge_quality(c, r->node, r->at);
   answered_above(c, r->node, r, recovered);
+  answered_beside(c, r->node, r);
 }
 
 static void silent(struct core *c, const struct core_result *r) {
@@ -325,10 +362,55 @@ void core_check(struct core *c, int node, int check, bool ok, int64_t at) {
 
 /* ---- the prober itself ------------------------------------------------------------------------------------------------ */
 
+/* Which of the incidents in list[] n has above it, too, on a line that another prober measures; how many are left. doubted: as in core_behind. */
+static int causes_above(struct core *c, const struct core_node *n, int64_t list[CORE_WAYS_MOST], int many, int64_t doubted, bool *wait) {
+  int left = 0;
+  int64_t found[CORE_WAYS_MOST];
+  for (int i = 0; i < n->way_count; i++) {
+    const struct core_node *p = &c->nodes[n->ways[i]];
+    bool listed = many < 0;
+    for (int k = 0; k < many; k++) listed |= list[k] == p->incident;
+    if (dead(p) && !p->away && p->incident && listed) found[left++] = p->incident;
+    else if (dead(p) || p->away || !wait) continue;
+    else if (p->fails) *wait = true;
+    else if (p->last_ok_sent < doubted) {
+      ask(c, n->ways[i], 0);
+      *wait = true;
+    }
+  }
+  for (int k = 0; k < left; k++) list[k] = found[k];
+  return left;
+}
+
+int64_t core_behind(struct core *c, int prober, int64_t doubted, bool *wait) {
+  int64_t list[CORE_WAYS_MOST];
+  int many = -1;
+  bool pending = false, covered = false;
+  for (int i = 0; prober && i < c->open_count; i++)
+    if (c->open[i].kind == NETWORK_INCIDENT_PROBER && !c->open[i].prober) return c->open[i].id; /* the centre is cut off itself, and so from every prober elsewhere */
+  if (prober && c->probers_away & 1) return -1;
+  for (int i = 0; prober && i < c->count && many; i++) {
+    const struct core_node *n = &c->nodes[i];
+    if (!n->spec.measured || n->spec.anchor || n->spec.prober != prober || !topmost(c, n)) continue;
+    covered |= n->covered;
+    if (!n->covered) many = causes_above(c, n, list, many, doubted, wait ? &pending : NULL);
+  }
+  if (wait) *wait = many == 0 && pending;
+  return many > 0 ? list[0] : many < 0 && covered ? -1 : 0;
+}
+
+bool core_missed(const struct core *c, int prober) {
+  for (int i = 0; i < c->open_count; i++)
+    if (c->open[i].kind == NETWORK_INCIDENT_PROBER && c->open[i].prober == prober) return true;
+  return false;
+}
+
 void core_away(struct core *c, int prober, int64_t since, int64_t at, bool incident) {
-  if (c->probers_away >> prober & 1) return;
+  bool was = c->probers_away >> prober & 1;
+  int64_t behind = incident ? core_behind(c, prober, 0, NULL) : 0;
   c->probers_away |= UINT64_C(1) << prober;
-  if (incident) core_open(c, NETWORK_INCIDENT_PROBER, -1, prober, since, at);
+  if (incident && !behind && !core_missed(c, prober)) core_open(c, NETWORK_INCIDENT_PROBER, -1, prober, since, at);
+  if (was) return;
   for (int i = 0; i < c->count; i++) {
     struct core_node *n = &c->nodes[i];
     if (n->spec.prober != prober || !n->spec.measured) continue;
@@ -338,6 +420,7 @@ void core_away(struct core *c, int prober, int64_t since, int64_t at, bool incid
     n->vouched = 0;
     n->unsent = 0;
     n->recent = (struct recent){0};
+    if (behind > 0 && !n->incident && !n->covered) core_join(c, i, behind, since, at);
     core_show(c, i, since, at);
   }
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SKEW_MOST = 600000, SKEW_LEAST = 2000, BACKLOG_MOST = 1000000, AGAIN_MOST = 500 };
+enum { SKEW_MOST = 600000, SKEW_LEAST = 2000, DRIFT = 5000, BACKLOG_MOST = 1000000, AGAIN_MOST = 500 };
 #define NUMBER_AHEAD (30 * INT64_C(86400000))   /* of a report before its time (see AHEAD_MS of hub_run.c) */
 #define NUMBER_MOST (INT64_C(1) << 53)          /* of samples, and what else is a number in JSON */
 
@@ -189,10 +189,15 @@ static int64_t often(const struct network *n, int p) {
   return least > n->o.interval_ms ? least : n->o.interval_ms;
 }
 
-/* Results are told in our own time. What a report took on its way makes their clock seem behind: of what is nearly the same the most is the nearest; a small difference is left as it is. */
-static void follow_clock(struct prober *k, int64_t apart) {
-  if (apart > -SKEW_LEAST && apart < SKEW_LEAST) k->skew = 0;
-  else if (apart > k->skew || k->skew - apart > SKEW_LEAST) k->skew = apart;
+/* Results are told in our own time. What a report took on its way makes their clock seem behind, so of one clock (which the hub names, and names anew when it was set) the most is the nearest; but
+ * clocks run apart, by less than 1 in DRIFT. A small difference is left as it is. */
+static void follow_clock(struct prober *k, int64_t apart, int64_t clock) {
+  int64_t now = clock_mono(), less = k->clock_at ? (now - k->clock_at) / DRIFT : 0;
+  if (!k->clock_at || clock != k->clock || apart > k->apart) k->apart = apart;
+  else if (less) k->apart -= k->apart - apart < less ? k->apart - apart : less;
+  if (!k->clock_at || clock != k->clock || less) k->clock_at = now;
+  k->clock = clock;
+  k->skew = k->apart > -SKEW_LEAST && k->apart < SKEW_LEAST ? 0 : k->apart;
 }
 
 /* Under the lock. What it measured while it was not heard takes the place of "unknown"; what it did not measure stays unknown. */
@@ -218,6 +223,8 @@ static void take_report(struct network *n, int p, const json_t *samples, int64_t
     network_take(n, &c.r, p);
   }
   k->heard = clock_mono();
+  k->doubted = k->freed = 0;
+  k->excused = false;
 }
 
 /* One interface of a reading, as put_interfaces wants it; NULL where it cannot be so. */
@@ -305,7 +312,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   if (report > now + NUMBER_AHEAD || from > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
   prober->report = report;
   prober->trouble = trouble_parse(json_str(j, "trouble"));
-  follow_clock(prober, theirs - now);
+  follow_clock(prober, theirs - now, json_int(j, "clock", 0));
   take_report(n, p, json_object_get(j, "samples"), from, now);
   take_interfaces(n, p, json_object_get(j, "interfaces"), now);
   *k = (struct keeping){.n = n, .name = prober->name, .key = k->key, .last = prober->last, .next = prober->next, .report = report, .heard = now, .backlog = json_int(j, "backlog", 0),

@@ -79,14 +79,18 @@ struct prober {
   int64_t last, next, report;
   int64_t heard;                     /* monotonic */
   int64_t skew;                      /* its clock before ours, as far as results are corrected by it */
+  int64_t clock, clock_at, apart;    /* which clock of its; when that was last followed (monotonic; 0 never); how far before ours, as nearly as is known */
   enum prober_trouble trouble;
   bool mute;                         /* what it told last could not be sent */
+  int64_t doubted;                   /* since when its silence is looked into; 0: not */
+  bool excused;                      /* it is silent for a cause that is known (core_behind); freed: since when that is over, 0 it is not */
+  int64_t freed;
 };
 
-/* Time that results are labelled with, from one clock of the machine: never back but where it is set back by more than `most` ms (0: however far), which is followed at once; by less,
- * at nine tenths of its pace until both agree; set forward, at once. */
+/* Time that results are labelled with, from one clock of the machine: never back: where it is set back, at nine tenths of its pace until both agree; set forward,
+ * at once. */
 struct label_clock { int64_t offset, last, mono; };
-int64_t label_next(struct label_clock *c, int64_t most);
+int64_t label_next(struct label_clock *c);
 
 struct network {
   struct store *main, *samples;
@@ -167,10 +171,12 @@ bool network_village_large(const struct network *n, int place);
 int64_t network_bridge(int64_t interval);                        /* so long a time (ms) without a result of a prober elsewhere counts as measured, where its offices are asked so often */
 enum prober_trouble trouble_parse(const char *text);             /* TROUBLES when there is none such */
 const char *trouble_text(enum prober_trouble t);
+void network_watch(struct network *n, int64_t label);            /* under the lock: probers elsewhere that were not heard of in time */
 void network_ping_open(struct network *n);                      /* under the lock */
 int64_t network_label(struct network *n);                      /* wall time that never goes back; under the lock or from the prober's thread */
 void *network_prober_main(void *ctx);
 void network_take(struct network *n, const struct core_result *r, int prober); /* under the lock */
+void network_raw_all(struct network *n);                        /* under the lock: results into what the keeper writes */
 int network_settle(struct network *n, struct err *err);         /* results and changes that wait, into the stores */
 struct core_out network_out(struct network *n);
 void network_change_put(struct network *n, struct change c);   /* under the lock */

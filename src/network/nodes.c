@@ -346,6 +346,31 @@ static struct core *make_core(struct network *n, const struct loading *k, int an
   return c;
 }
 
+/* Probers stand in order of their names: with another one they have other numbers. as[]: what each is now, -1: gone. */
+static void carry_probers(struct core *to, const struct core *from, const int *as, int count) {
+  for (int p = 0; p < count; p++)
+    if (from->probers_away >> p & 1 && as[p] >= 0) to->probers_away |= UINT64_C(1) << as[p];
+  for (int i = 0; i < from->open_count; i++) {
+    struct core_incident k = from->open[i];
+    k.prober = as[k.prober];
+    if (k.prober < 0 && k.kind == NETWORK_INCIDENT_PROBER) continue; /* see close_gone */
+    if (k.prober < 0) k.prober = 0;
+    core_restore_incident(to, &k);
+  }
+}
+
+/* Nobody will hear of a prober that nothing is measured by any more. */
+static void close_gone(struct network *n, const struct core *old, const int *as) {
+  int64_t now = network_label(n);
+  for (int i = 0; i < old->open_count; i++) {
+    struct core_incident k = old->open[i];
+    if (k.kind != NETWORK_INCIDENT_PROBER || as[k.prober] >= 0) continue;
+    k.prober = 0;
+    core_restore_incident(n->core, &k);
+    core_close(n->core, k.id, now, now);
+  }
+}
+
 static void carry(struct core *to, const struct core *from, int count) {
   for (int i = 0; i < count && i < from->count && i < to->count; i++) {
     if (from->nodes[i].spec.anchor || to->nodes[i].spec.anchor) break;
@@ -358,9 +383,7 @@ static void carry(struct core *to, const struct core *from, int count) {
     n->below_count = was.below_count;
     n->waiting = false;
   }
-  for (int i = 0; i < from->open_count; i++) core_restore_incident(to, &from->open[i]);
   if (from->next_incident > to->next_incident) to->next_incident = from->next_incident;
-  to->probers_away = from->probers_away;
   to->now = from->now;
 }
 
@@ -377,7 +400,10 @@ static void carry_node(struct node *to, const struct node *from, struct core_nod
 
 static void restore(struct core *c, const struct loading *k) {
   const struct now *now = k->now;
-  for (int i = 0; i < k->open_count; i++) core_restore_incident(c, &k->open[i]);
+  for (int i = 0; i < k->open_count; i++) {
+    core_restore_incident(c, &k->open[i]);
+    if (k->open[i].kind == NETWORK_INCIDENT_PROBER) c->probers_away |= UINT64_C(1) << k->open[i].prober; /* its next result ends it */
+  }
   for (int i = 0; i < k->count; i++)
     if (now[i].there && now[i].hard >= 0 && now[i].hard < NETWORK_STATES && now[i].shown >= 0 && now[i].shown < NETWORK_STATES) {
       core_restore(c, i, (enum network_state)now[i].hard, (enum network_state)now[i].shown, now[i].since, core_incident_of(c, now[i].incident) ? now[i].incident : 0);
@@ -395,10 +421,35 @@ static void make_ping(struct network *n) {
   if (n->on) network_ping_open(n);
 }
 
+/* What was heard of it meanwhile. */
+static void carry_prober(const struct network *n, struct prober *to, const struct prober *from, bool fresh) {
+  bool same = base_same(to->key, from->key); /* its numbers are one key's */
+  to->heard = from->heard;
+  to->doubted = from->doubted;
+  to->excused = from->excused;
+  to->freed = from->freed;
+  to->skew = from->skew;
+  to->clock = from->clock;
+  to->clock_at = from->clock_at;
+  to->apart = from->apart;
+  if (same && n->holder) to->trouble = from->trouble;
+  if (fresh) return; /* what was taken and is not in the store was forgotten: they send it again */
+  to->mute = from->mute;
+  if (same && from->next > to->next) to->next = from->next;
+  if (same && from->report > to->report) to->report = from->report;
+  if (from->last > to->last) to->last = from->last; /* until when its offices were measured, by whichever key */
+}
+
 static void swap(struct network *n, struct loading *k) {
-  int anchors = anchor_count(n);
+  int anchors = anchor_count(n), as[NETWORK_PROBERS_MOST + 1];
   pthread_rwlock_wrlock(&n->plan);
   pthread_mutex_lock(&n->lock);
+  network_raw_all(n); /* by the names of before */
+  for (int i = 0; i < n->prober_count; i++) {
+    as[i] = -1;
+    for (int p = 0; p < k->prober_count; p++)
+      if (base_same(k->probers[p].name, n->probers[i].name)) as[i] = p;
+  }
   struct core *c = make_core(n, k, anchors), *old = n->core;
   bool fresh = n->fresh;
   if (fresh) {
@@ -408,24 +459,14 @@ static void swap(struct network *n, struct loading *k) {
   }
   if (old) {
     carry(c, old, n->real);
+    carry_probers(c, old, as, n->prober_count);
     for (int i = 0; i < n->real && i < k->count; i++) carry_node(&k->nodes[i], &n->nodes[i], &c->nodes[i]);
   } else {
     restore(c, k);
     for (int i = 0; i < k->count; i++) k->nodes[i].connected_at = k->now[i].connected_at;
   }
-  for (int i = 0; i < n->prober_count; i++) { /* what was heard meanwhile */
-    for (int p = 0; p < k->prober_count; p++)
-      if (base_same(k->probers[p].name, n->probers[i].name)) {
-        k->probers[p].heard = n->probers[i].heard;
-        bool same = base_same(k->probers[p].key, n->probers[i].key); /* its numbers are one key's */
-        k->probers[p].skew = n->probers[i].skew;
-        if (same && n->holder) k->probers[p].trouble = n->probers[i].trouble;
-        if (fresh) continue; /* what was taken and is not in the store was forgotten: they send it again */
-        k->probers[p].mute = n->probers[i].mute;
-        if (same && n->probers[i].next > k->probers[p].next) k->probers[p].next = n->probers[i].next;
-        if (same && n->probers[i].report > k->probers[p].report) k->probers[p].report = n->probers[i].report;
-        if (n->probers[i].last > k->probers[p].last) k->probers[p].last = n->probers[i].last; /* until when its offices were measured, by whichever key */
-      }
+  for (int i = 0; i < n->prober_count; i++) {
+    if (as[i] >= 0) carry_prober(n, &k->probers[as[i]], &n->probers[i], fresh);
     free(n->probers[i].key);
   }
   free(n->probers);
@@ -453,6 +494,7 @@ static void swap(struct network *n, struct loading *k) {
   n->cut_at = 0;
   for (int i = 0; i < k->window_count; i++) core_window(c, k->windows[i].id, k->windows[i].node, k->windows[i].from, k->windows[i].to);
   make_ping(n);
+  if (n->holder && old) close_gone(n, old, as);
   core_free(old);
   if (n->holder) core_refresh(c, network_label(n));
   pthread_mutex_unlock(&n->lock);

@@ -10,9 +10,9 @@ enum { FIRST_PASS_MS = 10000, BRIDGE_LEAST_MS = 7000, BRIDGE_MORE_MS = 30000, TO
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
-int64_t label_next(struct label_clock *c, int64_t most) {
+int64_t label_next(struct label_clock *c) {
   int64_t mono = clock_mono(), wall = clock_now();
-  if (!c->last || (most && c->last - wall > most)) *c = (struct label_clock){wall - mono, wall, mono};
+  if (!c->last) *c = (struct label_clock){wall - mono, wall, mono};
   int64_t label = mono + c->offset, passed = mono - c->mono;
   if (wall > label) label = wall;
   else if (wall < label) label -= label - wall < passed / 10 ? label - wall : passed / 10;
@@ -25,7 +25,7 @@ int64_t label_next(struct label_clock *c, int64_t most) {
   return label;
 }
 
-int64_t network_label(struct network *n) { return label_next(&n->label, 0); }
+int64_t network_label(struct network *n) { return label_next(&n->label); }
 
 /* ---- what the core says ------------------------------------------------------------------------------------------------ */
 
@@ -108,11 +108,15 @@ void network_take(struct network *n, const struct core_result *r, int prober) {
   core_result(n->core, r);
 }
 
+void network_raw_all(struct network *n) {
+  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+}
+
 /* What was measured up to now, where somebody wants it in their sums. */
 int network_settle(struct network *n, struct err *err) {
   if (!n->holder) return 0;
   pthread_mutex_lock(&n->lock);
-  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  network_raw_all(n);
   pthread_mutex_unlock(&n->lock);
   return network_flush(n, err);
 }
@@ -162,14 +166,38 @@ int64_t network_bridge(int64_t interval) {
   return 2 * interval + (more > BRIDGE_MORE_MS ? BRIDGE_MORE_MS : more < BRIDGE_LEAST_MS ? BRIDGE_LEAST_MS : more);
 }
 
+/* One that is silent: what is above its offices is asked first, and where that is dead its silence has the same cause. Once that is over it has as long again to speak. */
+static void doubt(struct network *n, int p, int64_t label, int64_t silent) {
+  struct prober *k = &n->probers[p];
+  int64_t bridge = network_bridge(n->o.interval_ms), since = k->last ? k->last : label;
+  bool wait = false, away = n->core->probers_away >> p & 1;
+  if (k->key[0] && silent <= bridge) {
+    k->doubted = 0;
+    return;
+  }
+  if (core_missed(n->core, p)) return;
+  if (!k->doubted) k->doubted = label;
+  if (k->key[0] && !away) core_behind(n->core, p, k->doubted, &wait);
+  if (wait && silent <= 2 * bridge) return;
+  bool behind = k->key[0] && core_behind(n->core, p, 0, NULL) != 0;
+  if (behind) k->freed = 0;
+  else if (k->excused) {
+    k->heard = clock_mono();
+    k->freed = label;
+  }
+  bool over = k->excused && !behind;
+  k->excused = behind;
+  if (!over && !(behind && away)) core_away(n->core, p, k->freed ? k->freed : since, label, true);
+}
+
 /* Probers elsewhere that have not been heard of. */
-static void watch_probers(struct network *n, int64_t label) {
+void network_watch(struct network *n, int64_t label) {
   for (int p = 1; p < n->prober_count; p++) {
     struct prober *k = &n->probers[p];
     if (!k->heard) k->heard = clock_mono();
     bool used = false;
     for (int i = 0; i < n->real && !used; i++) used = n->nodes[i].prober == p && n->core->nodes[i].spec.measured;
-    if (used && (!k->key[0] || clock_mono() - k->heard > network_bridge(n->o.interval_ms))) core_away(n->core, p, k->last ? k->last : label, label, true);
+    if (used) doubt(n, p, label, clock_mono() - k->heard);
   }
 }
 
@@ -186,11 +214,11 @@ static void tick(struct network *n, int64_t *label_before, int64_t *flushed) {
     demo_cuts(n, label, n->cut);
     for (int i = 0; i < n->count; i++) link_cut(n->link, i, n->cut[i]);
   }
-  watch_probers(n, label);
+  network_watch(n, label);
   core_time(n->core, label);
   if (clock_mono() - *flushed < FLUSH_MS) return;
   *flushed = clock_mono();
-  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  network_raw_all(n);
 }
 
 static void start_due(struct network *n, int64_t now) {
@@ -234,7 +262,7 @@ void *network_prober_main(void *ctx) {
     link_wait(ready, next);
     pthread_mutex_lock(&n->lock);
   }
-  for (int p = 0; p < n->prober_count; p++) raw_flush(n, p);
+  network_raw_all(n);
   pthread_mutex_unlock(&n->lock);
   return NULL;
 }

@@ -172,17 +172,18 @@ static void until_cause(const char *code, const char *cause) {
     if (clock_mono() > end) fail_msg("%s: never %s", code, cause);
 }
 
-static int64_t hub_ahead;              /* its clock before ours */
+static int64_t hub_ahead, hub_late;    /* its clock before ours; how long its report is on its way */
+enum { SKEWED = 2000 };                /* so exactly its clock is known */
 static const char *hub_trouble = "";
 
 /* A report of this program's own, signed as the hub does. */
 static int say(json_t *samples, json_t *interfaces, int64_t from, struct err *err) {
   static int64_t number;
   EVP_PKEY *key = hub_open_key(hub_folder, NULL);
-  int64_t next, now = clock_now() + hub_ahead;
+  int64_t next, now = clock_now() + hub_ahead - hub_late;
   number = number + 1 > now ? number + 1 : now;
   if (net->probers[1].report >= number) number = net->probers[1].report + 1;
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)from, "now", (json_int_t)now, "version", "1",
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)from, "now", (json_int_t)now, "clock", (json_int_t)hub_ahead, "version", "1",
                           "trouble", hub_trouble, "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
   char *body = json_canonical(all), *signature = hub_sign(key, HUB_REPORT, body, strlen(body));
   int rc = network_report(net, "hub-1", body, strlen(body), signature, &next, &why, err);
@@ -440,17 +441,59 @@ static void another_clock(void **state) {
   }
   hub_ahead = 0;
   tell(json_pack("[o]", good("O-2", clock_now())), json_array());
-  struct label_clock c = {0};
-  int64_t now = clock_now();
-  clock_set(now);
-  assert_int_equal(label_next(&c, 60000), now);
-  clock_set(now - 30000); /* a little: never back */
-  assert_true(label_next(&c, 60000) >= now);
-  clock_set(now - 3600000); /* far: followed at once */
-  assert_int_equal(label_next(&c, 60000), now - 3600000);
-  clock_set(now - 1800000);
-  assert_int_equal(label_next(&c, 60000), now - 1800000);
-  clock_set(0);
+}
+
+/* Between two moments. */
+static struct network_sums sums_of(const char *code, int64_t from, int64_t to) {
+  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from_ms = from, .to_ms = to, .place = -1, .office = code};
+  struct network_line *lines;
+  size_t n;
+  must(network_settle(net, err));
+  must(network_availability(net, &q, &lines, &n, err));
+  struct network_sums s = lines[0].sums;
+  network_availability_free(lines, n);
+  return s;
+}
+
+/* A hub's clock is ahead by minutes, is set back to as much behind while it measures (it tells what waited by its clock as it is then, and names it anew), and is right again; reports are late now and
+ * then. Each result lands when it was measured, none twice, without a hole between them. */
+static void wrong_clock(void **state) {
+  enum { STEP = 1000, EACH = 20, LATE = 9000 };
+  static const int64_t ahead[] = {180000, -120000, 0};
+  int64_t first = clock_now() - BASE_COUNT(ahead) * EACH * STEP, next = net->probers[1].next, from = next;
+  int turn = 0;
+  plan_both("");
+  int64_t cursor = network_cursor(net);
+  net->probers[1].last = first - STEP;
+  for (size_t k = 0; k < BASE_COUNT(ahead); k++) {
+    hub_ahead = ahead[k];
+    tell(json_array(), json_array());  /* what waited is told after a report that was not long on its way (see send_some) */
+    for (int i = 0; i < EACH; i++, turn++) {
+      int64_t at = first + turn * STEP, label = at + hub_ahead;
+      hub_late = i % 5 == 4 ? LATE : 0;
+      must(say(json_pack("[o,o]", good("O-1", label), answered("O-2", label, 60 + turn)), json_array(), next, err));
+      if (i % 7 == 3) must(say(json_pack("[o,o]", good("O-1", label), answered("O-2", label, 60 + turn)), json_array(), next, err)); /* the answer was lost: again */
+      next += 2;
+    }
+  }
+  hub_late = hub_ahead = 0;
+  assert_int_equal(net->probers[1].next, from + 2 * turn);
+  must(network_settle(net, err));
+  json_t *j, *one;
+  size_t i;
+  int seen[3 * EACH] = {0};
+  must(network_series(net, "O-2", NETWORK_HOUR, clock_now() + 60000, &j, err));
+  json_array_foreach(json_object_get(j, "points"), i, one) {
+    int number = (int)json_number_value(json_object_get(one, "median")) - 60;
+    int64_t at = 0;
+    if (number < 0 || number >= turn) continue;
+    assert_int_equal(clock_parse(json_str(one, "at"), &at), 0);
+    if (at + 999 + SKEWED < first + number * STEP || at > first + number * STEP + SKEWED) fail_msg("%d lies %lld ms apart", number, (long long)(at - first - number * STEP));
+    seen[number]++;
+  }
+  json_decref(j);
+  for (int k = 0; k < turn; k++) assert_int_equal(seen[k], 1);
+  assert_int_equal(network_cursor(net), cursor); /* nobody saw anything change: no hole, no alarm */
 }
 
 /* Offices that a hub asks seldom are not unknown between two results. */
@@ -514,10 +557,142 @@ static void numbers(void **state) {
   inside(NULL, NULL);
 }
 
+/* ---- what the hub's own line takes away ---- */
+
+static void centre(const char *code, int64_t at, bool ok) { /* measures itself */
+  struct core_result r = {.node = network_find(net, code), .sent_at = at, .at = at};
+  measure(&r.m, 3, (const double[]){1, 2, 3}, ok ? 3 : 0);
+  pthread_mutex_lock(&net->lock);
+  network_take(net, &r, 0);
+  pthread_mutex_unlock(&net->lock);
+}
+
+static json_t *lost_all(const char *code, int64_t at) { return json_pack("[s,I,i,i]", code, (json_int_t)at, 3, 3); }
+
+static void silence(void) { /* for longer than is borne */
+  pthread_mutex_lock(&net->lock);
+  net->probers[1].heard = clock_mono() - network_bridge(net->o.interval_ms) - 1000;
+  network_watch(net, network_label(net));
+  pthread_mutex_unlock(&net->lock);
+}
+
+static int open_of(enum network_incident_kind kind) {
+  int n = 0;
+  pthread_mutex_lock(&net->lock);
+  for (int i = 0; i < net->core->open_count; i++) n += net->core->open[i].kind == kind;
+  pthread_mutex_unlock(&net->lock);
+  return n;
+}
+
+static void cut_hub(int64_t at) { /* H-1 is silent from then on, for the centre */
+  for (int i = 0; i < 3; i++) {
+    centre("H-1", at + i * 1000, false);
+    centre("C-1", at + i * 1000 + 500, true);
+  }
+  assert_int_equal(office("H-1").state, NETWORK_DOWN);
+}
+
+/* The hub is cut off, and with it its prober: one incident. What the prober saw meanwhile is judged by what it saw beside it. */
+static void behind_a_dead_hub(void **state) {
+  struct network_by by = {"op", NULL};
+  struct network_plan_row rows[] = {{.line = 2, .code = "O-1", .address = "", .prober = ""}, {.line = 3, .code = "O-2", .address = "", .prober = ""}, {.line = 4, .code = "C-1", .address = "127.0.0.30"},
+    {.line = 5, .code = "H-1", .address = "127.0.0.31"}, {.line = 6, .code = "O-3", .address = "127.0.0.33", .prober = "hub-1"}, {.line = 7, .code = "O-4", .address = "127.0.0.34", .prober = "hub-1"}};
+  json_t *j;
+  int64_t now = clock_now(), t = now - 100000, at;
+  must(network_plan(net, &by, rows, BASE_COUNT(rows), false, LANG_EN, &j, err));
+  json_decref(j);
+  must(network_load(net, err));
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  centre("C-1", t, true);
+  centre("H-1", t, true);
+  net->probers[1].last = t;
+  tell(json_pack("[o,o]", good("O-3", t), good("O-4", t)), json_array());
+  cut_hub(t + 5000);
+  silence();
+  assert_int_equal(office("O-3").state, NETWORK_UNKNOWN);
+  assert_int_equal(office("O-3").incident, office("H-1").incident);
+  assert_int_equal(office("O-4").incident, office("H-1").incident);
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  json_t *list = json_array();           /* O-3 is silent from the 20th second to the 35th */
+  for (at = t + 1000; at <= t + 50000; at += 1000) {
+    json_array_append_new(list, at >= t + 20000 && at < t + 35000 ? lost_all("O-3", at) : good("O-3", at));
+    json_array_append_new(list, good("O-4", at + 100));
+  }
+  tell(list, json_array());
+  assert_int_equal(office("O-3").state, NETWORK_UP);
+  assert_int_equal(office("O-3").incident, 0);
+  struct network_sums a = sums_of("O-3", t, t + 50000), b = sums_of("O-4", t, t + 50000);
+  assert_int_equal(a.own[0], 15000);
+  assert_int_equal(a.up[0], 35000);
+  assert_int_equal(b.up[0], 50000);
+  assert_int_equal(open_of(NETWORK_INCIDENT_DOWN), 1);
+  /* they are cut off from it while it hears of nobody else: what is above tells */
+  at = t + 51000;
+  tell(json_pack("[o,o,o,o,o,o,o,o]", lost_all("O-3", at), lost_all("O-4", at), lost_all("O-3", at + 1000), lost_all("O-4", at + 1000), lost_all("O-3", at + 2000), lost_all("O-4", at + 2000), lost_all("O-3", at + 3000), lost_all("O-4", at + 3000)), json_array());
+  assert_int_equal(office("O-3").state, NETWORK_UNREACHABLE);
+  assert_int_equal(office("O-4").state, NETWORK_UNREACHABLE);
+  tell(json_pack("[o,o]", good("O-3", at + 4000), good("O-4", at + 4000)), json_array());
+}
+
+/* The hub answers again, its prober does not: it has time to, then that is an incident. */
+static void and_dead_itself(void **state) {
+  struct network_by by = {"op", NULL};
+  silence();
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  centre("H-1", clock_now(), true);
+  assert_int_equal(open_of(NETWORK_INCIDENT_DOWN), 0);
+  pthread_mutex_lock(&net->lock);
+  network_watch(net, network_label(net));
+  pthread_mutex_unlock(&net->lock);
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  silence();
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 1);
+  /* the program is begun anew, and another prober comes before it in the order of names: it is the same incident, and over with its next result */
+  must(network_settle(net, err));
+  net->fresh = true;
+  must(network_load(net, err));
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 1);
+  char code[NETWORK_PROBER_CODE], *body, *signature, folder[200];
+  snprintf(folder, sizeof folder, "%s/before", kit_dir);
+  must(network_prober_invite(net, &by, "a-hub", "another county", code, err));
+  must(network_hub_join(folder, code, &body, &signature, err));
+  must(network_prober_join(net, "a-hub", body, strlen(body), signature, &why, err));
+  free(body);
+  free(signature);
+  must(network_load(net, err));
+  assert_string_equal(net->probers[2].name, "hub-1");
+  assert_int_equal(net->core->probers_away, 1 << 2);
+  must(network_prober_revoke(net, &by, "a-hub", "a mistake", err));
+  must(network_load(net, err));
+  assert_int_equal(net->core->probers_away, 1 << 1);
+  tell(json_pack("[o,o]", good("O-3", clock_now()), good("O-4", clock_now())), json_array());
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  assert_int_equal(office("O-3").state, NETWORK_UP);
+  /* nothing was heard of the hub since: it is asked before its prober is called away */
+  silence();
+  assert_int_equal(office("O-3").state, NETWORK_UP);
+  cut_hub(clock_now());
+  silence();
+  assert_int_equal(office("O-3").state, NETWORK_UNKNOWN);
+  assert_int_equal(open_of(NETWORK_INCIDENT_PROBER), 0);
+  centre("H-1", clock_now(), true);
+  tell(json_pack("[o,o]", good("O-3", clock_now()), good("O-4", clock_now())), json_array());
+  /* within a window of the hub */
+  struct network_window w = {.office = "H-1", .from = clock_now(), .to = clock_now() + 3600000, .reason = "a new mast"};
+  must(network_window_put(net, &by, &w, err));
+  must(network_load(net, err));
+  pthread_mutex_lock(&net->lock);
+  core_time(net->core, network_label(net));
+  pthread_mutex_unlock(&net->lock);
+  silence();
+  assert_int_equal(office("O-3").state, NETWORK_MAINTENANCE);
+  assert_int_equal(net->core->open_count, 0);
+}
+
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
-    cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(crowded), cmocka_unit_test(numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(wrong_clock), cmocka_unit_test(seldom),
+    cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(crowded), cmocka_unit_test(numbers), cmocka_unit_test(behind_a_dead_hub), cmocka_unit_test(and_dead_itself)};
   struct err begun;
   struct store *main_store, *samples;
   struct trust *ledger;
@@ -537,7 +712,8 @@ int main(void) {
   must(dir_make(folder, 0755, err));
   put_file(folder, "places.csv", "code,parent,kind,setting,name_fa,name_en,lat,lon,population,population_year,households\n09,,province,mixed,استان,Province,,,,,\n");
   put_file(folder, "organisations.csv", "code,kind,parent,place,class,member,name_fa,name_en,phone,unit_of\nost,agency,,09,GOV,1,استانداری,Governor,,\n");
-  put_file(folder, "offices.csv", "code,organisation,place,level,uplinks,name_fa,name_en,lat,lon,synthetic\nC-1,ost,09,core,,یک,,,,1\nO-1,ost,09,office,C-1,الف,,,,1\nO-2,ost,09,office,C-1,ب,,,,1\n");
+  put_file(folder, "offices.csv", "code,organisation,place,level,uplinks,name_fa,name_en,lat,lon,synthetic\nC-1,ost,09,core,,یک,,,,1\nO-1,ost,09,office,C-1,الف,,,,1\nO-2,ost,09,office,C-1,ب,,,,1\n"
+           "H-1,ost,09,hub,C-1,گره,,,,1\nO-3,ost,09,office,H-1,پ,,,,1\nO-4,ost,09,office,H-1,ت,,,,1\n");
   struct directory *dir = directory_load(folder, NULL, NULL);
   kit_new_where(false, where, sizeof where);
   must(store_open(where, NULL, &main_store, err));
