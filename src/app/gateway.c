@@ -276,16 +276,31 @@ static int service_remove(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_service_remove(struct deed *d) { return with(d, service_remove); }
 
-static int maintenance_on(struct deed *d, struct exchange *x, struct err *err) {
-  int64_t until = 0;
+/* --until of a maintenance, if it is given: a day or a moment that is not over. */
+static int read_until(const struct deed *d, int64_t *until, struct err *err) {
   int32_t day = d->until ? date_parse(d->until) : INT32_MIN;
-  if (day != INT32_MIN) until = day_start(day);
-  else if (d->until && clock_parse(d->until, &until)) return err_set(err, ERR_INVALID, "--until is a day or a moment, such as 2027-03-20 or 2027-03-20T06:30:00Z: %s is neither", d->until);
-  if (exchange_maintenance(x, d->notice, until, err)) return -1;
-  puts("calls are refused with the notice; chapar gateway maintenance off ends it");
+  *until = 0;
+  if (day != INT32_MIN) *until = day_start(day);
+  else if (d->until && clock_parse(d->until, until)) return err_set(err, ERR_INVALID, "--until is a day or a moment, such as 2027-03-20 or 2027-03-20T06:30:00Z: %s is neither", d->until);
+  return d->until && *until <= clock_now() ? err_set(err, ERR_INVALID, "--until lies in the future: %s is over", d->until) : 0;
+}
+
+static int maintenance_on(struct deed *d, struct exchange *x, struct err *err) {
+  int64_t until;
+  if (read_until(d, &until, err) || exchange_maintenance(x, d->notice, until, err)) return -1;
+  printf("calls are refused with the notice%s%s; chapar gateway maintenance off ends it\n", d->until ? " until " : "", d->until ? d->until : "");
   return 0;
 }
-static int deed_maintenance_on(struct deed *d) { return d->notice ? with(d, maintenance_on) : gateway_usage("maintenance on", "say what callers are told: --notice TEXT"); }
+
+/* All that is wrong at once. */
+static int deed_maintenance_on(struct deed *d) {
+  struct err err;
+  int64_t until;
+  bool good = read_until(d, &until, &err) == 0;
+  if (!good && d->notice) return failed(&err);
+  if (!good) fprintf(stderr, "chapar: %s\n", err.message);
+  return d->notice ? with(d, maintenance_on) : gateway_usage("maintenance on", "say what callers are told: --notice TEXT");
+}
 
 static int maintenance_off(struct deed *d, struct exchange *x, struct err *err) {
   (void)d;

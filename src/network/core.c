@@ -316,6 +316,13 @@ static void silent(struct core *c, const struct core_result *r) {
   core_judge(c, r->node, r->at);
 }
 
+/* Begun before the centre was known to be cut off, and answered in part: the end of what was, not the beginning of what is. */
+static bool stale(const struct core *c, const struct core_node *n, const struct core_result *r) {
+  for (int i = 0; !n->spec.prober && i < c->open_count; i++)
+    if (c->open[i].kind == NETWORK_INCIDENT_PROBER && !c->open[i].prober) return r->sent_at < c->open[i].decided;
+  return false;
+}
+
 void core_result(struct core *c, const struct core_result *r) {
   if (r->node < 0 || r->node >= c->count || !c->nodes[r->node].spec.measured) return;
   struct core_node *n = &c->nodes[r->node];
@@ -334,6 +341,7 @@ void core_result(struct core *c, const struct core_result *r) {
   n->unsent = 0;
   n->last = r->m;
   bool failed = r->m.lost >= r->m.sent;
+  if (!failed && stale(c, n, r)) return;
   if (!failed && c->probers_away >> n->spec.prober & 1) core_back(c, n->spec.prober, r->sent_at);
   if (!n->spec.anchor && !(c->probers_away >> n->spec.prober & 1)) count_change(c, r->node, failed, r->at);
   if (failed) silent(c, r);

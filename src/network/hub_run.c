@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000, BASE_MOST_MS = 2000, NEAR_MS = 1000, GREETINGS = 3 };
+enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000 };
 
 struct hub {
   const struct network_hub_options *o;
@@ -22,36 +22,76 @@ struct hub {
   struct hub_again again;
   int unsent;                        /* results in a row that could not be sent */
   pthread_mutex_t lock;              /* what all threads see: */
-  char boot[40];                     /* of this machine, as it is running now */
-  int64_t base;                      /* what its clock says, before what measurements are labelled with (see age) */
+  struct hub_clock clock;
   enum prober_trouble trouble;
   json_t *soon;                      /* codes that the centre wants measured as soon as may be */
   int64_t first;                     /* number of the first sample in samples */
   json_t *plan;                      /* that has come and is not in effect yet */
   int64_t revision, next;            /* of the last plan; number that the centre wants next */
   int64_t report;                    /* number of the last report: only grows */
-  int64_t near;                      /* base by which the centre was told the time without delay, since it was last reached; 0: not yet */
-  int greetings;                     /* how often that was tried */
 };
+
+/* ---- time ---- */
+
+enum { SLEW_MOST_MS = 60000, WRONG_MS = 2000, APART_MS = 500, DRIFT = 5000 /* clocks run apart by one in so many, at worst */ };
+
+int64_t hub_clock_now(struct hub_clock *c) {
+  int64_t now = c->learned ? clock_mono() + c->ahead : label_next(&c->own, SLEW_MOST_MS) - c->apart;
+  if (now < c->last && c->last - now < WRONG_MS) now = c->last;
+  c->last = now;
+  return now;
+}
+
+/* What was learned with less doubt is kept until the clocks may have run apart, or the two cannot both be true. */
+bool hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now) {
+  int64_t doubt = (got - sent) / 2 + 1, ahead = now - (sent + got) / 2, old = c->doubt + (got - c->learned) / DRIFT, other = ahead > c->ahead ? ahead - c->ahead : c->ahead - ahead;
+  if (!c->learned || doubt <= old || other > doubt + old) {
+    c->ahead = ahead;
+    c->doubt = doubt;
+    c->learned = got ? got : 1;
+  }
+  int64_t apart = clock_now() - clock_mono() - c->ahead;
+  if (apart - c->apart < APART_MS && c->apart - apart < APART_MS) return false;
+  c->apart = apart;
+  return true;
+}
 
 /* ---- measuring ---- */
 
-/* Measurements are labelled by how long this machine runs, which nobody sets; only a report puts all that it tells into the time of the machine's clock as it is then. So they lie where they
- * were among each other and before the report, whatever was done to that clock while they waited. */
-static int64_t age(void *ctx) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+/* What is measured is labelled with the centre's time. */
+static int64_t label_of(void *ctx) {
+  struct hub *h = ctx;
+  pthread_mutex_lock(&h->lock);
+  int64_t now = hub_clock_now(&h->clock);
+  pthread_mutex_unlock(&h->lock);
+  return now;
 }
 
-/* Stays as it is as long as the machine's clock agrees with it, so that the centre knows that it is the same clock. */
-static int64_t base_of(struct hub *h) {
+static char *clock_file(const struct hub *h) { return base_printf("%s/clock.json", h->o->folder); }
+
+/* How far our own clock is from the centre's is remembered: it may be cut off when we begin again. */
+static void clock_keep(struct hub *h, int64_t sent, int64_t now) {
+  struct err err;
   pthread_mutex_lock(&h->lock);
-  int64_t base = clock_now() - age(NULL), apart = base - h->base;
-  if (!h->base || apart > BASE_MOST_MS || apart < -BASE_MOST_MS) h->base = base;
-  base = h->base;
+  bool keep = hub_clock_learn(&h->clock, sent, clock_mono(), now);
+  int64_t apart = h->clock.apart;
   pthread_mutex_unlock(&h->lock);
-  return base;
+  if (!keep) return;
+  char *file = clock_file(h), *text = base_printf("{\"apart\":%lld}\n", (long long)apart);
+  if (file_write(file, text, strlen(text), 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  free(file);
+  free(text);
+}
+
+static void clock_remember(struct hub *h) {
+  struct err err;
+  size_t size = 0;
+  char *file = clock_file(h), *text = file_read(file, 1000, &size, &err);
+  json_t *o = text ? json_read(text, size, 1, &err) : NULL;
+  h->clock.apart = json_int(o, "apart", 0);
+  json_decref(o);
+  free(file);
+  free(text);
 }
 
 static char *file_of(const char *folder, int64_t first) { return base_printf("%s/q-%015lld.json", folder, (long long)first); }
@@ -107,7 +147,7 @@ static void plan_takes_effect(struct hub *h, const json_t *plan) {
   h->count = json_array_size(list) > TARGETS_MOST ? TARGETS_MOST : (int)json_array_size(list);
   h->spots = base_alloc(((size_t)h->count + 1) * sizeof *h->spots);
   struct ping_options p = {.packets = within(plan, "packets", 5, 1, NETWORK_PACKETS_MOST), .gap_ms = within(plan, "gap_ms", 200, 10, 5000), .timeout_ms = within(plan, "timeout_ms", 1500, 100, 10000),
-                           .ctx = h, .done = hub_done, .label = age};
+                           .ctx = h, .done = hub_done, .label = label_of};
   h->planned = true;
   h->again = (struct hub_again){within(plan, "attempts", 3, 1, 20), within(plan, "retry_ms", 5000, 100, 600000)};
   link_open(h->link, &p, h->count);
@@ -141,41 +181,11 @@ static void look_at_plan(struct hub *h) {
   json_decref(soon);
 }
 
-/* FOLDER/numbers.json: what this run of the program knows that the next one must. */
-static void keep_numbers(struct hub *h) {
-  char *file = base_printf("%s/numbers.json", h->o->folder);
-  struct err err;
-  pthread_mutex_lock(&h->lock);
-  json_t *o = json_pack("{s:s,s:I,s:I}", "boot", h->boot, "base", (json_int_t)h->base, "first", (json_int_t)h->first);
-  pthread_mutex_unlock(&h->lock);
-  char *text = json_canonical(o);
-  if (file_write(file, text, strlen(text), 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
-  json_decref(o);
-  free(text);
-  free(file);
-}
-
-static void remember_numbers(struct hub *h) {
-  char *file = base_printf("%s/numbers.json", h->o->folder), *boot, *text;
-  size_t size = 0;
-  struct err err;
-  if ((boot = file_read("/proc/sys/kernel/random/boot_id", sizeof h->boot, &size, &err))) snprintf(h->boot, sizeof h->boot, "%.*s", (int)strcspn(boot, "\n"), boot);
-  json_t *o = (text = file_read(file, 4096, &size, &err)) ? json_read(text, size, 2, &err) : NULL;
-  h->first = json_int(o, "first", 1);
-  if (h->boot[0] && base_same(json_str(o, "boot"), h->boot)) h->base = json_int(o, "base", 0);
-  json_decref(o);
-  free(boot);
-  free(text);
-  free(file);
-}
-
 static void keep_batch(struct hub *h) {
   size_t n = json_array_size(h->samples);
   struct err err;
   if (!n) return;
-  json_t *all = json_pack("{s:s,s:I,s:O}", "boot", h->boot, "base", (json_int_t)base_of(h), "samples", h->samples);
-  char *text = json_canonical(all), *file = file_of(h->o->folder, h->first);
-  json_decref(all);
+  char *text = json_canonical(h->samples), *file = file_of(h->o->folder, h->first);
   int rc = file_write(file, text, strlen(text), 0600, &err);
   if (rc) log_write(LOG_WARN, "network", "%s", err.message);
   while (rc && json_array_size(h->samples) > HUB_BATCH_MOST - 500) json_array_remove(h->samples, 0); /* a full disk: the oldest are lost */
@@ -184,7 +194,6 @@ static void keep_batch(struct hub *h) {
     h->first += (int64_t)n;
     pthread_mutex_unlock(&h->lock);
     json_array_clear(h->samples);
-    keep_numbers(h);
   }
   free(file);
   free(text);
@@ -217,27 +226,17 @@ static size_t queued(const char *folder, int64_t **out) {
   return count;
 }
 
-/* From ages to the time of a clock. */
-static void shift(json_t *list, int64_t base) {
-  size_t i;
-  json_t *one;
-  json_array_foreach(list, i, one)
-    if (json_is_integer(json_array_get(one, 1))) json_array_set_new(one, 1, json_integer(json_integer_value(json_array_get(one, 1)) + base));
-}
-
-/* boot, base: of this machine now (NULL: as its clock was then); ages of before it was started anew are told by its clock of that time. */
-static json_t *file_samples(const char *folder, int64_t first, const char *boot, int64_t base) {
+static json_t *file_samples(const char *folder, int64_t first) {
   char *file = file_of(folder, first);
   size_t size = 0;
   struct err err;
   char *text = file_read(file, HUB_REPORT_MOST, &size, &err);
-  json_t *all = text ? json_read(text, size, 4, &err) : NULL, *list = json_incref(json_object_get(all, "samples"));
+  json_t *list = text ? json_read(text, size, 3, &err) : NULL;
   if (!json_is_array(list)) { /* not whole: the disk was full */
     unlink(file);
     json_decref(list);
     list = NULL;
-  } else shift(list, boot && boot[0] && base_same(json_str(all, "boot"), boot) ? base : json_int(all, "base", 0));
-  json_decref(all);
+  }
   free(file);
   free(text);
   return list;
@@ -250,11 +249,11 @@ static void drop(const struct hub *h, int64_t first) {
 }
 
 /* Files that follow each other without a gap, oldest first, as the samples of one report; how many files. */
-static size_t gather(const struct hub *h, const int64_t *list, size_t count, int64_t base, json_t *into) {
+static size_t gather(const struct hub *h, const int64_t *list, size_t count, json_t *into) {
   size_t used = 0;
   while (used < count) {
     if (used && list[used] != list[0] + (int64_t)json_array_size(into)) break;
-    json_t *more = file_samples(h->o->folder, list[used], h->boot, base);
+    json_t *more = file_samples(h->o->folder, list[used]);
     if (more && used && json_array_size(into) + json_array_size(more) > TOGETHER) {
       json_decref(more);
       break;
@@ -270,33 +269,30 @@ static size_t gather(const struct hub *h, const int64_t *list, size_t count, int
 /* ---- reporting ---- */
 
 /* One report, also without samples; the plan comes with the answer. */
-static int report(struct hub *h, int64_t from, int64_t base, json_t *samples, size_t backlog, int64_t oldest, struct err *err) {
+static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, int64_t oldest, struct err *err) {
   char *answer = NULL, *path = base_printf("/probe/%s", h->o->name);
   size_t size = 0;
-  int64_t now = age(NULL) + base;
+  int64_t now = label_of(h);
   pthread_mutex_lock(&h->lock);
   const char *trouble = trouble_text(h->trouble);
+  int64_t apart = h->clock.apart;
   pthread_mutex_unlock(&h->lock);
   h->report = h->report + 1 > now ? h->report + 1 : now;
-  bool nothing = !json_array_size(samples);
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "clock", (json_int_t)base, "version", CHAPAR_VERSION, "trouble", trouble,
-                          "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
-  json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST), *told = json_deep_copy(rows);
-  shift(told, base);
-  json_object_set_new(all, "interfaces", told);
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "apart", (json_int_t)apart,
+                          "version", CHAPAR_VERSION, "trouble", trouble, "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
+  json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST);
+  json_object_set(all, "interfaces", rows);
   char *body = json_canonical(all), *signature = hub_sign(h->key, HUB_REPORT, body, strlen(body));
+  int64_t sent = clock_mono();
   int rc = h->o->call(h->o->ctx, path, signature, body, strlen(body), &answer, &size, err);
   if (rc == 0) hub_checks_told(h->checks, rows);
-  if (rc) h->near = h->greetings = 0;
-  else if (age(NULL) + base - now < NEAR_MS || h->greetings >= GREETINGS) h->near = base;
-  else h->greetings += nothing;
   if (rc && err->code == ERR_CONFLICT) h->report += AHEAD_MS; /* our clock was set back, and what we remembered is lost */
-  if (rc && (err->code == ERR_FORBIDDEN || err->code == ERR_INVALID)) h->report = 0; /* it may have been numbered by a clock that was wrong */
   json_t *plan = rc == 0 ? json_read(answer, size, 6, err) : NULL;
   if (rc == 0 && !plan) rc = -1;
   if (plan) {
     char *file = base_printf("%s/plan.json", h->o->folder);
     struct err why;
+    clock_keep(h, sent, json_int(plan, "now", now));
     pthread_mutex_lock(&h->lock);
     bool other = json_int(plan, "revision", 0) != h->revision;
     h->next = json_int(plan, "next", 0);
@@ -321,20 +317,22 @@ static int report(struct hub *h, int64_t from, int64_t base, json_t *samples, si
   return rc;
 }
 
-/* The centre takes the time of a report for that of its arrival: what waited is told after one that was not long on its way. What was measured first goes first. 1: there is more; 0 nothing waits; -1 the centre did not take it. */
+/* What was measured first goes first, after an answer that tells the time. 1: there is more; 0 nothing waits; -1 the centre did not take it. */
 static int send_some(struct hub *h, bool plan, struct err *err) {
-  int64_t *list, oldest = 0, base = base_of(h);
+  int64_t *list, oldest = 0;
   size_t count = queued(h->o->folder, &list), begin = count > QUEUE_FILES ? count - QUEUE_FILES : 0, used = 0;
   json_t *samples = json_array();
   for (size_t i = 0; i < begin; i++) drop(h, list[i]);
   if (begin) log_write(LOG_WARN, "network", "the oldest measurements are lost, %zu files: the queue is full", begin);
-  bool greet = h->near != base;
-  if (count && !greet) used = gather(h, list + begin, count - begin, base, samples);
+  pthread_mutex_lock(&h->lock);
+  bool timed = h->clock.learned;
+  pthread_mutex_unlock(&h->lock);
+  if (count && timed) used = gather(h, list + begin, count - begin, samples);
   if (json_array_size(samples)) oldest = json_integer_value(json_array_get(json_array_get(samples, 0), 1));
   pthread_mutex_lock(&h->lock);
   int64_t from = used ? list[begin] : h->first;
   pthread_mutex_unlock(&h->lock);
-  int rc = json_array_size(samples) || plan || (greet && count) ? report(h, from, base, samples, count - begin - used, oldest, err) : 0;
+  int rc = json_array_size(samples) || plan || !timed ? report(h, from, samples, count - begin - used, oldest, err) : 0;
   for (size_t i = 0; rc == 0 && i < used; i++) drop(h, list[begin + i]);
   rc = rc ? -1 : count - begin > used;
   json_decref(samples);
@@ -396,7 +394,6 @@ static void remember_plan(struct hub *h) {
   char *text = file_read(file, HUB_REPORT_MOST * 8, &size, &err);
   json_t *plan = text ? json_read(text, size, 6, &err) : NULL;
   if (plan) plan_takes_effect(h, plan);
-  if (json_int(plan, "next", 0) > h->first) h->first = json_int(plan, "next", 0);
   json_decref(plan);
   free(text);
   free(file);
@@ -425,18 +422,18 @@ static void measure_on(struct hub *h) {
 }
 
 int network_hub_run(const struct network_hub_options *o, struct err *err) {
-  struct hub h = {.o = o, .samples = json_array(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1, .again = {3, 5000}};
+  struct hub h = {.o = o, .samples = json_array(), .first = clock_now(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1, .again = {3, 5000}}; /* numbers only grow, also when the folder is lost */
   int64_t *list;
   pthread_t reporter, checker;
   int rc = -1;
-  h.checks = hub_checks_new(o->probe.snmp_access, o->stop, age, &h);
+  h.checks = hub_checks_new(o->probe.snmp_access, o->stop, label_of, &h);
   h.link = o->probe.helper ? o->probe.helper : link_new(o->probe.source4, o->probe.source6);
   h.key = hub_open_key(o->folder, err);
   if (h.key) {
     size_t count = queued(o->folder, &list);
-    remember_numbers(&h); /* they only grow; in a folder that knows none nothing is measured before the centre has told the next */
     if (count && h.first <= list[count - 1] + HUB_BATCH_MOST) h.first = list[count - 1] + HUB_BATCH_MOST + 1;
     free(list);
+    clock_remember(&h);
     remember_plan(&h);
     if (pthread_create(&checker, NULL, hub_checks_main, h.checks)) rc = err_set(err, ERR_UNAVAILABLE, "no thread could be started");
     else {
@@ -479,7 +476,7 @@ int network_hub_join(const char *folder, const char *code, char **body, char **s
 size_t network_hub_backlog(const char *folder, int64_t *oldest) {
   int64_t *list;
   size_t count = queued(folder, &list);
-  json_t *samples = count ? file_samples(folder, list[0], NULL, 0) : NULL;
+  json_t *samples = count ? file_samples(folder, list[0]) : NULL;
   *oldest = json_integer_value(json_array_get(json_array_get(samples, 0), 1));
   json_decref(samples);
   free(list);

@@ -78,8 +78,6 @@ struct prober {
   char *key;
   int64_t last, next, report;
   int64_t heard;                     /* monotonic */
-  int64_t skew;                      /* its clock before ours, as far as results are corrected by it */
-  int64_t clock, clock_at, apart;    /* which clock of its; when that was last followed (monotonic; 0 never); how far before ours, as nearly as is known */
   enum prober_trouble trouble;
   bool mute;                         /* what it told last could not be sent */
   int64_t doubted;                   /* since when its silence is looked into; 0: not */
@@ -87,10 +85,10 @@ struct prober {
   int64_t freed;
 };
 
-/* Time that results are labelled with, from one clock of the machine: never back: where it is set back, at nine tenths of its pace until both agree; set forward,
- * at once. */
+/* Time that results are labelled with, from one clock of the machine: never back but where it is set back by more than `most` ms (0: however far), which is followed at once; by less,
+ * at nine tenths of its pace until both agree; set forward, at once. */
 struct label_clock { int64_t offset, last, mono; };
-int64_t label_next(struct label_clock *c);
+int64_t label_next(struct label_clock *c, int64_t most);
 
 struct network {
   struct store *main, *samples;

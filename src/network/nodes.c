@@ -428,10 +428,6 @@ static void carry_prober(const struct network *n, struct prober *to, const struc
   to->doubted = from->doubted;
   to->excused = from->excused;
   to->freed = from->freed;
-  to->skew = from->skew;
-  to->clock = from->clock;
-  to->clock_at = from->clock_at;
-  to->apart = from->apart;
   if (same && n->holder) to->trouble = from->trouble;
   if (fresh) return; /* what was taken and is not in the store was forgotten: they send it again */
   to->mute = from->mute;

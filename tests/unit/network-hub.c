@@ -172,18 +172,16 @@ static void until_cause(const char *code, const char *cause) {
     if (clock_mono() > end) fail_msg("%s: never %s", code, cause);
 }
 
-static int64_t hub_ahead, hub_late;    /* its clock before ours; how long its report is on its way */
-enum { SKEWED = 2000 };                /* so exactly its clock is known */
 static const char *hub_trouble = "";
 
 /* A report of this program's own, signed as the hub does. */
 static int say(json_t *samples, json_t *interfaces, int64_t from, struct err *err) {
   static int64_t number;
   EVP_PKEY *key = hub_open_key(hub_folder, NULL);
-  int64_t next, now = clock_now() + hub_ahead - hub_late;
+  int64_t next, now = clock_now();
   number = number + 1 > now ? number + 1 : now;
   if (net->probers[1].report >= number) number = net->probers[1].report + 1;
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)from, "now", (json_int_t)now, "clock", (json_int_t)hub_ahead, "version", "1",
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:o,s:o}", "name", "hub-1", "report", (json_int_t)number, "from", (json_int_t)from, "now", (json_int_t)now, "version", "1",
                           "trouble", hub_trouble, "backlog", 0, "oldest", 0, "samples", samples, "interfaces", interfaces);
   char *body = json_canonical(all), *signature = hub_sign(key, HUB_REPORT, body, strlen(body));
   int rc = network_report(net, "hub-1", body, strlen(body), signature, &next, &why, err);
@@ -431,69 +429,45 @@ static void cannot_send(void **state) {
   assert_true(json_is_null(inside("O-1", "prober_trouble")));
 }
 
-/* A hub whose clock is wrong by a minute and a half: results are labelled with our time, and a parent that the centre measures is compared with its child. */
+/* A hub whose clock is wrong labels by the centre's, as each answer tells it, whatever its own does and however long a report was on its way. */
+static void told_since(int64_t at, int64_t wall, int64_t mono) { assert_true(at >= wall - 2 && at <= wall + 2 + clock_mono() - mono); }
+
 static void another_clock(void **state) {
-  for (hub_ahead = -90000; hub_ahead <= 90000; hub_ahead += 180000) {
-    int64_t at = clock_now(), margin = 2000;
-    tell(json_pack("[o]", good("O-2", at + hub_ahead)), json_array());
-    const struct core_node *k = &net->core->nodes[network_find(net, "O-2")];
-    if (k->last_ok_sent < at - margin || k->last_ok_sent > at + margin) fail_msg("%lld ms apart", (long long)(k->last_ok_sent - at));
+  struct hub_clock h = {.apart = 90000}; /* what was between them when it ran last */
+  int64_t wall = clock_now(), mono = clock_mono(), at;
+  clock_set(wall + 90000);
+  told_since(hub_clock_now(&h), wall, mono);
+  assert_false(hub_clock_learn(&h, mono, mono + 2, wall + 1));
+  for (int jump = -2; jump <= 2; jump++) { /* its own clock is set */
+    clock_set(wall + jump * INT64_C(3600000));
+    told_since(hub_clock_now(&h), wall, mono);
   }
-  hub_ahead = 0;
-  tell(json_pack("[o]", good("O-2", clock_now())), json_array());
-}
-
-/* Between two moments. */
-static struct network_sums sums_of(const char *code, int64_t from, int64_t to) {
-  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from_ms = from, .to_ms = to, .place = -1, .office = code};
-  struct network_line *lines;
-  size_t n;
-  must(network_settle(net, err));
-  must(network_availability(net, &q, &lines, &n, err));
-  struct network_sums s = lines[0].sums;
-  network_availability_free(lines, n);
-  return s;
-}
-
-/* A hub's clock is ahead by minutes, is set back to as much behind while it measures (it tells what waited by its clock as it is then, and names it anew), and is right again; reports are late now and
- * then. Each result lands when it was measured, none twice, without a hole between them. */
-static void wrong_clock(void **state) {
-  enum { STEP = 1000, EACH = 20, LATE = 9000 };
-  static const int64_t ahead[] = {180000, -120000, 0};
-  int64_t first = clock_now() - BASE_COUNT(ahead) * EACH * STEP, next = net->probers[1].next, from = next;
-  int turn = 0;
-  plan_both("");
-  int64_t cursor = network_cursor(net);
-  net->probers[1].last = first - STEP;
-  for (size_t k = 0; k < BASE_COUNT(ahead); k++) {
-    hub_ahead = ahead[k];
-    tell(json_array(), json_array());  /* what waited is told after a report that was not long on its way (see send_some) */
-    for (int i = 0; i < EACH; i++, turn++) {
-      int64_t at = first + turn * STEP, label = at + hub_ahead;
-      hub_late = i % 5 == 4 ? LATE : 0;
-      must(say(json_pack("[o,o]", good("O-1", label), answered("O-2", label, 60 + turn)), json_array(), next, err));
-      if (i % 7 == 3) must(say(json_pack("[o,o]", good("O-1", label), answered("O-2", label, 60 + turn)), json_array(), next, err)); /* the answer was lost: again */
-      next += 2;
-    }
-  }
-  hub_late = hub_ahead = 0;
-  assert_int_equal(net->probers[1].next, from + 2 * turn);
-  must(network_settle(net, err));
-  json_t *j, *one;
-  size_t i;
-  int seen[3 * EACH] = {0};
-  must(network_series(net, "O-2", NETWORK_HOUR, clock_now() + 60000, &j, err));
-  json_array_foreach(json_object_get(j, "points"), i, one) {
-    int number = (int)json_number_value(json_object_get(one, "median")) - 60;
-    int64_t at = 0;
-    if (number < 0 || number >= turn) continue;
-    assert_int_equal(clock_parse(json_str(one, "at"), &at), 0);
-    if (at + 999 + SKEWED < first + number * STEP || at > first + number * STEP + SKEWED) fail_msg("%d lies %lld ms apart", number, (long long)(at - first - number * STEP));
-    seen[number]++;
-  }
-  json_decref(j);
-  for (int k = 0; k < turn; k++) assert_int_equal(seen[k], 1);
-  assert_int_equal(network_cursor(net), cursor); /* nobody saw anything change: no hole, no alarm */
+  assert_true(hub_clock_learn(&h, mono, mono + 2, wall + 1)); /* … which the next answer shows */
+  assert_in_range(-h.apart, -7200000, -7200000 + 2 + clock_mono() - mono);
+  int64_t ahead = h.ahead;
+  hub_clock_learn(&h, mono, mono + 60000, wall + 59990);      /* a minute on its way there, at once back: no news */
+  hub_clock_learn(&h, mono, mono + 60000, wall + 10);
+  assert_int_equal(h.ahead, ahead);
+  hub_clock_learn(&h, mono, mono + 60000, wall - 40000);      /* that cannot be by the way alone: the centre's clock was set back */
+  assert_int_equal(h.ahead, wall - 40000 - (mono + 30000));
+  hub_clock_learn(&h, mono + 70000, mono + 70002, wall - 1);
+  assert_int_equal(h.ahead, wall - 1 - (mono + 70001));
+  at = h.last = clock_mono() + h.ahead + 1500;
+  assert_int_equal(hub_clock_now(&h), at);                    /* a little: never back */
+  h.last += 60000;
+  told_since(hub_clock_now(&h), at - 1500, mono);
+  clock_set(0);
+  struct label_clock c = {0};
+  int64_t now = clock_now();
+  clock_set(now);
+  assert_int_equal(label_next(&c, 60000), now);
+  clock_set(now - 30000); /* a little: never back */
+  assert_true(label_next(&c, 60000) >= now);
+  clock_set(now - 3600000); /* far: followed at once */
+  assert_int_equal(label_next(&c, 60000), now - 3600000);
+  clock_set(now - 1800000);
+  assert_int_equal(label_next(&c, 60000), now - 1800000);
+  clock_set(0);
 }
 
 /* Offices that a hub asks seldom are not unknown between two results. */
@@ -555,6 +529,18 @@ static void numbers(void **state) {
   tell(json_pack("[o]", good("O-1", clock_now())), json_array());
   assert_int_equal(net->probers[1].next, 1);
   inside(NULL, NULL);
+}
+
+/* Between two moments. */
+static struct network_sums sums_of(const char *code, int64_t from, int64_t to) {
+  struct network_availability_query q = {.by = NETWORK_BY_OFFICE, .from_ms = from, .to_ms = to, .place = -1, .office = code};
+  struct network_line *lines;
+  size_t n;
+  must(network_settle(net, err));
+  must(network_availability(net, &q, &lines, &n, err));
+  struct network_sums s = lines[0].sums;
+  network_availability_free(lines, n);
+  return s;
 }
 
 /* ---- what the hub's own line takes away ---- */
@@ -691,7 +677,7 @@ static void and_dead_itself(void **state) {
 
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(wrong_clock), cmocka_unit_test(seldom),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
     cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(crowded), cmocka_unit_test(numbers), cmocka_unit_test(behind_a_dead_hub), cmocka_unit_test(and_dead_itself)};
   struct err begun;
   struct store *main_store, *samples;

@@ -183,20 +183,13 @@ static void open_door(void) {
   }
 }
 
-/* What waits at the hub of one of its offices: how many silent probes in a row at the end, and when the last of these and of those that were answered began (in the centre's time). */
+/* What waits at the hub of one of its offices: how many silent probes in a row at the end, and when the last of these and of those that were answered began (in the centre's time, as the hub knows it). */
 struct waiting { int lost; int64_t lost_at, ok_at; };
-
-static int64_t age_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static int newest_first(const void *a, const void *b) { return strcmp(*(char *const *)b, *(char *const *)a); }
 
 static struct waiting at_hub(const char *code) {
   struct waiting w = {0};
-  int64_t ahead = network_now(net) - age_now();
   char *list[4000];
   int count = 0;
   DIR *d = opendir(hub.folder);
@@ -210,15 +203,15 @@ static struct waiting at_hub(const char *code) {
     struct err err;
     snprintf(path, sizeof path, "%s/%s", hub.folder, list[i]);
     char *text = w.ok_at ? NULL : file_read(path, 0, &size, &err);
-    json_t *j = text ? json_read(text, size, 4, &err) : NULL, *of = json_object_get(j, "samples");
+    json_t *of = text ? json_read(text, size, 3, &err) : NULL;
     for (size_t k = json_array_size(of); k-- > 0 && !w.ok_at;) {
       json_t *one = json_array_get(of, k);
       if (!base_same(json_string_value(json_array_get(one, 0)), code)) continue;
-      int64_t at = json_integer_value(json_array_get(one, 1)) + ahead;
+      int64_t at = json_integer_value(json_array_get(one, 1));
       if (json_integer_value(json_array_get(one, 3)) < json_integer_value(json_array_get(one, 2))) w.ok_at = at;
       else if (!w.lost++) w.lost_at = at;
     }
-    json_decref(j);
+    json_decref(of);
     free(text);
     free(list[i]);
   }
@@ -520,7 +513,7 @@ static struct waiting until_at_hub(int lost, int64_t after) {
 
 /* The hub's own line: the centre no longer knows of its offices, for one cause that it knows. What the hub measured meanwhile, one of its offices cut off and its clock set there and back, is known afterwards. */
 static void a_county_hub(void **state) {
-  enum { EXACT = 2000 };             /* so exactly the centre knows a hub's clock */
+  enum { EXACT = 2000 };             /* so exactly the hub knows the centre's time */
   struct mark m = mark();
   cut(H4, "y17");
   did("uuuuuuuuuuuD..", &m);
