@@ -442,5 +442,8 @@ void core_back(struct core *c, int prober, int64_t at) {
       break;
     }
   for (int i = 0; i < c->count; i++)
-    if (c->nodes[i].spec.prober == prober) ask(c, i, i % 1000 * 10);
+    if (c->nodes[i].spec.prober == prober) {
+      c->nodes[i].unsent = 0; /* what could not be sent while it was away does not make it away again */
+      ask(c, i, i % 1000 * 10);
+    }
 }
