@@ -26,7 +26,7 @@
 #include "store/store.h"
 #include "trust/trust.h"
 
-/* state, machine name (words network.state_NAME); worst last but for unknown */
+/* state, machine name (words web.net_state_NAME); worst last but for unknown */
 #define NETWORK_STATE_TABLE(X) X(NETWORK_UP, "up") X(NETWORK_DEGRADED, "degraded") X(NETWORK_DOWN, "down") X(NETWORK_UNREACHABLE, "unreachable") \
   X(NETWORK_MAINTENANCE, "maintenance") X(NETWORK_UNKNOWN, "unknown")
 enum network_state {
