@@ -197,6 +197,7 @@ void platform_figures(struct platform *p); /* and of the figures, which count at
 /* exchange.c: the gateway that the platform contains. Made at the first start, with the operator's key: its directory names the pack's organisations. */
 int platform_exchange_open(struct platform *p, struct err *err);
 void platform_exchange(struct platform *p); /* one round of its jobs */
+char *exchange_folder_of(const struct platform *p); /* there or not; caller frees */
 /* How a gateway is opened that these settings describe. Texts live as long as the settings; post: for time-stamps. */
 int exchange_settings(const struct settings *s, struct exchange_options *o, struct err *err);
 int app_post(void *ctx, const char *url, const char *media_type, const void *body, size_t n, char **answer, size_t *size, struct err *err); /* ctx: a http_client */

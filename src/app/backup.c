@@ -72,6 +72,14 @@ static int copy(struct platform *p, const char *file, struct err *err) {
   return rc;
 }
 
+/* What has a copy of its own is said where somebody would miss it. */
+static void tell_gateway(const struct platform *p) {
+  char *folder = exchange_folder_of(p), *card = base_printf("%s/gateway.json", folder);
+  if (access(card, F_OK) == 0) printf("the exchange's gateway, with the operator's key, is not in it: chapar gateway backup FILE --folder %s\n", folder);
+  free(card);
+  free(folder);
+}
+
 int command_backup(int argc, char **argv) {
   struct settings s;
   struct words_left left;
@@ -87,7 +95,10 @@ int command_backup(int argc, char **argv) {
     rc = EXIT_REFUSED;
   }
   app_progress_end();
-  if (rc == 0) printf("copied to %s (it holds the keys: keep it as you keep them)\n", left.items[0]);
+  if (rc == 0) {
+    printf("copied to %s (it holds the keys: keep it as you keep them)\n", left.items[0]);
+    tell_gateway(&p);
+  }
   platform_close(&p);
   return rc;
 }

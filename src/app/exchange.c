@@ -27,7 +27,7 @@ int exchange_settings(const struct settings *s, struct exchange_options *o, stru
   return 0;
 }
 
-static char *folder_of(const struct platform *p) {
+char *exchange_folder_of(const struct platform *p) {
   if (p->set.exchange_folder[0]) return base_strdup(p->set.exchange_folder);
   return p->set.data[0] ? base_printf("%s/exchange", p->set.data) : base_printf("%s/exchange", p->keys);
 }
@@ -94,7 +94,7 @@ static int open_gateway(struct platform *p, const struct exchange_options *o, st
 int platform_exchange_open(struct platform *p, struct err *err) {
   struct exchange_options o;
   if (strcmp(p->set.exchange, "no") == 0) return 0;
-  char *folder = folder_of(p);
+  char *folder = exchange_folder_of(p);
   int rc = exchange_settings(&p->set, &o, err);
   o.folder = folder;
   o.node = p->node;

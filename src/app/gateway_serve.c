@@ -229,7 +229,7 @@ static json_t *look(const struct settings *set, const char *folder, struct err *
 static void print(const json_t *v) {
   const json_t *d = json_object_get(v, "directory"), *helper = json_object_get(d, "key_helper"), *stamps = json_object_get(v, "timestamps"), *own = NULL;
   json_t *o;
-  size_t i, reached = 0, failed = 0;
+  size_t i, reached = 0, resting = 0, failed = 0;
   int64_t age = json_int(d, "age_s", -1);
   json_array_foreach(json_object_get(d, "gateways"), i, o) if (base_same(json_str(o, "id"), json_str(v, "server"))) own = o;
   printf("gateway      %s%s\n", json_str(v, "server"), json_flag(d, "operator", false) ? " (the operator's)" : "");
@@ -242,11 +242,10 @@ static void print(const json_t *v) {
   printf("keys         %s; helper process %lld, begun anew %lld times\n", json_str(own, "fingerprint") ? json_str(own, "fingerprint") : "not in the directory, or rolling over", (long long)json_int(helper, "pid", 0),
          (long long)json_int(helper, "restarts", 0));
   json_array_foreach(json_object_get(v, "peers"), i, o) {
-    bool good = base_same(json_str(o, "state"), "reached");
-    reached += good;
-    failed += !good;
+    const char *state = json_str(o, "state");
+    *(base_same(state, "reached") ? &reached : base_same(state, "maintenance") ? &resting : &failed) += 1;
   }
-  printf("peers        %zu reached, %zu failed since the start\n", reached, failed);
+  printf("peers        %zu reached, %zu under maintenance, %zu failed since the start\n", reached, resting, failed);
   json_array_foreach(json_object_get(v, "peers"), i, o)
     if (!base_same(json_str(o, "state"), "reached")) printf("             %s: %s\n", json_str(o, "server"), json_str(o, "last_error"));
   if (json_object_get(v, "ledger")) printf("evidence     %lld leaves in the ledger\n", (long long)json_int(json_object_get(v, "ledger"), "size", 0));

@@ -4,18 +4,21 @@
  * provider (lane) PER_LANE are under way at once, so that who does not answer holds up nobody else. */
 #include "exchange/side.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define P "server.clientproxy."
 #define BODY ((int64_t)64 << 20)
 enum { MOST = 10000, SHARE = 2500, ALWAYS = 100 /* of one subsystem, whatever the others have */, THREADS = 32, PER_LANE = 2, IN_A_ROW = 20, LANES = 64, ENDED = 500,
-       LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000 };
+       LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000,
+       ORPHANS = 10000, ORPHAN_MS = 3600000 };
 #define UNTIL_MS (72LL * 3600000)
 #define UNSURE_MS (12LL * 3600000)         /* less than a provider's gateway remembers the message's id */
 #define KEEP_MS (7LL * 86400000)
@@ -27,6 +30,8 @@ struct async {
 };
 
 /* ---- bodies in files ---- */
+
+static const char *const bodies[] = {"request", "answer"};
 
 static char *file_of(struct exchange *x, const char *name, const char *what) { return base_printf("%s/async/%s.%s", x->folder, name, what); }
 
@@ -67,6 +72,51 @@ static int content_read(struct exchange *x, const char *name, const char *what, 
   if (rc) http_content_free(out);
   free(file);
   return rc;
+}
+
+static void bodies_remove(struct exchange *x, const char *name) {
+  for (size_t i = 0; i < BASE_COUNT(bodies); i++) {
+    char *file = file_of(x, name, bodies[i]);
+    unlink(file);
+    free(file);
+  }
+}
+
+bool exchange_body_name(const char *name) {
+  size_t n = strspn(name, "0123456789abcdef");
+  if (n != 32 || name[n] != '.') return false;
+  for (size_t i = 0; i < BASE_COUNT(bodies); i++)
+    if (strcmp(name + n + 1, bodies[i]) == 0) return true;
+  return false;
+}
+
+/* A copy of a store in which a message still waits needs its request, though it may have been answered since. */
+enum { COPY_MARGIN_MS = 60000 };
+struct copied { int64_t since; json_t *names; };
+
+static int copied_work(struct store_tx *tx, void *arg, struct err *err) {
+  struct copied *k = arg;
+  int more = 0;
+  json_array_clear(k->names);
+  struct store_rows *rows = store_select(tx, err, "SELECT file, state, ended_at FROM exchange_async", "");
+  while (rows && (more = store_next(rows, err)) == 1) {
+    int64_t ended = store_int(rows, 2);
+    if (!ended || ended >= k->since - COPY_MARGIN_MS) json_array_append_new(k->names, json_sprintf("%s.request", store_text(rows, 0)));
+    if (strcmp(store_text(rows, 1), "answered") == 0) json_array_append_new(k->names, json_sprintf("%s.answer", store_text(rows, 0)));
+  }
+  store_done(rows);
+  return rows && more >= 0 ? 0 : -1;
+}
+
+int exchange_bodies(struct exchange *x, int64_t since, int (*each)(void *ctx, const char *name, struct err *err), void *ctx, struct err *err) {
+  struct copied k = {.since = since, .names = json_array()};
+  json_t *name;
+  size_t i;
+  int rc = store_read(x->store, copied_work, &k, err);
+  json_array_foreach(k.names, i, name)
+    if (rc == 0) rc = each(ctx, json_string_value(name), err);
+  json_decref(k.names);
+  return rc ? -1 : 0;
 }
 
 static char *headers_text(const struct http_pair *list, size_t count) {
@@ -526,19 +576,41 @@ static int old_work(struct store_tx *tx, void *arg, struct err *err) {
   return 0;
 }
 
+/* Bodies that no row names: of a process that was killed before it had noted what it took, or of a copy's last moment. What is written just now has its row soon. */
+static int orphans_work(struct store_tx *tx, void *arg, struct err *err) {
+  int more = 0;
+  struct store_rows *rows = store_select(tx, err, "SELECT file FROM exchange_async", "");
+  while (rows && (more = store_next(rows, err)) == 1) json_object_del(arg, store_text(rows, 0));
+  store_done(rows);
+  return rows && more >= 0 ? 0 : -1;
+}
+
+static void sweep_orphans(struct exchange *x) {
+  char *folder = base_printf("%s/async", x->folder);
+  json_t *names = json_object(), *one;
+  DIR *d = opendir(folder);
+  struct err err;
+  const char *name;
+  for (struct dirent *e; d && (e = readdir(d)) != NULL && json_object_size(names) < ORPHANS;) {
+    char stem[33];
+    struct stat s;
+    if (!exchange_body_name(e->d_name) || fstatat(dirfd(d), e->d_name, &s, 0) || clock_now() - (int64_t)s.st_mtime * 1000 < ORPHAN_MS) continue;
+    snprintf(stem, sizeof stem, "%.32s", e->d_name);
+    json_object_set_new(names, stem, json_true());
+  }
+  if (d) closedir(d);
+  free(folder);
+  if (store_read(x->store, orphans_work, names, &err)) log_write(LOG_WARN, "exchange", "bodies that no message has any more are not looked for: %s", err.message);
+  else json_object_foreach(names, name, one) bodies_remove(x, name);
+  json_decref(names);
+}
+
 static void sweep(struct exchange *x) {
   json_t *files = json_array(), *f;
   size_t i;
   struct err err;
   if (store_write(x->store, STORE_JOBS, old_work, files, &err)) log_write(LOG_WARN, "exchange", "ended messages are not swept: %s", err.message);
-  else json_array_foreach(files, i, f) {
-    const char *name = json_string_value(json_array_get(f, 2));
-    char *a = file_of(x, name, "request"), *b = file_of(x, name, "answer");
-    unlink(a);
-    unlink(b);
-    free(a);
-    free(b);
-  }
+  else json_array_foreach(files, i, f) bodies_remove(x, json_string_value(json_array_get(f, 2)));
   json_decref(files);
 }
 
@@ -561,6 +633,7 @@ void async_jobs(struct exchange *x) {
   }
   due_free(&k);
   if (now - s->swept < SWEEP_MS && s->swept) return;
+  if (!s->swept) sweep_orphans(x);
   s->swept = now;
   sweep(x);
 }

@@ -226,7 +226,13 @@ enum attempt { ATTEMPT_DONE, ATTEMPT_FAULT, ATTEMPT_NEXT /* nothing was sent */,
 static int64_t mono_left(const struct way *w) { return w->deadline - clock_mono(); }
 
 /* A gateway under maintenance did nothing: another one of the member may answer. */
-static enum attempt not_released(const struct way *w) { return strcmp(w->fault->code, "server.serverproxy.maintenance_mode") == 0 ? ATTEMPT_NEXT : ATTEMPT_FAULT; }
+static bool rests(const struct fault *f) { return strcmp(f->code, "server.serverproxy.maintenance_mode") == 0; }
+
+static enum attempt released(const struct way *w, const struct gateway *g, int rc) {
+  bool maintained = rc && rests(w->fault);
+  gateway_maintained(g, maintained ? w->fault->message : NULL);
+  return rc == 0 ? ATTEMPT_DONE : maintained ? ATTEMPT_NEXT : ATTEMPT_FAULT;
+}
 
 static enum attempt call_peer(struct way *w, const struct gateway *g, const struct message *request, struct outcome *out) {
   struct http_relay_answer got = {0};
@@ -250,7 +256,7 @@ static enum attempt call_peer(struct way *w, const struct gateway *g, const stru
     end = ATTEMPT_NEXT;
   } else {
     answer.content = got.content.size ? &got.content : NULL;
-    end = release(w, g, request, &answer, &got.content, out) ? not_released(w) : ATTEMPT_DONE;
+    end = released(w, g, release(w, g, request, &answer, &got.content, out));
   }
   http_relay_answer_free(&got);
   return end;
@@ -263,7 +269,7 @@ static enum attempt call_inside(struct way *w, const struct gateway *g, const st
   made.answer.content = made.content.size ? &made.content : NULL;
   int rc = release(w, g, request, &made.answer, &made.content, out);
   http_content_free(&made.content);
-  return rc ? not_released(w) : ATTEMPT_DONE;
+  return released(w, g, rc);
 }
 
 static enum attempt send_signed(struct way *w, const struct gateway *g, bool inside, struct outcome *out) {
@@ -339,7 +345,7 @@ static int route_again(struct way *w, const struct gateway **list, size_t *n) {
 /* Once it was sent and not answered, what became of it is not known, whatever a later attempt met: it is never said that nothing was sent. */
 static int give_up(struct way *w, bool sent) {
   struct fault last = *w->fault;
-  if (!sent || (strcmp(last.code, P "network_error") != 0 && not_released(w) != ATTEMPT_NEXT)) return -1;
+  if (!sent || (strcmp(last.code, P "network_error") != 0 && !rests(&last))) return -1;
   return fault_set(w->fault, P "io_error", "%s (it was sent before and not answered: what became of it is not known)", last.message);
 }
 

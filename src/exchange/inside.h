@@ -101,8 +101,10 @@ struct gateway { const char *id; /* INSTANCE/CLASS/MEMBER/SERVER */ const char *
 size_t members_gateways(struct members *m, const struct exchange_id *subsystem, unsigned turn, const struct gateway **out, size_t most);
 /* How a call to it went: what fails is tried last for a while and shown in the monitor. why: NULL when reached. */
 void gateway_told(const struct gateway *g, bool reached, const char *why);
+/* What it said of its maintenance when it was called last; NULL: it is under none. It is reached, and tried last until it does something again. */
+void gateway_maintained(const struct gateway *g, const char *said);
 atomic_int *gateway_busy(const struct gateway *g); /* how many calls to it are under way, across snapshots */
-/* [{"server","address","state":"reached"|"failed"|"unknown","at","last_error"}] of the gateways that were called since the start. */
+/* [{"server","address","state":"reached"|"failed"|"maintenance","at","last_error": why, or what it said}] of the gateways that were called since the start. */
 json_t *members_peers(struct exchange *x);
 const struct gateway *members_by_certificate(const struct members *m, const unsigned char sha256[32]); /* NULL */
 bool members_serves(const struct members *m, const struct gateway *g, const struct exchange_id *subsystem); /* does this gateway stand for it? */

@@ -29,7 +29,8 @@ struct told {                            /* one gateway at one address with one 
   _Atomic int64_t failed_mono;
   atomic_int busy;                       /* calls of messages that are under way (share_take) */
   int64_t at;
-  char why[200];
+  char why[200], said[400];              /* of a failure; of its maintenance */
+  _Atomic int64_t maintained;            /* monotonic ms when it said so, 0: it did something since */
   int64_t pushed, push_next;             /* version that it has for certain; monotonic ms before which it is not brought another */
   int push_failed;
   bool pushing;
@@ -48,8 +49,8 @@ void told_drop(struct told *t) {
 }
 
 bool told_failed(const struct told *t) {
-  int64_t at = t ? t->failed_mono : 0;
-  return at && clock_mono() - at < FAILED_MS;
+  int64_t at = t ? t->failed_mono : 0, rests = t ? t->maintained : 0, latest = at > rests ? at : rests;
+  return latest && clock_mono() - latest < FAILED_MS;
 }
 
 atomic_int *gateway_busy(const struct gateway *g) { return g->told ? &g->told->busy : NULL; }
@@ -81,6 +82,15 @@ void gateway_told(const struct gateway *g, bool reached, const char *why) {
   t->at = clock_now();
   t->failed_mono = reached ? 0 : clock_mono();
   snprintf(t->why, sizeof t->why, "%s", why ? why : "");
+  pthread_mutex_unlock(&t->lock);
+}
+
+void gateway_maintained(const struct gateway *g, const char *said) {
+  struct told *t = g ? g->told : NULL;
+  if (!t || (!said && !atomic_load(&t->maintained))) return; /* of each call */
+  pthread_mutex_lock(&t->lock);
+  atomic_store(&t->maintained, said ? clock_mono() : 0);
+  snprintf(t->said, sizeof t->said, "%s", said ? said : "");
   pthread_mutex_unlock(&t->lock);
 }
 
@@ -154,7 +164,9 @@ json_t *members_peers(struct exchange *x) {
     pthread_mutex_lock(&t->lock);
     if (t->at) {
       clock_rfc3339(t->at, at);
-      json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:s}", "server", t->id, "address", t->address, "state", t->reached ? "reached" : "failed", "at", at, "last_error", t->why));
+      bool maintained = t->reached && atomic_load(&t->maintained) != 0;
+      json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:s}", "server", t->id, "address", t->address, "state", !t->reached ? "failed" : maintained ? "maintenance" : "reached", "at", at,
+                                            "last_error", maintained ? t->said : t->why));
     }
     pthread_mutex_unlock(&t->lock);
   }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SKEW_MOST = 600000, SKEW_LEAST = 2000, BACKLOG_MOST = 1000000, AGAIN_MOST = 500 };
+enum { SKEW_MOST = 600000, BACKLOG_MOST = 1000000, AGAIN_MOST = 500 };
 #define NUMBER_AHEAD (30 * INT64_C(86400000))   /* of a report before its time (see AHEAD_MS of hub_run.c) */
 #define NUMBER_MOST (INT64_C(1) << 53)          /* of samples, and what else is a number in JSON */
 
@@ -147,10 +147,8 @@ static int cause_parse(const char *text) {
 static const struct node *whose(const struct network *n, int prober, const json_t *s, int64_t now, int64_t *at) {
   const char *code = json_string_value(json_array_get(s, 0));
   const struct node *node = code ? network_at(n, code) : NULL;
-  int64_t told = json_integer_value(json_array_get(s, 1));
-  if (!json_is_integer(json_array_get(s, 1)) || told < 0 || told > NUMBER_MOST) return NULL;
-  *at = told - n->probers[prober].skew;
-  return node && node->prober == prober && *at >= now - n->o.raw_days * (int64_t)86400000 && *at <= now + SKEW_MOST ? node : NULL;
+  *at = json_integer_value(json_array_get(s, 1));
+  return json_is_integer(json_array_get(s, 1)) && node && node->prober == prober && *at >= now - n->o.raw_days * (int64_t)86400000 && *at <= now + SKEW_MOST ? node : NULL;
 }
 
 static bool read_sample(const struct network *n, int prober, const json_t *s, int64_t now, struct came *out) {
@@ -187,12 +185,6 @@ static int64_t often(const struct network *n, int p) {
   for (int i = 0; i < n->real; i++)
     if (n->nodes[i].prober == p && n->core->nodes[i].spec.measured && (!least || n->nodes[i].o.interval_ms < least)) least = n->nodes[i].o.interval_ms;
   return least > n->o.interval_ms ? least : n->o.interval_ms;
-}
-
-/* Results are told in our own time. What a report took on its way makes their clock seem behind: of what is nearly the same the most is the nearest; a small difference is left as it is. */
-static void follow_clock(struct prober *k, int64_t apart) {
-  if (apart > -SKEW_LEAST && apart < SKEW_LEAST) k->skew = 0;
-  else if (apart > k->skew || k->skew - apart > SKEW_LEAST) k->skew = apart;
 }
 
 /* Under the lock. What it measured while it was not heard takes the place of "unknown"; what it did not measure stays unknown. */
@@ -300,16 +292,15 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   if (network_crowded(n)) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.store", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
-  if (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
+  if (json_array_size(json_object_get(j, "samples")) && (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST)) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);
   if (report > now + NUMBER_AHEAD || from > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
   prober->report = report;
   prober->trouble = trouble_parse(json_str(j, "trouble"));
-  follow_clock(prober, theirs - now);
   take_report(n, p, json_object_get(j, "samples"), from, now);
   take_interfaces(n, p, json_object_get(j, "interfaces"), now);
   *k = (struct keeping){.n = n, .name = prober->name, .key = k->key, .last = prober->last, .next = prober->next, .report = report, .heard = now, .backlog = json_int(j, "backlog", 0),
-    .oldest = json_int(j, "oldest", 0), .skew = theirs - now, .epoch = n->epoch, .version = json_str(j, "version"), .trouble = trouble_text(prober->trouble)};
+    .oldest = json_int(j, "oldest", 0), .skew = json_int(j, "apart", 0), .epoch = n->epoch, .version = json_str(j, "version"), .trouble = trouble_text(prober->trouble)};
   *next = k->next;
   return 0;
 }
@@ -322,6 +313,7 @@ static bool sound(const json_t *j, const char *name) {
   for (size_t i = 0; i < BASE_COUNT(numbers); i++)
     if (json_int(j, numbers[i], -1) < 0 || json_int(j, numbers[i], -1) > NUMBER_MOST) return false;
   if (json_int(j, "oldest", 0) > json_int(j, "now", 0) + SKEW_MOST || json_int(j, "backlog", -1) < 0 || json_int(j, "backlog", -1) > BACKLOG_MOST) return false;
+  if (json_int(j, "apart", 0) > NUMBER_MOST || json_int(j, "apart", 0) < -NUMBER_MOST) return false;
   return trouble_parse(json_str(j, "trouble")) < TROUBLES && json_is_array(samples) && json_array_size(samples) <= HUB_BATCH_MOST && json_is_array(rows) && json_array_size(rows) <= HUB_ROWS_MOST && base_same(json_str(j, "name"), name) && version && strlen(version) <= 40 && strspn(version, VERSION_LETTERS) == strlen(version);
 }
 
@@ -378,8 +370,8 @@ int network_prober_plan(struct network *n, const char *name, json_t **out, struc
     n->again[i] = 0;
     json_array_append_new(again, json_string(node->o.code));
   }
-  *out = json_pack("{s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I}", "offices", list, "again", again, "attempts", n->o.attempts, "retry_ms", n->o.retry_ms, "check_ms", n->o.check_ms, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
-                   "next", (json_int_t)(p > 0 ? n->probers[p].next : 0));
+  *out = json_pack("{s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I,s:I}", "offices", list, "again", again, "attempts", n->o.attempts, "retry_ms", n->o.retry_ms, "check_ms", n->o.check_ms, "packets", n->o.packets, "gap_ms", n->o.gap_ms, "timeout_ms", n->o.timeout_ms, "revision", (json_int_t)n->revision,
+                   "next", (json_int_t)(p > 0 ? n->probers[p].next : 0), "now", (json_int_t)network_label(n));
   pthread_mutex_unlock(&n->lock);
   if (p > 0) return 0;
   json_decref(*out);

@@ -18,6 +18,17 @@ json_t *hub_sample(const char *code, const struct core_result *r);
 enum { HUB_ROW = 9, HUB_ROWS_MOST = 2000 };                  /* rows of one report */
 extern const char *const hub_row_names[HUB_ROW];
 bool hub_name_ok(const char *name);
+
+/* The centre's time, as a hub knows it: each answer tells it, and half of what the report took on its way is the doubt. From then on it is counted by the monotonic clock, whatever becomes of the hub's own; before the first
+ * answer it is the own clock and what was between them when the hub ran last. */
+struct hub_clock {
+  struct label_clock own;
+  int64_t apart;                     /* the own clock before the centre's, at the last answer; 0 before it was ever known */
+  int64_t ahead, doubt, learned;     /* the centre's before the monotonic clock, as well as it is known, and when it was learned; learned 0: not yet */
+  int64_t last;
+};
+int64_t hub_clock_now(struct hub_clock *c);                   /* ms; goes back only where it was wrong by more than two seconds */
+bool hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now); /* an answer that tells now, asked for and here at these times (clock_mono); true: apart is another */
 int hub_refuse(struct network_refusal *why, struct err *err, enum err_code code, const char *word, const char *value); /* -1 */
 
 /* What a hub is to measure. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000, SLEW_MOST_MS = 60000 };
+enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000 };
 
 struct hub {
   const struct network_hub_options *o;
@@ -22,7 +22,7 @@ struct hub {
   struct hub_again again;
   int unsent;                        /* results in a row that could not be sent */
   pthread_mutex_t lock;              /* what all threads see: */
-  struct label_clock label;
+  struct hub_clock clock;
   enum prober_trouble trouble;
   json_t *soon;                      /* codes that the centre wants measured as soon as may be */
   int64_t first;                     /* number of the first sample in samples */
@@ -31,15 +31,67 @@ struct hub {
   int64_t report;                    /* number of the last report: only grows */
 };
 
+/* ---- time ---- */
+
+enum { SLEW_MOST_MS = 60000, WRONG_MS = 2000, APART_MS = 500, DRIFT = 5000 /* clocks run apart by one in so many, at worst */ };
+
+int64_t hub_clock_now(struct hub_clock *c) {
+  int64_t now = c->learned ? clock_mono() + c->ahead : label_next(&c->own, SLEW_MOST_MS) - c->apart;
+  if (now < c->last && c->last - now < WRONG_MS) now = c->last;
+  c->last = now;
+  return now;
+}
+
+/* What was learned with less doubt is kept until the clocks may have run apart, or the two cannot both be true. */
+bool hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now) {
+  int64_t doubt = (got - sent) / 2 + 1, ahead = now - (sent + got) / 2, old = c->doubt + (got - c->learned) / DRIFT, other = ahead > c->ahead ? ahead - c->ahead : c->ahead - ahead;
+  if (!c->learned || doubt <= old || other > doubt + old) {
+    c->ahead = ahead;
+    c->doubt = doubt;
+    c->learned = got ? got : 1;
+  }
+  int64_t apart = clock_now() - clock_mono() - c->ahead;
+  if (apart - c->apart < APART_MS && c->apart - apart < APART_MS) return false;
+  c->apart = apart;
+  return true;
+}
+
 /* ---- measuring ---- */
 
-/* The same for measurements and for the reports that tell them: by that the centre knows how far they are from its own time. A clock that was far ahead is followed at once. */
+/* What is measured is labelled with the centre's time. */
 static int64_t label_of(void *ctx) {
   struct hub *h = ctx;
   pthread_mutex_lock(&h->lock);
-  int64_t now = label_next(&h->label, SLEW_MOST_MS);
+  int64_t now = hub_clock_now(&h->clock);
   pthread_mutex_unlock(&h->lock);
   return now;
+}
+
+static char *clock_file(const struct hub *h) { return base_printf("%s/clock.json", h->o->folder); }
+
+/* How far our own clock is from the centre's is remembered: it may be cut off when we begin again. */
+static void clock_keep(struct hub *h, int64_t sent, int64_t now) {
+  struct err err;
+  pthread_mutex_lock(&h->lock);
+  bool keep = hub_clock_learn(&h->clock, sent, clock_mono(), now);
+  int64_t apart = h->clock.apart;
+  pthread_mutex_unlock(&h->lock);
+  if (!keep) return;
+  char *file = clock_file(h), *text = base_printf("{\"apart\":%lld}\n", (long long)apart);
+  if (file_write(file, text, strlen(text), 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  free(file);
+  free(text);
+}
+
+static void clock_remember(struct hub *h) {
+  struct err err;
+  size_t size = 0;
+  char *file = clock_file(h), *text = file_read(file, 1000, &size, &err);
+  json_t *o = text ? json_read(text, size, 1, &err) : NULL;
+  h->clock.apart = json_int(o, "apart", 0);
+  json_decref(o);
+  free(file);
+  free(text);
 }
 
 static char *file_of(const char *folder, int64_t first) { return base_printf("%s/q-%015lld.json", folder, (long long)first); }
@@ -223,13 +275,15 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
   int64_t now = label_of(h);
   pthread_mutex_lock(&h->lock);
   const char *trouble = trouble_text(h->trouble);
+  int64_t apart = h->clock.apart;
   pthread_mutex_unlock(&h->lock);
   h->report = h->report + 1 > now ? h->report + 1 : now;
-  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "version", CHAPAR_VERSION, "trouble", trouble,
-                          "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
+  json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "apart", (json_int_t)apart,
+                          "version", CHAPAR_VERSION, "trouble", trouble, "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
   json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST);
   json_object_set(all, "interfaces", rows);
   char *body = json_canonical(all), *signature = hub_sign(h->key, HUB_REPORT, body, strlen(body));
+  int64_t sent = clock_mono();
   int rc = h->o->call(h->o->ctx, path, signature, body, strlen(body), &answer, &size, err);
   if (rc == 0) hub_checks_told(h->checks, rows);
   if (rc && err->code == ERR_CONFLICT) h->report += AHEAD_MS; /* our clock was set back, and what we remembered is lost */
@@ -238,6 +292,7 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
   if (plan) {
     char *file = base_printf("%s/plan.json", h->o->folder);
     struct err why;
+    clock_keep(h, sent, json_int(plan, "now", now));
     pthread_mutex_lock(&h->lock);
     bool other = json_int(plan, "revision", 0) != h->revision;
     h->next = json_int(plan, "next", 0);
@@ -262,19 +317,22 @@ static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, 
   return rc;
 }
 
-/* What was measured first goes first. 1: there is more; 0 nothing waits; -1 the centre did not take it. */
+/* What was measured first goes first, after an answer that tells the time. 1: there is more; 0 nothing waits; -1 the centre did not take it. */
 static int send_some(struct hub *h, bool plan, struct err *err) {
   int64_t *list, oldest = 0;
   size_t count = queued(h->o->folder, &list), begin = count > QUEUE_FILES ? count - QUEUE_FILES : 0, used = 0;
   json_t *samples = json_array();
   for (size_t i = 0; i < begin; i++) drop(h, list[i]);
   if (begin) log_write(LOG_WARN, "network", "the oldest measurements are lost, %zu files: the queue is full", begin);
-  if (count) used = gather(h, list + begin, count - begin, samples);
+  pthread_mutex_lock(&h->lock);
+  bool timed = h->clock.learned;
+  pthread_mutex_unlock(&h->lock);
+  if (count && timed) used = gather(h, list + begin, count - begin, samples);
   if (json_array_size(samples)) oldest = json_integer_value(json_array_get(json_array_get(samples, 0), 1));
   pthread_mutex_lock(&h->lock);
   int64_t from = used ? list[begin] : h->first;
   pthread_mutex_unlock(&h->lock);
-  int rc = json_array_size(samples) || plan ? report(h, from, samples, count - begin - used, oldest, err) : 0;
+  int rc = json_array_size(samples) || plan || !timed ? report(h, from, samples, count - begin - used, oldest, err) : 0;
   for (size_t i = 0; rc == 0 && i < used; i++) drop(h, list[begin + i]);
   rc = rc ? -1 : count - begin > used;
   json_decref(samples);
@@ -375,6 +433,7 @@ int network_hub_run(const struct network_hub_options *o, struct err *err) {
     size_t count = queued(o->folder, &list);
     if (count && h.first <= list[count - 1] + HUB_BATCH_MOST) h.first = list[count - 1] + HUB_BATCH_MOST + 1;
     free(list);
+    clock_remember(&h);
     remember_plan(&h);
     if (pthread_create(&checker, NULL, hub_checks_main, h.checks)) rc = err_set(err, ERR_UNAVAILABLE, "no thread could be started");
     else {

@@ -78,7 +78,6 @@ struct prober {
   char *key;
   int64_t last, next, report;
   int64_t heard;                     /* monotonic */
-  int64_t skew;                      /* its clock before ours, as far as results are corrected by it */
   enum prober_trouble trouble;
   bool mute;                         /* what it told last could not be sent */
 };

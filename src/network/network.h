@@ -399,9 +399,9 @@ int network_prober_revoke(struct network *n, const struct network_by *by, const 
 /* {"items":[{"name","state" (invited, expired: its code is over, admitted, revoked),"key","last" (newest measurement),"heard" (last report),"away","version","backlog" (files that wait there),"oldest","trouble" (why it cannot send: socket, lost, helper, unsent; null: it can),"clock_ms" (its
  * clock before ours),"joined_at","revoked_at","invited_until","by","reason","offices","unknown"}]} in order of names. Waits. */
 int network_probers(struct network *n, json_t **out, struct err *err);
-/* What it is to probe: {"offices":[{"code","address","interval_ms","checks"}],"again":[codes] (to be asked as soon as may be; told once),"packets","gap_ms","timeout_ms","check_ms","attempts","retry_ms","revision","next"}; checks as in the plan, communities included. ERR_NOT_FOUND. */
+/* What it is to probe: {"offices":[{"code","address","interval_ms","checks"}],"again":[codes] (to be asked as soon as may be; told once),"packets","gap_ms","timeout_ms","check_ms","attempts","retry_ms","revision","next","now" (our time, by which it labels)}; checks as in the plan, communities included. ERR_NOT_FOUND. */
 int network_prober_plan(struct network *n, const char *name, json_t **out, struct err *err);
-/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","version","trouble","backlog","oldest","samples","interfaces"} (hub.h).
+/* A report of one prober (body as it came; signature: base64 over "chapar-report-v1\n" body): {"name","report" (grows with each),"from","now","apart" (the hub's clock before ours, for show),"version","trouble","backlog","oldest","samples","interfaces"} (hub.h).
  * Samples come in their order; what came already is passed over, what is older than raw results are kept too: *next is the number that is wanted next. ERR_UNAUTHENTICATED for a wrong name, key or signature, ERR_FORBIDDEN where the
  * right was taken away, ERR_CONFLICT for a report that came already, ERR_INVALID, ERR_UNAVAILABLE while another node probes. At most 1 MiB. Waits. */
 int network_report(struct network *n, const char *name, const void *body, size_t size, const char *signature, int64_t *next, struct network_refusal *why, struct err *err);

@@ -418,7 +418,6 @@ static void swap(struct network *n, struct loading *k) {
       if (base_same(k->probers[p].name, n->probers[i].name)) {
         k->probers[p].heard = n->probers[i].heard;
         bool same = base_same(k->probers[p].key, n->probers[i].key); /* its numbers are one key's */
-        k->probers[p].skew = n->probers[i].skew;
         if (same && n->holder) k->probers[p].trouble = n->probers[i].trouble;
         if (fresh) continue; /* what was taken and is not in the store was forgotten: they send it again */
         k->probers[p].mute = n->probers[i].mute;

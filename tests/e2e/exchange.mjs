@@ -6,7 +6,7 @@ import { request as secure } from 'node:https';
 import { request as plain } from 'node:http';
 import { connect as dial } from 'node:tls';
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test as testing, same, good, end, wrapped } from './kit.mjs';
 import { world, port, until } from './gateways.mjs';
@@ -271,7 +271,9 @@ await test('a second gateway of the provider shares the load and stands in', asy
   await start('a', ['--exchange-timeout-ms', '3000']);
   await until('it is back', async () => (await ask('GET', echo)).status === 200);
 });
-await test('later: taken while the provider is away, delivered when it is back, fetched by its id', async () => {
+await test('later: taken while the provider is away, delivered when it is back by a gateway that was lost and put back from a copy, fetched by its id', async () => {
+  const early = (await ask('POST', `${echo}/later`, { headers: { ...json, 'Chapar-Async': 'yes' }, body: '{"early":1}' })).headers.location, got = async () => { const r = await ask('GET', early); return r.status === 200 && r.text; };
+  await until('an answer that is kept', got);
   await stop(gateways.a);
   const id = randomUUID(), later = { ...json, 'X-Road-Id': id, 'Chapar-Async': 'yes' };
   const taken = await ask('POST', `${echo}/later`, { headers: later, body: '{"later":1}' });
@@ -281,8 +283,15 @@ await test('later: taken while the provider is away, delivered when it is back, 
   const waiting = await until('a first try', async () => { const r = await ask('GET', taken.headers.location); return r.json?.tries > 0 ? r : null; });
   same([waiting.status, waiting.json.state], [202, 'waiting']);
   good(/network_error/.test(waiting.json.last_error) && waiting.headers['retry-after'], waiting.text);
-  await stop(gateways.b);
+  const copy = join(dir, 'b.copy'), g = gateways.b;
+  writeFileSync(join(g.folder, 'async', `${'0'.repeat(32)}.request`), 'of nobody'); // no row has it: it is in no copy
+  cli('b', 'backup', copy);
+  await stop(g, 'SIGKILL');
+  rmSync(g.folder, { recursive: true });
+  cli('b', 'restore', copy);
+  same(readdirSync(join(g.folder, 'async')).length, 3, 'two requests and an answer');
   await start('b');
+  same(await got(), '{"early":1}', 'what was answered before the copy');
   await start('a', ['--exchange-timeout-ms', '3000']);
   const done = await until('the answer', async () => { const r = await ask('GET', taken.headers.location); return r.status === 202 ? null : r; });
   same([done.status, done.text, done.headers['x-road-id'], heard.filter((x) => x.headers['x-road-id'] === id).length], [200, '{"later":1}', id, 1]);

@@ -195,14 +195,28 @@ await test('maintenance of a gateway: callers are told by which, why and until w
   good(/maintenance  until 2099-03-20T06:30:00Z: a new disk/.test(run('gateway', 'status', '--folder', gateways.a.folder)), 'status');
   good(/^chapar_exchange_maintenance 1$/m.test((await call(gateways.a.base, 'GET', '/metrics')).text), 'metrics');
   good(/maintenance/.test(run('gateway', 'acts', '--folder', gateways.a.folder)), 'it is an act');
+  const theirs = (await status('b')).peers.find((p) => p.server === gateways.a.server);
+  same([theirs.state, theirs.last_error], ['maintenance', `The gateway ${gateways.a.server} is under maintenance until 2099-03-20T06:30:00Z: a new disk`], 'as another member sees it');
+  good(/1 under maintenance, 0 failed/.test(run('gateway', 'status', '--folder', gateways.b.folder)), 'its status');
+  const tried = await runs('gateway', 'test', `${B}/asks`, `${A}/data/echo`, '--folder', gateways.b.folder);
+  good(tried.status === 1 && /by the provider's gateway[^]*maintenance_mode[^]*under maintenance until 2099-03-20T06:30:00Z: a new disk[^]*Send again when the maintenance is over/.test(tried.out), tried.out);
   on('b');
   same((await refused('server.clientproxy.maintenance_mode')).json.message, `The gateway ${gateways.b.server} is under maintenance until it is said to be over: a new disk`);
   off('a');
   off('b');
   await until('calls again', async () => (await ask()).status === 200);
-  same((await status('a')).directory.maintenance, null);
+  same([(await status('a')).directory.maintenance, (await status('b')).peers.find((p) => p.server === gateways.a.server).state], [null, 'reached']);
   same(fails(['gateway', 'maintenance', 'on', '--folder', gateways.a.folder]).status, 2, 'no notice');
   for (const when of ['soon', '2020-01-01']) same(fails(['gateway', 'maintenance', 'on', '--notice', 'x', '--until', when, '--folder', gateways.a.folder]).status, 1, when);
+  const both = fails(['gateway', 'maintenance', 'on', '--until', 'soon', '--folder', gateways.a.folder]);
+  good(both.status === 2 && /--until is a day or a moment/.test(both.err) && /--notice TEXT/.test(both.err), both.err);
+  const live = async (lang) => (await call(platform.base, 'GET', `/desk/exchange/live?still=1&lang=${lang}`, { token: session.token, lang, headers: { Accept: 'text/html' } })).text;
+  run('gateway', 'maintenance', 'on', '--notice', 'a <new> disk', '--until', '2099-03-20T06:30:00Z', '--folder', op);
+  for (const [lang, words] of [['en', /under maintenance<\/strong> — until [^<]*2099[^<]*: <bdi>a &lt;new&gt; disk/], ['fa', /در دست نگهداری است<\/strong> — تا [^<]*۱۴۷[۷۸][^<]*: <bdi>a &lt;new&gt; disk/]]) {
+    const shown = await until(`the page of the exchange, ${lang}`, async () => { const t = await live(lang); return /class="note"[^]*&lt;new&gt;/.test(t) && t; });
+    good(words.test(shown), shown.slice(shown.indexOf('class="note"'), shown.indexOf('<dl')));
+  }
+  run('gateway', 'maintenance', 'off', '--folder', op);
 });
 
 await test('the directory is checked with openssl alone', () => {

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'n
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { call, chapar, end, fails, folder, good, pack, port, postgres, run, same, serve, test, until, browser as launch } from './kit.mjs';
+import { call, chapar, end, fails, folder, good, pack, port, postgres, run, same, sleep, serve, test, until, browser as launch } from './kit.mjs';
 
 const require = createRequire(import.meta.url);
 const mine = ['KR-0916-0001', 'KR-0904-0001'], another = 'KR-0905-0001'; // the last is measured by the centre
@@ -22,10 +22,13 @@ async function line(target) {
     q.on('data', (d) => parts.push(d)).on('end', async () => {
       const body = Buffer.concat(parts), one = { path: q.url, body, signature: q.headers['chapar-signature'], status: 0 };
       if (how === 'cut') return q.socket.destroy();
+      const slow = how === 'slow';
+      if (slow) await sleep(3000); // longer than what clocks may differ by
       try {
         const r = await fetch(target + q.url, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Accept-Language': 'en', 'Chapar-Signature': one.signature }, body });
         const answer = Buffer.from(await r.arrayBuffer());
         one.status = r.status;
+        one.slow = slow;
         one.deaf = how === 'deaf';
         kept.push(one);
         if (one.deaf) return q.socket.destroy();
@@ -190,7 +193,7 @@ async function whole(engine, where) {
     }
     const of = JSON.parse(last.body), now = Date.now(), make = (more) => JSON.stringify({ ...of, report: of.report + 60000, now, samples: [], interfaces: [], ...more });
     same((await post(make({}), said(make({}), generateKeyPairSync('ed25519').privateKey))).status, 404, "another's key");
-    const strange = [{ now: now - 3600000 }, { now: -1 }, { report: 2 ** 53 }, { report: now + 365 * 86400000 }, { from: 2 ** 60 }, { from: -1 }, { version: '\u001b[31mred' }, { version: 'x'.repeat(41) }, { oldest: now + 86400000 }, { backlog: -1 }, { samples: {} }, { interfaces: {} }, { interfaces: undefined }, { trouble: 'bored' }, { trouble: undefined },
+    const strange = [{ now: now - 3600000, samples: [[mine[0], now, 5, 5]] }, { apart: 2 ** 60 }, { now: -1 }, { report: 2 ** 53 }, { report: now + 365 * 86400000 }, { from: 2 ** 60 }, { from: -1 }, { version: '\u001b[31mred' }, { version: 'x'.repeat(41) }, { oldest: now + 86400000 }, { backlog: -1 }, { samples: {} }, { interfaces: {} }, { interfaces: undefined }, { trouble: 'bored' }, { trouble: undefined },
       { samples: Array(4001).fill([mine[0], now, 5, 5]) }, { name: 'hub-2' }, { report: 'x' }];
     for (const more of strange) {
       const text = make(more);
@@ -207,6 +210,13 @@ async function whole(engine, where) {
     const lost = await until('an answer that is lost', () => wire.kept.slice(n).find((k) => k.deaf && k.status === 200 && samples(k).length));
     wire.be('well');
     await until('they come again', () => wire.kept.slice(n).find((k) => !k.deaf && k.status === 200 && samples(k).some((x) => samples(lost).some((y) => x[0] === y[0] && x[1] === y[1]))));
+  });
+
+  await say('reports take their time on the way', async () => {
+    const n = wire.kept.length;
+    wire.be('slow');
+    await until('a slow one that is taken', () => wire.kept.slice(n).find((k) => k.slow && k.status === 200 && samples(k).length));
+    wire.be('well');
   });
 
   await say('the line is cut: the centre says why it does not know, and takes up what was measured meanwhile', async () => {

@@ -120,11 +120,23 @@ static json_t *peers_json(struct http_req *r, const json_t *monitor) {
     put(o, "name", name_of(r, json_str(one, "server")));
     put(o, "server", json_str(one, "server"));
     put(o, "state", say(r, arena_printf(http_arena(r), "xc_peer_%s", json_str(one, "state"))));
-    put_flag(o, "bad", base_same(json_str(one, "state"), "failed"));
+    put_flag(o, "bad", !base_same(json_str(one, "state"), "reached"));
     put(o, "error", json_str(one, "last_error"));
     json_array_append_new(list, o);
   }
   return list;
+}
+
+/* {when, notice}, or null: of the gateway whose page it is. */
+static json_t *maintenance_json(struct http_req *r, const json_t *monitor) {
+  const json_t *now = json_object_get(monitor, "maintenance");
+  int64_t until = 0;
+  if (!json_is_object(now)) return json_null();
+  json_t *o = json_object();
+  bool ends = json_str(now, "until") && clock_parse(json_str(now, "until"), &until) == 0;
+  put(o, "when", ends ? word_fill(http_arena(r), http_lang(r), "web.xc_maintenance_until", "time", show_time(r, json_str(now, "until")), NULL) : say(r, "xc_maintenance_open"));
+  put(o, "notice", json_str(now, "notice"));
+  return o;
 }
 
 static json_t *ends_json(struct http_req *r, const json_t *monitor) {
@@ -168,6 +180,7 @@ static void get_live(struct http_req *r) {
   put_flag(page, "still", still);
   put_flag(page, "live", monitor != NULL);
   put(page, "server", json_str(monitor, "server"));
+  json_object_set_new(page, "maintenance", maintenance_json(r, monitor));
   put_number(r, page, "version", json_int(directory, "version", 0));
   put_flag(page, "directory_alarm", json_flag(directory, "alarm", false));
   put_flag(page, "stamps_behind", json_flag(json_object_get(monitor, "timestamps"), "behind", false));
