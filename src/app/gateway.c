@@ -321,13 +321,35 @@ static int subsystem(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_subsystem(struct deed *d) { return with(d, subsystem); }
 
+static bool listed(const json_t *list, const char *id) {
+  size_t i;
+  json_t *o;
+  json_array_foreach(list, i, o)
+    if (base_same(json_str(o, "id"), id) || listed(json_object_get(o, "subsystems"), id)) return true;
+  return false;
+}
+
+/* A right may be given before there is what it names; a name that was mistyped looks the same. */
+static void note_unknown(struct exchange *x, const struct exchange_grant *g) {
+  json_t *v = NULL;
+  struct err err;
+  if (exchange_services(x, &v, &err) == 0 && !listed(v, g->service)) fprintf(stderr, "chapar: note: there is no service %s at this gateway yet\n", g->service);
+  json_decref(v);
+  v = NULL;
+  if (!base_starts(g->subject, "group:") && exchange_directory(x, &v, &err) == 0 && !listed(json_object_get(v, "members"), g->subject))
+    fprintf(stderr, "chapar: note: the member directory does not know %s yet\n", g->subject);
+  json_decref(v);
+}
+
 static int grant(struct deed *d, struct exchange *x, struct err *err) {
   char id[40];
   int64_t until = 0;
   if (d->until && app_day("--until", d->until, 0, &until)) return err_set(err, ERR_INVALID, "--until is a day, such as 2027-03-20");
   struct exchange_grant g = {.subject = d->left.items[0], .service = d->left.items[1], .method = d->method ? d->method : "*", .path = d->path ? d->path : "**", .purpose = d->purpose, .until = until};
+  if (until && until <= clock_now()) return err_set(err, ERR_INVALID, "--until lies in the future: at %s the right would be over", d->until);
   if (exchange_grant(x, &g, d->actor, id, err)) return -1;
   puts(id);
+  note_unknown(x, &g);
   return 0;
 }
 static int deed_grant(struct deed *d) { return with(d, grant); }
@@ -337,8 +359,8 @@ static void tell_grants(const json_t *v) {
   json_t *o;
   if (json_array_size(v) == 0) puts("no rights were given");
   json_array_foreach(v, i, o)
-    printf("%s  %s → %s  %s %s%s%s%s\n", json_str(o, "id"), json_str(o, "subject"), json_str(o, "service"), json_str(o, "method"), json_str(o, "path"), json_str(o, "purpose") ? "  " : "",
-           json_str(o, "purpose") ? json_str(o, "purpose") : "", json_str(o, "revoked_at") ? "  (revoked)" : "");
+    printf("%s  %s → %s  %s %s%s%.10s%s%s%s\n", json_str(o, "id"), json_str(o, "subject"), json_str(o, "service"), json_str(o, "method"), json_str(o, "path"), json_str(o, "until") ? "  until " : "",
+           json_str(o, "until") ? json_str(o, "until") : "", json_str(o, "purpose") ? "  " : "", json_str(o, "purpose") ? json_str(o, "purpose") : "", json_str(o, "revoked_at") ? "  (revoked)" : "");
 }
 
 static int grants(struct deed *d, struct exchange *x, struct err *err) {
@@ -370,8 +392,10 @@ static int deed_test(struct deed *d) {
 /* ---- the operator's ---- */
 
 static int member(struct deed *d, struct exchange *x, struct err *err) {
-  if (exchange_member_put(x, d->left.items[0], d->name_fa ? d->name_fa : d->left.items[0], d->name_en ? d->name_en : d->left.items[0], d->actor, err)) return -1;
-  return exchange_publish(x, err);
+  const char *id = d->left.items[0];
+  if (exchange_member_put(x, id, d->name_fa ? d->name_fa : id, d->name_en ? d->name_en : id, d->actor, err) || exchange_publish(x, err)) return -1;
+  printf("%s is in the directory\n", id);
+  return 0;
 }
 static int deed_member(struct deed *d) { return with(d, member); }
 
@@ -409,11 +433,13 @@ static int groups(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_groups(struct deed *d) { return with(d, groups); }
 
+static void tell_group(const char *code, const char *id, bool in) { printf(in ? "%s is in the group %s\n" : "%s is not in the group %s any more\n", id, code); }
+
 static int group_change(struct deed *d, struct exchange *x, bool in, struct err *err) {
   const char *code = d->left.items[0], *id = d->left.items[1];
-  int rc = exchange_group(x, code, id, in, d->actor, err);
-  if (rc == 0) printf(in ? "%s is in the group %s\n" : "%s is not in the group %s any more\n", id, code);
-  return rc;
+  if (exchange_group(x, code, id, in, d->actor, err)) return -1;
+  tell_group(code, id, in);
+  return 0;
 }
 static int group_add(struct deed *d, struct exchange *x, struct err *err) { return group_change(d, x, true, err); }
 static int deed_group_add(struct deed *d) { return with(d, group_add); }
@@ -449,8 +475,10 @@ static int acts(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_acts(struct deed *d) { return with(d, acts); }
 static int group(struct deed *d, struct exchange *x, struct err *err) {
-  if (exchange_global_group(x, d->left.items[0], d->left.items[1], !d->out, d->actor, err)) return -1;
-  return exchange_publish(x, err);
+  const char *code = d->left.items[0], *id = d->left.items[1];
+  if (exchange_global_group(x, code, id, !d->out, d->actor, err) || exchange_publish(x, err)) return -1;
+  tell_group(code, id, !d->out);
+  return 0;
 }
 static int deed_group(struct deed *d) { return with(d, group); }
 
@@ -477,12 +505,21 @@ static int requests(struct deed *d, struct exchange *x, struct err *err) {
 }
 static int deed_requests(struct deed *d) { return with(d, requests); }
 
-static int approve(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], d->actor, true, d->why, err); }
+static int judge(struct deed *d, struct exchange *x, bool yes, struct err *err) {
+  if (exchange_approve(x, d->left.items[0], d->actor, yes, d->why, err)) return -1;
+  printf(yes ? "%s is taken in: the directory names it\n" : "%s is refused\n", d->left.items[0]);
+  return 0;
+}
+static int approve(struct deed *d, struct exchange *x, struct err *err) { return judge(d, x, true, err); }
 static int deed_approve(struct deed *d) { return with(d, approve); }
-static int refuse(struct deed *d, struct exchange *x, struct err *err) { return exchange_approve(x, d->left.items[0], d->actor, false, d->why, err); }
+static int refuse(struct deed *d, struct exchange *x, struct err *err) { return judge(d, x, false, err); }
 static int deed_refuse(struct deed *d) { return with(d, refuse); }
 
-static int revoke_key(struct deed *d, struct exchange *x, struct err *err) { return exchange_key_revoke(x, d->left.items[0], d->actor, d->why, err); }
+static int revoke_key(struct deed *d, struct exchange *x, struct err *err) {
+  if (exchange_key_revoke(x, d->left.items[0], d->actor, d->why, err)) return -1;
+  printf("%s is revoked: every gateway that takes the directory refuses it\n", d->left.items[0]);
+  return 0;
+}
 static int deed_revoke_key(struct deed *d) { return d->why ? with(d, revoke_key) : gateway_usage("revoke-key", "say why: --why TEXT"); }
 
 static int renew_operator(struct deed *d, struct exchange *x, struct err *err) {
@@ -523,7 +560,10 @@ static int run(struct deed *d) {
     if (!d->folder[0]) return gateway_usage(deeds[i].verb, "say where the gateway is: --folder FOLDER");
     return deeds[i].run(d);
   }
-  return gateway_usage(d->left.count ? d->left.items[0] : NULL, d->left.count ? "there is no such word of chapar gateway" : "say what to do:");
+  const char *word = d->left.count ? d->left.items[0] : NULL;
+  for (size_t i = 0; word && i < BASE_COUNT(deeds); i++)
+    if (base_starts(deeds[i].verb, word) && deeds[i].verb[strlen(word)] == ' ') return gateway_usage(word, "say which of these:");
+  return gateway_usage(word, word ? "there is no such word of chapar gateway" : "say what to do:");
 }
 
 int command_gateway(int argc, char **argv) {

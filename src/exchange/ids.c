@@ -29,12 +29,12 @@ int exchange_id_parse(const char *text, int least, int most, struct exchange_id 
   if (most > (int)BASE_COUNT(place)) most = (int)BASE_COUNT(place);
   for (const char *p = text;;) {
     size_t n = strcspn(p, "/");
-    if (count >= most) return err_set(err, ERR_INVALID, "the identifier has more than %d parts", most);
+    if (count >= most) return err_set(err, ERR_INVALID, "%.200s: the identifier has more than %d parts", text, most);
     if (part_take(p, n, place[count++], err) != 0) return -1;
     if (p[n] == '\0') break;
     p += n + 1;
   }
-  if (count < least) return err_set(err, ERR_INVALID, "the identifier has %d parts, not %d", count, least);
+  if (count < least) return err_set(err, ERR_INVALID, "%.200s: the identifier has %d parts, not %d", text, count, least);
   return 0;
 }
 

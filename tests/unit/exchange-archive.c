@@ -187,6 +187,19 @@ static void on_both_sides(void **state) {
   must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-4", .until = between}, &o, err));
   assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
   json_decref(o);
+  /* of one archive, too, what lies in the time alone */
+  kit_exchanged(x, "KHR-5", "{}", false);
+  between = clock_now() + 5000;
+  later(10000);
+  kit_exchanged(x, "KHR-5", "{}", false);
+  settle("KHR-5");
+  later(10000);
+  assert_int_equal(archive(0, NULL), 4);
+  for (int i = 0; i < 2; i++) {
+    must(exchange_evidence(x, &(struct evidence_ask){.message_id = "KHR-5", .from = i ? between : 0, .until = i ? 0 : between}, &o, err));
+    assert_int_equal(json_array_size(json_object_get(o, "messages")), 2);
+    json_decref(o);
+  }
 }
 
 /* What archives hold counts as much as what the log holds, contents and directories. */

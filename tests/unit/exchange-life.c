@@ -5,6 +5,7 @@
 #include "store-kit.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <sys/socket.h>
 
 #define OPERATOR "KHR/GOV/1/op"
@@ -300,6 +301,45 @@ static void full_lane(void **state) {
   book_drop(b_);
 }
 
+/* ---- a delivery that no thread takes ---- */
+
+static atomic_bool no_threads_;
+static atomic_int refused_threads_;
+
+/* Instead of the library's: as on a machine that has no threads to give. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg) {
+  static int (*_Atomic real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  if (!real) real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT, "pthread_create");
+  if (!no_threads_) return real(thread, attr, run, arg);
+  atomic_fetch_add(&refused_threads_, 1);
+  return EAGAIN;
+}
+
+static int answered_work(struct store_tx *tx, void *arg, struct err *e) { return store_value(tx, arg, 0, e, "SELECT COUNT(*) FROM exchange_async WHERE state = 'answered' AND message_id = 'later-1'", ""); }
+
+static void no_thread_takes_it(void **state) {
+  static const struct http_pair headers[] = {{"X-Road-Client", CLIENT}, {"X-Road-Id", "later-1"}, {"Content-Type", "application/json"}};
+  struct arena *arena = arena_new(1 << 20);
+  struct http_content content = HTTP_NO_CONTENT;
+  struct fault fault;
+  char id[200];
+  int64_t answered = 0;
+  must(http_content_add(&content, "{}", 2, -1, err));
+  struct call q = {.method = "POST", .target = "/r1/" SERVICE "/open/x", .headers = headers, .header_count = BASE_COUNT(headers), .content = &content, .inside = true};
+  no_threads_ = true;
+  if (async_take(b.x, arena, &q, id, &fault)) fail_msg("%s", fault.message);
+  for (int i = 0; i < 1200 && !refused_threads_; i++) kit_sleep(25);
+  assert_true(refused_threads_ > 0);
+  no_threads_ = false;
+  for (int i = 0; i < 1200 && !answered; i++) { /* it was given back, and is taken up again */
+    kit_sleep(25);
+    must(store_read(b.x->store, answered_work, &answered, err));
+  }
+  assert_int_equal(answered, 1);
+  http_content_free(&content);
+  arena_free(arena);
+}
+
 /* ---- an information system that asks for our certificate, when our keys change ---- */
 
 static _Atomic(char) shown_[65]; /* of the last call */
@@ -447,7 +487,7 @@ static void figures(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(stays_inside), cmocka_unit_test(refuses), cmocka_unit_test(done_once),
-                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(full_lane), cmocka_unit_test(new_keys_reach_systems),
+                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(full_lane), cmocka_unit_test(no_thread_takes_it), cmocka_unit_test(new_keys_reach_systems),
                                      cmocka_unit_test(counted_names), cmocka_unit_test(figures)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
