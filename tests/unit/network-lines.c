@@ -190,6 +190,7 @@ static int newest_first(const void *a, const void *b) { return strcmp(*(char *co
 
 static struct waiting at_hub(const char *code) {
   struct waiting w = {0};
+  int64_t ahead = network_now(net) - hub_age(); /* it is the same machine */
   char *list[4000];
   int count = 0;
   DIR *d = opendir(hub.folder);
@@ -203,15 +204,15 @@ static struct waiting at_hub(const char *code) {
     struct err err;
     snprintf(path, sizeof path, "%s/%s", hub.folder, list[i]);
     char *text = w.ok_at ? NULL : file_read(path, 0, &size, &err);
-    json_t *of = text ? json_read(text, size, 3, &err) : NULL;
+    json_t *all = text ? json_read(text, size, 4, &err) : NULL, *of = json_object_get(all, "samples");
     for (size_t k = json_array_size(of); k-- > 0 && !w.ok_at;) {
       json_t *one = json_array_get(of, k);
       if (!base_same(json_string_value(json_array_get(one, 0)), code)) continue;
-      int64_t at = json_integer_value(json_array_get(one, 1));
+      int64_t at = json_integer_value(json_array_get(one, 1)) + ahead;
       if (json_integer_value(json_array_get(one, 3)) < json_integer_value(json_array_get(one, 2))) w.ok_at = at;
       else if (!w.lost++) w.lost_at = at;
     }
-    json_decref(of);
+    json_decref(all);
     free(text);
     free(list[i]);
   }
