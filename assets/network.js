@@ -64,10 +64,11 @@
     svg.querySelectorAll('.words text').forEach(function (t) { t.style.fontSize = (t.classList.contains('name') ? 17 : 21) * Math.sqrt(scale()) + 'px'; });
     draw();
   }
+  function unit() { return scale() * Math.max(1, all.w / (svg.clientWidth || all.w) / 1.5); } /* on a small screen circles and their numbers are larger beside the map */
   function place(p) { return { x: (p[0] - frame[0]) * frame[2], y: (frame[1] - p[1]) * frame[3] }; }
   /* Points nearer than a thumb become one that tells how many and the worst of them. */
   function clusters() {
-    var cell = 34 * scale(), found = {};
+    var cell = 34 * unit(), found = {};
     data.points.forEach(function (p) {
       var at = place(p);
       if (at.x < box.x - cell || at.x > box.x + box.w + cell || at.y < box.y - cell || at.y > box.y + box.h + cell) return;
@@ -80,16 +81,34 @@
         if (order[state] > order[c.state]) c.state = state;
       }
     });
-    return Object.keys(found).map(function (k) { return found[k]; });
+    return apart(Object.keys(found).map(function (k) { return found[k]; }));
+  }
+  function radius(c) { return (c.n > 1 ? Math.min(10 + 2.2 * Math.sqrt(c.n), 30) : 8) * unit(); }
+  /* Circles of neighbouring cells that would cover one another's numbers become one, until none do. */
+  function apart(list) {
+    for (var i = 0; i < list.length; i++) {
+      for (var j = 0; j < list.length; j++) {
+        var c = list[i], d = list[j], all = c.n + d.n;
+        if (j === i || Math.hypot(c.x - d.x, c.y - d.y) >= radius(c) + radius(d)) continue;
+        c.x = (c.x * c.n + d.x * d.n) / all;
+        c.y = (c.y * c.n + d.y * d.n) / all;
+        c.n = all;
+        if (order[d.state] > order[c.state]) c.state = d.state;
+        list.splice(j, 1);
+        if (j < i) i -= 1;
+        j = -1;
+      }
+    }
+    return list;
   }
   function draw() {
     if (!data) return;
     layer.textContent = '';
-    var k = scale();
+    var k = unit();
     clusters().forEach(function (c) {
       var word = data.words[data.states.indexOf(c.state)], name = c.n > 1 ? nf.format(c.n) + ' · ' + word : c.first[5] + ': ' + word;
       var a = make('a', { 'aria-label': name, href: c.n > 1 ? '#' : '/network/offices/' + encodeURIComponent(c.first[4]) }, layer), g = make('g', { class: 'point ns-' + c.state }, a);
-      make('circle', { cx: c.x.toFixed(1), cy: c.y.toFixed(1), r: ((c.n > 1 ? Math.min(10 + 2.2 * Math.sqrt(c.n), 30) : 8) * k).toFixed(2) }, g);
+      make('circle', { cx: c.x.toFixed(1), cy: c.y.toFixed(1), r: radius(c).toFixed(2) }, g);
       make('title', {}, g).textContent = name;
       if (c.n > 1) {
         var t = make('text', { x: c.x.toFixed(1), y: (c.y + 6 * k).toFixed(1), 'font-size': (17 * k).toFixed(2) }, g);

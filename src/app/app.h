@@ -168,6 +168,17 @@ extern const struct http_route probe_rows[2];               /* probe.c: reports 
 /* offices.c: offices and links of the network from CSV, and out; an exit code */
 int offices_import(const struct settings *set, const char *file, bool dry, const char *lang);
 int contacts_import(const struct settings *set, const char *file, bool dry, const char *lang); /* contacts.c: people on duty */
+/* What both do: the file is read and its columns found (`at`; false after a message), the platform opened (0, or an exit code after a message), the rows taken, their acts given
+ * their places in the ledger. */
+struct csv_import {
+  const char *file, *lang;
+  size_t most;
+  bool dry, (*columns)(const char *file, const char *data, const struct csv *c, int *at);
+  int (*open)(struct platform *p, const struct settings *set);
+  int (*take)(struct platform *p, const char *file, const struct csv *c, const int *at, bool dry, enum lang l);
+};
+int csv_import(const struct settings *set, const struct csv_import *i);
+enum { CSV_COLUMNS_MOST = 16 };
 int offices_export(const struct settings *set);
 void app_network_demo(struct platform *p);                 /* somebody on duty, where nobody is yet */
 /* watch.c: ports of network, what its watchers are told (a thread's function), figures for Prometheus. */

@@ -53,23 +53,15 @@ static int take_in(struct platform *p, const char *file, const struct csv *c, co
   return rc ? EXIT_REFUSED : EXIT_DONE;
 }
 
+static bool find_columns(const char *file, const char *data, const struct csv *c, int *at) {
+  for (size_t k = 0; k < COLUMNS; k++) at[k] = csv_column(c, columns[k]);
+  bool good = at[1] >= 0 && at[2] >= 0 && at[3] >= 0;
+  if (!good) fprintf(stderr, "%s:1: the columns are organisation, level, name, to, lang; level, name and to are demanded\n", file);
+  return good;
+}
+
+static int opened(struct platform *p, const struct settings *set) { return platform_open(p, set, PLATFORM_ALL); }
+
 int contacts_import(const struct settings *set, const char *file, bool dry, const char *lang) {
-  struct platform p = {0};
-  struct err err;
-  size_t n = 0;
-  int at[COLUMNS], rc = EXIT_REFUSED;
-  int64_t placed;
-  char *data = file_read(file, MOST_BYTES, &n, &err);
-  struct csv *c = data ? csv_read(data, n, &err) : NULL;
-  for (size_t k = 0; c && k < COLUMNS; k++) at[k] = csv_column(c, columns[k]);
-  if (!c) fprintf(stderr, "chapar: %s: %s\n", file, err.message);
-  else if (at[1] < 0 || at[2] < 0 || at[3] < 0) fprintf(stderr, "%s:1: the columns are organisation, level, name, to, lang; level, name and to are demanded\n", file);
-  else if ((rc = platform_open(&p, set, PLATFORM_ALL)) == 0) {
-    rc = take_in(&p, file, c, at, dry, base_same(lang, "fa") ? LANG_FA : LANG_EN);
-    if (rc == 0 && !dry && trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
-  }
-  csv_free(c);
-  free(data);
-  platform_close(&p);
-  return rc;
+  return csv_import(set, &(struct csv_import){.file = file, .lang = lang, .most = MOST_BYTES, .dry = dry, .columns = find_columns, .open = opened, .take = take_in});
 }

@@ -9,6 +9,7 @@
 /* Columns in their order; the first is demanded, the others may be left out: what is not there stays as it is. */
 static const char *const columns[] = {"code", "organisation", "place", "level", "uplinks", "name_fa", "name_en", "lat", "lon", "address", "interval", "checks", "prober", "active"};
 enum { COLUMNS = BASE_COUNT(columns), MOST_BYTES = 16 * 1024 * 1024 };
+_Static_assert(BASE_COUNT(columns) <= CSV_COLUMNS_MOST, "csv_import has room for them");
 
 static struct network_plan_row row_of(const struct csv *c, size_t row, const int *at) {
   const char *v[COLUMNS];
@@ -81,24 +82,28 @@ static int opened(struct platform *p, const struct settings *set) {
   return rc;
 }
 
-int offices_import(const struct settings *set, const char *file, bool dry, const char *lang) {
+int csv_import(const struct settings *set, const struct csv_import *i) {
   struct platform p = {0};
   struct err err;
   size_t n = 0;
-  int at[COLUMNS], rc = EXIT_REFUSED;
+  int at[CSV_COLUMNS_MOST], rc = EXIT_REFUSED;
   int64_t placed;
-  char *data = file_read(file, MOST_BYTES, &n, &err);
+  char *data = file_read(i->file, i->most, &n, &err);
   struct csv *c = data ? csv_read(data, n, &err) : NULL;
-  if (!c) fprintf(stderr, "chapar: %s: %s\n", file, err.message);
-  else if (find_columns(file, data, c, at)) {
-    rc = opened(&p, set);
-    if (rc == 0) rc = take_in(&p, file, c, at, dry, base_same(lang, "fa") ? LANG_FA : LANG_EN);
-    if (rc == 0 && !dry && trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
+  if (!c) fprintf(stderr, "chapar: %s: %s\n", i->file, err.message);
+  else if (i->columns(i->file, data, c, at)) {
+    rc = i->open(&p, set);
+    if (rc == 0) rc = i->take(&p, i->file, c, at, i->dry, base_same(i->lang, "fa") ? LANG_FA : LANG_EN);
+    if (rc == 0 && !i->dry && trust_sequence(p.trust, &placed, &err) && err.code != ERR_CONFLICT) log_write(LOG_WARN, "ledger", "%s", err.message);
   }
   csv_free(c);
   free(data);
   platform_close(&p);
   return rc;
+}
+
+int offices_import(const struct settings *set, const char *file, bool dry, const char *lang) {
+  return csv_import(set, &(struct csv_import){.file = file, .lang = lang, .most = MOST_BYTES, .dry = dry, .columns = find_columns, .open = opened, .take = take_in});
 }
 
 /* ---- out ---- */

@@ -118,5 +118,6 @@ char *number_format(struct arena *a, enum lang l, int64_t n);        /* ۱۲٬۳
 char *money_format(struct arena *a, enum lang l, int64_t rial);      /* «۱٬۲۰۰٬۰۰۰ ریال» / "1,200,000 rials" */
 char *number_words_fa(struct arena *a, int64_t n);                   /* «یک میلیون و دویست هزار» */
 char *number_decimal(struct arena *a, enum lang l, double v, int places);
+char *number_percent(struct arena *a, enum lang l, double percent, int places); /* ۹۹٫۵٪ / 99.5%: the sign stands behind the number in reading order wherever it is shown */
 
 #endif

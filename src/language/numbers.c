@@ -53,6 +53,13 @@ char *number_decimal(struct arena *a, enum lang l, double v, int places) {
   return finish(a, l, &b);
 }
 
+/* Beside Persian digits the sign would stand left or right of them by what comes before (UAX #9, W2 and W5): the mark between makes it one of the right-to-left
+ * line that the isolate opens, and what is around sees neither. */
+char *number_percent(struct arena *a, enum lang l, double percent, int places) {
+  char *number = number_decimal(a, l, percent, places);
+  return number ? arena_printf(a, l == LANG_FA ? "\u2067%s\u200F٪\u2069" : "%s%%", number) : NULL;
+}
+
 static const char *number_word(const char *group, int n) {
   char key[32];
   snprintf(key, sizeof key, "number.%s%d", group, n);

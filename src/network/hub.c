@@ -292,7 +292,7 @@ static int take_parts(struct network *n, int p, const json_t *j, int64_t *next, 
   if (!n->holder) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.elsewhere", NULL);
   if (network_crowded(n)) return hub_refuse(why, err, ERR_UNAVAILABLE, "probe.store", NULL);
   snprintf(apart, sizeof apart, "%+lld", (long long)((theirs - now) / 1000));
-  if (json_array_size(json_object_get(j, "samples")) && (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST)) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
+  if (json_array_size(json_object_get(j, "samples")) + json_array_size(json_object_get(j, "interfaces")) > 0 && (theirs - now > SKEW_MOST || now - theirs > SKEW_MOST)) return hub_refuse(why, err, ERR_INVALID, "probe.clock", apart);
   if (report <= prober->report) return hub_refuse(why, err, ERR_CONFLICT, "probe.repeated", NULL);
   if (report > now + NUMBER_AHEAD || from > now + NUMBER_AHEAD) return hub_refuse(why, err, ERR_INVALID, "probe.form", NULL); /* it would be the last one ever */
   prober->report = report;

@@ -18,23 +18,22 @@ json_t *hub_sample(const char *code, const struct core_result *r);
 enum { HUB_ROW = 9, HUB_ROWS_MOST = 2000 };                  /* rows of one report */
 extern const char *const hub_row_names[HUB_ROW];
 bool hub_name_ok(const char *name);
-
-/* The centre's time, as a hub knows it: each answer tells it, and half of what the report took on its way is the doubt. From then on it is counted by the monotonic clock, whatever becomes of the hub's own; before the first
- * answer it is the own clock and what was between them when the hub ran last. */
-struct hub_clock {
-  struct label_clock own;
-  int64_t apart;                     /* the own clock before the centre's, at the last answer; 0 before it was ever known */
-  int64_t ahead, doubt, learned;     /* the centre's before the monotonic clock, as well as it is known, and when it was learned; learned 0: not yet */
-  int64_t last;
-};
-int64_t hub_clock_now(struct hub_clock *c);                   /* ms; goes back only where it was wrong by more than two seconds */
-bool hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now); /* an answer that tells now, asked for and here at these times (clock_mono); true: apart is another */
 int hub_refuse(struct network_refusal *why, struct err *err, enum err_code code, const char *word, const char *value); /* -1 */
+
+/* The centre's time, as a hub knows it. What is measured is labelled by its age, the time since this machine was started, which nobody sets; a report puts that into the centre's time. Each answer tells
+ * it, and half of what the report took on its way is the doubt. Before the first answer it is the machine's own clock and what was between the two when the hub ran last. */
+struct hub_clock {
+  int64_t apart;                     /* the machine's clock before the centre's, at the last answer; 0 before it was ever known */
+  int64_t ahead, doubt, learned;     /* what ages need to be the centre's time, as well as it is known, and the age at which it was learned; learned 0: not since the machine was started */
+};
+int64_t hub_age(void);                                        /* ms, sleep of the machine included */
+int64_t hub_clock_ahead(const struct hub_clock *c);
+void hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now); /* an answer that tells now, asked for and here at these ages */
 
 /* What a hub is to measure. */
 struct hub_spot { char code[NETWORK_CODE], address[64]; int64_t interval; bool icmp; struct check check[CHECKS_MOST]; int checks, fails; }; /* fails: in a row */
 struct hub_checks;
-struct hub_checks *hub_checks_new(const char *access, volatile bool *stop, int64_t (*label)(void *ctx), void *ctx); /* access: file of users of SNMP, borrowed; NULL none */
+struct hub_checks *hub_checks_new(const char *access, volatile bool *stop); /* access: file of users of SNMP, borrowed; NULL none */
 void hub_checks_free(struct hub_checks *c);                  /* accepts NULL; after its thread */
 struct hub_again { int attempts, retry_ms; };                /* what was lost is asked again so soon, so many times in a row */
 void hub_checks_plan(struct hub_checks *c, const struct hub_spot *spots, int count, int check_ms, const struct hub_again *again); /* copies */

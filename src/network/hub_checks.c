@@ -16,8 +16,6 @@ struct hub_checks {
   int count, at[2], check_ms;
   json_t *came;
   struct hub_again again;
-  int64_t (*label)(void *ctx);
-  void *label_ctx;
 };
 
 static bool next(void *ctx, bool snmp, struct asking *out) {
@@ -50,7 +48,7 @@ static void judge(void *ctx, const struct asking *a, enum check_cause cause, dou
   check_mark(&a->check, mark);
   pthread_mutex_lock(&c->lock);
   struct asked *k = still(c, a);
-  int64_t at = c->label(c->label_ctx);
+  int64_t at = hub_age();
   if (k && a->primary) {
     struct core_result r = {.sent_at = at - (clock_mono() - a->began)};
     k->s.fails = cause != CHECK_OK ? k->s.fails + 1 : 0;
@@ -76,7 +74,7 @@ static void take_rows(void *ctx, const struct asking *a, json_t *rows) {
   if (k) {
     json_decref(k->rows);
     k->rows = json_incref(list);
-    k->rows_at = c->label(c->label_ctx);
+    k->rows_at = hub_age();
     check_mark(&a->check, k->mark);
   }
   json_decref(list);
@@ -85,10 +83,8 @@ static void take_rows(void *ctx, const struct asking *a, json_t *rows) {
 
 static bool over(void *ctx) { return *((struct hub_checks *)ctx)->stop; }
 
-struct hub_checks *hub_checks_new(const char *access, volatile bool *stop, int64_t (*label)(void *ctx), void *ctx) {
+struct hub_checks *hub_checks_new(const char *access, volatile bool *stop) {
   struct hub_checks *c = base_alloc(sizeof *c);
-  c->label = label;
-  c->label_ctx = ctx;
   c->stop = stop;
   c->came = json_array();
   c->f = (struct checks_for){.ctx = c, .next = next, .judge = judge, .rows = take_rows, .over = over, .access = access, .idle_ms = IDLE_MS};

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000 };
+#define TIME_MOST (INT64_C(1) << 52)             /* of what the centre says that it is: ms */
+enum { TARGETS_MOST = 20000, QUEUE_FILES = 60000, PLAN_MS = 30000, BATCH_MS = 5000, TOGETHER = 2000, CATCH_UP_MS = 200, PAUSE_MS = 1000, PAUSE_MOST_MS = 30000, AHEAD_MS = 86400000, REPORTS_SINCE = 1000 };
 
 struct hub {
   const struct network_hub_options *o;
@@ -22,6 +23,7 @@ struct hub {
   struct hub_again again;
   int unsent;                        /* results in a row that could not be sent */
   pthread_mutex_t lock;              /* what all threads see: */
+  char boot[40];                     /* of this machine, as it is running now */
   struct hub_clock clock;
   enum prober_trouble trouble;
   json_t *soon;                      /* codes that the centre wants measured as soon as may be */
@@ -29,70 +31,71 @@ struct hub {
   json_t *plan;                      /* that has come and is not in effect yet */
   int64_t revision, next;            /* of the last plan; number that the centre wants next */
   int64_t report;                    /* number of the last report: only grows */
+  bool timed;                        /* the last report was taken: its answer told the time */
 };
 
-/* ---- time ---- */
+/* ---- time, and what the next run must know ---- */
 
-enum { SLEW_MOST_MS = 60000, WRONG_MS = 2000, APART_MS = 500, DRIFT = 5000 /* clocks run apart by one in so many, at worst */ };
+enum { DRIFT = 5000 /* clocks run apart by one in so many, at worst */ };
 
-int64_t hub_clock_now(struct hub_clock *c) {
-  int64_t now = c->learned ? clock_mono() + c->ahead : label_next(&c->own, SLEW_MOST_MS) - c->apart;
-  if (now < c->last && c->last - now < WRONG_MS) now = c->last;
-  c->last = now;
-  return now;
+int64_t hub_age(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_BOOTTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static int64_t age_of(void *ctx) { return hub_age(); }
+
+int64_t hub_clock_ahead(const struct hub_clock *c) { return c->learned ? c->ahead : clock_now() - c->apart - hub_age(); }
+
 /* What was learned with less doubt is kept until the clocks may have run apart, or the two cannot both be true. */
-bool hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now) {
+void hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now) {
   int64_t doubt = (got - sent) / 2 + 1, ahead = now - (sent + got) / 2, old = c->doubt + (got - c->learned) / DRIFT, other = ahead > c->ahead ? ahead - c->ahead : c->ahead - ahead;
   if (!c->learned || doubt <= old || other > doubt + old) {
     c->ahead = ahead;
     c->doubt = doubt;
-    c->learned = got ? got : 1;
+    c->learned = got;
   }
-  int64_t apart = clock_now() - clock_mono() - c->ahead;
-  if (apart - c->apart < APART_MS && c->apart - apart < APART_MS) return false;
-  c->apart = apart;
-  return true;
+  c->apart = clock_now() - hub_age() - c->ahead;
+}
+
+/* FOLDER/numbers.json. Its writing may be of a little while ago: numbers go on behind what was given since. */
+static void keep_numbers(struct hub *h) {
+  char *file = base_printf("%s/numbers.json", h->o->folder);
+  struct err err;
+  pthread_mutex_lock(&h->lock);
+  json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "boot", h->boot, "ahead", (json_int_t)h->clock.ahead, "doubt", (json_int_t)h->clock.doubt, "learned", (json_int_t)h->clock.learned,
+                        "apart", (json_int_t)h->clock.apart, "first", (json_int_t)h->first, "report", (json_int_t)h->report);
+  pthread_mutex_unlock(&h->lock);
+  char *text = json_canonical(o);
+  if (file_write(file, text, strlen(text), 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
+  json_decref(o);
+  free(text);
+  free(file);
+}
+
+/* False: nothing is known, and nothing is measured before the centre has told the next number. */
+static bool remember_numbers(struct hub *h) {
+  char *file = base_printf("%s/numbers.json", h->o->folder), *text;
+  size_t size = 0;
+  struct err err;
+  if ((text = file_read("/proc/sys/kernel/random/boot_id", sizeof h->boot, &size, &err))) snprintf(h->boot, sizeof h->boot, "%.*s", (int)strcspn(text, "\n"), text);
+  free(text);
+  json_t *o = (text = file_read(file, 4096, &size, &err)) ? json_read(text, size, 2, &err) : NULL;
+  bool known = json_int(o, "first", 0) > 0;
+  if (known) {
+    h->first = json_int(o, "first", 0) + HUB_BATCH_MOST;
+    h->report = json_int(o, "report", 0) + REPORTS_SINCE;
+    h->clock.apart = json_int(o, "apart", 0);
+    if (h->boot[0] && base_same(json_str(o, "boot"), h->boot)) h->clock = (struct hub_clock){h->clock.apart, json_int(o, "ahead", 0), json_int(o, "doubt", 0), json_int(o, "learned", 0)};
+  }
+  json_decref(o);
+  free(text);
+  free(file);
+  return known;
 }
 
 /* ---- measuring ---- */
-
-/* What is measured is labelled with the centre's time. */
-static int64_t label_of(void *ctx) {
-  struct hub *h = ctx;
-  pthread_mutex_lock(&h->lock);
-  int64_t now = hub_clock_now(&h->clock);
-  pthread_mutex_unlock(&h->lock);
-  return now;
-}
-
-static char *clock_file(const struct hub *h) { return base_printf("%s/clock.json", h->o->folder); }
-
-/* How far our own clock is from the centre's is remembered: it may be cut off when we begin again. */
-static void clock_keep(struct hub *h, int64_t sent, int64_t now) {
-  struct err err;
-  pthread_mutex_lock(&h->lock);
-  bool keep = hub_clock_learn(&h->clock, sent, clock_mono(), now);
-  int64_t apart = h->clock.apart;
-  pthread_mutex_unlock(&h->lock);
-  if (!keep) return;
-  char *file = clock_file(h), *text = base_printf("{\"apart\":%lld}\n", (long long)apart);
-  if (file_write(file, text, strlen(text), 0600, &err)) log_write(LOG_WARN, "network", "%s", err.message);
-  free(file);
-  free(text);
-}
-
-static void clock_remember(struct hub *h) {
-  struct err err;
-  size_t size = 0;
-  char *file = clock_file(h), *text = file_read(file, 1000, &size, &err);
-  json_t *o = text ? json_read(text, size, 1, &err) : NULL;
-  h->clock.apart = json_int(o, "apart", 0);
-  json_decref(o);
-  free(file);
-  free(text);
-}
 
 static char *file_of(const char *folder, int64_t first) { return base_printf("%s/q-%015lld.json", folder, (long long)first); }
 
@@ -147,7 +150,7 @@ static void plan_takes_effect(struct hub *h, const json_t *plan) {
   h->count = json_array_size(list) > TARGETS_MOST ? TARGETS_MOST : (int)json_array_size(list);
   h->spots = base_alloc(((size_t)h->count + 1) * sizeof *h->spots);
   struct ping_options p = {.packets = within(plan, "packets", 5, 1, NETWORK_PACKETS_MOST), .gap_ms = within(plan, "gap_ms", 200, 10, 5000), .timeout_ms = within(plan, "timeout_ms", 1500, 100, 10000),
-                           .ctx = h, .done = hub_done, .label = label_of};
+                           .ctx = h, .done = hub_done, .label = age_of};
   h->planned = true;
   h->again = (struct hub_again){within(plan, "attempts", 3, 1, 20), within(plan, "retry_ms", 5000, 100, 600000)};
   link_open(h->link, &p, h->count);
@@ -185,7 +188,11 @@ static void keep_batch(struct hub *h) {
   size_t n = json_array_size(h->samples);
   struct err err;
   if (!n) return;
-  char *text = json_canonical(h->samples), *file = file_of(h->o->folder, h->first);
+  pthread_mutex_lock(&h->lock);
+  json_t *all = json_pack("{s:s,s:I,s:O}", "boot", h->boot, "ahead", (json_int_t)hub_clock_ahead(&h->clock), "samples", h->samples);
+  pthread_mutex_unlock(&h->lock);
+  char *text = json_canonical(all), *file = file_of(h->o->folder, h->first);
+  json_decref(all);
   int rc = file_write(file, text, strlen(text), 0600, &err);
   if (rc) log_write(LOG_WARN, "network", "%s", err.message);
   while (rc && json_array_size(h->samples) > HUB_BATCH_MOST - 500) json_array_remove(h->samples, 0); /* a full disk: the oldest are lost */
@@ -194,6 +201,7 @@ static void keep_batch(struct hub *h) {
     h->first += (int64_t)n;
     pthread_mutex_unlock(&h->lock);
     json_array_clear(h->samples);
+    keep_numbers(h);
   }
   free(file);
   free(text);
@@ -226,17 +234,27 @@ static size_t queued(const char *folder, int64_t **out) {
   return count;
 }
 
-static json_t *file_samples(const char *folder, int64_t first) {
+/* From ages to the centre's time. */
+static void shift(json_t *list, int64_t ahead) {
+  size_t i;
+  json_t *one;
+  json_array_foreach(list, i, one)
+    if (json_is_integer(json_array_get(one, 1))) json_array_set_new(one, 1, json_integer(json_integer_value(json_array_get(one, 1)) + ahead));
+}
+
+/* In the centre's time: ages of this start of the machine (boot; NULL: none is) by what is known now, others by what was known then. */
+static json_t *file_samples(const char *folder, int64_t first, const char *boot, int64_t ahead) {
   char *file = file_of(folder, first);
   size_t size = 0;
   struct err err;
   char *text = file_read(file, HUB_REPORT_MOST, &size, &err);
-  json_t *list = text ? json_read(text, size, 3, &err) : NULL;
+  json_t *all = text ? json_read(text, size, 4, &err) : NULL, *list = json_incref(json_object_get(all, "samples"));
   if (!json_is_array(list)) { /* not whole: the disk was full */
     unlink(file);
     json_decref(list);
     list = NULL;
-  }
+  } else shift(list, boot && boot[0] && base_same(json_str(all, "boot"), boot) ? ahead : json_int(all, "ahead", 0));
+  json_decref(all);
   free(file);
   free(text);
   return list;
@@ -249,11 +267,11 @@ static void drop(const struct hub *h, int64_t first) {
 }
 
 /* Files that follow each other without a gap, oldest first, as the samples of one report; how many files. */
-static size_t gather(const struct hub *h, const int64_t *list, size_t count, json_t *into) {
+static size_t gather(const struct hub *h, const int64_t *list, size_t count, int64_t ahead, json_t *into) {
   size_t used = 0;
   while (used < count) {
     if (used && list[used] != list[0] + (int64_t)json_array_size(into)) break;
-    json_t *more = file_samples(h->o->folder, list[used]);
+    json_t *more = file_samples(h->o->folder, list[used], h->boot, ahead);
     if (more && used && json_array_size(into) + json_array_size(more) > TOGETHER) {
       json_decref(more);
       break;
@@ -269,30 +287,35 @@ static size_t gather(const struct hub *h, const int64_t *list, size_t count, jso
 /* ---- reporting ---- */
 
 /* One report, also without samples; the plan comes with the answer. */
-static int report(struct hub *h, int64_t from, json_t *samples, size_t backlog, int64_t oldest, struct err *err) {
+static int report(struct hub *h, int64_t from, int64_t ahead, json_t *samples, size_t backlog, int64_t oldest, struct err *err) {
   char *answer = NULL, *path = base_printf("/probe/%s", h->o->name);
   size_t size = 0;
-  int64_t now = label_of(h);
+  int64_t sent = hub_age(), now = sent + ahead;
   pthread_mutex_lock(&h->lock);
   const char *trouble = trouble_text(h->trouble);
   int64_t apart = h->clock.apart;
-  pthread_mutex_unlock(&h->lock);
   h->report = h->report + 1 > now ? h->report + 1 : now;
+  pthread_mutex_unlock(&h->lock);
   json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:O}", "name", h->o->name, "report", (json_int_t)h->report, "from", (json_int_t)from, "now", (json_int_t)now, "apart", (json_int_t)apart,
-                          "version", CHAPAR_VERSION, "trouble", trouble, "backlog", (json_int_t)backlog, "oldest", (json_int_t)oldest, "samples", samples);
-  json_t *rows = hub_checks_rows(h->checks, HUB_ROWS_MOST);
-  json_object_set(all, "interfaces", rows);
+                          "version", CHAPAR_VERSION, "trouble", trouble, "backlog", (json_int_t)backlog, "oldest", (json_int_t)(oldest > now ? now : oldest), "samples", samples);
+  json_t *rows = h->timed ? hub_checks_rows(h->checks, HUB_ROWS_MOST) : json_array(), *told = json_deep_copy(rows);
+  shift(told, ahead);
+  json_object_set_new(all, "interfaces", told);
   char *body = json_canonical(all), *signature = hub_sign(h->key, HUB_REPORT, body, strlen(body));
-  int64_t sent = clock_mono();
   int rc = h->o->call(h->o->ctx, path, signature, body, strlen(body), &answer, &size, err);
   if (rc == 0) hub_checks_told(h->checks, rows);
-  if (rc && err->code == ERR_CONFLICT) h->report += AHEAD_MS; /* our clock was set back, and what we remembered is lost */
   json_t *plan = rc == 0 ? json_read(answer, size, 6, err) : NULL;
-  if (rc == 0 && !plan) rc = -1;
-  if (plan) {
+  int64_t theirs = json_int(plan, "now", 0);
+  if (rc == 0 && !(theirs > 0 && theirs < TIME_MOST)) rc = err_set(err, ERR_INVALID, "the centre's answer cannot be read");
+  pthread_mutex_lock(&h->lock);
+  h->timed = rc == 0; /* whatever may be wrong, the next report asks for the time first */
+  if (rc == 0) hub_clock_learn(&h->clock, sent, hub_age(), theirs);
+  else if (err->code == ERR_CONFLICT) h->report += AHEAD_MS; /* our clock was set back, and what we remembered is lost */
+  else if (err->code == ERR_FORBIDDEN || err->code == ERR_INVALID) h->report = 0; /* it may have been numbered by a clock that was far ahead */
+  pthread_mutex_unlock(&h->lock);
+  if (rc == 0) {
     char *file = base_printf("%s/plan.json", h->o->folder);
     struct err why;
-    clock_keep(h, sent, json_int(plan, "now", now));
     pthread_mutex_lock(&h->lock);
     bool other = json_int(plan, "revision", 0) != h->revision;
     h->next = json_int(plan, "next", 0);
@@ -325,14 +348,14 @@ static int send_some(struct hub *h, bool plan, struct err *err) {
   for (size_t i = 0; i < begin; i++) drop(h, list[i]);
   if (begin) log_write(LOG_WARN, "network", "the oldest measurements are lost, %zu files: the queue is full", begin);
   pthread_mutex_lock(&h->lock);
-  bool timed = h->clock.learned;
+  int64_t ahead = hub_clock_ahead(&h->clock);
   pthread_mutex_unlock(&h->lock);
-  if (count && timed) used = gather(h, list + begin, count - begin, samples);
+  if (h->timed) used = gather(h, list + begin, count - begin, ahead, samples);
   if (json_array_size(samples)) oldest = json_integer_value(json_array_get(json_array_get(samples, 0), 1));
   pthread_mutex_lock(&h->lock);
   int64_t from = used ? list[begin] : h->first;
   pthread_mutex_unlock(&h->lock);
-  int rc = json_array_size(samples) || plan || !timed ? report(h, from, samples, count - begin - used, oldest, err) : 0;
+  int rc = json_array_size(samples) || plan || (count && !h->timed) ? report(h, from, ahead, samples, count - begin - used, oldest, err) : 0;
   for (size_t i = 0; rc == 0 && i < used; i++) drop(h, list[begin + i]);
   rc = rc ? -1 : count - begin > used;
   json_decref(samples);
@@ -422,19 +445,19 @@ static void measure_on(struct hub *h) {
 }
 
 int network_hub_run(const struct network_hub_options *o, struct err *err) {
-  struct hub h = {.o = o, .samples = json_array(), .first = clock_now(), .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1, .again = {3, 5000}}; /* numbers only grow, also when the folder is lost */
+  struct hub h = {.o = o, .samples = json_array(), .first = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .revision = -1, .again = {3, 5000}};
   int64_t *list;
   pthread_t reporter, checker;
   int rc = -1;
-  h.checks = hub_checks_new(o->probe.snmp_access, o->stop, label_of, &h);
+  h.checks = hub_checks_new(o->probe.snmp_access, o->stop);
   h.link = o->probe.helper ? o->probe.helper : link_new(o->probe.source4, o->probe.source6);
   h.key = hub_open_key(o->folder, err);
   if (h.key) {
+    bool known = remember_numbers(&h);
     size_t count = queued(o->folder, &list);
     if (count && h.first <= list[count - 1] + HUB_BATCH_MOST) h.first = list[count - 1] + HUB_BATCH_MOST + 1;
     free(list);
-    clock_remember(&h);
-    remember_plan(&h);
+    if (known) remember_plan(&h);
     if (pthread_create(&checker, NULL, hub_checks_main, h.checks)) rc = err_set(err, ERR_UNAVAILABLE, "no thread could be started");
     else {
       rc = pthread_create(&reporter, NULL, reporter_main, &h) ? err_set(err, ERR_UNAVAILABLE, "no thread could be started") : 0;
@@ -476,7 +499,7 @@ int network_hub_join(const char *folder, const char *code, char **body, char **s
 size_t network_hub_backlog(const char *folder, int64_t *oldest) {
   int64_t *list;
   size_t count = queued(folder, &list);
-  json_t *samples = count ? file_samples(folder, list[0]) : NULL;
+  json_t *samples = count ? file_samples(folder, list[0], NULL, 0) : NULL;
   *oldest = json_integer_value(json_array_get(json_array_get(samples, 0), 1));
   json_decref(samples);
   free(list);

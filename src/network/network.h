@@ -26,7 +26,7 @@
 #include "store/store.h"
 #include "trust/trust.h"
 
-/* state, machine name (words network.state_NAME); worst last but for unknown */
+/* state, machine name (words web.net_state_NAME); worst last but for unknown */
 #define NETWORK_STATE_TABLE(X) X(NETWORK_UP, "up") X(NETWORK_DEGRADED, "degraded") X(NETWORK_DOWN, "down") X(NETWORK_UNREACHABLE, "unreachable") \
   X(NETWORK_MAINTENANCE, "maintenance") X(NETWORK_UNKNOWN, "unknown")
 enum network_state {
@@ -201,7 +201,8 @@ int network_offices(struct network *n, const struct network_query *q, enum lang 
 int network_office(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
 /* Below a node (NULL: the roots): {"items":[{"code","name","level","state","since","incident","children":n,"below":{state: number},"blast":{…}}]}. */
 int network_tree(struct network *n, const char *code, enum lang l, json_t **out, struct err *err);
-/* What would be cut with these nodes (redundant parents counted): offices, services, population. */
+/* What would be cut with these nodes (redundant parents counted): offices, services, and the people of places in which an office is cut or no office is left, as far as
+ * their number is on record. */
 struct network_blast { int64_t offices, services, population; };
 void network_blast(struct network *n, const int *nodes, size_t count, struct network_blast *out);
 /* {"at","offices","states":{state: n},"connected","incidents":{"open","acknowledged"},"worst":[incident…5],"counties":[{"code","name","offices","states":{…}}],

@@ -582,6 +582,19 @@ void network_each(struct network *n, bool (*fn)(void *ctx, const struct network_
   pthread_mutex_unlock(&n->lock);
 }
 
+/* The places in which some of the offices are cut, and those above them of whose offices none is left: few but counties have a population on record. */
+static void cut_places(const struct network *n, const unsigned char *cut, unsigned char *place) {
+  uint32_t *left = base_alloc((directory_places(n->d) + 1) * sizeof *left);
+  for (int i = 0; i < n->real; i++)
+    for (int up = n->nodes[i].active && !cut[i] ? n->nodes[i].o.place : -1; up >= 0; up = directory_place(n->d, up)->parent) left[up]++;
+  for (int i = 0; i < n->real; i++) {
+    int up = n->nodes[i].active && cut[i] ? n->nodes[i].o.place : -1;
+    if (up >= 0) place[up] = 1;
+    for (; up >= 0 && left[up] == 0; up = directory_place(n->d, up)->parent) place[up] = 1;
+  }
+  free(left);
+}
+
 /* People are counted once: a place within another that is counted is part of it. */
 void network_blast_of(const struct network *n, unsigned char *cut, struct network_blast *out) {
   size_t places = directory_places(n->d), organisations = directory_organisations(n->d);
@@ -592,9 +605,9 @@ void network_blast_of(const struct network *n, unsigned char *cut, struct networ
     const struct network_office *o = &n->nodes[i].o;
     if (!cut[i] || !n->nodes[i].active) continue;
     out->offices++;
-    if (o->place >= 0) place[o->place] = 1;
     if (o->organisation >= 0) organisation[o->organisation] = 1;
   }
+  cut_places(n, cut, place);
   for (size_t i = 0; i < places; i++) {
     const struct place *p = directory_place(n->d, (int)i);
     if (!place[i] || p->population <= 0) continue;

@@ -13,18 +13,13 @@
 const char *table_cell(struct arena *a, enum lang l, const char *kind, const json_t *cell) {
   const char *text = json_string_value(cell);
   double v = json_number_value(cell);
-  char percent[32];
   if (text && strcmp(text, "<5") == 0) return word(l, "observatory.under_five");
   if (text) return text;
   if (!json_is_number(cell)) return "";
-  if (strcmp(kind, "share") == 0) {
-    snprintf(percent, sizeof percent, l == LANG_FA ? "%.0f٪" : "%.0f%%", 100 * v);
-    return digits_local(a, l, percent);
-  }
+  if (strcmp(kind, "share") == 0) return number_percent(a, l, 100 * v, 0);
   if (strcmp(kind, "fine") == 0) { /* what is not whole is not rounded to whole */
     double shown = v < 1 && v > 0.99999 ? 99.999 : 100 * v;
-    char *number = number_decimal(a, l, shown, v >= 1 || v <= 0 ? 0 : 3);
-    return number ? arena_printf(a, l == LANG_FA ? "%s٪" : "%s%%", number) : "";
+    return number_percent(a, l, shown, v >= 1 || v <= 0 ? 0 : 3);
   }
   if (strcmp(kind, "mean") == 0) return number_decimal(a, l, v, 1);
   if (strcmp(kind, "money") == 0) return money_format(a, l, (int64_t)v);

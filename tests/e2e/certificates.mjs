@@ -1,11 +1,10 @@
 // Certificates as their people use them: issued at the decision, downloaded, told genuine by anybody, replaced, revoked, called into question.
 // node tests/e2e/certificates.mjs [pages]     pages: in a browser, with axe, two languages and two widths (SHOTS names a folder for pictures).
-import { writeFileSync, readFileSync, mkdirSync } from 'node:fs';
+import { writeFileSync, mkdirSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, flaws, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', sha = (b) => createHash('sha256').update(b).digest('hex');
 const bytes = async (b, path, token) => { const r = await fetch(b + path, { headers: { Authorization: `Bearer ${token}`, 'Accept-Language': 'en' } }); return { status: r.status, type: r.headers.get('content-type'), body: Buffer.from(await r.arrayBuffer()) }; };
@@ -200,7 +199,6 @@ async function life(name, where) {
 }
 
 async function pages() {
-  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base, p = await people(b), t = p.first, dir = folder();
   await p.act(t, 'approve', p.token.officer);
   const paper = (await bytes(b, `${A}/cases/${t}/certificate`, p.person)).body, code = (await call(b, 'GET', `${A}/cases/${t}/certificates`, { token: p.person })).json.items[0].code_shown;
@@ -215,10 +213,7 @@ async function pages() {
         const context = await browser.newContext({ viewport: { width, height: 900 }, javaScriptEnabled: true }), page = await context.newPage();
         const session = (token) => context.addCookies([{ name: 'lang', value: lang, url: b }, ...(token ? [{ name: 'session', value: token, url: b }] : [])]);
         const judge = async (what) => {
-          await page.evaluate(axe);
-          const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-          same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(' | ')}`), [], what);
-          good((await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)) <= 1, `${what} scrolls sideways`);
+          same(await flaws(page), [], what);
           if (process.env.SHOTS) { mkdirSync(process.env.SHOTS, { recursive: true }); await page.screenshot({ path: join(process.env.SHOTS, `${what}-${lang}-${width}.png`), fullPage: true }); }
         };
         await session();

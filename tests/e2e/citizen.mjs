@@ -1,9 +1,8 @@
 // The citizen's side: complaints with a clock and a decider of their own, "not repaired" reaches the former officer, the survey, and the pages
 // (mandates, acting, the case in its states) in a browser. SHOTS names a folder for pictures, CHROMIUM the browser.
-import { readFileSync, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, flaws, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', ALI = '0060495219';
 
@@ -70,15 +69,9 @@ async function life(name, where) {
 
 async function pages(s) {
   const b = s.base, { get, example, file, act } = tools(b);
-  const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
-  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const browser = await launch();
   const cleanly = async (page, name) => {
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-    same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `accessibility of ${name}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    good(wide <= 1, `${name} scrolls sideways by ${wide}`);
+    same(await flaws(page), [], `accessibility of ${name}`);
     if (process.env.SHOTS) { mkdirSync(process.env.SHOTS, { recursive: true }); await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true }); }
   };
   const enter = async (id, mobile, lang, width) => {

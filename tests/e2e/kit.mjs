@@ -2,7 +2,7 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
@@ -123,15 +123,30 @@ export async function citizen(base, national_id = '0499370899', mobile = '091512
   return s.json.access_token;
 }
 
+// Of tests/package.json. E2E_MODULES names a folder beside which they are, when it is not this one.
+const installed = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
+
 // A browser whose patience is that of `until`, or null where none is installed. What is pressed is pressed by a key: a click at a place misses when the
 // font arrives between the look and the click.
 export async function browser() {
   const executablePath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((x) => x && existsSync(x));
   if (!executablePath) return null;
-  const { chromium } = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url)('playwright-core');
+  const { chromium } = installed('playwright-core');
   const one = await chromium.launch({ executablePath, args: ['--no-sandbox'], timeout: PATIENCE_MS }), context = one.newContext.bind(one);
   one.newContext = async (options) => { const c = await context(options); c.setDefaultTimeout(PATIENCE_MS); return c; };
   return one;
+}
+
+// What axe finds on a page, each fault with its first places, and whether it scrolls sideways: nothing where all is well.
+let axe;
+export async function flaws(page) {
+  axe ??= readFileSync(installed.resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const found = await window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }), root = document.documentElement;
+    const list = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), wide = root.scrollWidth - root.clientWidth;
+    return wide > 1 ? [...list, `scrolls sideways by ${wide}`] : list;
+  });
 }
 
 // Load: submit until told to end, through whatever happens to the server; every acknowledgement is kept under its key.

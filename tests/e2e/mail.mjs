@@ -1,12 +1,10 @@
 // Letters through a real SMTP server (npm smtp-server), what does not arrive, and whether a message is ours; both engines side by side.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, postgres, root, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, postgres, root, until, flaws, browser as launch } from './kit.mjs';
 
 const { SMTPServer } = createRequire(join(root, 'tests', 'package.json'))('smtp-server');
-const require = createRequire(join(root, 'tests', 'package.json'));
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const A = '/api/v1';
 // Narrow and wide, in both languages, without a fault that axe knows and without anything beside the page.
 async function look(b, pages) {
@@ -18,10 +16,7 @@ async function look(b, pages) {
       await context.addCookies([{ name: 'lang', value: lang, url: b }, ...(token ? [{ name: 'session', value: token, url: b }] : [])]);
       const page = await context.newPage(), r = await page.goto(b + path);
       same(r.status(), 200, path);
-      good(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is wider than ${width}`);
-      await page.evaluate(axe);
-      const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-      same(found.violations.map((v) => [v.id, v.nodes.map((x) => x.html.slice(0, 120))]), [], `${path} ${lang} ${width}`);
+      same(await flaws(page), [], `${path} ${lang} ${width}`);
       await page.close();
     }
     await context.close();

@@ -1,10 +1,9 @@
 // Figures for those in charge: counted once whatever happens, seen by whom they concern, on pages, in files, on paper; both engines.
-import { createRequire } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { inflateRawSync } from 'node:zlib';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, runs, pack, filing, example, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, runs, pack, filing, example, until, flaws, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', O = 'ostandari';
 const pages = !process.env.CHAPAR_TEST_NO_BROWSER;
@@ -133,7 +132,6 @@ async function figures(name, where) {
 }
 
 async function look(b, office) {
-  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const browser = await launch();
   const accounts = (await call(b, 'GET', '/demo/accounts')).json;
   await test('pages: nothing for axe to find, nothing scrolls sideways, each chart has its table', async () => {
@@ -149,10 +147,7 @@ async function look(b, office) {
           await page.setViewportSize({ width, height: 900 });
           const r = await page.goto(`${b}${path}${path.includes('?') ? '&' : '?'}lang=${lang}`), what = `${path} of ${user} in ${lang}`;
           same(r.status(), 200, what);
-          await page.evaluate(axe);
-          const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-          same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3)}`), [], what);
-          good(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth) <= 1, `${what} scrolls sideways`);
+          same(await flaws(page), [], what);
           good(await page.evaluate(() => [...document.querySelectorAll('svg.chart')].every((x) => x.closest('section').querySelector('table tbody tr'))), `${what}: a chart without its table`);
           if (lang === 'fa') good(!/[0-9]/.test(await page.evaluate(() => [...document.querySelectorAll('.figures dd, td.num, svg.chart text')].map((x) => x.textContent).join(''))), `${what}: Persian digits`);
           if (process.env.SHOTS) writeFileSync(join(process.env.SHOTS, `${path.replace(/\W+/g, '-')}-${user}-${lang}.png`), await page.screenshot({ fullPage: true }));

@@ -251,6 +251,29 @@ async function browse(b, operator, incident) {
     same(said, []);
     await context.close();
   });
+  await test('pages: the per cent sign stands behind its number in a line of its own and within one; circles of the map leave one another their numbers', async () => {
+    const context = await browser.newContext(), tab = await context.newPage(), wrong = [];
+    for (const path of ['/network/map?place=0904&lang=fa', '/network/compare?lang=fa', '/network/goals?lang=fa']) {
+      await tab.goto(b + path);
+      const seen = await tab.evaluate(() => {
+        const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), at = (n, i) => { const r = document.createRange(); r.setStart(n, i); r.setEnd(n, i + 1); return r.getBoundingClientRect(); };
+        const found = [];
+        for (let n; (n = walk.nextNode());) for (const m of n.data.matchAll(/[۰-۹](?=\u200F?٪)/g)) {
+          const digit = at(n, m.index), sign = at(n, n.data.indexOf('٪', m.index));
+          if (sign.width) found.push([n.data, sign.left < digit.left]);
+        }
+        return found;
+      });
+      good(seen.length, `${path}: no share`);
+      wrong.push(...seen.filter(([, left]) => !left).map(([text]) => `${path}: ${text}`));
+    }
+    same(wrong, []);
+    await tab.goto(`${b}/network/map?place=0904&lang=fa`);
+    await tab.waitForFunction(() => document.querySelector('svg.map .points circle[style]')); // drawn by the script
+    const circles = await tab.locator('svg.map .points circle').evaluateAll((all) => all.map((c) => [c.cx.baseVal.value, c.cy.baseVal.value, c.r.baseVal.value]));
+    for (const [i, p] of circles.entries()) for (const q of circles.slice(i + 1)) good(Math.hypot(p[0] - q[0], p[1] - q[1]) > p[2] + q[2] - 1, `${p} covers ${q}`);
+    await context.close();
+  });
   await test('pages: the wall renews itself when something happens', async () => {
     const context = await browser.newContext(), tab = await context.newPage();
     await tab.goto(`${b}/network/wall?lang=en`);

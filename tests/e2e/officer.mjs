@@ -1,12 +1,10 @@
 // An officer at the desk with the keyboard, on a tablet and on a telephone: one action on many, calls, the stream of cases.
 // node tests/e2e/officer.mjs     needs playwright-core and axe-core; CHROMIUM names the browser, SHOTS a folder for pictures.
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { serve, call, staff, test, same, good, end, folder, browser as launch } from './kit.mjs';
+import { serve, call, staff, test, same, good, end, folder, flaws, browser as launch } from './kit.mjs';
 
-const require = createRequire(import.meta.url);
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'), shots = process.env.SHOTS;
+const shots = process.env.SHOTS;
 const s = await serve(['--data', folder()]), b = s.base, A = '/api/v1';
 const browser = await launch();
 const example = (await call(b, 'GET', `${A}/services/village-residence`)).json.form_schema.examples[0], cases = [];
@@ -30,11 +28,7 @@ const picture = async (page, name) => { if (shots) { mkdirSync(shots, { recursiv
 // Nothing that axe-core finds, nothing that scrolls sideways; on a tablet and smaller nothing that a finger misses.
 async function sound(page, name) {
   await picture(page, name.replace(/[^a-z0-9]+/gi, '-'));
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `accessibility of ${name}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  good(wide <= 1, `${name} scrolls sideways by ${wide}`);
+  same(await flaws(page), [], `accessibility of ${name}`);
   if (page.viewportSize().width > 1024) return;
   const small = await page.evaluate(() => [...document.querySelectorAll('main button, main a.button, main select, main input:not([type=hidden]):not([type=checkbox]):not([type=radio]), main textarea, main .tabs a, main .pick, main tbody a, main summary')]
     .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 20)} ${e.getBoundingClientRect().height}`));

@@ -1,11 +1,10 @@
 // Asked once only: forms filled in by exchange from several providers, what the citizen sees of it, a right taken back, a provider behind another gateway that is away,
 // a request for data that is granted, used and ends. Then the pages in a browser. SHOTS names a folder for pictures, CHROMIUM the browser.
 import { readFileSync, writeFileSync, cpSync, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, pack, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, run, until, pack, flaws, browser as launch } from './kit.mjs';
 
 const A = '/api/v1', MARYAM = '0499370899', MOBILE = '09151234567';
 const r1 = (b, client, service, path, headers = {}) => call(b, 'GET', `/r1/${service}${path}`, { headers: { 'X-Road-Client': client, ...headers } });
@@ -161,11 +160,9 @@ async function once(name, where) {
 
 /* ---- pages ---- */
 
-const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
 const shots = process.env.SHOTS;
 
 async function pages() {
-  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base;
   const browser = await launch();
   const as = async (token) => {
@@ -178,11 +175,7 @@ async function pages() {
       for (const width of [360, 1440]) {
         await page.setViewportSize({ width, height: 900 });
         await page.goto(`${path}${path.includes('?') ? '&' : '?'}lang=${lang}`);
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-        same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `accessibility of ${name} ${lang}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        good(wide <= 1, `${name} scrolls sideways by ${wide}`);
+        same(await flaws(page), [], `accessibility of ${name} ${lang}`);
         const text = await page.locator('body').innerText();
         good(!/web\.[a-z_]+|exchange\.[a-z_]+/.test(text.replace(/exchange\.(directory|log|keys|timestamps)/g, '')), `${name} has words without a text: ${/(web|exchange)\.[a-z_]+/.exec(text)}`);
         if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${name}-${lang}-${width}.png`), fullPage: true }); }

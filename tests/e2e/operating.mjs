@@ -3,9 +3,8 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chapar, folder, serve, staff, call, run, runs, fails, postgres, test, same, good, end, port, until, browser as launch } from './kit.mjs';
+import { chapar, folder, serve, staff, call, run, runs, fails, postgres, test, same, good, end, port, until, flaws, browser as launch } from './kit.mjs';
 
 const dir = folder(), peers = await port(), address = `https://127.0.0.1:${peers}`, op = join(dir, 'platform', 'exchange');
 let platform = await serve(['--data', join(dir, 'platform')], { args: ['--exchange-listen', `127.0.0.1:${peers}`, '--exchange-address', address] });
@@ -80,7 +79,6 @@ await test('a member\'s own acts and the operator\'s: who, what, when and why', 
 await test('the page of acts: nothing for axe, nothing sideways', async () => {
   const browser = await launch();
   if (!browser) return console.log('  no browser');
-  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password;
   for (const lang of ['fa', 'en']) {
     const context = await browser.newContext({ locale: lang === 'fa' ? 'fa-IR' : 'en-US' }), page = await context.newPage();
@@ -91,10 +89,7 @@ await test('the page of acts: nothing for axe, nothing sideways', async () => {
       for (const width of [360, 1440]) {
         await page.setViewportSize({ width, height: 900 });
         await page.goto(platform.base + path);
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-        same(found.violations.map((x) => `${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `${path} ${lang} ${width}`);
-        good(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth) <= 1, `${path} ${lang} ${width}: sideways`);
+        same(await flaws(page), [], `${path} ${lang} ${width}`);
         if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${path.replaceAll('/', '-')}-${lang}-${width}.png`), fullPage: true });
       }
     await context.close();

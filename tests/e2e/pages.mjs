@@ -3,14 +3,11 @@
 // In a browser, every page that is the first of its row or holds an element that no page before it held in that place: nothing scrolls sideways at
 // three widths, axe finds nothing; on the first of each row in the other language too, and the keyboard reaches everything and shows where it is.
 // ALL=1 (`./test --long`) looks at every page in every language and width. CHROMIUM names the browser, ONLY=/path a part of the pages.
-import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { join } from 'node:path';
-import { serve, call, staff, citizen, test, same, good, end, folder, run, root, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, run, root, until, flaws, browser as launch } from './kit.mjs';
 
-const require = createRequire(import.meta.url);
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const all = Boolean(process.env.ALL), only = process.env.ONLY, LANES = 2, MOST_OF_A_ROW = all ? 6 : 2;
 const widths = [360, 768, 1440], langs = ['fa', 'en'];
 const rows = run('routes', '--demo').trim().split('\n').map((x) => JSON.parse(x)).filter((r) => r.method === 'GET');
@@ -121,7 +118,7 @@ async function check(tab, v, width, lang, sound) {
   await tab.goto(b + v.path, { waitUntil: 'load' });
   const page = await tab.evaluate(() => ({ lang: document.documentElement.lang, dir: document.documentElement.dir, text: document.body.innerText, title: document.title, h1: document.querySelectorAll('h1').length }));
   if (page.lang !== lang || page.dir !== (lang === 'fa' ? 'rtl' : 'ltr')) bad.push(`lang ${page.lang}, dir ${page.dir}`);
-  for (const w of [...widths.filter((x) => x !== width), width]) {
+  for (const w of [...widths.filter((x) => x !== width), width]) { // the last is the one that it is judged at
     await tab.setViewportSize({ width: w, height: 800 });
     const wide = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 1) bad.push(`scrolls sideways by ${wide} at ${w} px`);
@@ -130,9 +127,7 @@ async function check(tab, v, width, lang, sound) {
   if (key) bad.push(`shows the key ${key[1]}`);
   if (!page.title || page.h1 !== 1) bad.push(`title "${page.title}", ${page.h1} first headings`);
   if (!sound) return bad.map((x) => `${where}: ${x}`);
-  await tab.evaluate(axe);
-  const found = await tab.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'] }));
-  for (const x of found.violations) bad.push(`axe ${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`);
+  bad.push(...await flaws(tab));
   if (v.first) bad.push(...await keyboard(tab));
   return bad.map((x) => `${where}: ${x}`);
 }

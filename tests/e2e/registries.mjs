@@ -1,11 +1,10 @@
 // Records over both engines: an outcome becomes a record, the record fills in another form, imports with mistakes, rights, looks, history, the
 // ledger. Then the pages in a browser (fa and en, telephone and desk). SHOTS names a folder for pictures, CHROMIUM the browser.
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until, browser as launch } from './kit.mjs';
+import { serve, call, staff, citizen, test, same, good, end, folder, postgres, root, run, fails, pack, until, flaws, browser as launch } from './kit.mjs';
 
 const A = '/api/v1';
 const doc = JSON.parse(readFileSync(join(root, 'assets/openapi.json'), 'utf8'));
@@ -172,11 +171,9 @@ async function records(name, where) {
 
 /* By the keyboard: a click at a place misses when the font arrives between the look and the click. */
 const mark = async (box) => { if (!await box.isChecked()) await box.press('Space'); };
-const require = createRequire(process.env.E2E_MODULES ? join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
 const shots = process.env.SHOTS;
 
 async function pages() {
-  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const s = await serve(['--data', folder()]), b = s.base;
   const browser = await launch();
   const sizes = [{ width: 360, height: 740 }, { width: 1280, height: 900 }];
@@ -187,11 +184,7 @@ async function pages() {
         const url = new URL(page.url());
         url.searchParams.set('lang', lang);
         await page.goto(url.href);
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-        same(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `accessibility of ${name} ${lang}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        good(wide <= 1, `${name} scrolls sideways by ${wide}`);
+        same(await flaws(page), [], `accessibility of ${name} ${lang}`);
         const text = await page.locator('body').innerText();
         good(!/web\.[a-z_]+|registries\.[a-z_]+/.test(text), `${name} has words without a text: ${/web\.[a-z_]+/.exec(text)}`);
         if (shots) {

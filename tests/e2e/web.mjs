@@ -2,16 +2,13 @@
 // node tests/e2e/web.mjs [BINARY]     needs playwright-core and axe-core; CHROMIUM names the browser, SHOTS a folder for pictures.
 // CHAPAR_URL uses a demonstration that already runs.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, mkdirSync, rmSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import http from 'node:http';
 import path from 'node:path';
 import assert from 'node:assert/strict';
-import { port as free, until, browser as launch } from './kit.mjs';
+import { flaws, port as free, until, browser as launch } from './kit.mjs';
 
-const require = createRequire(process.env.E2E_MODULES ? path.join(process.env.E2E_MODULES, 'x.js') : import.meta.url);
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const root = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..');
 const shots = process.env.SHOTS;
 let base = process.env.CHAPAR_URL, server, folder, count = 0;
@@ -35,14 +32,7 @@ async function picture(page, name) {
   await page.screenshot({ path: path.join(shots, name + '.png'), fullPage: true });
 }
 
-async function accessible(page, name) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  const faults = found.violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(' | ')}`);
-  assert.deepEqual(faults, [], `accessibility of ${name}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 1, `${name} scrolls sideways by ${wide}`);
-}
+const accessible = async (page, name) => assert.deepEqual(await flaws(page), [], `accessibility of ${name}`);
 
 /* By the keyboard: a click at a place misses when the font arrives between the look and the click. */
 const mark = async (box) => { if (!await box.isChecked()) await box.press('Space'); };

@@ -161,6 +161,8 @@ static void numbers(void **s) {
   assert_string_equal(number_decimal(a, LANG_EN, -12.5, 1), "-12.5");
   assert_string_equal(number_decimal(a, LANG_EN, 99.5, 0), "100");
   assert_string_equal(number_decimal(a, LANG_EN, NAN, 2), "—");
+  assert_string_equal(number_percent(a, LANG_FA, 99.5, 1), "\u2067۹۹٫۵\u200F٪\u2069");
+  assert_string_equal(number_percent(a, LANG_EN, 99.5, 1), "99.5%");
   assert_non_null(number_decimal(a, LANG_EN, 1.7e308, 99));
 }
 

@@ -15,7 +15,7 @@ enum { WAIT_MS = 40000 };
 
 static struct network *net;
 static volatile bool stop;
-static atomic_bool cut;
+static atomic_bool cut, says_wrong;     /* its next answer tells a time that is wrong */
 static atomic_int taken, refused_reports;
 static struct network_refusal why;
 static char last_body[1 << 16], last_signature[200], hub_folder[200];
@@ -35,6 +35,7 @@ static int call_centre(void *ctx, const char *path, const char *signature, const
     snprintf(last_signature, sizeof last_signature, "%s", signature);
     taken++;
   }
+  if (atomic_exchange(&says_wrong, false)) json_object_set_new(plan, "now", json_integer(json_int(plan, "now", 0) + 1200000));
   *answer = json_text(plan, size);
   json_decref(plan);
   return 0;
@@ -430,32 +431,27 @@ static void cannot_send(void **state) {
 }
 
 /* A hub whose clock is wrong labels by the centre's, as each answer tells it, whatever its own does and however long a report was on its way. */
-static void told_since(int64_t at, int64_t wall, int64_t mono) { assert_true(at >= wall - 2 && at <= wall + 2 + clock_mono() - mono); }
-
 static void another_clock(void **state) {
-  struct hub_clock h = {.apart = 90000}; /* what was between them when it ran last */
-  int64_t wall = clock_now(), mono = clock_mono(), at;
-  clock_set(wall + 90000);
-  told_since(hub_clock_now(&h), wall, mono);
-  assert_false(hub_clock_learn(&h, mono, mono + 2, wall + 1));
+  const int64_t far = INT64_C(3600000), wall = 1800000000000, day = 86400000;
+  struct hub_clock h = {.apart = far}; /* what was between them when it ran last */
+  clock_set(wall + far);
+  int64_t before = hub_age(), ahead = hub_clock_ahead(&h), after = hub_age();
+  assert_true(ahead <= wall - before && ahead >= wall - after);
+  hub_clock_learn(&h, day, day + 2, wall);
+  ahead = wall - day - 1;
   for (int jump = -2; jump <= 2; jump++) { /* its own clock is set */
-    clock_set(wall + jump * INT64_C(3600000));
-    told_since(hub_clock_now(&h), wall, mono);
+    clock_set(wall + jump * far);
+    assert_int_equal(hub_clock_ahead(&h), ahead);
   }
-  assert_true(hub_clock_learn(&h, mono, mono + 2, wall + 1)); /* … which the next answer shows */
-  assert_in_range(-h.apart, -7200000, -7200000 + 2 + clock_mono() - mono);
-  int64_t ahead = h.ahead;
-  hub_clock_learn(&h, mono, mono + 60000, wall + 59990);      /* a minute on its way there, at once back: no news */
-  hub_clock_learn(&h, mono, mono + 60000, wall + 10);
-  assert_int_equal(h.ahead, ahead);
-  hub_clock_learn(&h, mono, mono + 60000, wall - 40000);      /* that cannot be by the way alone: the centre's clock was set back */
-  assert_int_equal(h.ahead, wall - 40000 - (mono + 30000));
-  hub_clock_learn(&h, mono + 70000, mono + 70002, wall - 1);
-  assert_int_equal(h.ahead, wall - 1 - (mono + 70001));
-  at = h.last = clock_mono() + h.ahead + 1500;
-  assert_int_equal(hub_clock_now(&h), at);                    /* a little: never back */
-  h.last += 60000;
-  told_since(hub_clock_now(&h), at - 1500, mono);
+  hub_clock_learn(&h, day, day + 60000, wall + 59990); /* a minute on its way there, at once back: no news */
+  hub_clock_learn(&h, day, day + 60000, wall + 10);
+  assert_int_equal(hub_clock_ahead(&h), ahead);
+  hub_clock_learn(&h, 2 * day, 2 * day + 40, wall + day + 25); /* a day later the two may have run apart: the newer is as good */
+  assert_int_equal(hub_clock_ahead(&h), wall + day + 25 - 2 * day - 20);
+  hub_clock_learn(&h, 2 * day, 2 * day + 60000, wall + day - 40000); /* that cannot be by the way alone: the centre's clock was set back */
+  assert_int_equal(hub_clock_ahead(&h), wall + day - 40000 - 2 * day - 30000);
+  hub_clock_learn(&h, 2 * day, 2 * day + 2, wall + day);
+  assert_int_equal(hub_clock_ahead(&h), ahead);
   clock_set(0);
   struct label_clock c = {0};
   int64_t now = clock_now();
@@ -468,6 +464,23 @@ static void another_clock(void **state) {
   clock_set(now - 1800000);
   assert_int_equal(label_next(&c, 60000), now - 1800000);
   clock_set(0);
+}
+
+/* What it took for the time was far from it: what it tells so is refused, it asks again, and what was measured meanwhile counts. */
+static void wrong_time(void **state) {
+  pthread_t hub;
+  plan_both("");
+  stop = false;
+  pthread_create(&hub, NULL, hub_main, NULL);
+  int before = taken, refusals = refused_reports;
+  for (int64_t end = clock_mono() + WAIT_MS; taken == before; kit_sleep(20)) assert_true(clock_mono() < end);
+  says_wrong = true;
+  for (int64_t end = clock_mono() + WAIT_MS; refused_reports == refusals; kit_sleep(20)) assert_true(clock_mono() < end);
+  before = taken;
+  for (int64_t end = clock_mono() + WAIT_MS; taken == before; kit_sleep(20)) assert_true(clock_mono() < end);
+  stop = true;
+  pthread_join(hub, NULL);
+  assert_true(net->probers[1].last <= clock_now());
 }
 
 /* Offices that a hub asks seldom are not unknown between two results. */
@@ -533,7 +546,7 @@ static void numbers(void **state) {
 
 int main(void) {
   static const char *const main_rooms[] = {"store", "trust", "network", NULL}, *const sample_rooms[] = {"store", "samples", NULL};
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(seldom),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reports), cmocka_unit_test(checks), cmocka_unit_test(two_nodes), cmocka_unit_test(cannot_send), cmocka_unit_test(another_clock), cmocka_unit_test(wrong_time), cmocka_unit_test(seldom),
     cmocka_unit_test(asked_again), cmocka_unit_test(forgotten), cmocka_unit_test(crowded), cmocka_unit_test(numbers)};
   struct err begun;
   struct store *main_store, *samples;

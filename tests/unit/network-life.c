@@ -209,6 +209,10 @@ static void a_day(void **state) {
   assert_int_equal(json_int(hub, "reached", 0), 3);
   assert_int_equal(json_int(hub, "duration_s", 0), 3600);
   json_decref(j);
+  struct network_blast blast;
+  network_blast(k->n, (int[]){0, 1}, 2, &blast); /* both cores: no office of the county is left, so it is its people, once */
+  assert_int_equal(blast.offices, 7);
+  assert_int_equal(blast.population, 50000);
   must(network_incident(k->n, 2, LANG_FA, &j, err));
   assert_int_equal(json_int(j, "members_total", 0), 4);
   assert_string_equal(json_str(json_array_get(json_object_get(j, "events"), 0), "kind"), "opened");

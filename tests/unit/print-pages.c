@@ -62,7 +62,7 @@ static struct print *everything(const struct print_options *o) {
   static const char *const lines[] = {"درستی این برگه را اینجا ببینید:", "https://example.ir/verify", "کد: ۱۲۳۴-۵۶۷۸"};
   static const struct print_column columns[] = {{"خدمت", 3, PRINT_START}, {"درخواست‌ها", 1, PRINT_END}, {"code", 1, PRINT_CENTER}};
   static const char *const cells[] = {"پروانهٔ ساختمان", "۱۲٬۳۴۵", "building-permit", "کارت سبز", "۷", NULL};
-  static const struct print_bar bars[] = {{"شهرداری مشهد", "۸۲٪", 0.82, 0.9}, {"فرمانداری نیشابور", "۴۰٪", 0.4, 0.9}, {"اداره‌ای با نامی بسیار بلند که در یک خط جا نمی‌گیرد", "۱۰۰٪", 1, -1}};
+  static const struct print_bar bars[] = {{"شهرداری مشهد", "\u2067۸۲\u200F٪\u2069", 0.82, 0.9}, {"فرمانداری نیشابور", "۴۰٪", 0.4, 0.9}, {"اداره‌ای با نامی بسیار بلند که در یک خط جا نمی‌گیرد", "۱۰۰٪", 1, -1}};
   struct print *p = print_new(o);
   print_heading(p, 1, "گواهی سکونت");
   print_text(p, PRINT_NORMAL, PRINT_START, "می‌خواهم بدانم که خانم زهرا احمدی، دارندهٔ کد ملی ۰۴۹۹۳۷۰۸۹۹، در مشهد سکونت دارد.\nبند دوم با واژهٔ English در میان.");

@@ -76,7 +76,7 @@ static void times(struct buf *b, const struct band_view *v, double most) {
     double y = TOP + RTT - RTT * i / 2.0;
     buf_addf(b, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>", along(v, LEFT), y, along(v, WIDE));
     double ms = most * i / 2;
-    label(b, v, "scale", "end", LEFT - 5, y + 4, number_decimal(a, v->lang, ms, ms < 1 && ms > 0 ? 2 : ms < 10 && ms != floor(ms) ? 1 : 0));
+    label(b, v, i ? "scale" : "scale zero", "end", LEFT - 5, y + 4, number_decimal(a, v->lang, ms, ms < 1 && ms > 0 ? 2 : ms < 10 && ms != floor(ms) ? 1 : 0));
   }
   label(b, v, "scale", "start", LEFT + 4, TOP - 7, v->unit);
   arena_free(a);
@@ -96,7 +96,9 @@ static void times(struct buf *b, const struct band_view *v, double most) {
 static void losses(struct buf *b, const struct band_view *v) {
   double floor_y = TOP + RTT + GAP + LOSS;
   buf_addf(b, "<path class=\"base\" d=\"M%.1f %.1fH%.1f\"/>", along(v, LEFT), floor_y, along(v, WIDE));
-  label(b, v, "scale", "end", LEFT - 5, floor_y - LOSS + 10, v->lang == LANG_FA ? "۱۰۰٪" : "100%");
+  struct arena *a = arena_new(1024);
+  label(b, v, "scale", "end", LEFT - 5, floor_y - LOSS + 10, number_percent(a, v->lang, 100, 0));
+  arena_free(a);
   label(b, v, "scale", "end", LEFT - 5, floor_y, v->loss_word);
   for (size_t i = 0; i < v->count; i++) {
     const struct band_point *p = &v->points[i];

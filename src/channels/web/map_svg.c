@@ -142,8 +142,10 @@ static void areas_words(struct buf *b, const struct directory *d, const struct m
   buf_adds(b, "</g>");
 }
 
+static double radius_of(const struct map_point *p) { return p->count > 1 ? fmin(10 + 2.2 * sqrt((double)p->count), 44) : 7; }
+
 static void point(struct buf *b, const struct map_frame *f, const struct map_point *p) {
-  double x = x_of(f, p->lon), y = y_of(f, p->lat), radius = p->count > 1 ? fmin(10 + 2.2 * sqrt((double)p->count), 44) : 7;
+  double x = x_of(f, p->lon), y = y_of(f, p->lat), radius = radius_of(p);
   open_link(b, p->href, p->title);
   buf_addf(b, "<g class=\"point ns-%s\"><circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", p->state, x, y, radius);
   if (p->text && p->text[0]) {
@@ -182,6 +184,27 @@ static int by_cell(const void *a, const void *b) {
   return (p->point > q->point) - (p->point < q->point);
 }
 
+static void join(struct map_point *sum, const struct map_point *p, int (*rank)(const char *state)) {
+  double all = (double)(sum->count + p->count);
+  sum->lon = (sum->lon * (double)sum->count + p->lon * (double)p->count) / all;
+  sum->lat = (sum->lat * (double)sum->count + p->lat * (double)p->count) / all;
+  sum->count += p->count;
+  if (rank(p->state) > rank(sum->state)) sum->state = p->state;
+}
+
+/* Circles of neighbouring cells that would cover one another's numbers become one, until none do; each time there is one less. */
+static size_t join_near(const struct map_frame *f, struct map_point *p, size_t count, int (*rank)(const char *state)) {
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < count; k++) {
+      if (k == i || hypot(x_of(f, p[i].lon) - x_of(f, p[k].lon), y_of(f, p[i].lat) - y_of(f, p[k].lat)) >= radius_of(&p[i]) + radius_of(&p[k])) continue;
+      join(&p[i], &p[k], rank);
+      p[k] = p[--count];
+      if (i == count) i = k; /* it stood last, and stands there now */
+      k = (size_t)-1; /* it moved and grew: everybody again */
+    }
+  return count;
+}
+
 size_t map_cluster(const struct map_frame *f, struct map_point *points, size_t count, double cell, int (*rank)(const char *state)) {
   struct cell *cells = base_alloc((count + 1) * sizeof *cells);
   struct map_point *out = base_alloc((count + 1) * sizeof *out);
@@ -196,13 +219,9 @@ size_t map_cluster(const struct map_frame *f, struct map_point *points, size_t c
       out[left++] = *p;
       continue;
     }
-    struct map_point *sum = &out[left - 1];
-    double all = (double)(sum->count + p->count);
-    sum->lon = (sum->lon * (double)sum->count + p->lon * (double)p->count) / all;
-    sum->lat = (sum->lat * (double)sum->count + p->lat * (double)p->count) / all;
-    sum->count += p->count;
-    if (rank(p->state) > rank(sum->state)) sum->state = p->state;
+    join(&out[left - 1], p, rank);
   }
+  left = join_near(f, out, left, rank);
   if (left > 0) memcpy(points, out, left * sizeof *out);
   free(out);
   free(cells);

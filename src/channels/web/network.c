@@ -153,12 +153,13 @@ const char *net_percent(struct http_req *r, double share, int places) {
   double least = pow(10, -places), shown = share * 100;
   if (share >= 1 || share <= 0) places = 0;
   if (share < 1 && shown > 100 - least) shown = 100 - least; /* what is not whole is not rounded to whole */
-  return word_fill(http_arena(r), http_lang(r), "web.net_percent", "n", number_decimal(http_arena(r), http_lang(r), shown, places), NULL);
+  return number_percent(http_arena(r), http_lang(r), shown, places);
 }
 
-const char *net_ms(struct http_req *r, const json_t *v) {
-  if (!json_is_number(v)) return "–";
-  double ms = json_number_value(v);
+const char *net_ms(struct http_req *r, const json_t *v) { return net_ms_of(r, json_is_number(v) ? json_number_value(v) : NAN); }
+
+const char *net_ms_of(struct http_req *r, double ms) {
+  if (isnan(ms)) return "–";
   return number_decimal(http_arena(r), http_lang(r), ms, ms < 1 ? 2 : ms < 100 ? 1 : 0);
 }
 

@@ -28,6 +28,7 @@ const char *net_ago(struct http_req *r, int64_t ms);                            
 const char *net_since(struct http_req *r, const char *rfc3339);                 /* how long it is so, or NULL */
 const char *net_percent(struct http_req *r, double share, int places);          /* "–" for NAN */
 const char *net_ms(struct http_req *r, const json_t *v);                        /* "12.3", "–" for null */
+const char *net_ms_of(struct http_req *r, double ms); /* NAN: not known */
 const char *net_number(struct http_req *r, int64_t n);
 const char *net_count(struct http_req *r, const char *what, int64_t n);         /* "3 offices"; what: offices, services, people */
 json_t *net_states_json(struct http_req *r, const json_t *states, const char *base); /* tiles of counts; base: address to filter by */

@@ -58,7 +58,7 @@ static json_t *line_json(struct http_req *r, const struct network_line *l, enum 
   put(o, "maintenance", whole ? net_percent(r, (double)s->maintenance[0] / (double)whole, 2) : "–");
   put(o, "unknown", whole ? net_percent(r, (double)s->unknown[0] / (double)whole, 1) : "–");
   put(o, "loss", s->sent ? net_percent(r, (double)s->lost / (double)s->sent, 2) : "–");
-  put(o, "rtt", s->rtt_count ? number_decimal(http_arena(r), http_lang(r), s->rtt_sum / (double)s->rtt_count, 1) : "–");
+  put(o, "rtt", net_ms_of(r, s->rtt_count ? s->rtt_sum / (double)s->rtt_count : NAN));
   put_number(r, o, "incidents", l->incidents);
   put(o, "href", by == NETWORK_BY_COUNTY ? arena_printf(http_arena(r), "/network/map?place=%s", l->key)
                  : by == NETWORK_BY_ORGANISATION ? arena_printf(http_arena(r), "/network/offices?organisation=%s", l->key)

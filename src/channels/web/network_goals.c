@@ -11,7 +11,7 @@ static double number_of(const json_t *v) { return json_is_number(v) ? json_numbe
 static const char *goal_text(struct http_req *r, double goal) {
   int places = 0;
   while (places < 4 && fabs(round(goal * 100 * pow(10, places)) / pow(10, places) - goal * 100) > 1e-7) places++;
-  return isnan(goal) ? "–" : word_fill(http_arena(r), http_lang(r), "web.net_percent", "n", number_decimal(http_arena(r), http_lang(r), goal * 100, places), NULL);
+  return isnan(goal) ? "–" : number_percent(http_arena(r), http_lang(r), goal * 100, places);
 }
 
 /* ---- what other pages show of it ---- */
@@ -165,6 +165,7 @@ static double share_of(struct http_req *r, const char *typed) {
     if (base_starts(s, "٫")) text[n++] = '.', s += strlen("٫");
     else if (*s == '/' || *s == ',') text[n++] = '.', s++;
     else if (base_starts(s, "٪")) s += strlen("٪");
+    else if (base_starts(s, "\u2067") || base_starts(s, "\u2069") || base_starts(s, "\u200F")) s += 3; /* as number_percent writes it */
     else if (*s == ' ' || *s == '%') s++;
     else text[n++] = *s++;
   }

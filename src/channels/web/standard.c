@@ -15,7 +15,7 @@ static int met_of(struct http_req *r, const struct service *s) {
 }
 
 static const char *share(struct http_req *r, int64_t met, int64_t all) {
-  return arena_printf(http_arena(r), "%s%s", number_format(http_arena(r), http_lang(r), all ? met * 100 / all : 0), http_lang(r) == LANG_FA ? "٪" : "%");
+  return number_percent(http_arena(r), http_lang(r), all ? (double)(met * 100 / all) : 0, 0);
 }
 
 /* ---- for everybody ---- */
