@@ -1,4 +1,4 @@
-/* Copies of a gateway: one gzip file, "CHAPAR-GATEWAY-1\n", its files ("F name size\n" and their bytes), the store's dump in pieces ("D size\n" and the bytes),
+/* Copies of a gateway: one gzip file, "CHAPAR-GATEWAY-1\n", "T ms\n" (when it was begun), its files ("F name size\n" and their bytes), the store's dump in pieces ("D size\n" and the bytes),
  * the bodies of messages that are delivered later, as files, "E\n". The bodies come after the dump, so that each that a row of it needs is there already. What
  * is put back stands in FOLDER.restoring until keys, directory and ledger have been verified; then the folder takes its name. */
 #include "app/gateway.h"
@@ -32,12 +32,12 @@ static int sink(void *ctx, const void *p, size_t n) {
   return gzwrite(ctx, head, (unsigned)size) == size && (n == 0 || gzwrite(ctx, p, (unsigned)n) == (int)n) ? 0 : -1;
 }
 
-/* Of any size. One that is gone is told and left out: a message that ended long ago may be swept meanwhile. */
-static int put_file(gzFile out, const char *folder, const char *name, struct err *err) {
+/* Of any size. `swept`: one that is gone is told and left out, as a message that ended long ago may be swept meanwhile. */
+static int put_file(gzFile out, const char *folder, const char *name, bool swept, struct err *err) {
   char *path = base_printf("%s/%s", folder, name), piece[65536];
   int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
   struct stat st;
-  if (fd < 0 && errno == ENOENT) log_write(LOG_WARN, "gateway", "%s is gone and not in the copy", path);
+  if (fd < 0 && errno == ENOENT && swept) log_write(LOG_WARN, "gateway", "%s is gone and not in the copy", path);
   else if (fd < 0 || fstat(fd, &st)) rc = err_set(err, ERR_UNAVAILABLE, "%s cannot be read: %s", path, strerror(errno));
   if (fd >= 0 && rc == 0 && gzprintf(out, "F %s %lld\n", name, (long long)st.st_size) <= 0) rc = unwritten(err);
   for (int64_t left = fd >= 0 && rc == 0 ? st.st_size : 0; left > 0 && rc == 0;) {
@@ -56,7 +56,7 @@ static int put_file(gzFile out, const char *folder, const char *name, struct err
 static int put_files(gzFile out, const char *folder, struct err *err) {
   for (size_t i = 0; i < BASE_COUNT(files); i++) {
     char *path = base_printf("%s/%s", folder, files[i]);
-    int rc = access(path, F_OK) == 0 ? put_file(out, folder, files[i], err) : 0;
+    int rc = access(path, F_OK) == 0 ? put_file(out, folder, files[i], false, err) : 0;
     free(path);
     if (rc) return -1;
   }
@@ -68,14 +68,14 @@ struct bodies { gzFile out; const char *folder; };
 static int put_body(void *ctx, const char *name, struct err *err) {
   const struct bodies *b = ctx;
   char *path = base_printf("async/%s", name);
-  int rc = put_file(b->out, b->folder, path, err);
+  int rc = put_file(b->out, b->folder, path, true, err);
   free(path);
   return rc;
 }
 
 static int put_all(gzFile out, const char *folder, struct exchange *x, struct err *err) {
   int64_t began = clock_now();
-  if (gzwrite(out, MAGIC, sizeof MAGIC - 1) <= 0) return unwritten(err);
+  if (gzprintf(out, MAGIC "T %lld\n", (long long)began) <= 0) return unwritten(err);
   if (put_files(out, folder, err) || store_dump(exchange_store(x), rooms, sink, out, err) || exchange_bodies(x, began, put_body, &(struct bodies){out, folder}, err)) return -1;
   return gzwrite(out, "E\n", 2) == 2 ? 0 : unwritten(err);
 }
@@ -165,15 +165,18 @@ static int take_files(gzFile in, const char *folder, bool body, size_t *piece, s
 }
 
 static int load(gzFile in, const char *folder, struct err *err) {
-  char magic[sizeof MAGIC] = "", *url = base_printf("sqlite:%s/exchange.db", folder), *keys = base_printf("%s/keys", folder), *async = base_printf("%s/async", folder);
+  char magic[sizeof MAGIC] = "", line[40], *url = base_printf("sqlite:%s/exchange.db", folder), *keys = base_printf("%s/keys", folder), *async = base_printf("%s/async", folder);
   struct store *store = NULL;
   struct pieces p = {.in = in};
+  long long began = 0;
   int rc = dir_make(keys, 0700, err) || dir_make(async, 0700, err) ? -1 : 0;
   if (rc == 0 && (gzread(in, magic, sizeof MAGIC - 1) != sizeof MAGIC - 1 || strcmp(magic, MAGIC) != 0)) rc = err_set(err, ERR_INVALID, "that is no copy of a gateway");
+  if (rc == 0 && (!gzgets(in, line, sizeof line) || sscanf(line, "T %lld", &began) != 1)) rc = err_set(err, ERR_INVALID, "that is no copy of a gateway, or it is damaged");
   if (rc == 0) rc = take_files(in, folder, false, &p.left, err);
   if (rc == 0) rc = store_open(url, NULL, &store, err);
   if (rc == 0) rc = store_migrate(store, rooms, err);
   if (rc == 0) rc = store_load(store, source, &p, err);
+  if (rc == 0) rc = exchange_restored_messages(store, began, err);
   store_close(store);
   if (rc == 0) rc = take_files(in, folder, true, NULL, err);
   free(url);

@@ -247,7 +247,7 @@ static void print(const json_t *v) {
   }
   printf("peers        %zu reached, %zu under maintenance, %zu failed since the start\n", reached, resting, failed);
   json_array_foreach(json_object_get(v, "peers"), i, o)
-    if (!base_same(json_str(o, "state"), "reached")) printf("             %s: %s\n", json_str(o, "server"), json_str(o, "last_error"));
+    if (!base_same(json_str(o, "state"), "reached")) printf("             %s: %s (%s)\n", json_str(o, "server"), json_str(o, "last_error"), json_str(o, "at"));
   if (json_object_get(v, "ledger")) printf("evidence     %lld leaves in the ledger\n", (long long)json_int(json_object_get(v, "ledger"), "size", 0));
   gateway_tell_log(json_object_get(v, "log"));
   if (stamps) printf("time-stamps  %s\n", !json_flag(stamps, "asked", false) ? "no authority is set" : json_flag(stamps, "behind", false) ? "behind: the authority does not answer" : "up to date");

@@ -18,7 +18,7 @@
 #define BODY ((int64_t)64 << 20)
 enum { MOST = 10000, SHARE = 2500, ALWAYS = 100 /* of one subsystem, whatever the others have */, THREADS = 32, PER_LANE = 2, IN_A_ROW = 20, LANES = 64, ENDED = 500,
        LOOK_MS = 500, LONGEST_S = 300, SWEEP_MS = 60000,
-       ORPHANS = 10000, ORPHAN_MS = 3600000 };
+       ORPHANS = 10000 /* looked for together */, ORPHAN_MS = 3600000 };
 #define UNTIL_MS (72LL * 3600000)
 #define UNSURE_MS (12LL * 3600000)         /* less than a provider's gateway remembers the message's id */
 #define KEEP_MS (7LL * 86400000)
@@ -26,7 +26,7 @@ enum { MOST = 10000, SHARE = 2500, ALWAYS = 100 /* of one subsystem, whatever th
 struct delivery;
 struct async {
   struct delivery *left;                   /* ours by the store and nobody does them: to be given back. By the thread of the jobs alone */
-  struct tasks *threads; atomic_int busy; atomic_bool closing; _Atomic int64_t looked; int64_t swept; _Atomic int64_t waiting, oldest;
+  struct tasks *threads; atomic_int busy; atomic_bool closing; _Atomic int64_t looked; int64_t swept, orphans_swept; _Atomic int64_t waiting, oldest;
 };
 
 /* ---- bodies in files ---- */
@@ -317,11 +317,24 @@ static void fail_delivery(struct delivery *d, const struct fault *f, const char 
   bool again = mendable(f->code) && now < d->until, kept = !d->unsure || now - d->unsure < UNSURE_MS;
   d->state = again && kept ? "waiting" : "failed";
   d->next = pause_until(d);
-  d->error = base_printf("%s %s%s", f->code, f->message, again && !kept ? " (it was sent before and not answered; it is not sent again, as the provider's gateway may not know it any more: ask the provider)" : "");
+  d->error = base_printf("%s %s%s", f->code, f->message, again && !kept ? " (it was, or may have been, sent before and not answered; it is not sent again, as the provider's gateway may not know it any more: ask the provider)" : "");
   if (!again || !strstr(f->code, ".io_error") || method_idempotent(d->method)) return;
   /* it may have been done there: only that gateway knows the message by its id */
   if (!d->unsure) d->unsure = now;
   if (server[0] && !d->pinned) d->pinned = base_strdup(server);
+}
+
+/* Since a copy was put back nobody knows to which of several gateways it was sent. */
+static bool astray(const struct delivery *d, struct arena *a, const struct message *m) {
+  const struct gateway *list[2];
+  struct target t;
+  struct err err;
+  if (!d->unsure || d->pinned || message_header(m, "X-Road-Security-Server") || target_read(a, d->target, &t, &err)) return false;
+  t.service.service[0] = 0;
+  struct members *members = members_hold(d->x);
+  bool many = members_gateways(members, &t.service, 0, list, BASE_COUNT(list)) > 1;
+  members_drop(members);
+  return many;
 }
 
 static void send_one(struct delivery *d, struct arena *a) {
@@ -332,6 +345,10 @@ static void send_one(struct delivery *d, struct arena *a) {
   struct err err;
   int rc = headers_read(a, d->headers, &m, &err) || content_read(d->x, d->file, "request", &content, &err) || (d->pinned && message_add(&m, "X-Road-Security-Server", d->pinned, &err)) ? -1 : 0;
   if (rc) fault_set(&fault, P "internal_error", "%s", err.message);
+  else if (d->unsure && clock_now() - d->unsure >= UNSURE_MS) rc = fault_set(&fault, P "io_error", "What became of the message is not known");
+  else if (astray(d, a, &m))
+    rc = fault_set(&fault, P "internal_error", "It was waiting when the copy was made from which this gateway was put back: which of the provider's gateways it was sent to since, if any, is not known, and another would do it again: "
+                   "ask the provider");
   struct call q = {.method = d->method, .target = d->target, .headers = m.headers, .header_count = m.header_count, .content = &content, .inside = true};
   if (rc == 0) rc = consume(d->x, a, &q, &got, &fault);
   if (rc == 0 && content_write(d->x, d->file, "answer", &got.content, &err)) rc = fault_set(&fault, P "logging_failed", "%s", err.message);
@@ -585,23 +602,32 @@ static int orphans_work(struct store_tx *tx, void *arg, struct err *err) {
   return rows && more >= 0 ? 0 : -1;
 }
 
+static bool remove_orphans(struct exchange *x, json_t *names) {
+  struct err err;
+  json_t *one;
+  const char *name;
+  bool done = json_object_size(names) == 0 || store_read(x->store, orphans_work, names, &err) == 0;
+  if (!done) log_write(LOG_WARN, "exchange", "bodies that no message has any more are not looked for: %s", err.message);
+  else json_object_foreach(names, name, one) bodies_remove(x, name);
+  json_object_clear(names);
+  return done;
+}
+
 static void sweep_orphans(struct exchange *x) {
   char *folder = base_printf("%s/async", x->folder);
-  json_t *names = json_object(), *one;
+  json_t *names = json_object();
   DIR *d = opendir(folder);
-  struct err err;
-  const char *name;
-  for (struct dirent *e; d && (e = readdir(d)) != NULL && json_object_size(names) < ORPHANS;) {
+  for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
     char stem[33];
     struct stat s;
     if (!exchange_body_name(e->d_name) || fstatat(dirfd(d), e->d_name, &s, 0) || clock_now() - (int64_t)s.st_mtime * 1000 < ORPHAN_MS) continue;
     snprintf(stem, sizeof stem, "%.32s", e->d_name);
     json_object_set_new(names, stem, json_true());
+    if (json_object_size(names) >= ORPHANS && !remove_orphans(x, names)) break;
   }
+  remove_orphans(x, names);
   if (d) closedir(d);
   free(folder);
-  if (store_read(x->store, orphans_work, names, &err)) log_write(LOG_WARN, "exchange", "bodies that no message has any more are not looked for: %s", err.message);
-  else json_object_foreach(names, name, one) bodies_remove(x, name);
   json_decref(names);
 }
 
@@ -633,7 +659,10 @@ void async_jobs(struct exchange *x) {
   }
   due_free(&k);
   if (now - s->swept < SWEEP_MS && s->swept) return;
-  if (!s->swept) sweep_orphans(x);
+  if (!s->orphans_swept || now - s->orphans_swept >= ORPHAN_MS) {
+    s->orphans_swept = now;
+    sweep_orphans(x);
+  }
   s->swept = now;
   sweep(x);
 }
@@ -663,6 +692,13 @@ void async_close(struct exchange *x) {
   free(x->async);
   x->async = NULL;
 }
+
+static int restored_work(struct store_tx *tx, void *arg, struct err *err) {
+  return store_exec(tx, err, "UPDATE exchange_async SET unsure_at = ?1 WHERE state = 'waiting' AND unsure_at IS NULL AND method NOT IN ('GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE')", "i",
+                    *(int64_t *)arg) < 0 ? -1 : 0;
+}
+
+int exchange_restored_messages(struct store *store, int64_t copied, struct err *err) { return store_write(store, STORE_FRONT, restored_work, &copied, err); }
 
 /* ---- fetching ---- */
 

@@ -122,6 +122,36 @@ static void pull(struct round *b) {
 
 struct parcel { struct exchange *x; struct members *m; struct gateway *g; };
 
+static void tell_back(struct exchange *x, const char *server, int64_t ours, int64_t theirs) {
+  struct members_keeper *k = x->members;
+  pthread_mutex_lock(&k->lock);
+  snprintf(k->problem, sizeof k->problem, "this directory went back: %s holds version %lld, and here was %lld, as after an older copy was put back. The next is numbered above it; "
+           "decide again what was decided since that copy (members, gateways, revocations)", server, (long long)theirs, (long long)ours);
+  log_write(LOG_WARN, "exchange", "%s", k->problem);
+  pthread_mutex_unlock(&k->lock);
+  x->publisher->dirty = true;
+}
+
+/* The operator's folder was put back from an older copy: a gateway holds a newer directory, which it never exchanges for an older one, or another of the same
+ * number. What the operator has signed proves the number; the next one is above it. */
+static void went_back(const struct parcel *p) {
+  struct members *theirs = NULL, *now = members_hold(p->x);
+  int64_t ours = members_version(now);
+  char *answer = NULL;
+  size_t n = 0;
+  int status = 0, rc = -1;
+  struct err err, why;
+  members_drop(now);
+  if (peer_text(p->g->peer, "GET", "/exchange/directory", NULL, 0, &status, &answer, &n, &err) == 0) rc = status == 200 ? members_take(p->x, answer, n, &err) : peer_refused(status, answer, n, &err);
+  bool forked = rc < 0 && status == 200 && err.code == ERR_CONFLICT && members_read(answer, n, &theirs, &why) == 0 && members_version(theirs) == ours;
+  if (forked) p->x->publisher->again = true;
+  if (rc > 0 && members_read(answer, n, &theirs, &why)) rc = 0;
+  if (forked || rc > 0) tell_back(p->x, p->g->id, ours, members_version(theirs));
+  else if (rc < 0) log_write(LOG_WARN, "exchange", "%s does not take the directory of version %lld: %s", p->g->id, (long long)ours, err.message);
+  if (theirs) members_drop(theirs);
+  free(answer);
+}
+
 static void bring(void *arg) {
   struct parcel *p = arg;
   int64_t version = members_version(p->m);
@@ -136,6 +166,7 @@ static void bring(void *arg) {
     if (peer_text(p->g->peer, "POST", "/exchange/directory", text, size, &status, &answer, &n, &err)) gateway_told(p->g, false, err.message);
     else gateway_told(p->g, true, NULL);
     has_it = status == 200 || status == 409; /* 409: a newer one */
+    if (status == 409) went_back(p);
     if (status == 200 && operator_known(p->x, p->g->id, version, &err)) log_write(LOG_WARN, "exchange", "who knows the directory: %s", err.message);
   }
   told_pushed(p->g->told, version, has_it);

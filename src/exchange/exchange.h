@@ -254,6 +254,8 @@ int exchange_init(const struct exchange_init *i, struct err *err);
 int exchange_address(const char *folder, const char *address, struct err *err);
 /* The folder was put back from a copy just now: what was taken since the copy was made is not in its log, so messages that were signed before now are refused. */
 int exchange_restored(const char *folder, struct err *err);
+/* In a store that was put back from a copy of that time: what waits to be delivered and is not idempotent may have been done since. */
+int exchange_restored_messages(struct store *store, int64_t copied, struct err *err);
 /* For a copy: the bodies that messages delivered later have in the files FOLDER/async/NAME. Asked after the store's dump, which began at `since`: all that the
  * dump's rows need are told, and perhaps some that were taken since (a body without a row is removed in time). each's -1 (with err) ends it. */
 int exchange_bodies(struct exchange *x, int64_t since, int (*each)(void *ctx, const char *name, struct err *err), void *ctx, struct err *err);

@@ -104,7 +104,8 @@ void gateway_told(const struct gateway *g, bool reached, const char *why);
 /* What it said of its maintenance when it was called last; NULL: it is under none. It is reached, and tried last until it does something again. */
 void gateway_maintained(const struct gateway *g, const char *said);
 atomic_int *gateway_busy(const struct gateway *g); /* how many calls to it are under way, across snapshots */
-/* [{"server","address","state":"reached"|"failed"|"maintenance","at","last_error": why, or what it said}] of the gateways that were called since the start. */
+/* [{"server","address","state":"reached"|"failed"|"maintenance","at","last_error": why, or what it said}] of the gateways that were called since the start. A maintenance
+ * ends here when it was said to; at: when that was heard. */
 json_t *members_peers(struct exchange *x);
 const struct gateway *members_by_certificate(const struct members *m, const unsigned char sha256[32]); /* NULL */
 bool members_serves(const struct members *m, const struct gateway *g, const struct exchange_id *subsystem); /* does this gateway stand for it? */

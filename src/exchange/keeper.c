@@ -31,6 +31,7 @@ struct told {                            /* one gateway at one address with one 
   int64_t at;
   char why[200], said[400];              /* of a failure; of its maintenance */
   _Atomic int64_t maintained;            /* monotonic ms when it said so, 0: it did something since */
+  int64_t said_at, said_until;           /* by the clock; until 0: it did not say */
   int64_t pushed, push_next;             /* version that it has for certain; monotonic ms before which it is not brought another */
   int push_failed;
   bool pushing;
@@ -91,6 +92,8 @@ void gateway_maintained(const struct gateway *g, const char *said) {
   pthread_mutex_lock(&t->lock);
   atomic_store(&t->maintained, said ? clock_mono() : 0);
   snprintf(t->said, sizeof t->said, "%s", said ? said : "");
+  t->said_at = clock_now();
+  t->said_until = said ? maintenance_end(said) : 0;
   pthread_mutex_unlock(&t->lock);
 }
 
@@ -163,8 +166,8 @@ json_t *members_peers(struct exchange *x) {
     if (!t) continue;
     pthread_mutex_lock(&t->lock);
     if (t->at) {
-      clock_rfc3339(t->at, at);
-      bool maintained = t->reached && atomic_load(&t->maintained) != 0;
+      bool maintained = t->reached && atomic_load(&t->maintained) != 0 && (!t->said_until || clock_now() < t->said_until);
+      clock_rfc3339(maintained ? t->said_at : t->at, at);
       json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:s}", "server", t->id, "address", t->address, "state", !t->reached ? "failed" : maintained ? "maintenance" : "reached", "at", at,
                                             "last_error", maintained ? t->said : t->why));
     }

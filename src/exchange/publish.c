@@ -329,7 +329,7 @@ int exchange_publish(struct exchange *x, struct err *err) {
   if (rc == 0) rc = handover_keys(x, err);
   if (rc == 0 && x->services) rc = services_look(x, err) || exchange_services(x, &k.services, err) ? -1 : 0;
   if (rc == 0) rc = store_read(x->store, make_work, &k, err);
-  if (rc == 0 && !unchanged(x, k.doc)) {
+  if (rc == 0 && (x->publisher->again || !unchanged(x, k.doc))) {
     rc = store_write(x->store, STORE_FRONT, version_work, &k, err);
     if (rc == 0) json_object_set_new(k.doc, "version", json_integer(k.version));
     if (rc == 0 && !keys_public(x->keys, SLOT_OPERATOR, keyid, NULL, NULL)) rc = err_set(err, ERR_NOT_FOUND, "the operator's key is not here");
@@ -337,7 +337,10 @@ int exchange_publish(struct exchange *x, struct err *err) {
     if (rc == 0) rc = members_take(x, text, n, err) < 0 ? -1 : 0;
   }
   if (rc) x->publisher->dirty = true;
-  else members_confirmed(x);
+  else {
+    x->publisher->again = false;
+    members_confirmed(x);
+  }
   if (fd >= 0) close(fd);
   pthread_mutex_unlock(&x->publisher->lock);
   free(text);

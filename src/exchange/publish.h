@@ -8,6 +8,7 @@
 struct publisher {
   pthread_mutex_t lock;                  /* one version at a time */
   _Atomic bool dirty;                    /* something has changed that the directory tells */
+  _Atomic bool again;                    /* another number is needed, though nothing has */
   int64_t acted;                         /* of the newest act that was seen */
 };
 /* handover.c: the operator's key rolls over. A round of whoever publishes; the kept directory after a version (ERR_NOT_FOUND: none), and those of the operator taken in their order. */

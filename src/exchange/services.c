@@ -602,12 +602,23 @@ json_t *exchange_maintenance_now(struct exchange *x) {
   return o;
 }
 
+#define UNDER_MAINTENANCE " is under maintenance until "
+
+int64_t maintenance_end(const char *said) {
+  const char *end = strstr(said, UNDER_MAINTENANCE);
+  char at[32];
+  int64_t ms;
+  if (!end) return 0;
+  snprintf(at, sizeof at, "%.20s", end + sizeof UNDER_MAINTENANCE - 1);
+  return clock_parse(at, &ms) ? 0 : ms;
+}
+
 bool book_maintenance(struct exchange *x, const char *code, struct fault *f) {
   struct book *b = book_hold(x);
   bool is = maintained(b);
   char at[32] = "it is said to be over";
   if (is && b->maintenance_until) clock_rfc3339(b->maintenance_until, at);
-  if (is) fault_set(f, code, "The gateway %s is under maintenance until %s: %s", x->server, at, b->maintenance);
+  if (is) fault_set(f, code, "The gateway %s" UNDER_MAINTENANCE "%s: %s", x->server, at, b->maintenance);
   book_drop(b);
   return is;
 }

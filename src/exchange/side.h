@@ -41,6 +41,7 @@ const struct offered *book_service(const struct book *b, const struct exchange_i
 bool book_digest_only(const struct book *b, const struct exchange_id *service, const struct offered *v); /* what the log keeps; v: it, NULL when another's */
 /* Is the gateway itself under maintenance now? Then a sentence that says so, of whom and until when; *f is set by code. */
 bool book_maintenance(struct exchange *x, const char *code, struct fault *f);
+int64_t maintenance_end(const char *said); /* in such a sentence of another gateway; 0: it does not say */
 const struct subsystem *book_subsystem(const struct book *b, const struct exchange_id *id); /* three or four parts */
 int services_open(struct exchange *x, struct err *err);
 void services_close(struct exchange *x);

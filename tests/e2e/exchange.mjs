@@ -275,7 +275,8 @@ await test('later: taken while the provider is away, delivered when it is back b
   const early = (await ask('POST', `${echo}/later`, { headers: { ...json, 'Chapar-Async': 'yes' }, body: '{"early":1}' })).headers.location, got = async () => { const r = await ask('GET', early); return r.status === 200 && r.text; };
   await until('an answer that is kept', got);
   await stop(gateways.a);
-  const id = randomUUID(), later = { ...json, 'X-Road-Id': id, 'Chapar-Async': 'yes' };
+  const id = randomUUID(), later = { ...json, 'X-Road-Id': id, 'Chapar-Async': 'yes', 'X-Road-Security-Server': gateways.a.server };
+  const astray = (await ask('POST', `${echo}/later`, { headers: { ...json, 'Chapar-Async': 'yes' }, body: '{"astray":1}' })).headers.location;
   const taken = await ask('POST', `${echo}/later`, { headers: later, body: '{"later":1}' });
   same([taken.status, taken.headers.location], [202, `/exchange/async/${id}`], taken.text);
   same((await ask('POST', `${echo}/later`, { headers: later, body: '{"later":1}' })).status, 202, 'the same again');
@@ -289,12 +290,14 @@ await test('later: taken while the provider is away, delivered when it is back b
   await stop(g, 'SIGKILL');
   rmSync(g.folder, { recursive: true });
   cli('b', 'restore', copy);
-  same(readdirSync(join(g.folder, 'async')).length, 3, 'two requests and an answer');
+  same(readdirSync(join(g.folder, 'async')).length, 4, 'three requests and an answer');
   await start('b');
   same(await got(), '{"early":1}', 'what was answered before the copy');
   await start('a', ['--exchange-timeout-ms', '3000']);
   const done = await until('the answer', async () => { const r = await ask('GET', taken.headers.location); return r.status === 202 ? null : r; });
   same([done.status, done.text, done.headers['x-road-id'], heard.filter((x) => x.headers['x-road-id'] === id).length], [200, '{"later":1}', id, 1]);
+  const lost = await until('what may be known to one of two gateways', async () => { const r = await ask('GET', astray); return r.status === 202 ? null : r; });
+  good(lost.status === 500 && /ask the provider/.test(lost.json.message) && !heard.some((x) => String(x.body) === '{"astray":1}'), lost.text);
   same((await ask('GET', taken.headers.location, { from: `${B}/other` })).status, 500, 'another\'s');
   const refused = await ask('POST', `/r1/${A}/data/shut/x`, { headers: { 'Chapar-Async': 'yes' }, body: 'x' });
   const told = await until('the refusal', async () => { const r = await ask('GET', refused.headers.location); return r.status === 202 ? null : r; });
