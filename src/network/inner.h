@@ -85,10 +85,9 @@ struct prober {
   int64_t freed;
 };
 
-/* Time that results are labelled with, from one clock of the machine: never back but where it is set back by more than `most` ms (0: however far), which is followed at once; by less,
- * at nine tenths of its pace until both agree; set forward, at once. */
+/* Time that results are labelled with, from one clock of the machine: never back. Where that is set back it is followed at nine tenths of its pace until both agree; set forward, at once. */
 struct label_clock { int64_t offset, last, mono; };
-int64_t label_next(struct label_clock *c, int64_t most);
+int64_t label_next(struct label_clock *c);
 
 struct network {
   struct store *main, *samples;

@@ -10,9 +10,9 @@ enum { FIRST_PASS_MS = 10000, BRIDGE_LEAST_MS = 7000, BRIDGE_MORE_MS = 30000, TO
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
-int64_t label_next(struct label_clock *c, int64_t most) {
+int64_t label_next(struct label_clock *c) {
   int64_t mono = clock_mono(), wall = clock_now();
-  if (!c->last || (most && c->last - wall > most)) *c = (struct label_clock){wall - mono, wall, mono};
+  if (!c->last) *c = (struct label_clock){wall - mono, wall, mono};
   int64_t label = mono + c->offset, passed = mono - c->mono;
   if (wall > label) label = wall;
   else if (wall < label) label -= label - wall < passed / 10 ? label - wall : passed / 10;
@@ -25,7 +25,7 @@ int64_t label_next(struct label_clock *c, int64_t most) {
   return label;
 }
 
-int64_t network_label(struct network *n) { return label_next(&n->label, 0); }
+int64_t network_label(struct network *n) { return label_next(&n->label); }
 
 /* ---- what the core says ------------------------------------------------------------------------------------------------ */
 
