@@ -36,7 +36,7 @@ struct hub {
 
 /* ---- time, and what the next run must know ---- */
 
-enum { DRIFT = 5000 /* clocks run apart by one in so many, at worst */ };
+enum { DRIFT = 5000 /* clocks run apart by one in so many, at worst */, NEAR_MS = 100 };
 
 int64_t hub_age(void) {
   struct timespec t;
@@ -48,11 +48,11 @@ static int64_t age_of(void *ctx) { return hub_age(); }
 
 int64_t hub_clock_ahead(const struct hub_clock *c) { return c->learned ? c->ahead : clock_now() - c->apart - hub_age(); }
 
-/* What was learned with less doubt is kept until the clocks may have run apart, or the two cannot both be true. */
+/* What was learned with less doubt is kept until the clocks may have run apart, or the two cannot both be true; and what is nearly the same, so that the same measurement is told alike. */
 void hub_clock_learn(struct hub_clock *c, int64_t sent, int64_t got, int64_t now) {
   int64_t doubt = (got - sent) / 2 + 1, ahead = now - (sent + got) / 2, old = c->doubt + (got - c->learned) / DRIFT, other = ahead > c->ahead ? ahead - c->ahead : c->ahead - ahead;
   if (!c->learned || doubt <= old || other > doubt + old) {
-    c->ahead = ahead;
+    if (!c->learned || other > NEAR_MS) c->ahead = ahead;
     c->doubt = doubt;
     c->learned = got;
   }
@@ -80,6 +80,11 @@ static bool remember_numbers(struct hub *h) {
   size_t size = 0;
   struct err err;
   if ((text = file_read("/proc/sys/kernel/random/boot_id", sizeof h->boot, &size, &err))) snprintf(h->boot, sizeof h->boot, "%.*s", (int)strcspn(text, "\n"), text);
+  else { /* it is kept from services: this run of the program for itself */
+    unsigned char own[16];
+    random_bytes(own, sizeof own);
+    hex_encode(own, sizeof own, h->boot);
+  }
   free(text);
   json_t *o = (text = file_read(file, 4096, &size, &err)) ? json_read(text, size, 2, &err) : NULL;
   bool known = json_int(o, "first", 0) > 0;

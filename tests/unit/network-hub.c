@@ -446,8 +446,10 @@ static void another_clock(void **state) {
   hub_clock_learn(&h, day, day + 60000, wall + 59990); /* a minute on its way there, at once back: no news */
   hub_clock_learn(&h, day, day + 60000, wall + 10);
   assert_int_equal(hub_clock_ahead(&h), ahead);
-  hub_clock_learn(&h, 2 * day, 2 * day + 40, wall + day + 25); /* a day later the two may have run apart: the newer is as good */
-  assert_int_equal(hub_clock_ahead(&h), wall + day + 25 - 2 * day - 20);
+  hub_clock_learn(&h, day + 70000, day + 70002, wall + 70000 + 50); /* nearly the same */
+  assert_int_equal(hub_clock_ahead(&h), ahead);
+  hub_clock_learn(&h, 2 * day, 2 * day + 40, wall + day + 525); /* a day later the two may have run apart: the newer is as good */
+  assert_int_equal(hub_clock_ahead(&h), wall + day + 525 - 2 * day - 20);
   hub_clock_learn(&h, 2 * day, 2 * day + 60000, wall + day - 40000); /* that cannot be by the way alone: the centre's clock was set back */
   assert_int_equal(hub_clock_ahead(&h), wall + day - 40000 - 2 * day - 30000);
   hub_clock_learn(&h, 2 * day, 2 * day + 2, wall + day);
