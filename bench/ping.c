@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 7 };
+enum { ROUNDS = 21 };                     /* many: our helper begins once, as it does in a server; fping begins each time, as whoever calls it does */
 
 struct run { double wall, processor; int lost; };
 struct work {
