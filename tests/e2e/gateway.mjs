@@ -3,9 +3,8 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { existsSync, readFileSync, writeFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chapar, folder, port, serve, staff, call, run, runs, fails, test, same, good, end, example, until, browser as launch } from './kit.mjs';
+import { chapar, folder, port, serve, staff, call, run, runs, fails, test, same, good, end, example, until, flaws, browser as launch } from './kit.mjs';
 
 const dir = folder();
 const peers = await port(), address = `https://127.0.0.1:${peers}`;
@@ -33,7 +32,6 @@ async function pages() {
   const browser = await launch();
   if (!browser) return console.log('no browser: pages are not looked at');
   const password = (await call(platform.base, 'GET', '/demo/accounts')).json.find((a) => a.username === 'operator').password, member = `${instance}/GOV/90000003`;
-  const require = createRequire(import.meta.url), axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   run('gateway', 'member', member, '--name-fa', 'سازمان آزمون', '--name-en', 'Test organisation', '--folder', op);
   const asking = async (name) => {
     const code = run('gateway', 'invite', `${member}/${name}`, '--folder', op).trim(), where = join(dir, name);
@@ -50,11 +48,7 @@ async function pages() {
     await page.mouse.move(0, 0); // nothing is pointed at, whatever stands now where a button was
     for (const width of [360, 1440]) {
       await page.setViewportSize({ width, height: 900 });
-      await page.evaluate(axe);
-      const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-      same(found.violations.map((x) => `${x.id}: ${x.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), [], `${what} ${width}: axe`);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      good(wide <= 1, `${what} ${width}: scrolls sideways by ${wide}`);
+      same(await flaws(page), [], `${what} ${width}`);
       if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `exchange-${what}-${width}.png`), fullPage: true });
     }
   };
