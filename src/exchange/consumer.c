@@ -111,7 +111,7 @@ static int build(struct way *w) {
   struct err err;
   r->method = w->q->method;
   r->content = w->q->content && w->q->content->size ? w->q->content : NULL;
-  if (message_take(r, w->a, w->q->headers, w->q->header_count, &err)) return fail(w, P "invalid_request", &err);
+  if (message_take(r, w->a, w->q->headers, w->q->header_count, true, &err)) return fail(w, P "invalid_request", &err);
   message_clean(r);
   for (size_t i = 0; i < BASE_COUNT(ours); i++) message_remove(r, ours[i]);
   message_remove(r, "X-Road-Client");
@@ -250,7 +250,7 @@ static enum attempt call_peer(struct way *w, const struct gateway *g, const stru
   gateway_told(g, true, NULL);
   answer.status = got.status;
   enum attempt end = ATTEMPT_FAULT;
-  if (message_take(&answer, w->a, got.headers, got.header_count, &err)) fail(w, P "invalid_response", &err);
+  if (message_take(&answer, w->a, got.headers, got.header_count, false, &err)) fail(w, P "invalid_response", &err);
   else if (got.status == 503 && !message_header(&answer, "Signature")) {
     fault_set(w->fault, P "network_error", "The gateway %s at %s is too busy or stopping", g->id, g->address);
     end = ATTEMPT_NEXT;

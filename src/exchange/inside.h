@@ -32,6 +32,7 @@ struct message {
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);
+int message_add_held(struct message *m, const char *name, const char *value, struct err *err); /* texts that live as long as the message */
 void message_remove(struct message *m, const char *name);
 void message_clean(struct message *m);       /* drop what X-Road drops both ways (hop-by-hop, Host, Server, User-Agent, Content-Length, Expect …) */
 int message_digest(struct message *m, struct err *err);                            /* fills digest, once; any size in constant memory */

@@ -253,7 +253,7 @@ static int ask_system(struct turn *t, struct message *answer) {
 static int give_again(struct turn *t, struct kept_answer *k, struct message *answer) {
   struct err err;
   answer->status = k->status;
-  int rc = message_take(answer, t->a, k->headers, k->header_count, &err) ? fail(t, P "internal_error", &err) : 0;
+  int rc = message_take(answer, t->a, k->headers, k->header_count, false, &err) ? fail(t, P "internal_error", &err) : 0;
   t->out->content = k->content;
   k->content = HTTP_NO_CONTENT;
   kept_answer_free(k);

@@ -91,7 +91,7 @@ struct produced { struct message answer; struct http_content content; };
 void produce(struct exchange *x, struct arena *a, struct members *m, const struct message *request, const struct gateway *from, struct produced *out);
 bool method_safe(const char *method);       /* GET HEAD OPTIONS TRACE */
 bool method_idempotent(const char *method); /* those, PUT, DELETE */
-int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, struct err *err); /* the list and, with copy, the texts are copied */
+int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, bool held, struct err *err); /* held: the texts live as long as the message; otherwise they are copied */
 void message_strip(struct message *m);       /* what this protocol added: content digest and our signature */
 int64_t now_micros(void);
 
