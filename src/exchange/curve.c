@@ -26,14 +26,24 @@ size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]) {
   return size;
 }
 
+/* An INTEGER that is not negative, of at most 32 bytes, written as short as it can be. */
+static bool number_taken(const unsigned char **p, const unsigned char *end, unsigned char out[32]) {
+  const unsigned char *q = *p + 2;
+  if (end - *p < 3 || (*p)[0] != 2) return false;
+  size_t n = (*p)[1];
+  if (n == 0 || n > (size_t)(end - q) || (q[0] & 0x80) != 0 || (n > 1 && q[0] == 0 && (q[1] & 0x80) == 0)) return false;
+  *p = q + n;
+  if (n > 1 && q[0] == 0) q++, n--;
+  if (n > 32) return false;
+  memset(out, 0, 32 - n);
+  memcpy(out + 32 - n, q, n);
+  return true;
+}
+
 int signature_to_raw(const unsigned char *der, size_t n, unsigned char raw[64]) {
-  const unsigned char *p = der;
-  ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
-  int rc = -1;
-  if (sig != NULL && p == der + n && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32) rc = 0;
-  ECDSA_SIG_free(sig);
-  if (rc != 0) ERR_clear_error();
-  return rc;
+  const unsigned char *p = der + 2, *end = der + n;
+  if (n < 2 || n > 80 || der[0] != 0x30 || der[1] != n - 2) return -1;
+  return number_taken(&p, end, raw) && number_taken(&p, end, raw + 32) && p == end ? 0 : -1;
 }
 
 /* ---- a table of multiples for one key ---- */

@@ -2,6 +2,7 @@
 #include "exchange-kit.h"
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
@@ -233,30 +234,27 @@ static const char our_lines[] = "X-Road-Client: KHR/GOV/101/health\nContent-Type
 static struct http_content our_body, our_answer;
 
 static void make_request(struct message *m) {
-  char *base;
+  const char *base;
   struct exchange_signer by = kit_signer(&key);
   our_body = kit_content("{\"parcel\": 12}");
   kit_message(m, arena, "POST", "https://gw.example:5500/r1/KHR/GOV/102/land/parcels/find?x=1", 0, our_lines, &our_body);
   must(signature_make(m, NULL, &by, key.keyid, 1765000000123, &base, err));
   assert_non_null(strstr(base, "\"x-road-userid\": clerk\n"));
-  free(base);
 }
 static void make_answer(struct message *m, const struct message *q) {
-  char *base;
+  const char *base;
   struct exchange_signer by = kit_signer(&key);
   our_answer = kit_content("{\"owner\": \"x\"}");
   kit_message(m, arena, NULL, NULL, 200, "Content-Type: application/json\nX-Road-Id: KHR-1\nX-Road-Request-Hash: abc", &our_answer);
   must(signature_make(m, q, &by, key.keyid, 1765000001123, &base, err));
-  free(base);
 }
 static int check(struct message *m, const struct message *q, struct err *err) {
-  char *base;
+  const char *base;
   struct signed_by by;
   m->digested = false;
   if (signature_read(m, &by, err) != 0) return -1;
   assert_string_equal(by.keyid, key.keyid);
   int rc = signature_check(m, q, key.spki, key.size, &base, err);
-  free(base);
   return rc;
 }
 
@@ -273,16 +271,14 @@ static void both_ways(void **state) {
   refused(check(&a, NULL, err), ERR_MALFORMED);
   struct http_content none = HTTP_NO_CONTENT;
   struct exchange_signer s = kit_signer(&key);
-  char *base;
+  const char *base;
   kit_message(&q, arena, "GET", "https://gw.example/r1/a", 0, "X-Road-Client: a", &none);
   must(signature_make(&q, NULL, &s, key.keyid, 1765000000123, &base, err));
-  free(base);
   must(check(&q, NULL, err));
   char *first = base_strdup(message_header(&q, "Signature"));                /* signed anew: ours are replaced, another's stay */
   must(message_add(&q, "Signature", "theirs=:AAAA:", err));
   must(message_add(&q, "Signature-Input", "theirs=(\"date\");created=1", err));
   must(signature_make(&q, NULL, &s, key.keyid, 1765000000123, &base, err));
-  free(base);
   assert_string_not_equal(first, message_header(&q, "Signature"));
   assert_string_equal(message_header(&q, "Signature-Input") + 0, signature_field(&q, "signature-input") + strlen("theirs=(\"date\");created=1, "));
   must(check(&q, NULL, err));
@@ -338,7 +334,7 @@ static void altered(void **state) {
   a.status = 201;
   refused(check(&a, &q, err), ERR_FORBIDDEN);
   struct kit_key stranger;
-  char *base;
+  const char *base;
   kit_key(&stranger);
   refused(signature_check(&q, NULL, stranger.spki, stranger.size, &base, err), ERR_FORBIDDEN);
   refused(signature_check(&q, NULL, stranger.spki, stranger.size - 1, &base, err), ERR_MALFORMED);
@@ -714,6 +710,45 @@ static void tables(void **state) {
   assert_null(key_table_new(key.spki, key.size - 1));
 }
 
+/* A signature in DER, with a byte changed, shorter and longer: read as the library reads it. */
+static int library_raw(const unsigned char *der, size_t n, unsigned char raw[64]) {
+  const unsigned char *p = der;
+  ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
+  bool good = sig != NULL && p == der + n && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32;
+  ECDSA_SIG_free(sig);
+  return good ? 0 : -1;
+}
+
+static void one_der(const unsigned char *der, size_t n) {
+  unsigned char ours[64], theirs[64], *exact = malloc(n + 1); /* so that a byte read too far is seen */
+  memcpy(exact, der, n);
+  exact = realloc(exact, n > 0 ? n : 1);
+  int rc = library_raw(exact, n, theirs);
+  assert_int_equal(signature_to_raw(exact, n, ours), rc);
+  if (rc == 0) assert_memory_equal(ours, theirs, 64);
+  free(exact);
+}
+
+static void ders(void **state) {
+  static const unsigned char with[] = {0, 1, 2, 0x7f, 0x80, 0xff, 31, 32, 33, 34, 0x30};
+  unsigned char raw[64], der[90], changed[90];
+  for (int i = 0; i < 300; i++) {
+    random_bytes(raw, 32);
+    random_bytes(raw + 32, 32);
+    if (i % 3 == 1) memset(raw + 32 * (i % 2), 0, (size_t)(i % 33)); /* short numbers */
+    size_t n = signature_to_der(raw, der);
+    for (size_t k = 0; k <= n; k++) one_der(der, k);
+    memset(der + n, 0, sizeof der - n);
+    one_der(der, n + 1);
+    for (size_t k = 0; k < n; k++)
+      for (size_t j = 0; j < sizeof with; j++) {
+        memcpy(changed, der, sizeof der);
+        changed[k] = with[j];
+        one_der(changed, n);
+      }
+  }
+}
+
 /* The same answers before a key has its table and afterwards. */
 static void often(void **state) {
   struct exchange_signer by = kit_signer(&key);
@@ -739,7 +774,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(bounds, begin, end),     cmocka_unit_test_setup_teardown(both_ways, begin, end),
     cmocka_unit_test_setup_teardown(altered, begin, end),    cmocka_unit_test_setup_teardown(cleaning, begin, end),
     cmocka_unit_test_setup_teardown(request_hash, begin, end), cmocka_unit_test_setup_teardown(identifiers, begin, end),
-    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(inverses), cmocka_unit_test(products), cmocka_unit_test(tables), cmocka_unit_test(often)};
+    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(inverses), cmocka_unit_test(products), cmocka_unit_test(ders), cmocka_unit_test(tables), cmocka_unit_test(often)};
   int rc = cmocka_run_group_tests(tests, NULL, NULL);
   EVP_PKEY_free(key.key);
   return rc;
