@@ -230,8 +230,11 @@ static void decimal_write(struct buf *out, int64_t thousandths) {
 void sfv_write_value(struct buf *out, const struct sfv_value *v) {
   switch (v->type) {
   case SFV_BOOLEAN: buf_adds(out, v->number ? "?1" : "?0"); break;
-  case SFV_INTEGER: buf_addf(out, "%lld", (long long)v->number); break;
-  case SFV_DATE: buf_addf(out, "@%lld", (long long)v->number); break;
+  case SFV_INTEGER: buf_addi(out, v->number); break;
+  case SFV_DATE:
+    buf_addc(out, '@');
+    buf_addi(out, v->number);
+    break;
   case SFV_DECIMAL: decimal_write(out, v->number); break;
   case SFV_TOKEN: buf_add(out, v->text, v->size); break;
   case SFV_BYTES:

@@ -1,8 +1,8 @@
 /* A message: its header lines, its digest, and the hash by which an answer names its request. */
+#include "base/bytes.h"
 #include "exchange/inside.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -169,8 +169,6 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
     else if (content_digest(m->content, "SHA512", both + 64, err) != 0) return -1;
     if (EVP_Digest(both, sizeof both, hash, NULL, method_512, NULL) != 1) abort();
   }
-  char *text = base64_encode(hash, sizeof hash);
-  snprintf(out, 89, "%s", text);
-  free(text);
+  base64_write(out, hash, sizeof hash);
   return 0;
 }

@@ -52,6 +52,13 @@ struct job {
   struct produced made;
 };
 
+static void job_over(void *arg) {
+  struct job *j = arg;
+  http_content_free(&j->out.content);
+  http_content_free(&j->made.content);
+  if (j->m) members_drop(j->m);
+}
+
 static const char *raw_target(struct http_req *r) {
   const char *query = http_raw_query(r);
   return arena_printf(http_arena(r), "%s%s%s", http_raw_path(r), query[0] ? "?" : "", query);
@@ -73,8 +80,8 @@ static struct job *job_new(struct http_req *r, struct exchange *x) {
   if (!j || !read_asked(r, &j->q)) return NULL;
   j->x = x;
   j->r = r;
-  j->made.content = HTTP_NO_CONTENT;
-  http_set_data(r, j);
+  j->out.content = j->made.content = HTTP_NO_CONTENT;
+  http_set_data(r, j, job_over);
   return j;
 }
 
@@ -207,7 +214,6 @@ static void answer_peer(struct http_req *r) {
   } else {
     http_reply_relay(r, j->made.answer.status, j->made.answer.headers, j->made.answer.header_count, &j->made.content);
   }
-  members_drop(j->m);
 }
 
 /* How the directory calls this gateway: what a request was signed for. */

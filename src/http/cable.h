@@ -9,6 +9,8 @@
 struct cable {
   int fd;
   SSL *ssl;
+  struct cable *prev, *next; /* of all that are connected */
+  atomic_bool cut;
   int64_t until; /* how long what is read now may be waited for; 0: not, or it has come */
   int64_t limit; /* ms: what the system waits at most for a read of this connection (SO_RCVTIMEO); 0: not told yet */
 };
