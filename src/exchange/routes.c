@@ -52,6 +52,13 @@ struct job {
   struct produced made;
 };
 
+static void job_over(void *arg) {
+  struct job *j = arg;
+  http_content_free(&j->out.content);
+  http_content_free(&j->made.content);
+  if (j->m) members_drop(j->m);
+}
+
 static const char *raw_target(struct http_req *r) {
   const char *query = http_raw_query(r);
   return arena_printf(http_arena(r), "%s%s%s", http_raw_path(r), query[0] ? "?" : "", query);
@@ -130,7 +137,8 @@ static void take_system(struct http_req *r) {
   j->x = x;
   j->r = r;
   j->later = async && strcasecmp(async, "yes") == 0;
-  http_set_data(r, j);
+  j->out.content = j->made.content = HTTP_NO_CONTENT;
+  http_set_data(r, j, job_over);
   http_suspend(r, answer_system);
   if (tasks_put(x->sides->consumers, ask_system, j)) return;
   j->rc = fault_set(&j->fault, "server.clientproxy.internal_error", "This gateway has as many calls under way and waiting as it takes: ask again in a while");
@@ -210,7 +218,6 @@ static void answer_peer(struct http_req *r) {
   } else {
     http_reply_relay(r, j->made.answer.status, j->made.answer.headers, j->made.answer.header_count, &j->made.content);
   }
-  members_drop(j->m);
 }
 
 /* How the directory calls this gateway: what a request was signed for. */
@@ -255,10 +262,10 @@ static void take_peer(struct http_req *r) {
   }
   j->x = x;
   j->r = r;
-  j->made.content = HTTP_NO_CONTENT;
+  j->out.content = j->made.content = HTTP_NO_CONTENT;
   j->m = members_hold(x);
   j->from = j->q.certified ? members_by_certificate(j->m, j->q.certificate) : NULL;
-  http_set_data(r, j);
+  http_set_data(r, j, job_over);
   http_suspend(r, answer_peer);
   if (tasks_put(x->sides->producers, ask_peer, j)) return;
   j->rc = -1;

@@ -128,9 +128,11 @@ const char *process_name(struct exchange *x, struct err *err);
 bool process_ended(struct exchange *x, const char *name);
 
 /* ---- threads that wait for others (tasks.c): a server's threads and a platform's few workers never do ---- */
+/* A process that ends lets go on what is under way for this long, and then cuts it (http_calls_cut) this often until all has ended. */
+enum { END_MS = 5000, CUT_MS = 20 };
 struct tasks;
 struct tasks *tasks_new(int most, int queue);
-void tasks_free(struct tasks *t);            /* finishes what is queued */
+void tasks_free(struct tasks *t);            /* finishes what is queued; calls that take longer are cut */
 bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg); /* false: full */
 void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting);
 

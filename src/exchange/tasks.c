@@ -10,7 +10,8 @@ struct tasks {
   pthread_cond_t wake, gone;
   struct task { void (*work)(void *arg); void *arg; } *ring;
   int room, head, count, most, threads, idle, busy;
-  bool closing;
+  bool closing, any_ended;
+  pthread_t ended; /* the last one, which joins the one before */
 };
 
 /* A thread waits half a minute for more and ends: a gateway that nobody calls has none. Lock is held. */
@@ -38,9 +39,14 @@ static void *serve_tasks(void *arg) {
     pthread_mutex_lock(&t->lock);
     t->busy--;
   }
+  pthread_t before = t->ended;
+  bool any = t->any_ended;
+  t->ended = pthread_self();
+  t->any_ended = true;
   t->threads--;
   if (!t->threads) pthread_cond_signal(&t->gone);
   pthread_mutex_unlock(&t->lock);
+  if (any) pthread_join(before, NULL);
   return NULL;
 }
 
@@ -55,13 +61,29 @@ struct tasks *tasks_new(int most, int queue) {
   return t;
 }
 
+/* Lock is held. */
+static void wait_gone(struct tasks *t, int ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  int64_t ns = until.tv_nsec + (int64_t)ms * 1000000;
+  until.tv_sec += ns / 1000000000;
+  until.tv_nsec = ns % 1000000000;
+  while (t->threads)
+    if (pthread_cond_clockwait(&t->gone, &t->lock, CLOCK_MONOTONIC, &until)) break;
+}
+
+/* When it returns the threads are no more, not only their work: what each has of its own (of libraries too) is freed as it ends. */
 void tasks_free(struct tasks *t) {
   if (!t) return;
   pthread_mutex_lock(&t->lock);
   t->closing = true;
   pthread_cond_broadcast(&t->wake);
-  while (t->threads) pthread_cond_wait(&t->gone, &t->lock);
+  for (int ms = END_MS; t->threads; ms = CUT_MS) {
+    wait_gone(t, ms);
+    if (t->threads) http_calls_cut();
+  }
   pthread_mutex_unlock(&t->lock);
+  if (t->any_ended) pthread_join(t->ended, NULL);
   pthread_cond_destroy(&t->wake);
   pthread_cond_destroy(&t->gone);
   pthread_mutex_destroy(&t->lock);
@@ -74,7 +96,6 @@ static bool grow(struct tasks *t) {
   pthread_attr_t attr;
   pthread_t thread;
   pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attr, STACK);
   bool made = pthread_create(&thread, &attr, serve_tasks, t) == 0;
   pthread_attr_destroy(&attr);

@@ -17,6 +17,37 @@ enum { DEAD_MS = 10000 };
 
 /* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
  * is still there. So a call ends, and goes on elsewhere, long before the patience with a slow provider is over. */
+/* All that are connected, so that a program that ends can end them too. A cable stands where it is until it is closed. */
+static pthread_mutex_t connected_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cable *connected;
+
+static void connected_add(struct cable *w)
+{
+  pthread_mutex_lock(&connected_lock);
+  w->next = connected;
+  if (connected) connected->prev = w;
+  connected = w;
+  pthread_mutex_unlock(&connected_lock);
+}
+
+/* Before its number is another's. */
+static void connected_drop(struct cable *w)
+{
+  pthread_mutex_lock(&connected_lock);
+  if (w->prev) w->prev->next = w->next;
+  else connected = w->next;
+  if (w->next) w->next->prev = w->prev;
+  pthread_mutex_unlock(&connected_lock);
+}
+
+void http_calls_cut(void)
+{
+  pthread_mutex_lock(&connected_lock);
+  for (struct cable *w = connected; w; w = w->next)
+    if (!atomic_exchange(&w->cut, true)) shutdown(w->fd, SHUT_RDWR);
+  pthread_mutex_unlock(&connected_lock);
+}
+
 static int on_socket(void *arg, curl_socket_t fd, curlsocktype type)
 {
   unsigned dead = DEAD_MS;
@@ -47,8 +78,12 @@ int cable_connect(struct cable *w, const char *base, int64_t deadline, struct er
   if (code == CURLE_OK) curl_easy_getinfo(h, CURLINFO_ACTIVESOCKET, &fd);
   if (fd != CURL_SOCKET_BAD) w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   curl_easy_cleanup(h); /* its number of the connection; ours goes on */
-  if (w->fd >= 0 && fcntl(w->fd, F_SETFL, fcntl(w->fd, F_GETFL) | O_NONBLOCK) == 0) return 0;
-  cable_close(w);
+  if (w->fd >= 0 && fcntl(w->fd, F_SETFL, fcntl(w->fd, F_GETFL) | O_NONBLOCK) == 0) {
+    connected_add(w);
+    return 0;
+  }
+  if (w->fd >= 0) close(w->fd);
+  w->fd = -1;
   enum err_code why = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID : ERR_UNAVAILABLE;
   return err_set(err, why, "%s: %s", base, why == ERR_INVALID ? "the address cannot be called" : *said ? said : code ? curl_easy_strerror(code) : "no connection");
 }
@@ -102,7 +137,10 @@ void cable_close(struct cable *w)
     ERR_clear_error();
     SSL_free(w->ssl);
   }
-  if (w->fd >= 0) close(w->fd);
+  if (w->fd >= 0) {
+    connected_drop(w);
+    close(w->fd);
+  }
   *w = (struct cable){.fd = -1};
 }
 
@@ -120,7 +158,7 @@ ssize_t cable_read(struct cable *w, void *p, size_t n)
 {
   if (!w->ssl) {
     ssize_t got = recv(w->fd, p, n, 0);
-    return got >= 0 ? got : errno == EAGAIN || errno == EINTR ? CABLE_LATER : CABLE_BROKEN;
+    return got == 0 && atomic_load(&w->cut) ? CABLE_BROKEN : got >= 0 ? got : errno == EAGAIN || errno == EINTR ? CABLE_LATER : CABLE_BROKEN;
   }
   ERR_clear_error();
   int rc = SSL_read(w->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);

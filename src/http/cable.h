@@ -6,7 +6,7 @@
 
 #include <openssl/ssl.h>
 
-struct cable { int fd; SSL *ssl; };
+struct cable { int fd; SSL *ssl; struct cable *prev, *next; /* of all that are connected */ atomic_bool cut; };
 
 enum cable_got { CABLE_END = 0 /* it has ended */, CABLE_LATER = -1 /* nothing now */, CABLE_BROKEN = -2 };
 

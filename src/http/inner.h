@@ -126,7 +126,7 @@ struct http_req {
   struct reply_header { struct reply_header *next; const char *name, *value; } *reply_headers, **reply_tail;
   struct MHD_Response *response; int status; size_t reply_size;
   http_handler handed_to, next;
-  void *data, *user; void (*free_user)(void *);
+  void *data, *user; void (*free_data)(void *), (*free_user)(void *);
   atomic_int hold;                    /* who still works on it: the handler, the one that will resume it */
   int64_t began;                      /* monotonic µs when it was complete */
   char id[25];

@@ -98,6 +98,7 @@ void request_done(void *cls, struct MHD_Connection *mc, void **con_cls, enum MHD
     atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
   }
   if (r->response) MHD_destroy_response(r->response);
+  if (r->free_data) r->free_data(r->data);
   if (r->free_user) r->free_user(r->user);
   if (r->body_room) atomic_fetch_sub_explicit(&s->body_bytes, (int64_t)r->body_room, memory_order_relaxed);
   free(r->body);
