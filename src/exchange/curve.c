@@ -5,7 +5,6 @@
 
 #include <endian.h>
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -16,14 +15,21 @@
 /* ---- the numbers ---- */
 
 size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]) {
-  unsigned char *p = der;
-  ECDSA_SIG *sig = ECDSA_SIG_new();
-  BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
-  if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) abort();
-  int n = i2d_ECDSA_SIG(sig, NULL);
-  size_t size = n > 0 && n <= 80 && i2d_ECDSA_SIG(sig, &p) == n ? (size_t)n : 0;
-  ECDSA_SIG_free(sig);
-  return size;
+  unsigned char *p = der + 2;
+  for (int half = 0; half < 2; half++) {
+    const unsigned char *q = raw + 32 * half;
+    size_t n = 32;
+    while (n > 1 && *q == 0) q++, n--;
+    size_t sign = *q >> 7;
+    *p++ = 2;
+    *p++ = (unsigned char)(n + sign);
+    if (sign) *p++ = 0;
+    memcpy(p, q, n);
+    p += n;
+  }
+  der[0] = 0x30;
+  der[1] = (unsigned char)(p - der - 2);
+  return (size_t)(p - der);
 }
 
 /* An INTEGER that is not negative, of at most 32 bytes, written as short as it can be. */
@@ -240,7 +246,7 @@ static bool library_true(EVP_PKEY *key, const unsigned char hash[32], const unsi
   unsigned char der[80];
   size_t size = signature_to_der(raw, der);
   EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
-  bool good = c != NULL && size > 0 && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, size, hash, 32) == 1;
+  bool good = c != NULL && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, size, hash, 32) == 1;
   EVP_PKEY_CTX_free(c);
   if (!good) ERR_clear_error();
   return good;

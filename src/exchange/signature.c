@@ -285,7 +285,7 @@ int signature_make(struct message *m, const struct message *request, const struc
                    const char **base, struct err *err) {
   unsigned char noise[16], hash[32], der[80], raw[64];
   char nonce[25];
-  struct covering c;
+  __attribute__((uninitialized)) struct covering c; /* large, and counted */
   size_t n, size = 0;
   *base = NULL;
   if (digest_add(m, request != NULL, err) != 0 || cover_all(m, request != NULL, &c, err) != 0) return -1;
@@ -357,7 +357,7 @@ static int claim_params(const struct sfv_item *list, struct signed_by *out, stru
 
 /* Is everything covered that the protocol wants, and nothing of x-road-* that is not there? */
 static int claim_covers(const struct message *m, const struct sfv_item *list, struct err *err) {
-  struct covering want;
+  __attribute__((uninitialized)) struct covering want;
   if (cover_all(m, m->status > 0, &want, err) != 0) return -1;
   for (size_t i = 0; i < want.count; i++) {
     size_t j = 0;

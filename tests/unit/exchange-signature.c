@@ -736,7 +736,14 @@ static void ders(void **state) {
     random_bytes(raw, 32);
     random_bytes(raw + 32, 32);
     if (i % 3 == 1) memset(raw + 32 * (i % 2), 0, (size_t)(i % 33)); /* short numbers */
+    if (i % 3 == 2) memset(raw, 0, (size_t)(i % 33));
     size_t n = signature_to_der(raw, der);
+    ECDSA_SIG *sig = ECDSA_SIG_new();
+    assert_int_equal(ECDSA_SIG_set0(sig, BN_bin2bn(raw, 32, NULL), BN_bin2bn(raw + 32, 32, NULL)), 1);
+    unsigned char *p = changed;
+    assert_int_equal(i2d_ECDSA_SIG(sig, &p), n);
+    assert_memory_equal(changed, der, n);
+    ECDSA_SIG_free(sig);
     for (size_t k = 0; k <= n; k++) one_der(der, k);
     memset(der + n, 0, sizeof der - n);
     one_der(der, n + 1);
