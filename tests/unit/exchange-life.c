@@ -375,15 +375,37 @@ static struct ended ended(const char *message) {
 }
 
 /* What waited in a copy may have been done since: what is not idempotent is sent no more once its id may be forgotten. */
+/* Tried once, and nobody at it: it stays so until it is let go of. */
+struct rest { const char *message_id; int rested; };
+static int rest_work(struct store_tx *tx, void *arg, struct err *e) {
+  struct rest *r = arg;
+  r->rested = store_exec(tx, e, "UPDATE exchange_async SET next_at = next_at + 3600000 WHERE message_id = ?1 AND claimed_by IS NULL AND tries > 0", "t", r->message_id);
+  return r->rested < 0 ? -1 : 0;
+}
+
+static void rests(const char *id) {
+  struct rest r = {.message_id = id};
+  for (int i = 0; i < 1200 && r.rested != 1; i++) {
+    must(store_write(b.x->store, STORE_FRONT, rest_work, &r, err));
+    kit_sleep(25);
+  }
+  assert_int_equal(r.rested, 1);
+}
+
+static int go_work(struct store_tx *tx, void *arg, struct err *e) { return store_exec(tx, e, "UPDATE exchange_async SET next_at = ?1 WHERE message_id LIKE 'old-%'", "i", store_time(tx)) == 2 ? 0 : -1; }
+
 static void waited_in_a_copy(void **state) {
   must(exchange_maintenance(b.x, "put back", 0, err));
   later("POST", "old-post");
   later("GET", "old-get");
+  rests("old-post"); /* a copy is put back while nobody delivers */
+  rests("old-get");
   must(exchange_restored_messages(b.x->store, clock_now() - 13LL * 3600000, err));
   later("POST", "new-post");
   must(exchange_restored_messages(b.x->store, clock_now() - 3600000, err));
   int before = asked_times;
   must(exchange_maintenance(b.x, NULL, 0, err));
+  must(store_write(b.x->store, STORE_FRONT, go_work, NULL, err));
   struct ended old = ended("old-post");
   assert_string_equal(old.state, "failed");
   assert_non_null(strstr(old.error, "ask the provider"));
