@@ -1,7 +1,7 @@
 /* Comfort for the pages of the network: they renew themselves, and the map can be moved and magnified. Every page works without this file. */
 (function () {
   'use strict';
-  var SVG = 'http://www.w3.org/2000/svg';
+  var SVG = 'http://www.w3.org/2000/svg', DEEPEST = 60; /* so many times the map is magnified at most */
 
   /* ---- what changes is told by the server; the page then fetches itself anew ---- */
   var live = document.getElementById('live'), mapBox = document.querySelector('[data-map]'), source = null, waiting = null;
@@ -74,10 +74,11 @@
       if (at.x < box.x - cell || at.x > box.x + box.w + cell || at.y < box.y - cell || at.y > box.y + box.h + cell) return;
       if (mapBox.dataset.whole && scale() > 0.6 && order[data.states[p[2]]] < 2) return;
       var key = Math.floor(at.x / cell) + ' ' + Math.floor(at.y / cell), c = found[key], state = data.states[p[2]];
-      if (!c) { found[key] = { x: at.x, y: at.y, n: 1, state: state, first: p, counts: {} }; c = found[key]; } else {
+      if (!c) { found[key] = { x: at.x, y: at.y, n: 1, state: state, points: [p] }; } else {
         c.x = (c.x * c.n + at.x) / (c.n + 1);
         c.y = (c.y * c.n + at.y) / (c.n + 1);
         c.n += 1;
+        c.points.push(p);
         if (order[state] > order[c.state]) c.state = state;
       }
     });
@@ -93,6 +94,7 @@
         c.x = (c.x * c.n + d.x * d.n) / all;
         c.y = (c.y * c.n + d.y * d.n) / all;
         c.n = all;
+        c.points = c.points.concat(d.points);
         if (order[d.state] > order[c.state]) c.state = d.state;
         list.splice(j, 1);
         if (j < i) i -= 1;
@@ -101,26 +103,54 @@
     }
     return list;
   }
+  /* Offices that would still be one circle when nothing can be magnified further: they are named instead. */
+  function together(c) {
+    var at = c.points.map(place), cell = 34 * unit() * all.w / DEEPEST / box.w;
+    function spread(axis) { var v = at.map(function (p) { return p[axis]; }); return Math.max.apply(null, v) - Math.min.apply(null, v); }
+    return box.w <= all.w / DEEPEST * 1.01 || Math.max(spread('x'), spread('y')) < cell;
+  }
+  function list(c, name) {
+    var dialog = document.createElement('dialog'), ul = document.createElement('ul'), close = document.createElement('button');
+    dialog.className = 'map-list';
+    dialog.setAttribute('aria-label', name);
+    close.type = 'button';
+    close.textContent = '×';
+    close.setAttribute('aria-label', mapBox.dataset.close);
+    close.addEventListener('click', function () { dialog.close(); });
+    dialog.appendChild(close);
+    dialog.appendChild(document.createElement('h2')).textContent = name;
+    c.points.slice().sort(function (p, q) { return order[data.states[q[2]]] - order[data.states[p[2]]] || p[5].localeCompare(q[5], fa ? 'fa' : 'en'); }).forEach(function (p) {
+      var li = ul.appendChild(document.createElement('li')), a = li.appendChild(document.createElement('a'));
+      a.href = '/network/offices/' + encodeURIComponent(p[4]);
+      a.textContent = p[5];
+      li.appendChild(document.createTextNode(': ' + data.words[p[2]]));
+    });
+    dialog.appendChild(ul);
+    dialog.addEventListener('click', function (event) { if (event.target === dialog) dialog.close(); }); /* beside it */
+    dialog.addEventListener('close', function () { dialog.remove(); });
+    document.body.appendChild(dialog);
+    dialog.showModal();
+  }
   function draw() {
     if (!data) return;
     layer.textContent = '';
     var k = unit();
     clusters().forEach(function (c) {
-      var word = data.words[data.states.indexOf(c.state)], name = c.n > 1 ? nf.format(c.n) + ' · ' + word : c.first[5] + ': ' + word;
-      var a = make('a', { 'aria-label': name, href: c.n > 1 ? '#' : '/network/offices/' + encodeURIComponent(c.first[4]) }, layer), g = make('g', { class: 'point ns-' + c.state }, a);
+      var word = data.words[data.states.indexOf(c.state)], name = c.n > 1 ? mapBox.dataset.many.replace('{n}', nf.format(c.n)).replace('{state}', word) : c.points[0][5] + ': ' + word;
+      var a = make('a', { 'aria-label': name, href: c.n > 1 ? '#' : '/network/offices/' + encodeURIComponent(c.points[0][4]) }, layer), g = make('g', { class: 'point ns-' + c.state }, a);
       make('circle', { cx: c.x.toFixed(1), cy: c.y.toFixed(1), r: radius(c).toFixed(2) }, g);
       make('title', {}, g).textContent = name;
       if (c.n > 1) {
         var t = make('text', { x: c.x.toFixed(1), y: (c.y + 6 * k).toFixed(1), 'font-size': (17 * k).toFixed(2) }, g);
         t.style.fontSize = 17 * k + 'px';
         t.textContent = nf.format(c.n);
-        a.addEventListener('click', function (event) { event.preventDefault(); zoom(0.4, c.x, c.y); });
+        a.addEventListener('click', function (event) { event.preventDefault(); if (together(c)) list(c, name); else zoom(0.4, c.x, c.y); });
       }
       g.firstChild.style.strokeWidth = 2.5 * k;
     });
   }
   function zoom(by, x, y) {
-    var w = Math.min(Math.max(box.w * by, all.w / 60), all.w), k = w / box.w;
+    var w = Math.min(Math.max(box.w * by, all.w / DEEPEST), all.w), k = w / box.w;
     if (x === undefined) { x = box.x + box.w / 2; y = box.y + box.h / 2; }
     box = { x: x - (x - box.x) * k, y: y - (y - box.y) * k, w: w, h: box.h * k };
     keep();

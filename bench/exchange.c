@@ -73,7 +73,7 @@ static struct figures run(struct key *k, size_t size, int rounds) {
   for (int i = 0; i < rounds; i++) {
     struct message m;
     struct signed_by claimed;
-    char *base;
+    const char *base;
     arena_reset(a);
     request(&m, a, &body);
     double t0 = cpu_us();
@@ -81,14 +81,12 @@ static struct figures run(struct key *k, size_t size, int rounds) {
     double t1 = cpu_us();
     if (signature_make(&m, NULL, &by, k->keyid, clock_now(), &base, &err) != 0) stop("sign", &err);
     double t2 = cpu_us();
-    free(base);
     f.digest += t1 - t0;
     f.make += t2 - t1;
     m.digested = false; /* as it comes to the other side */
     t2 = cpu_us();
     if (signature_read(&m, &claimed, &err) != 0 || signature_check(&m, NULL, k->spki, k->size, &base, &err) != 0) stop("check", &err);
     f.check += cpu_us() - t2;
-    free(base);
   }
   free(data);
   arena_free(a);
@@ -141,7 +139,8 @@ static int away(const char *path, const struct stat *st, int type, struct FTW *f
 static void logging(struct key *k, size_t size) {
   struct writing w = {0};
   struct err err = {0};
-  char folder[] = "/var/tmp/chapar-bench-XXXXXX", *data = base_alloc(size + 1), *base;
+  char folder[] = "/var/tmp/chapar-bench-XXXXXX", *data = base_alloc(size + 1);
+  const char *base;
   struct http_content body = {data, -1, (int64_t)size};
   struct exchange_signer by = {sign, k};
   struct message m;
@@ -168,7 +167,6 @@ static void logging(struct key *k, size_t size) {
   printf("%9zuB %12.0f %12.1f\n", size, (double)w.done * 1000 / ms, us / (double)w.done);
   exchange_close(w.x);
   nftw(folder, away, 16, FTW_DEPTH | FTW_PHYS);
-  free(base);
   free(data);
   arena_free(a);
 }

@@ -32,7 +32,7 @@
   X(listen, "127.0.0.1:8080", "address and port to answer on")                                                               \
   X(base_url, "", "public address, such as https://khorasan.example: for catalogue entries, secure cookies and the QR codes of certificates")              \
   X(origin, "", "name of the ledger; by default made of the pack's name")                                                    \
-  X(threads, "0", "server threads; 0: one for each core")                                                                    \
+  X(threads, "0", "server threads; 0: one for each core, of a gateway's listeners one for two")                         \
   X(workers, "0", "worker threads; 0: four on SQLite, sixteen on PostgreSQL")                                                \
   X(batch, "0", "most requests in one commit; 0: the store's own")                                                           \
   X(log_level, "info", "debug, info, warn or error")                                                                         \

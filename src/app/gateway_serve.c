@@ -116,12 +116,19 @@ static int leave_address(const struct serving *s, const struct settings *set, co
   return rc;
 }
 
+/* Its listeners together have about a thread for each core: they hand messages on, and one that reads for many wakes more seldom than many that read for few. */
+static int reading(const struct settings *set) {
+  int said = settings_number(set->threads, 0);
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return said > 0 ? said : cores > 0 ? (int)(cores + 1) / 2 : 1;
+}
+
 static int listen_on(struct serving *s, const struct settings *set, struct err *err) {
   const struct { const char *listen; struct http_server **place; int (*rows)(struct http_server *, struct exchange *, struct err *); int workers; } list[] = {
     {set->listen, &s->systems, exchange_routes, 4}, {set->exchange_listen, &s->peers, exchange_peer_routes, 4}, {set->exchange_systems_listen, &s->encrypted, exchange_routes_tls, 4}};
   http_spool_limit((int64_t)settings_number(set->exchange_spool_mb, 0) << 20);
   for (size_t i = 0; i < BASE_COUNT(list); i++) {
-    struct http_options o = {.listen = list[i].listen, .threads = settings_number(set->threads, 0), .workers = settings_number(set->workers, 0) ? settings_number(set->workers, 0) : list[i].workers,
+    struct http_options o = {.listen = list[i].listen, .threads = reading(set), .workers = settings_number(set->workers, 0) ? settings_number(set->workers, 0) : list[i].workers,
                              .access_log = strcmp(set->access_log, "yes") == 0, .per_address = settings_number(set->exchange_per_address, 512)};
     if (!o.listen[0]) continue;
     if (http_server_new(&o, list[i].place, err) || list[i].rows(*list[i].place, s->x, err)) return -1;

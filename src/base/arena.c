@@ -189,8 +189,12 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
   va_start(args, fmt);
   va_copy(again, args);
   char *p = NULL;
-  int n = vsnprintf(NULL, 0, fmt, args);
-  if (n >= 0 && (p = take(a, (size_t)n + 1, 1))) vsnprintf(p, (size_t)n + 1, fmt, again);
+  __attribute__((uninitialized)) char most[256]; /* most texts fit, and are made once */
+  int n = vsnprintf(most, sizeof most, fmt, args);
+  if (n >= 0 && (p = take(a, (size_t)n + 1, 1))) {
+    if ((size_t)n < sizeof most) memcpy(p, most, (size_t)n + 1);
+    else vsnprintf(p, (size_t)n + 1, fmt, again);
+  }
   va_end(again);
   va_end(args);
   return p;

@@ -1,5 +1,6 @@
 #include "base/inside.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,42 @@ void buf_addf(struct buf *b, const char *fmt, ...)
   }
   va_end(again);
   va_end(args);
+}
+
+void buf_addi(struct buf *b, int64_t n)
+{
+  char digits[24], *p = digits + sizeof digits;
+  uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+  do *--p = (char)('0' + left % 10);
+  while (left /= 10);
+  if (n < 0) *--p = '-';
+  buf_add(b, p, (size_t)(digits + sizeof digits - p));
+}
+
+/* ---- one for each thread ---- */
+
+enum { OWN_KEPT = 16 * 1024 };
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+static pthread_key_t own_key;
+static _Thread_local struct buf own;
+
+static void own_end(void *b) { buf_free(b); }
+static void own_begin(void)
+{
+  if (pthread_key_create(&own_key, own_end)) base_die("no key for what threads keep");
+}
+
+struct buf *buf_own(size_t cap)
+{
+  if (own.room > OWN_KEPT) buf_free(&own);
+  if (!own.room) {
+    pthread_once(&own_once, own_begin);
+    if (pthread_setspecific(own_key, &own)) base_die("out of memory");
+    buf_expect(&own, OWN_KEPT / 4);
+  }
+  own.cap = cap;
+  buf_clear(&own);
+  return &own;
 }
 
 bool buf_overflowed(const struct buf *b)

@@ -1,6 +1,7 @@
 #include "base/inside.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -103,6 +104,7 @@ int hex_decode(const char *hex, void *out, size_t n)
 }
 
 static const char alphabet64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static size_t room64(size_t n)
 {
@@ -152,7 +154,17 @@ void buf_add64(struct buf *b, const void *p, size_t n)
 
 char *base64url_encode(const void *p, size_t n)
 {
-  return encode64(p, n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", false);
+  return encode64(p, n, alphabet64url, false);
+}
+
+void base64_write(char *out, const void *p, size_t n)
+{
+  *write64(out, p, n, alphabet64, true) = '\0';
+}
+
+void base64url_write(char *out, const void *p, size_t n)
+{
+  *write64(out, p, n, alphabet64url, false) = '\0';
 }
 
 /* One more than the value of a character, 0 for those that have none. */
@@ -186,9 +198,8 @@ int base64_decode(const char *s, size_t n, void *out, size_t room, size_t *len)
   return 0;
 }
 
-void random_bytes(void *p, size_t n)
+static void from_kernel(unsigned char *b, size_t n)
 {
-  unsigned char *b = p;
   while (n) {
     ssize_t got = getrandom(b, n, 0);
     if (got < 0 && errno != EINTR) base_die("the kernel refuses random bytes");
@@ -197,6 +208,36 @@ void random_bytes(void *p, size_t n)
       n -= (size_t)got;
     }
   }
+}
+
+/* Salts, nonces and identifiers are short and many: each thread gets several of them at once. What was given is forgotten, and nothing is given in two processes. */
+enum { POOL = 256, POOL_MOST = 32 };
+static _Thread_local struct { unsigned char bytes[POOL]; size_t left; unsigned process; } pool;
+static unsigned process;
+static pthread_once_t process_once = PTHREAD_ONCE_INIT;
+
+static void process_next(void) { process++; }
+static void process_first(void)
+{
+  process_next();
+  if (pthread_atfork(NULL, NULL, process_next)) base_die("out of memory");
+}
+
+void random_bytes(void *p, size_t n)
+{
+  if (n > POOL_MOST) {
+    from_kernel(p, n);
+    return;
+  }
+  pthread_once(&process_once, process_first);
+  if (pool.left < n || pool.process != process) {
+    from_kernel(pool.bytes, POOL);
+    pool.left = POOL;
+    pool.process = process;
+  }
+  pool.left -= n;
+  memcpy(p, pool.bytes + pool.left, n);
+  explicit_bzero(pool.bytes + pool.left, n);
 }
 
 bool base_same(const char *a, const char *b)

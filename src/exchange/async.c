@@ -204,7 +204,7 @@ static int read_message(struct exchange *x, struct arena *a, const struct call *
   exchange_id_text(&t.service, lane);
   if (q->content && q->content->size > BODY) return fault_set(fault, P "invalid_request", "A message that is delivered later has at most %lld bytes", (long long)BODY);
   *m = (struct message){.method = q->method, .content = q->content};
-  if (message_take(m, a, q->headers, q->header_count, &err) || message_digest(m, &err)) return fault_set(fault, P "invalid_request", "%s", err.message);
+  if (message_take(m, a, q->headers, q->header_count, true, &err) || message_digest(m, &err)) return fault_set(fault, P "invalid_request", "%s", err.message);
   message_clean(m);
   const char *id = message_header(m, "X-Road-Id");
   if (id && (!id[0] || strlen(id) > 199 || !utf8_valid(id, strlen(id)))) return fault_set(fault, P "invalid_request", "X-Road-Id has 1 to 199 bytes of text");

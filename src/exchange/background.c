@@ -12,13 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PULL_MS = 30000, AGAIN_MS = 2000, AGAIN_MOST_MS = 15000, PUBLISH_MS = 60000, CARRIERS = 16, CARRIERS_QUEUE = 4096, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000 };
+enum { PULL_MS = 30000, AGAIN_MS = 2000, AGAIN_MOST_MS = 15000, PUBLISH_MS = 60000, CARRIERS = 16, CARRIERS_QUEUE = 4096, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000, BACK_MS = 86400000 };
+enum part { PART_PULL, PART_PUSH, PART_KEYS, PART_BACK /* an older copy was put back: it is told for a day */ };
 
 struct round {
   struct exchange *x;
   int lease;                             /* of whoever publishes by itself and pushes, among processes of this folder; -1: another's */
   struct tasks *carriers;                /* of the directory to other gateways */
   int64_t pulled, wait, fallen_back, witnessed, announced, patience, switched, published, complained; /* wait: from pulled until the next */
+  enum part part;                        /* under way */
+  bool failed;
 };
 
 static void complain(struct round *b, const char *what, const struct err *err) {
@@ -26,17 +29,27 @@ static void complain(struct round *b, const char *what, const struct err *err) {
   pthread_mutex_lock(&k->lock);
   bool same = strcmp(k->problem, err->message) == 0;
   snprintf(k->problem, sizeof k->problem, "%s", err->message);
+  k->problem_part = b->part;
   pthread_mutex_unlock(&k->lock);
+  b->failed = true;
   if (same && clock_mono() - b->complained < 300000) return;
   b->complained = clock_mono();
   log_write(LOG_WARN, "exchange", "%s: %s", what, err->message);
 }
 
-static void well(struct round *b) {
+static void over(struct round *b, enum part part) {
   struct members_keeper *k = b->x->members;
   pthread_mutex_lock(&k->lock);
-  k->problem[0] = 0;
+  if (k->problem_part == (int)part && (part != PART_BACK || clock_mono() - k->problem_since > BACK_MS)) k->problem[0] = 0;
   pthread_mutex_unlock(&k->lock);
+}
+
+/* What is tried in each round: when nothing is wrong with it, what was is over. */
+static void try(struct round *b, enum part part, void (*work)(struct round *b)) {
+  b->part = part;
+  b->failed = false;
+  work(b);
+  if (!b->failed) over(b, part);
 }
 
 /* The operator's gateway, connected; NULL when the directory does not tell. */
@@ -98,13 +111,14 @@ static void pull(struct round *b) {
   struct err err;
   if (b->pulled && now - b->pulled < b->wait && !(x->members->wanted && now - b->pulled >= SOON_MS)) return;
   b->pulled = now;
+  b->part = PART_PULL;
   if (!b->wait) b->wait = AGAIN_MS;
   x->members->wanted = false;
   struct members *m = members_hold(x);
   const struct gateway *g = operator_of(m);
   if (g && pull_from(b, g->peer, true, &err) == 0) {
     gateway_told(g, true, NULL);
-    well(b);
+    over(b, PART_PULL);
     b->wait = until_next(b, false);
   } else if (g) {
     b->wait = until_next(b, true);
@@ -122,19 +136,21 @@ static void pull(struct round *b) {
 
 struct parcel { struct exchange *x; struct members *m; struct gateway *g; };
 
-static void tell_back(struct exchange *x, const char *server, int64_t ours, int64_t theirs) {
+/* Takes the text. */
+static void tell_back(struct exchange *x, char *text) {
   struct members_keeper *k = x->members;
   pthread_mutex_lock(&k->lock);
-  snprintf(k->problem, sizeof k->problem, "this directory went back: %s holds version %lld, and here was %lld, as after an older copy was put back. The next is numbered above it; "
-           "decide again what was decided since that copy (members, gateways, revocations)", server, (long long)theirs, (long long)ours);
-  log_write(LOG_WARN, "exchange", "%s", k->problem);
+  if (strncmp(k->problem, text, sizeof k->problem - 1) != 0) log_write(LOG_WARN, "exchange", "%s", text);
+  snprintf(k->problem, sizeof k->problem, "%s", text);
+  k->problem_part = PART_BACK;
+  k->problem_since = clock_mono();
   pthread_mutex_unlock(&k->lock);
-  x->publisher->dirty = true;
+  free(text);
 }
 
 /* The operator's folder was put back from an older copy: a gateway holds a newer directory, which it never exchanges for an older one, or another of the same
- * number. What the operator has signed proves the number; the next one is above it. */
-static void went_back(const struct parcel *p) {
+ * number. What the operator has signed proves the number; the next one is above it. What a later key has signed proves nothing here: then it is only told. */
+static void went_back(const struct parcel *p, bool refused) {
   struct members *theirs = NULL, *now = members_hold(p->x);
   int64_t ours = members_version(now);
   char *answer = NULL;
@@ -144,10 +160,17 @@ static void went_back(const struct parcel *p) {
   members_drop(now);
   if (peer_text(p->g->peer, "GET", "/exchange/directory", NULL, 0, &status, &answer, &n, &err) == 0) rc = status == 200 ? members_take(p->x, answer, n, &err) : peer_refused(status, answer, n, &err);
   bool forked = rc < 0 && status == 200 && err.code == ERR_CONFLICT && members_read(answer, n, &theirs, &why) == 0 && members_version(theirs) == ours;
+  bool later = rc < 0 && status == 200 && err.code == ERR_FORBIDDEN && members_read(answer, n, &theirs, &why) == 0 && members_version(theirs) >= ours;
   if (forked) p->x->publisher->again = true;
   if (rc > 0 && members_read(answer, n, &theirs, &why)) rc = 0;
-  if (forked || rc > 0) tell_back(p->x, p->g->id, ours, members_version(theirs));
-  else if (rc < 0) log_write(LOG_WARN, "exchange", "%s does not take the directory of version %lld: %s", p->g->id, (long long)ours, err.message);
+  if (forked || rc > 0) {
+    tell_back(p->x, base_printf("this directory went back: %s holds version %lld, and here was %lld, as after an older copy was put back. The next is numbered above it; decide again what was decided since that "
+                                "copy (members, gateways, revocations)", p->g->id, (long long)members_version(theirs), (long long)ours));
+    p->x->publisher->dirty = true;
+  } else if (later) {
+    tell_back(p->x, base_printf("no gateway takes this directory: %s says that it holds version %lld, which a later key of the operator has signed, and that key is not here, as after a copy from before "
+                                "renew-operator-key was put back. Put a later copy back", p->g->id, (long long)members_version(theirs)));
+  } else if (rc < 0 && !refused) log_write(LOG_WARN, "exchange", "%s does not take the directory of version %lld: %s", p->g->id, (long long)ours, err.message);
   if (theirs) members_drop(theirs);
   free(answer);
 }
@@ -166,7 +189,7 @@ static void bring(void *arg) {
     if (peer_text(p->g->peer, "POST", "/exchange/directory", text, size, &status, &answer, &n, &err)) gateway_told(p->g, false, err.message);
     else gateway_told(p->g, true, NULL);
     has_it = status == 200 || status == 409; /* 409: a newer one */
-    if (status == 409) went_back(p);
+    if (status == 409 || status == 403) went_back(p, status == 403);
     if (status == 200 && operator_known(p->x, p->g->id, version, &err)) log_write(LOG_WARN, "exchange", "who knows the directory: %s", err.message);
   }
   told_pushed(p->g->told, version, has_it);
@@ -332,9 +355,10 @@ static void *background(void *arg) {
     struct members *m = members_hold(b.x);
     bool joined = members_version(m) > 0;
     members_drop(m);
-    if (b.x->publisher) push(&b);
+    if (b.x->publisher) try(&b, PART_PUSH, push);
     else if (joined) pull(&b);
-    if (joined) roll(&b);
+    if (joined) try(&b, PART_KEYS, roll);
+    over(&b, PART_BACK);
     if (joined) witness(&b);
     for (int i = 0; i < 10 && !k->stop && !publish_due(b.x) && !(k->wanted && clock_mono() - b.pulled >= SOON_MS); i++)
       nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
@@ -342,6 +366,7 @@ static void *background(void *arg) {
   }
   tasks_free(b.carriers);
   if (b.lease >= 0) close(b.lease);
+  k->ended = true;
   return NULL;
 }
 
@@ -358,6 +383,8 @@ void exchange_quiet(struct exchange *x) {
 void background_end(struct exchange *x) {
   struct members_keeper *k = x->members;
   k->stop = true;
+  for (int64_t until = clock_mono() + END_MS; k->running && !k->ended; usleep(CUT_MS * 1000))
+    if (clock_mono() > until) http_calls_cut(); /* what is asked of a gateway that does not answer */
   if (k->running) pthread_join(k->thread, NULL);
   k->running = false;
 }

@@ -20,8 +20,11 @@ struct members_keeper {
   /* background.c */
   _Atomic bool wanted, stop;
   bool running;
+  _Atomic bool ended;
   pthread_t thread;
-  char problem[512];                    /* why the last pull failed, "" when it did not */
+  char problem[512];                    /* what goes wrong in the background, "" when nothing does */
+  int problem_part;                      /* background.c: of which it is, and is over when that goes well */
+  int64_t problem_since;
 };
 void members_look(struct exchange *x);     /* another process of this folder may have taken a newer one */
 void background_end(struct exchange *x);

@@ -111,7 +111,7 @@ static int build(struct way *w) {
   struct err err;
   r->method = w->q->method;
   r->content = w->q->content && w->q->content->size ? w->q->content : NULL;
-  if (message_take(r, w->a, w->q->headers, w->q->header_count, &err)) return fail(w, P "invalid_request", &err);
+  if (message_take(r, w->a, w->q->headers, w->q->header_count, true, &err)) return fail(w, P "invalid_request", &err);
   message_clean(r);
   for (size_t i = 0; i < BASE_COUNT(ours); i++) message_remove(r, ours[i]);
   message_remove(r, "X-Road-Client");
@@ -152,7 +152,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   const struct gateway *of;
   const void *key;
   size_t n;
-  char *base = NULL;
+  const char *base = NULL;
   int64_t window = (w->x->o.window_s ? w->x->o.window_s : 300), skew;
   const char *said = message_header(answer, "X-Road-Error");
   if (!message_header(answer, "Signature"))
@@ -164,9 +164,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   if (members_key_now(w->m, by.keyid, by.created, &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
   if (signature_check_read(answer, request, &by, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
-  int rc = log_one(w, answer, base, by.keyid);
-  free(base);
-  return rc;
+  return log_one(w, answer, base, by.keyid);
 }
 
 static bool header_is(const struct message *m, const char *name, const char *value) {
@@ -250,7 +248,7 @@ static enum attempt call_peer(struct way *w, const struct gateway *g, const stru
   gateway_told(g, true, NULL);
   answer.status = got.status;
   enum attempt end = ATTEMPT_FAULT;
-  if (message_take(&answer, w->a, got.headers, got.header_count, &err)) fail(w, P "invalid_response", &err);
+  if (message_take(&answer, w->a, got.headers, got.header_count, false, &err)) fail(w, P "invalid_response", &err);
   else if (got.status == 503 && !message_header(&answer, "Signature")) {
     fault_set(w->fault, P "network_error", "The gateway %s at %s is too busy or stopping", g->id, g->address);
     end = ATTEMPT_NEXT;
@@ -275,7 +273,7 @@ static enum attempt call_inside(struct way *w, const struct gateway *g, const st
 static enum attempt send_signed(struct way *w, const struct gateway *g, bool inside, struct outcome *out) {
   struct message request = w->request;
   struct err err;
-  char *base = NULL;
+  const char *base = NULL;
   request.headers = arena_alloc(w->a, (request.header_count + 8) * sizeof *request.headers); /* the next attempt begins from the same */
   if (request.headers) memcpy(request.headers, w->request.headers, request.header_count * sizeof *request.headers);
   request.header_room = request.header_count + 8;
@@ -284,9 +282,7 @@ static enum attempt send_signed(struct way *w, const struct gateway *g, bool ins
     fault_set(w->fault, P "cannot_create_signature", "The request cannot be signed: %s", request.headers && request.target_uri ? err.message : "it is too large");
     return ATTEMPT_FAULT;
   }
-  int rc = log_one(w, &request, base, w->keyid);
-  free(base);
-  if (rc) return ATTEMPT_FAULT;
+  if (log_one(w, &request, base, w->keyid)) return ATTEMPT_FAULT;
   return inside ? call_inside(w, g, &request, out) : call_peer(w, g, &request, out);
 }
 

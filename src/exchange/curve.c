@@ -1,10 +1,10 @@
 /* ECDSA P-256: the numbers of a signature, public keys kept ready, and checking. Gateways check the signatures of few others again and again: after some
  * of them a key gets a table like the one that the library has for the curve's own point, and the check takes half as long. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* EC_GROUP_precompute_mult: OpenSSL 3 has it and nothing in its place */
+#define OPENSSL_SUPPRESS_DEPRECATED /* EC_GROUP_precompute_mult and projective coordinates: OpenSSL 3 has them and nothing in their place */
 #include "exchange/signature.h"
 
+#include <endian.h>
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -15,30 +15,68 @@
 /* ---- the numbers ---- */
 
 size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]) {
-  unsigned char *p = der;
-  ECDSA_SIG *sig = ECDSA_SIG_new();
-  BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
-  if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) abort();
-  int n = i2d_ECDSA_SIG(sig, NULL);
-  size_t size = n > 0 && n <= 80 && i2d_ECDSA_SIG(sig, &p) == n ? (size_t)n : 0;
-  ECDSA_SIG_free(sig);
-  return size;
+  unsigned char *p = der + 2;
+  for (int half = 0; half < 2; half++) {
+    const unsigned char *q = raw + 32 * half;
+    size_t n = 32;
+    while (n > 1 && *q == 0) q++, n--;
+    size_t sign = *q >> 7;
+    *p++ = 2;
+    *p++ = (unsigned char)(n + sign);
+    if (sign) *p++ = 0;
+    memcpy(p, q, n);
+    p += n;
+  }
+  der[0] = 0x30;
+  der[1] = (unsigned char)(p - der - 2);
+  return (size_t)(p - der);
+}
+
+/* An INTEGER that is not negative, of at most 32 bytes, written as short as it can be. */
+static bool number_taken(const unsigned char **p, const unsigned char *end, unsigned char out[32]) {
+  const unsigned char *q = *p + 2;
+  if (end - *p < 3 || (*p)[0] != 2) return false;
+  size_t n = (*p)[1];
+  if (n == 0 || n > (size_t)(end - q) || (q[0] & 0x80) != 0 || (n > 1 && q[0] == 0 && (q[1] & 0x80) == 0)) return false;
+  *p = q + n;
+  if (n > 1 && q[0] == 0) q++, n--;
+  if (n > 32) return false;
+  memset(out, 0, 32 - n);
+  memcpy(out + 32 - n, q, n);
+  return true;
 }
 
 int signature_to_raw(const unsigned char *der, size_t n, unsigned char raw[64]) {
-  const unsigned char *p = der;
-  ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
-  int rc = -1;
-  if (sig != NULL && p == der + n && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32) rc = 0;
-  ECDSA_SIG_free(sig);
-  if (rc != 0) ERR_clear_error();
-  return rc;
+  const unsigned char *p = der + 2, *end = der + n;
+  if (n < 2 || n > 80 || der[0] != 0x30 || der[1] != n - 2) return -1;
+  return number_taken(&p, end, raw) && number_taken(&p, end, raw + 32) && p == end ? 0 : -1;
 }
 
 /* ---- a table of multiples for one key ---- */
 
 /* The curve with the key in the place of its generator: what is made ready for a generator is so for the key. Some 150 KB. */
-struct key_table { EC_GROUP *curve, *keyed; };
+struct key_table {
+  EC_GROUP *curve, *keyed;
+  struct modulus field, order;
+};
+
+static bool number_read(const BIGNUM *n, uint64_t out[WORDS]) {
+  unsigned char bytes[32];
+  if (BN_bn2binpad(n, bytes, 32) != 32) return false;
+  words_read(bytes, out);
+  return true;
+}
+
+static bool number_set(BIGNUM *n, const uint64_t from[WORDS]) {
+  uint64_t low[WORDS];
+  for (int i = 0; i < WORDS; i++) low[i] = htole64(from[i]);
+  return BN_lebin2bn((const unsigned char *)low, sizeof low, n) != NULL;
+}
+
+static bool modulus_of(struct modulus *m, const BIGNUM *n) {
+  unsigned char bytes[32];
+  return n != NULL && BN_bn2binpad(n, bytes, 32) == 32 && modulus_set(m, bytes);
+}
 
 struct key_table *key_table_new(const void *public_key, size_t n) {
   const unsigned char *p = public_key;
@@ -49,7 +87,8 @@ struct key_table *key_table_new(const void *public_key, size_t n) {
   t->keyed = t->curve ? EC_GROUP_dup(t->curve) : NULL;
   bool good = ec && t->keyed && EC_GROUP_get_curve_name(EC_KEY_get0_group(ec)) == NID_X9_62_prime256v1 &&
               EC_GROUP_set_generator(t->keyed, EC_KEY_get0_public_key(ec), EC_GROUP_get0_order(t->curve), BN_value_one()) == 1 &&
-              EC_GROUP_precompute_mult(t->keyed, NULL) == 1 && EC_GROUP_have_precompute_mult(t->keyed) == 1;
+              EC_GROUP_precompute_mult(t->keyed, NULL) == 1 && EC_GROUP_have_precompute_mult(t->keyed) == 1 &&
+              modulus_of(&t->field, EC_GROUP_get0_field(t->curve)) && modulus_of(&t->order, EC_GROUP_get0_order(t->curve));
   EVP_PKEY_free(key);
   if (good) return t;
   ERR_clear_error();
@@ -64,37 +103,73 @@ void key_table_free(struct key_table *t) {
   free(t);
 }
 
-/* 1/s modulo the order: found quickly, and taken when it is that. */
-static bool inverse(BIGNUM *out, const unsigned char raw[32], const BIGNUM *s, const BIGNUM *order, BIGNUM *one, BN_CTX *c) {
-  unsigned char modulus[32], found[32];
-  if (BN_bn2binpad(order, modulus, 32) == 32 && inverse_find(raw, modulus, found) && BN_bin2bn(found, 32, out) != NULL && BN_mod_mul(one, out, s, order, c) == 1 && BN_is_one(one))
-    return true;
-  return BN_mod_inverse(out, s, order, c) != NULL;
+/* What the library computes in, kept by each thread: to make it costs as much as an addition of points. */
+struct room { BN_CTX *ctx; EC_POINT *a, *b; BIGNUM *u, *v; };
+static pthread_once_t room_once = PTHREAD_ONCE_INIT;
+static pthread_key_t room_key;
+static _Thread_local struct room *room_own;
+
+static void room_free(void *arg) {
+  struct room *w = arg;
+  EC_POINT_free(w->a);
+  EC_POINT_free(w->b);
+  BN_free(w->u);
+  BN_free(w->v);
+  BN_CTX_free(w->ctx);
+  free(w);
+}
+
+static void room_prepare(void) {
+  if (pthread_key_create(&room_key, room_free) != 0) abort();
+}
+
+static struct room *room_of(const EC_GROUP *curve) {
+  if (room_own != NULL) return room_own;
+  struct room *w = base_alloc(sizeof *w);
+  *w = (struct room){BN_CTX_new(), EC_POINT_new(curve), EC_POINT_new(curve), BN_new(), BN_new()};
+  pthread_once(&room_once, room_prepare);
+  if (w->ctx == NULL || w->a == NULL || w->b == NULL || w->u == NULL || w->v == NULL || pthread_setspecific(room_key, w) != 0) abort();
+  return room_own = w;
+}
+
+/* Is r, a number below the order, modulo the order what x/z² is? Without the inverse of z². */
+static bool is_first(const struct key_table *t, const uint64_t x[WORDS], const uint64_t z[WORDS], const uint64_t r[WORDS]) {
+  const struct modulus *p = &t->field;
+  uint64_t square[WORDS], right[WORDS], more[WORDS], carry = 0;
+  modulus_times(p, z, p->square, square);
+  modulus_times(p, square, z, square);
+  modulus_times(p, square, p->square, square);
+  modulus_times(p, r, square, right);
+  if (words_same(right, x)) return true;
+  for (int i = 0; i < WORDS; i++) {
+    unsigned __int128 sum = (unsigned __int128)r[i] + t->order.m[i] + carry;
+    more[i] = (uint64_t)sum;
+    carry = (uint64_t)(sum >> 64);
+  }
+  if (carry != 0 || !words_below(more, p->m)) return false;
+  modulus_times(p, more, square, right);
+  return words_same(right, x);
 }
 
 /* FIPS 186-5, 6.4.2: 0 < r, s < n; R = (e/s)·G + (r/s)·Q; good when R is a point whose x is r modulo n. All of it is public. */
-static bool equation(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64], BN_CTX *c, EC_POINT *a, EC_POINT *b) {
-  const BIGNUM *order = EC_GROUP_get0_order(t->curve);
-  BIGNUM *r = BN_CTX_get(c), *s = BN_CTX_get(c), *e = BN_CTX_get(c), *u = BN_CTX_get(c), *v = BN_CTX_get(c), *x = BN_CTX_get(c), *w = BN_CTX_get(c);
-  if (w == NULL || BN_bin2bn(raw, 32, r) == NULL || BN_bin2bn(raw + 32, 32, s) == NULL || BN_bin2bn(hash, 32, e) == NULL) return false;
-  if (BN_is_zero(r) || BN_is_zero(s) || BN_cmp(r, order) >= 0 || BN_cmp(s, order) >= 0) return false;
-  return inverse(w, raw + 32, s, order, x, c) && BN_mod_mul(u, e, w, order, c) == 1 && BN_mod_mul(v, r, w, order, c) == 1 &&
-         EC_POINT_mul(t->curve, a, u, NULL, NULL, c) == 1 && EC_POINT_mul(t->keyed, b, v, NULL, NULL, c) == 1 && EC_POINT_add(t->curve, a, a, b, c) == 1 &&
-         EC_POINT_is_at_infinity(t->curve, a) == 0 && EC_POINT_get_affine_coordinates(t->curve, a, x, NULL, c) == 1 && BN_nnmod(x, x, order, c) == 1 && BN_cmp(x, r) == 0;
-}
-
 bool key_table_true(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64]) {
-  BN_CTX *c = BN_CTX_new();
-  EC_POINT *a = EC_POINT_new(t->curve), *b = EC_POINT_new(t->keyed);
-  bool good = false;
-  if (c != NULL && a != NULL && b != NULL) {
-    BN_CTX_start(c);
-    good = equation(t, hash, raw, c, a, b);
-    BN_CTX_end(c);
-  }
-  EC_POINT_free(a);
-  EC_POINT_free(b);
-  BN_CTX_free(c);
+  static const uint64_t none[WORDS] = {0}, one[WORDS] = {1};
+  const struct modulus *n = &t->order;
+  struct room *w = room_of(t->curve);
+  uint64_t e[WORDS], r[WORDS], s[WORDS], i[WORDS], u[WORDS], v[WORDS];
+  words_read(hash, e);
+  words_read(raw, r);
+  words_read(raw + 32, s);
+  if (words_same(r, none) || !words_below(r, n->m) || !inverse_find(s, n, i)) return false;
+  modulus_times(n, i, n->square, i);
+  modulus_times(n, s, i, u);
+  if (!words_same(u, one)) return false; /* no inverse: the library is asked */
+  modulus_times(n, e, i, u);
+  modulus_times(n, r, i, v);
+  bool good = number_set(w->u, u) && number_set(w->v, v) && EC_POINT_mul(t->curve, w->a, w->u, NULL, NULL, w->ctx) == 1 &&
+              EC_POINT_mul(t->keyed, w->b, w->v, NULL, NULL, w->ctx) == 1 && EC_POINT_add(t->curve, w->a, w->a, w->b, w->ctx) == 1 &&
+              EC_POINT_is_at_infinity(t->curve, w->a) == 0 && EC_POINT_get_Jprojective_coordinates_GFp(t->curve, w->a, w->u, NULL, w->v, w->ctx) == 1 &&
+              number_read(w->u, u) && number_read(w->v, v) && !words_same(v, none) && is_first(t, u, v, r);
   if (!good) ERR_clear_error();
   return good;
 }
@@ -171,7 +246,7 @@ static bool library_true(EVP_PKEY *key, const unsigned char hash[32], const unsi
   unsigned char der[80];
   size_t size = signature_to_der(raw, der);
   EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
-  bool good = c != NULL && size > 0 && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, size, hash, 32) == 1;
+  bool good = c != NULL && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_verify(c, der, size, hash, 32) == 1;
   EVP_PKEY_CTX_free(c);
   if (!good) ERR_clear_error();
   return good;

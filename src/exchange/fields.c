@@ -67,7 +67,15 @@ static int number_read(struct reading *r, struct sfv_value *out) {
 static int string_read(struct reading *r, struct sfv_value *out) {
   const char *quote = memchr(r->p, '"', (size_t)(r->end - r->p)); /* none is escaped, as a rule */
   bool plain = quote != NULL && memchr(r->p, '\\', (size_t)(quote - r->p)) == NULL;
-  char *text = arena_alloc(r->arena, (size_t)((plain ? quote : r->end) - r->p) + 1);
+  if (plain) {
+    const char *from = r->p;
+    for (; r->p < quote; r->p++)
+      if (*r->p < 0x20 || *r->p > 0x7e) return refuse(r, "a string holds ASCII only");
+    r->p++;
+    *out = (struct sfv_value){SFV_STRING, 0, NULL, (size_t)(quote - from)};
+    return text_out(r, from, out->size, &out->text);
+  }
+  char *text = arena_alloc(r->arena, (size_t)(r->end - r->p) + 1);
   size_t n = 0;
   if (text == NULL) return full(r);
   for (;;) {
@@ -127,7 +135,7 @@ static int value_read(struct reading *r, struct sfv_value *out) {
 }
 
 static int params_read(struct reading *r, struct sfv_item *item) {
-  struct sfv_param list[PARAMS_MOST];
+  __attribute__((uninitialized)) struct sfv_param list[PARAMS_MOST];
   size_t n = 0;
   while (eat(r, ';')) {
     struct sfv_param one = {.value = {.type = SFV_BOOLEAN, .number = 1}};
@@ -230,8 +238,11 @@ static void decimal_write(struct buf *out, int64_t thousandths) {
 void sfv_write_value(struct buf *out, const struct sfv_value *v) {
   switch (v->type) {
   case SFV_BOOLEAN: buf_adds(out, v->number ? "?1" : "?0"); break;
-  case SFV_INTEGER: buf_addf(out, "%lld", (long long)v->number); break;
-  case SFV_DATE: buf_addf(out, "@%lld", (long long)v->number); break;
+  case SFV_INTEGER: buf_addi(out, v->number); break;
+  case SFV_DATE:
+    buf_addc(out, '@');
+    buf_addi(out, v->number);
+    break;
   case SFV_DECIMAL: decimal_write(out, v->number); break;
   case SFV_TOKEN: buf_add(out, v->text, v->size); break;
   case SFV_BYTES:
@@ -241,7 +252,8 @@ void sfv_write_value(struct buf *out, const struct sfv_value *v) {
     break;
   case SFV_STRING:
     buf_addc(out, '"');
-    for (size_t i = 0, run = 0; i <= v->size; i++) {
+    if (memchr(v->text, '"', v->size) == NULL && memchr(v->text, '\\', v->size) == NULL) buf_add(out, v->text, v->size);
+    else for (size_t i = 0, run = 0; i <= v->size; i++) {
       bool end = i == v->size;
       if (!end && v->text[i] != '"' && v->text[i] != '\\') continue;
       buf_add(out, v->text + run, i - run);

@@ -1,10 +1,13 @@
 /* The key helper: a process of our own binary that holds the private keys and does nothing but sign. It is told what it is by its argv[0], so
  * that every program with this room in it (chapar, the unit tests) can start it. */
+#define OPENSSL_SUPPRESS_DEPRECATED /* ECDSA_do_sign: what EVP_PKEY_sign calls, without what it does around it */
 #include "exchange/helper.h"
 #include "base/bytes.h"
+#include "exchange/signature.h"
 
 #include <errno.h>
 #include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -22,7 +25,7 @@ enum { CHANNEL = CHILD_CHANNEL, INCOMING = 64 * 1024 };
 
 struct held {
   EVP_PKEY *key;
-  EVP_PKEY_CTX *ctx;                     /* ECDSA: made once, used for every signature */
+  const EC_KEY *ec;                      /* the same key, of those that sign by ECDSA */
   unsigned char id[32], public[128];
   int size;
 };
@@ -31,6 +34,15 @@ static struct held keys[SLOT_COUNT];
 static int complain(const char *what, const char *name) { return child_complain("key helper", what, name); }
 
 static int no_password(char *buf, int size, int writing, void *ctx) { return -1; }
+
+/* 0: it refused. */
+static size_t sign(const struct held *h, const unsigned char *digest, size_t n, unsigned char der[80]) {
+  unsigned char raw[64];
+  ECDSA_SIG *sig = h->ec ? ECDSA_do_sign(digest, (int)n, (EC_KEY *)(uintptr_t)h->ec) : NULL;
+  bool good = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32;
+  ECDSA_SIG_free(sig);
+  return good ? signature_to_der(raw, der) : 0;
+}
 
 static int load(const char *folder, int slot) {
   char path[4200];
@@ -50,10 +62,9 @@ static int load(const char *folder, int slot) {
   OPENSSL_free(p);
   EVP_Digest(h->public, (size_t)h->size, h->id, NULL, EVP_sha256(), NULL);
   if (slot == SLOT_WITNESS) return 0;
-  h->ctx = EVP_PKEY_CTX_new(h->key, NULL);
-  unsigned char digest[32] = {1}, der[80];
-  size_t n = sizeof der;                 /* once before the doors are shut: whatever the library still wants to load */
-  return h->ctx && EVP_PKEY_sign_init(h->ctx) == 1 && EVP_PKEY_sign(h->ctx, der, &n, digest, sizeof digest) == 1 ? 0 : complain("cannot sign with", path);
+  h->ec = EVP_PKEY_get0_EC_KEY(h->key);
+  unsigned char digest[32] = {1}, der[80]; /* once before the doors are shut: whatever the library still wants to load */
+  return sign(h, digest, sizeof digest, der) ? 0 : complain("cannot sign with", path);
 }
 
 static const struct held *find(const unsigned char id[32], bool witness) {
@@ -87,12 +98,11 @@ static size_t cosign(const struct held *h, const struct asked *q, unsigned char 
 
 static size_t answer(const struct asked *q, unsigned char frame[HELPER_FRAME]) {
   unsigned char data[HELPER_DATA];
-  size_t n = sizeof data;
+  size_t n;
   if (q->op == HELPER_LIST) return helper_answer(frame, q->id, HELPER_DONE, data, list(data));
   const struct held *h = find(q->key, q->op == HELPER_COSIGN);
   if (!h) return helper_answer(frame, q->id, HELPER_UNKNOWN_KEY, NULL, 0);
-  if (q->op == HELPER_COSIGN) n = cosign(h, q, data);
-  else if (EVP_PKEY_sign(h->ctx, data, &n, q->data, q->size) != 1) n = 0;
+  n = q->op == HELPER_COSIGN ? cosign(h, q, data) : sign(h, q->data, q->size, data);
   return n ? helper_answer(frame, q->id, HELPER_DONE, data, n) : helper_answer(frame, q->id, HELPER_REFUSED, NULL, 0);
 }
 

@@ -32,6 +32,7 @@ struct message {
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);
+int message_add_held(struct message *m, const char *name, const char *value, struct err *err); /* texts that live as long as the message */
 void message_remove(struct message *m, const char *name);
 void message_clean(struct message *m);       /* drop what X-Road drops both ways (hop-by-hop, Host, Server, User-Agent, Content-Length, Expect …) */
 int message_digest(struct message *m, struct err *err);                            /* fills digest, once; any size in constant memory */
@@ -51,16 +52,16 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
 struct sfv_item;
 struct signed_by { char keyid[65]; int64_t created; char nonce[44]; const struct sfv_item *covered; const unsigned char *signature; /* both in the message's arena */ };
 /* Adds Content-Digest, Signature-Input, Signature, in place of those of ours that were there; what a system signed under another label stays. A
- * Content-Digest that a request came with must be true: ERR_CONFLICT. request: of an answer, else NULL. *base (malloc'ed): the signature base. */
+ * Content-Digest that a request came with must be true: ERR_CONFLICT. request: of an answer, else NULL. *base: the signature base, in m's arena. */
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
-                   char **base, struct err *err);
+                   const char **base, struct err *err);
 /* What it claims, before any key is looked up. ERR_MALFORMED with a sentence: none, two, wrong components, missing parameter, old algorithm. */
 int signature_read(const struct message *m, struct signed_by *out, struct err *err);
 /* public: SubjectPublicKeyInfo in DER. Checks the covered components (all that the protocol wants, no x-road-* header outside), the digest
  * against the content, the signature. ERR_CONFLICT: the content differs from its digest; ERR_FORBIDDEN: signature false; ERR_MALFORMED. */
-int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err);
+int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, const char **base, struct err *err);
 /* The same of a message that signature_read has read (`by`) and that was not changed since. */
-int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, char **base, struct err *err);
+int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, const char **base, struct err *err);
 
 /* ---- what stands in a gateway's folder (join.c) ---------------------------------------------------------------------------- */
 struct gateway_card { char server[4 * EXCHANGE_PART + 4]; char address[300]; };   /* gateway.json, made by exchange_init */

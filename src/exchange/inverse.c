@@ -1,11 +1,12 @@
-/* The inverse of a number modulo another, as checking a signature needs it: the library's takes a third of the check. The binary algorithm on the ends of both
- * numbers, 31 steps at a time (T. Pornin, "Optimized Binary GCD for Modular Inversion", 2020). Its time tells what it is given: for public numbers alone.
- * Numbers are four words, the lowest first. */
+/* Numbers of four words modulo another, as checking a signature needs them: what the library has for that makes numbers of any length, and its inverse took a
+ * third of the check. The inverse is the binary algorithm on the ends of both numbers, 31 steps at a time (T. Pornin, "Optimized Binary GCD for Modular
+ * Inversion", 2020), products are Montgomery's. Their time tells what they are given: for public numbers alone. */
 #include "exchange/signature.h"
 
+#include <endian.h>
 #include <string.h>
 
-enum { WORDS = 4, STEPS = 31, ROUNDS_MOST = 40 };
+enum { STEPS = 31, ROUNDS_MOST = 40 };
 typedef __int128 wide;
 struct factors { int64_t a, b; };
 
@@ -112,18 +113,50 @@ static bool find(const uint64_t s[WORDS], const uint64_t m[WORDS], uint64_t unit
   return is_word(b, 1);
 }
 
-static void words(const unsigned char in[32], uint64_t out[WORDS]) {
-  memset(out, 0, WORDS * sizeof *out);
-  for (int i = 0; i < 32; i++) out[(31 - i) / 8] |= (uint64_t)in[i] << (31 - i) % 8 * 8;
+void words_read(const unsigned char in[32], uint64_t out[WORDS]) {
+  for (int i = 0; i < WORDS; i++) {
+    uint64_t word;
+    memcpy(&word, in + 8 * (WORDS - 1 - i), 8);
+    out[i] = be64toh(word);
+  }
 }
 
-bool inverse_find(const unsigned char number[32], const unsigned char modulus[32], unsigned char out[32]) {
-  uint64_t s[WORDS], m[WORDS], found[WORDS], unit = 1;
-  words(number, s);
-  words(modulus, m);
-  if ((m[0] & 1) == 0 || is_word(s, 0) || !below(s, m)) return false;
-  for (int i = 0; i < 6; i++) unit *= 2 - m[0] * unit; /* 1/m modulo 2^64: each time twice as many bits are right */
-  if (!find(s, m, -unit, found)) return false;
-  for (int i = 0; i < 32; i++) out[i] = (unsigned char)(found[(31 - i) / 8] >> (31 - i) % 8 * 8);
+bool words_below(const uint64_t a[WORDS], const uint64_t b[WORDS]) { return below(a, b); }
+bool words_same(const uint64_t a[WORDS], const uint64_t b[WORDS]) { return memcmp(a, b, WORDS * sizeof *a) == 0; }
+
+bool modulus_set(struct modulus *m, const unsigned char bytes[32]) {
+  uint64_t unit = 1, carry;
+  *m = (struct modulus){.square = {1}};
+  words_read(bytes, m->m);
+  if ((m->m[0] & 1) == 0 || is_word(m->m, 1)) return false;
+  for (int i = 0; i < 6; i++) unit *= 2 - m->m[0] * unit; /* 1/m modulo 2^64: each time twice as many bits are right */
+  m->unit = -unit;
+  for (int i = 0; i < 2 * 64 * WORDS; i++) {
+    carry = m->square[WORDS - 1] >> 63;
+    for (int j = WORDS - 1; j >= 0; j--) m->square[j] = m->square[j] << 1 | (j > 0 ? m->square[j - 1] >> 63 : 0);
+    if (carry != 0 || !below(m->square, m->m)) add_times(m->square, 0, m->m, -1);
+  }
   return true;
+}
+
+void modulus_times(const struct modulus *m, const uint64_t a[WORDS], const uint64_t b[WORDS], uint64_t out[WORDS]) {
+  uint64_t t[WORDS + 1] = {0};
+  for (int i = 0; i < WORDS; i++) {
+    unsigned __int128 sum = 0, more = 0;
+    uint64_t low = t[0] + a[i] * b[0], k = low * m->unit;
+    for (int j = 0; j < WORDS; j++) { /* t = (t + a[i]·b + k·m) / 2^64 */
+      sum = (unsigned __int128)a[i] * b[j] + t[j] + (uint64_t)(sum >> 64);
+      more = (unsigned __int128)k * m->m[j] + (uint64_t)sum + (uint64_t)(more >> 64);
+      if (j > 0) t[j - 1] = (uint64_t)more;
+    }
+    sum = (unsigned __int128)t[WORDS] + (uint64_t)(sum >> 64) + (uint64_t)(more >> 64);
+    t[WORDS - 1] = (uint64_t)sum;
+    t[WORDS] = (uint64_t)(sum >> 64);
+  }
+  if (t[WORDS] != 0 || !below(t, m->m)) add_times(t, 0, m->m, -1);
+  memcpy(out, t, WORDS * sizeof *t);
+}
+
+bool inverse_find(const uint64_t number[WORDS], const struct modulus *m, uint64_t out[WORDS]) {
+  return !is_word(number, 0) && below(number, m->m) && find(number, m->m, m->unit, out);
 }

@@ -1,8 +1,8 @@
 /* A message: its header lines, its digest, and the hash by which an answer names its request. */
+#include "base/bytes.h"
 #include "exchange/inside.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,7 +12,7 @@ enum { HEADERS_MOST = 256, VALUE_MOST = 16 * 1024 };
 static bool token(const char *s) {
   if (*s == '\0') return false;
   for (; *s != '\0'; s++)
-    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr("!#$%&'*+-.^_`|~", *s) != NULL)) return false;
+    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '-' || (*s >= '0' && *s <= '9') || strchr("!#$%&'*+.^_`|~", *s) != NULL)) return false;
   return true;
 }
 
@@ -25,27 +25,41 @@ const char *message_header(const struct message *m, const char *name) {
   return NULL;
 }
 
-int message_add(struct message *m, const char *name, const char *value, struct err *err) {
+/* The next place of the list; NULL: there is none. */
+static struct http_pair *next_place(struct message *m, struct err *err) {
+  if (m->header_count >= HEADERS_MOST) return err_set(err, ERR_LIMIT, "a message has more than %d header lines", HEADERS_MOST), NULL;
+  if (m->header_count >= m->header_room) {
+    size_t room = m->header_room < 16 ? 32 : 2 * m->header_room;
+    while (room <= m->header_count) room *= 2;
+    struct http_pair *list = arena_alloc(m->arena, room * sizeof *list);
+    if (list == NULL) return err_set(err, ERR_LIMIT, "a message has too many headers"), NULL;
+    if (m->header_count > 0) memcpy(list, m->headers, m->header_count * sizeof *list);
+    m->headers = list;
+    m->header_room = room;
+  }
+  return &m->headers[m->header_count++];
+}
+
+int message_add_held(struct message *m, const char *name, const char *value, struct err *err) {
   if (!token(name)) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
   size_t n = strlen(value);
   if (n > VALUE_MOST) return err_set(err, ERR_TOO_LARGE, "the header %.60s has more than %d bytes", name, VALUE_MOST);
   for (size_t i = 0; i < n; i++)
     if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
       return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
-  if (m->header_count >= HEADERS_MOST) return err_set(err, ERR_LIMIT, "a message has more than %d header lines", HEADERS_MOST);
-  if (m->header_count >= m->header_room) {
-    size_t room = m->header_room < 16 ? 32 : 2 * m->header_room;
-    while (room <= m->header_count) room *= 2;
-    struct http_pair *list = arena_alloc(m->arena, room * sizeof *list);
-    if (list == NULL) return err_set(err, ERR_LIMIT, "a message has too many headers");
-    if (m->header_count > 0) memcpy(list, m->headers, m->header_count * sizeof *list);
-    m->headers = list;
-    m->header_room = room;
-  }
-  struct http_pair one = {arena_strdup(m->arena, name), arena_strdup(m->arena, value)};
-  if (one.name == NULL || one.value == NULL) return err_set(err, ERR_LIMIT, "the headers of a message are too large");
-  m->headers[m->header_count++] = one;
+  struct http_pair *place = next_place(m, err);
+  if (place == NULL) return -1;
+  *place = (struct http_pair){name, value};
   return 0;
+}
+
+int message_add(struct message *m, const char *name, const char *value, struct err *err) {
+  if (message_add_held(m, name, value, err) != 0) return -1;
+  struct http_pair *place = &m->headers[m->header_count - 1];
+  *place = (struct http_pair){arena_strdup(m->arena, name), arena_strdup(m->arena, value)};
+  if (place->name != NULL && place->value != NULL) return 0;
+  m->header_count--;
+  return err_set(err, ERR_LIMIT, "the headers of a message are too large");
 }
 
 static void keep_where(struct message *m, bool (*drop)(const struct http_pair *, const void *), const void *ctx) {
@@ -155,8 +169,6 @@ int message_request_hash(const struct message *m, const char *path, char out[89]
     else if (content_digest(m->content, "SHA512", both + 64, err) != 0) return -1;
     if (EVP_Digest(both, sizeof both, hash, NULL, method_512, NULL) != 1) abort();
   }
-  char *text = base64_encode(hash, sizeof hash);
-  snprintf(out, 89, "%s", text);
-  free(text);
+  base64_write(out, hash, sizeof hash);
   return 0;
 }

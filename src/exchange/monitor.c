@@ -353,7 +353,10 @@ static json_t *directory_told(struct exchange *x) {
   json_put(o, "state", states[state]);
   json_object_set_new(o, "alarm", json_boolean(state != MEMBERS_FRESH));
   members_drop(m);
-  if (exchange_directory(x, &whole, &err) == 0 && json_object_get(whole, "age_s")) json_object_set(o, "age_s", json_object_get(whole, "age_s"));
+  if (exchange_directory(x, &whole, &err) == 0) {
+    json_object_set(o, "age_s", json_object_get(whole, "age_s"));
+    json_object_set(o, "problem", json_object_get(whole, "problem"));
+  }
   json_decref(whole);
   return o;
 }

@@ -75,12 +75,12 @@ int target_read(struct arena *a, const char *raw, struct target *out, struct err
   return err_set(err, ERR_INVALID, "Invalid request URI: it is /r1/{instance}/{class}/{member}/{subsystem}/{service}");
 }
 
-int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, struct err *err) {
+int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, bool held, struct err *err) {
   m->arena = a;
   m->headers = NULL;
   m->header_count = m->header_room = 0;
   for (size_t i = 0; i < count; i++)
-    if (message_add(m, headers[i].name, headers[i].value, err)) return -1;
+    if ((held ? message_add_held : message_add)(m, headers[i].name, headers[i].value, err)) return -1;
   return 0;
 }
 

@@ -81,8 +81,7 @@ static int check_service(struct turn *t) {
   return 0;
 }
 
-/* 0; *base is the caller's. */
-static int check_signature(struct turn *t, char **base) {
+static int check_signature(struct turn *t, const char **base) {
   struct message *request = t->request;
   const struct gateway *of;
   const void *key;
@@ -253,7 +252,7 @@ static int ask_system(struct turn *t, struct message *answer) {
 static int give_again(struct turn *t, struct kept_answer *k, struct message *answer) {
   struct err err;
   answer->status = k->status;
-  int rc = message_take(answer, t->a, k->headers, k->header_count, &err) ? fail(t, P "internal_error", &err) : 0;
+  int rc = message_take(answer, t->a, k->headers, k->header_count, false, &err) ? fail(t, P "internal_error", &err) : 0;
   t->out->content = k->content;
   k->content = HTTP_NO_CONTENT;
   kept_answer_free(k);
@@ -309,14 +308,11 @@ static void put_fault(struct turn *t, struct message *answer) {
 /* Name, sign and log it. With `logged` false (the log is what failed) it is signed alone. */
 static int seal(struct turn *t, struct message *answer, bool logged) {
   struct err err;
-  char *base = NULL;
+  const char *base = NULL;
   answer->content = t->out->content.size ? &t->out->content : NULL;
   if (name_answer(t, answer, &err)) return fail(t, P "internal_error", &err);
   if (signature_make(answer, t->request, &t->signer, t->keyid, clock_now(), &base, &err)) return fail(t, P "cannot_create_signature", &err);
-  if (!logged) {
-    free(base);
-    return 0;
-  }
+  if (!logged) return 0;
   struct evidence *e = evidence_begin(t->x);
   int rc = put_one(t, e, answer, base, t->keyid, &err) ? logging_failed(t, &err) : 0;
   if (rc == 0 && t->begun && !message_header(answer, "X-Road-Error")) {
@@ -332,16 +328,14 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
   }
   if (evidence_wait(e, &err) && rc == 0) rc = logging_failed(t, &err);
   evidence_end(e);
-  free(base);
   return rc;
 }
 
 static int work(struct turn *t, struct message *answer) {
   struct kept_answer *kept = NULL;
-  char *base = NULL;
+  const char *base = NULL;
   int rc = read_request(t) || check_members(t) || book_maintenance(t->x, P "maintenance_mode", &t->fault) || (!metadata_is(t->request->method, &t->target.service) && check_service(t)) || check_signature(t, &base) ? -1 : 0;
   if (rc == 0) rc = take(t, base, &kept);
-  free(base);
   if (rc == 1) return give_again(t, kept, answer);
   return rc ? -1 : ask(t, answer);
 }

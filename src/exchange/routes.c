@@ -52,6 +52,13 @@ struct job {
   struct produced made;
 };
 
+static void job_over(void *arg) {
+  struct job *j = arg;
+  http_content_free(&j->out.content);
+  http_content_free(&j->made.content);
+  if (j->m) members_drop(j->m);
+}
+
 static const char *raw_target(struct http_req *r) {
   const char *query = http_raw_query(r);
   return arena_printf(http_arena(r), "%s%s%s", http_raw_path(r), query[0] ? "?" : "", query);
@@ -67,11 +74,15 @@ static bool read_asked(struct http_req *r, struct call *q) {
   return q->target != NULL;
 }
 
-static void busy(struct http_req *r, struct exchange *x) {
-  struct fault f;
-  fault_set(&f, "server.clientproxy.internal_error", "This gateway has as many calls under way and waiting as it takes: ask again in a while");
-  http_reply_header(r, "Retry-After", "2");
-  fault_reply(r, x, &f);
+/* Made when the head is judged; what it asks for is read once. */
+static struct job *job_new(struct http_req *r, struct exchange *x) {
+  struct job *j = arena_alloc(http_arena(r), sizeof *j);
+  if (!j || !read_asked(r, &j->q)) return NULL;
+  j->x = x;
+  j->r = r;
+  j->out.content = j->made.content = HTTP_NO_CONTENT;
+  http_set_data(r, j, job_over);
+  return j;
 }
 
 /* ---- for information systems ---- */
@@ -111,26 +122,19 @@ static void admit_system(struct http_req *r) {
   struct exchange *x = http_ctx(r);
   struct exchange_id client;
   struct fault fault;
-  struct call q;
   if (refuse_stranger(r, x)) return;
-  if (!read_asked(r, &q)) return http_problem_code(r, ERR_LIMIT, NULL);
+  struct job *j = job_new(r, x);
+  if (!j) return http_problem_code(r, ERR_LIMIT, NULL);
   struct members *m = members_hold(x);
-  if (members_version(m) && consumer_admit(x, m, http_arena(r), &q, &client, &fault)) turn_away(r, x, SIDE_CONSUMER, &fault);
+  if (members_version(m) && consumer_admit(x, m, http_arena(r), &j->q, &client, &fault)) turn_away(r, x, SIDE_CONSUMER, &fault);
   members_drop(m);
 }
 
 static void take_system(struct http_req *r) {
-  struct exchange *x = http_ctx(r);
-  struct job *j = arena_alloc(http_arena(r), sizeof *j);
-  if (!j || !read_asked(r, &j->q)) {
-    busy(r, x);
-    return;
-  }
+  struct job *j = http_data(r);
+  struct exchange *x = j->x;
   const char *async = http_header(r, "Chapar-Async");
-  j->x = x;
-  j->r = r;
   j->later = async && strcasecmp(async, "yes") == 0;
-  http_set_data(r, j);
   http_suspend(r, answer_system);
   if (tasks_put(x->sides->consumers, ask_system, j)) return;
   j->rc = fault_set(&j->fault, "server.clientproxy.internal_error", "This gateway has as many calls under way and waiting as it takes: ask again in a while");
@@ -210,7 +214,6 @@ static void answer_peer(struct http_req *r) {
   } else {
     http_reply_relay(r, j->made.answer.status, j->made.answer.headers, j->made.answer.header_count, &j->made.content);
   }
-  members_drop(j->m);
 }
 
 /* How the directory calls this gateway: what a request was signed for. */
@@ -224,7 +227,7 @@ static void ask_peer(void *arg) {
   struct err err;
   j->request = (struct message){.method = j->q.method, .arena = http_arena(j->r), .content = j->q.content && j->q.content->size ? j->q.content : NULL};
   j->request.target_uri = arena_printf(j->request.arena, "%s%s", own_address(j), j->q.target);
-  if (!j->request.target_uri || message_take(&j->request, j->request.arena, j->q.headers, j->q.header_count, &err)) j->rc = -1;
+  if (!j->request.target_uri || message_take(&j->request, j->request.arena, j->q.headers, j->q.header_count, true, &err)) j->rc = -1;
   if (j->rc == 0) {
     message_clean(&j->request);
     produce(j->x, j->request.arena, j->m, &j->request, j->from, &j->made);
@@ -248,17 +251,13 @@ static void admit_peer(struct http_req *r) {
 
 static void take_peer(struct http_req *r) {
   struct exchange *x = http_ctx(r);
-  struct job *j = arena_alloc(http_arena(r), sizeof *j);
-  if (!j || !read_asked(r, &j->q)) {
+  struct job *j = job_new(r, x);
+  if (!j) {
     http_problem_code(r, ERR_LIMIT, NULL);
     return;
   }
-  j->x = x;
-  j->r = r;
-  j->made.content = HTTP_NO_CONTENT;
   j->m = members_hold(x);
   j->from = j->q.certified ? members_by_certificate(j->m, j->q.certificate) : NULL;
-  http_set_data(r, j);
   http_suspend(r, answer_peer);
   if (tasks_put(x->sides->producers, ask_peer, j)) return;
   j->rc = -1;

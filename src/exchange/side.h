@@ -91,7 +91,7 @@ struct produced { struct message answer; struct http_content content; };
 void produce(struct exchange *x, struct arena *a, struct members *m, const struct message *request, const struct gateway *from, struct produced *out);
 bool method_safe(const char *method);       /* GET HEAD OPTIONS TRACE */
 bool method_idempotent(const char *method); /* those, PUT, DELETE */
-int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, struct err *err); /* the list and, with copy, the texts are copied */
+int message_take(struct message *m, struct arena *a, const struct http_pair *headers, size_t count, bool held, struct err *err); /* held: the texts live as long as the message; otherwise they are copied */
 void message_strip(struct message *m);       /* what this protocol added: content digest and our signature */
 int64_t now_micros(void);
 
@@ -128,9 +128,11 @@ const char *process_name(struct exchange *x, struct err *err);
 bool process_ended(struct exchange *x, const char *name);
 
 /* ---- threads that wait for others (tasks.c): a server's threads and a platform's few workers never do ---- */
+/* A process that ends lets go on what is under way for this long, and then cuts it (http_calls_cut) this often until all has ended. */
+enum { END_MS = 5000, CUT_MS = 20 };
 struct tasks;
 struct tasks *tasks_new(int most, int queue);
-void tasks_free(struct tasks *t);            /* finishes what is queued */
+void tasks_free(struct tasks *t);            /* finishes what is queued; calls that take longer are cut */
 bool tasks_put(struct tasks *t, void (*work)(void *arg), void *arg); /* false: full */
 void tasks_count(struct tasks *t, int *threads, int *busy, int *waiting);
 

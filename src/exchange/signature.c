@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #define ALGORITHM "ecdsa-p256-sha256"
-enum { BASE_MOST = 256 * 1024, COVERED_MOST = 128, BASE_ROOM = 4096, INPUT_ROOM = 1024 };
+enum { BASE_MOST = 256 * 1024, COVERED_MOST = 128, BYTES_64 = 88 };
 
 /* ---- components ---- */
 
@@ -90,7 +90,7 @@ static int query_param(struct buf *out, const struct target *t, const struct sfv
 
 static int derived_put(struct buf *out, const struct message *m, const char *name, const struct sfv_item *c) {
   struct target t;
-  if (strcmp(name, "@status") == 0) return m->status > 0 ? buf_addf(out, "%d", m->status), 0 : -1;
+  if (strcmp(name, "@status") == 0) return m->status > 0 ? buf_addi(out, m->status), 0 : -1;
   if (m->status > 0 || m->method == NULL || !target_split(m->target_uri, &t)) return -1;
   if (strcmp(name, "@method") == 0) buf_adds(out, m->method);
   else if (strcmp(name, "@target-uri") == 0) buf_adds(out, m->target_uri);
@@ -153,9 +153,7 @@ static bool same_component(const struct sfv_item *a, const struct sfv_item *b) {
          a->param_count == b->param_count && param_same(a, b);
 }
 
-int signature_base(const struct message *m, const struct message *request, const struct sfv_item *list, struct buf *out, struct err *err) {
-  buf_init(out, BASE_MOST);
-  buf_expect(out, BASE_ROOM);
+static int base_put(const struct message *m, const struct message *request, const struct sfv_item *list, struct buf *out, struct err *err) {
   if (list->value.type != SFV_LIST) return err_set(err, ERR_MALFORMED, "Signature-Input holds no list of components");
   if (list->count > COVERED_MOST) return err_set(err, ERR_LIMIT, "a signature covers more than %d components", COVERED_MOST);
   for (size_t i = 0; i < list->count; i++) {
@@ -169,6 +167,21 @@ int signature_base(const struct message *m, const struct message *request, const
   buf_adds(out, "\"@signature-params\": ");
   sfv_write(out, list);
   return buf_overflowed(out) ? err_set(err, ERR_LIMIT, "what is to be signed has more than %d bytes", BASE_MOST) : 0;
+}
+
+int signature_base(const struct message *m, const struct message *request, const struct sfv_item *list, struct buf *out, struct err *err) {
+  buf_init(out, BASE_MOST);
+  return base_put(m, request, list, out, err);
+}
+
+/* Into the message's arena. */
+static const char *base_make(const struct message *m, const struct message *request, const struct sfv_item *list, size_t *n, struct err *err) {
+  struct buf *text = buf_own(BASE_MOST);
+  if (base_put(m, request, list, text, err) != 0) return NULL;
+  const char *base = arena_strndup(m->arena, buf_str(text), text->len);
+  if (base == NULL) err_set(err, ERR_LIMIT, "what is to be signed is too large");
+  *n = text->len;
+  return base;
 }
 
 /* ---- digests ---- */
@@ -242,62 +255,55 @@ static void drop_ours(struct message *m) {
   m->header_count = n;
 }
 
+/* What begins it, 64 bytes and a colon. */
+static void bytes_64(char *out, const char *before, const unsigned char bytes[64]) {
+  size_t n = strlen(before);
+  memcpy(out, before, n);
+  base64_write(out + n, bytes, 64);
+  memcpy(out + n + BYTES_64, ":", 2);
+}
+
 static int digest_add(struct message *m, bool answer, struct err *err) {
-  struct buf field = {0};
+  char field[sizeof "sha-512=::" + BYTES_64];
   const char *given = answer ? NULL : signature_field(m, "content-digest"); /* the answer to HEAD may tell the digest of what GET would give */
   if (message_digest(m, err) != 0 || (given != NULL && signature_digest_check(m, given, err) != 0)) return -1;
   drop_ours(m);
-  buf_expect(&field, 128);
-  buf_adds(&field, "sha-512=:");
-  buf_add64(&field, m->digest, 64);
-  buf_addc(&field, ':');
-  int rc = message_add(m, "Content-Digest", buf_str(&field), err);
-  buf_free(&field);
-  return rc;
+  bytes_64(field, "sha-512=:", m->digest);
+  return message_add(m, "Content-Digest", field, err);
 }
 
 static int signature_add(struct message *m, const struct sfv_item *list, const unsigned char raw[64], struct err *err) {
-  struct buf input = {0}, value = {0};
-  buf_expect(&input, INPUT_ROOM);
-  buf_adds(&input, SIGNATURE_LABEL "=");
-  sfv_write(&input, list);
-  buf_expect(&value, 128);
-  buf_adds(&value, SIGNATURE_LABEL "=:");
-  buf_add64(&value, raw, 64);
-  buf_addc(&value, ':');
-  int rc = message_add(m, "Signature-Input", buf_str(&input), err);
-  if (rc == 0) rc = message_add(m, "Signature", buf_str(&value), err);
-  buf_free(&input);
-  buf_free(&value);
-  return rc;
+  char value[sizeof SIGNATURE_LABEL "=::" + BYTES_64];
+  struct buf *input = buf_own(BASE_MOST);
+  buf_adds(input, SIGNATURE_LABEL "=");
+  sfv_write(input, list);
+  bytes_64(value, SIGNATURE_LABEL "=:", raw);
+  return message_add(m, "Signature-Input", buf_str(input), err) != 0 ? -1 : message_add(m, "Signature", value, err);
 }
 
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
-                   char **base, struct err *err) {
+                   const char **base, struct err *err) {
   unsigned char noise[16], hash[32], der[80], raw[64];
-  struct covering c;
-  struct buf text = {0};
-  size_t size = 0;
+  char nonce[25];
+  __attribute__((uninitialized)) struct covering c; /* large, and counted */
+  size_t n, size = 0;
   *base = NULL;
   if (digest_add(m, request != NULL, err) != 0 || cover_all(m, request != NULL, &c, err) != 0) return -1;
   random_bytes(noise, sizeof noise);
-  char *nonce = base64url_encode(noise, sizeof noise);
+  base64url_write(nonce, noise, sizeof noise);
   struct sfv_param params[] = {
     {"created", {SFV_INTEGER, now / 1000, NULL, 0}},     {"nonce", {SFV_STRING, 0, nonce, strlen(nonce)}},
     {"keyid", {SFV_STRING, 0, keyid, strlen(keyid)}},    {"alg", {SFV_STRING, 0, ALGORITHM, sizeof ALGORITHM - 1}},
     {"tag", {SFV_STRING, 0, SIGNATURE_TAG, sizeof SIGNATURE_TAG - 1}}};
   struct sfv_item list = {.value = {.type = SFV_LIST}, .items = c.items, .count = c.count, .params = params, .param_count = BASE_COUNT(params)};
-  int rc = signature_base(m, request, &list, &text, err);
-  if (rc == 0) {
-    sha256(text.data, text.len, hash);
-    rc = by->sign(by->ctx, EXCHANGE_KEY_SIGN, hash, sizeof hash, der, &size, err);
-  }
-  if (rc == 0 && signature_to_raw(der, size, raw) != 0) rc = err_set(err, ERR_INTERNAL, "the signing key gave something that is no signature");
-  if (rc == 0) rc = signature_add(m, &list, raw, err);
-  if (rc == 0) *base = buf_take(&text);
-  buf_free(&text);
-  free(nonce);
-  return rc;
+  const char *text = base_make(m, request, &list, &n, err);
+  if (text == NULL) return -1;
+  sha256(text, n, hash);
+  if (by->sign(by->ctx, EXCHANGE_KEY_SIGN, hash, sizeof hash, der, &size, err) != 0) return -1;
+  if (signature_to_raw(der, size, raw) != 0) return err_set(err, ERR_INTERNAL, "the signing key gave something that is no signature");
+  if (signature_add(m, &list, raw, err) != 0) return -1;
+  *base = text;
+  return 0;
 }
 
 /* ---- reading and checking ---- */
@@ -351,7 +357,7 @@ static int claim_params(const struct sfv_item *list, struct signed_by *out, stru
 
 /* Is everything covered that the protocol wants, and nothing of x-road-* that is not there? */
 static int claim_covers(const struct message *m, const struct sfv_item *list, struct err *err) {
-  struct covering want;
+  __attribute__((uninitialized)) struct covering want;
   if (cover_all(m, m->status > 0, &want, err) != 0) return -1;
   for (size_t i = 0; i < want.count; i++) {
     size_t j = 0;
@@ -388,20 +394,21 @@ int signature_value(const struct message *m, unsigned char out[64], struct err *
   return 0;
 }
 
-int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, char **base, struct err *err) {
-  struct buf text = {0};
+int signature_check_read(struct message *m, const struct message *request, const struct signed_by *by, const void *public_key, size_t n, const char **base, struct err *err) {
+  const char *text = NULL;
+  size_t size;
   *base = NULL;
   if (m->status > 0 && request == NULL) return err_set(err, ERR_MALFORMED, "an answer is checked with its request");
   const char *digest = signature_field(m, "content-digest");
-  int rc = digest == NULL ? err_set(err, ERR_MALFORMED, "the message has no Content-Digest") : signature_base(m, request, by->covered, &text, err);
-  if (rc == 0) rc = signature_verify(text.data, text.len, by->signature, public_key, n, err);
+  int rc = digest == NULL ? err_set(err, ERR_MALFORMED, "the message has no Content-Digest") : 0;
+  if (rc == 0 && (text = base_make(m, request, by->covered, &size, err)) == NULL) rc = -1;
+  if (rc == 0) rc = signature_verify(text, size, by->signature, public_key, n, err);
   if (rc == 0) rc = signature_digest_check(m, digest, err);
-  if (rc == 0) *base = buf_take(&text);
-  buf_free(&text);
+  if (rc == 0) *base = text;
   return rc;
 }
 
-int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, char **base, struct err *err) {
+int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, const char **base, struct err *err) {
   struct signed_by by;
   *base = NULL;
   return signature_read(m, &by, err) != 0 ? -1 : signature_check_read(m, request, &by, public_key, n, base, err);

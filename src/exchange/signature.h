@@ -1,4 +1,4 @@
-/* The parts of signing that signature.c and curve.c offer to the other files of the room and to its tests. */
+/* The parts of signing that signature.c, curve.c and inverse.c offer to the other files of the room and to its tests. */
 #ifndef CHAPAR_EXCHANGE_SIGNATURE_H
 #define CHAPAR_EXCHANGE_SIGNATURE_H
 
@@ -26,7 +26,16 @@ struct key_table *key_table_new(const void *public_key, size_t n);
 void key_table_free(struct key_table *t);
 bool key_table_true(const struct key_table *t, const unsigned char hash[32], const unsigned char raw[64]);
 
-/* The inverse of a number modulo an odd modulus, big-endian (inverse.c): not for secrets. False: there is none, or the number is not below the modulus. */
-bool inverse_find(const unsigned char number[32], const unsigned char modulus[32], unsigned char out[32]);
+/* Numbers of 256 bits in four words, the lowest first (inverse.c): never secrets. */
+enum { WORDS = 4 };
+struct modulus { uint64_t m[WORDS], square[WORDS], unit; }; /* 2^512 modulo m, and -1/m modulo 2^64 */
+void words_read(const unsigned char in[32], uint64_t out[WORDS]);          /* big-endian */
+bool words_below(const uint64_t a[WORDS], const uint64_t b[WORDS]);
+bool words_same(const uint64_t a[WORDS], const uint64_t b[WORDS]);
+bool modulus_set(struct modulus *m, const unsigned char bytes[32]);        /* false: it is even, or one */
+/* a·b / 2^256 modulo m, below m; one of the two must be below m. `out` may be one of them. With m->square a number becomes what makes a plain product. */
+void modulus_times(const struct modulus *m, const uint64_t a[WORDS], const uint64_t b[WORDS], uint64_t out[WORDS]);
+/* False: there is none, or the number is not below the modulus. */
+bool inverse_find(const uint64_t number[WORDS], const struct modulus *m, uint64_t out[WORDS]);
 
 #endif

@@ -13,7 +13,38 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DEAD_MS = 10000 };
+enum { DEAD_MS = 10000, NEAR_MS = 100 /* so near to a deadline the system is asked to the millisecond */ };
+
+/* All that are connected, so that a program that ends can end them too. A cable stands where it is until it is closed. */
+static pthread_mutex_t connected_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cable *connected;
+
+static void connected_add(struct cable *w)
+{
+  pthread_mutex_lock(&connected_lock);
+  w->next = connected;
+  if (connected) connected->prev = w;
+  connected = w;
+  pthread_mutex_unlock(&connected_lock);
+}
+
+/* Before its number is another's. */
+static void connected_drop(struct cable *w)
+{
+  pthread_mutex_lock(&connected_lock);
+  if (w->prev) w->prev->next = w->next;
+  else connected = w->next;
+  if (w->next) w->next->prev = w->prev;
+  pthread_mutex_unlock(&connected_lock);
+}
+
+void http_calls_cut(void)
+{
+  pthread_mutex_lock(&connected_lock);
+  for (struct cable *w = connected; w; w = w->next)
+    if (!atomic_exchange(&w->cut, true)) shutdown(w->fd, SHUT_RDWR);
+  pthread_mutex_unlock(&connected_lock);
+}
 
 /* A line that is cut says nothing: what was sent is acknowledged within DEAD_MS, and while an answer is waited for the peer's system is asked whether it
  * is still there. So a call ends, and goes on elsewhere, long before the patience with a slow provider is over. */
@@ -47,10 +78,108 @@ int cable_connect(struct cable *w, const char *base, int64_t deadline, struct er
   if (code == CURLE_OK) curl_easy_getinfo(h, CURLINFO_ACTIVESOCKET, &fd);
   if (fd != CURL_SOCKET_BAD) w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   curl_easy_cleanup(h); /* its number of the connection; ours goes on */
-  if (w->fd >= 0 && fcntl(w->fd, F_SETFL, fcntl(w->fd, F_GETFL) | O_NONBLOCK) == 0) return 0;
-  cable_close(w);
+  if (w->fd >= 0 && fcntl(w->fd, F_SETFL, fcntl(w->fd, F_GETFL) & ~O_NONBLOCK) == 0) { /* each call says whether it waits */
+    connected_add(w);
+    return 0;
+  }
+  if (w->fd >= 0) close(w->fd);
+  w->fd = -1;
   enum err_code why = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID : ERR_UNAVAILABLE;
   return err_set(err, why, "%s: %s", base, why == ERR_INVALID ? "the address cannot be called" : *said ? said : code ? curl_easy_strerror(code) : "no connection");
+}
+
+/* ---- bytes ---- */
+
+static int ready(const struct cable *w, short events, int64_t until)
+{
+  struct pollfd p = {.fd = w->fd, .events = events};
+  for (;;) {
+    int64_t left = until - clock_mono();
+    if (left <= 0) return 0;
+    int n = poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left);
+    if (n > 0) return p.revents;
+    if (n < 0 && errno != EINTR) return POLLERR; /* reading will say what is wrong */
+  }
+}
+
+/* The system's own limit of a read is at most what is left, and set anew only when it is longer than that, or much shorter: calls of one patience, one after
+ * another, find it as they need it. False: it cannot be used. */
+static bool limit(struct cable *w, int64_t left)
+{
+  if (left < NEAR_MS) return false;
+  if (w->limit && w->limit <= left && w->limit >= left / 4) return true;
+  int64_t ms = left - left / 8; /* it is taken up to the next tick of the system's clock */
+  if (ms > INT32_MAX) ms = INT32_MAX;
+  struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+  if (setsockopt(w->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t)) return false;
+  w->limit = ms;
+  return true;
+}
+
+/* As recv does; EAGAIN while w->until stands: it came. Once something came, what follows is not waited for: who speaks byte by byte is heard, and judged by the
+ * caller, after each. */
+static ssize_t take(struct cable *w, void *p, size_t n)
+{
+  while (w->until) {
+    int64_t left = w->until - clock_mono();
+    if (left <= 0) break;
+    bool kept = limit(w, left);
+    if (!kept && !ready(w, POLLIN, w->until)) break;
+    ssize_t got = recv(w->fd, p, n, kept ? 0 : MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    w->until = 0;
+    return got;
+  }
+  if (!w->until) return recv(w->fd, p, n, MSG_DONTWAIT);
+  errno = EAGAIN;
+  return -1;
+}
+
+static ssize_t put(const struct cable *w, const void *p, size_t n) { return send(w->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT); }
+
+/* ---- TLS ---- */
+
+static BIO_METHOD *method; /* OpenSSL's own for sockets reads and writes as the socket is set; ours as each call wants */
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+
+static bool later(void) { return errno == EAGAIN || errno == EINTR; }
+
+static int bio_read(BIO *b, char *p, int n)
+{
+  ssize_t got = take(BIO_get_data(b), p, (size_t)n);
+  BIO_clear_retry_flags(b);
+  if (got < 0 && later()) BIO_set_retry_read(b);
+  return (int)got;
+}
+
+static int bio_write(BIO *b, const char *p, int n)
+{
+  ssize_t went = put(BIO_get_data(b), p, (size_t)n);
+  BIO_clear_retry_flags(b);
+  if (went < 0 && later()) BIO_set_retry_write(b);
+  return (int)went;
+}
+
+static long bio_ctrl(BIO *b, int what, long n, void *p) { return what == BIO_CTRL_FLUSH; }
+
+static void method_begin(void)
+{
+  method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "cable");
+  if (!method) return;
+  BIO_meth_set_read(method, bio_read);
+  BIO_meth_set_write(method, bio_write);
+  BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+static bool attach(struct cable *w)
+{
+  pthread_once(&method_once, method_begin);
+  BIO *b = method ? BIO_new(method) : NULL;
+  if (!b) return false;
+  BIO_set_data(b, w);
+  BIO_set_init(b, 1);
+  SSL_set_bio(w->ssl, b, b);
+  return true;
 }
 
 static bool address(const char *name)
@@ -82,15 +211,13 @@ static int refused(const struct cable *w, const char *name, struct err *err)
 int cable_secure(struct cable *w, SSL_CTX *ctx, const char *name, bool judged, void *mark, int64_t deadline, struct err *err)
 {
   w->ssl = SSL_new(ctx);
-  if (!w->ssl || SSL_set_fd(w->ssl, w->fd) != 1 || SSL_set_app_data(w->ssl, mark) != 1 || whose(w->ssl, name, judged)) return refused(w, name, err);
+  if (!w->ssl || !attach(w) || SSL_set_app_data(w->ssl, mark) != 1 || whose(w->ssl, name, judged)) return refused(w, name, err);
   for (;;) {
     ERR_clear_error();
     int rc = SSL_connect(w->ssl), why = rc == 1 ? SSL_ERROR_NONE : SSL_get_error(w->ssl, rc);
     if (rc == 1) return 0;
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return refused(w, name, err);
-    struct pollfd p = {.fd = w->fd, .events = why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT};
-    int64_t left = deadline - clock_mono();
-    if (left <= 0 || (poll(&p, 1, (int)left) == 0 && clock_mono() >= deadline)) return err_set(err, ERR_UNAVAILABLE, "%s: no TLS connection: timed out", name);
+    if (!ready(w, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline)) return err_set(err, ERR_UNAVAILABLE, "%s: no TLS connection: timed out", name);
   }
 }
 
@@ -102,13 +229,15 @@ void cable_close(struct cable *w)
     ERR_clear_error();
     SSL_free(w->ssl);
   }
-  if (w->fd >= 0) close(w->fd);
+  if (w->fd >= 0) {
+    connected_drop(w);
+    close(w->fd);
+  }
   *w = (struct cable){.fd = -1};
 }
 
-static ssize_t outcome(struct cable *w, int rc)
+static ssize_t outcome(struct cable *w, int why)
 {
-  int why = SSL_get_error(w->ssl, rc);
   if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return CABLE_LATER;
   if (why == SSL_ERROR_ZERO_RETURN) return CABLE_END;
   ERR_clear_error();
@@ -116,39 +245,45 @@ static ssize_t outcome(struct cable *w, int rc)
   return CABLE_BROKEN;
 }
 
-ssize_t cable_read(struct cable *w, void *p, size_t n)
+static ssize_t read_now(struct cable *w, void *p, size_t n)
 {
   if (!w->ssl) {
-    ssize_t got = recv(w->fd, p, n, 0);
-    return got >= 0 ? got : errno == EAGAIN || errno == EINTR ? CABLE_LATER : CABLE_BROKEN;
+    ssize_t got = take(w, p, n);
+    return got == 0 && atomic_load(&w->cut) ? CABLE_BROKEN : got >= 0 ? got : later() ? CABLE_LATER : CABLE_BROKEN;
   }
   ERR_clear_error();
-  int rc = SSL_read(w->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
-  return rc > 0 ? rc : outcome(w, rc);
+  int rc = SSL_read(w->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n), why = rc > 0 ? SSL_ERROR_NONE : SSL_get_error(w->ssl, rc);
+  if (why == SSL_ERROR_WANT_WRITE && w->until) { /* TLS itself has something to say first */
+    if (ready(w, POLLOUT, w->until)) w->until = 0;
+  }
+  return rc > 0 ? rc : outcome(w, why);
+}
+
+ssize_t cable_read(struct cable *w, void *p, size_t n, int64_t until)
+{
+  w->until = until;
+  ssize_t got = read_now(w, p, n);
+  if (got == CABLE_LATER && w->until) got = CABLE_LATE;
+  w->until = 0;
+  return got;
 }
 
 ssize_t cable_write(struct cable *w, const void *p, size_t n)
 {
   if (!w->ssl) {
-    ssize_t put = send(w->fd, p, n, MSG_NOSIGNAL);
-    return put > 0 ? put : put == 0 || errno == EAGAIN || errno == EINTR ? CABLE_LATER : CABLE_BROKEN;
+    ssize_t went = put(w, p, n);
+    return went > 0 ? went : went == 0 || later() ? CABLE_LATER : CABLE_BROKEN;
   }
   ERR_clear_error();
   int rc = SSL_write(w->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
-  ssize_t put = rc > 0 ? rc : outcome(w, rc);
-  return put == CABLE_END ? CABLE_BROKEN : put;
+  ssize_t went = rc > 0 ? rc : outcome(w, SSL_get_error(w->ssl, rc));
+  return went == CABLE_END ? CABLE_BROKEN : went;
 }
 
-int cable_wait(struct cable *w, bool write, int64_t deadline)
+int cable_wait(struct cable *w, int64_t deadline)
 {
-  struct pollfd p = {.fd = w->fd, .events = (short)(POLLIN | (write ? POLLOUT : 0))};
-  for (;;) {
-    int64_t left = deadline - clock_mono();
-    if (left <= 0) return 0;
-    int n = poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left);
-    if (n > 0) return p.revents & (POLLIN | POLLHUP | POLLERR) ? POLLIN | (p.revents & POLLOUT) : p.revents & POLLOUT;
-    if (n < 0 && errno != EINTR) return POLLIN; /* reading will say what is wrong */
-  }
+  int got = ready(w, POLLIN | POLLOUT, deadline);
+  return got & (POLLIN | POLLHUP | POLLERR) ? POLLIN | (got & POLLOUT) : got & POLLOUT;
 }
 
 bool cable_quiet(const struct cable *w)

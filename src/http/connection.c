@@ -77,6 +77,7 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mc, void **c
   pthread_mutex_unlock(&s->lock);
   atomic_fetch_add(&s->connections, 1);
   c->server = s;
+  tls_conn_open(c, mc);
   *context = c;
 }
 
@@ -104,6 +105,7 @@ void conn_notify(void *cls, struct MHD_Connection *mc, void **context, enum MHD_
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     conn_open(cls, mc, context);
   } else if (*context) {
+    tls_conn_close(*context, mc);
     conn_close(cls, *context);
     free(*context);
     *context = NULL;

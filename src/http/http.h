@@ -67,7 +67,7 @@ int http_server_routes(struct http_server *s, const struct http_route *rows, siz
 void http_server_hooks(struct http_server *s, http_authorise authorise, http_error_page page, void *ctx);
 int http_server_start(struct http_server *s, struct err *err);
 int http_server_port(const struct http_server *s);
-void http_server_stop(struct http_server *s);    /* stop accepting, finish what runs (≤ 10 s), then close */
+void http_server_stop(struct http_server *s);    /* stop accepting, finish what runs (≤ 10 s), cut the calls that it waits for, then close */
 void http_server_free(struct http_server *s);
 /* Every row of every table, for help, OpenAPI and tests. */
 void http_server_each(const struct http_server *s, void (*fn)(void *ctx, const struct http_route *row), void *ctx);
@@ -139,7 +139,8 @@ void http_suspend(struct http_req *r, http_handler next);
  * worker already, next is called at once. 503 when the workers are too busy. */
 void http_to_worker(struct http_req *r, http_handler next);
 void http_resume(struct http_req *r);
-void http_set_data(struct http_req *r, void *data);        /* of the handler, across a suspension */
+/* Of the handler, across a suspension. free_data (or NULL) is called once, when the request is over: also when who asked went away meanwhile, and `next` is never called. */
+void http_set_data(struct http_req *r, void *data, void (*free_data)(void *));
 void *http_data(const struct http_req *r);
 
 /* Every reply gets: X-Content-Type-Options, Referrer-Policy, Content-Security-Policy (self only, no inline script),

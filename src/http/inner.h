@@ -71,6 +71,8 @@ struct conn {
   _Atomic int64_t deadline;           /* monotonic ms when the reaper closes it; 0: not waited for */
   char peer[64];
   unsigned char from[16];             /* whose connection counts: origin_of */
+  struct bytes { char *data; size_t size, at; } ahead, held; /* of TLS: read and not asked for yet, given and not sent yet */
+  bool hold;                          /* what is sent next is followed by more at once: both go together */
 };
 
 struct http_server {
@@ -109,7 +111,7 @@ struct http_req {
   struct arena *arena;
   const char *method, *uri, *raw_path, *raw_query, *path;
   int method_index;                   /* -1: none of ours; HEAD is GET */
-  bool head, begun, dispatched, chunked, close, mhd_suspended, waiting, handed, queued, counted, in_page, form_read, json_read;
+  bool head, begun, dispatched, chunked, close, follows /* its content, as it stands */, mhd_suspended, waiting, handed, queued, counted, in_page, form_read, json_read;
   struct http_pair *headers; size_t header_count;
   struct row *row;
   struct http_pair params[HTTP_MOST_PARAMS]; size_t param_count;
@@ -126,7 +128,7 @@ struct http_req {
   struct reply_header { struct reply_header *next; const char *name, *value; } *reply_headers, **reply_tail;
   struct MHD_Response *response; int status; size_t reply_size;
   http_handler handed_to, next;
-  void *data, *user; void (*free_user)(void *);
+  void *data, *user; void (*free_data)(void *), (*free_user)(void *);
   atomic_int hold;                    /* who still works on it: the handler, the one that will resume it */
   int64_t began;                      /* monotonic µs when it was complete */
   char id[25];
@@ -181,6 +183,8 @@ void feeds_free(struct http_server *s);
 /* ---- TLS (tls.c) ---- */
 unsigned tls_options(struct http_server *s, struct MHD_OptionItem out[4]);
 void tls_free(struct http_server *s);
+void tls_conn_open(struct conn *c, struct MHD_Connection *mc);
+void tls_conn_close(struct conn *c, struct MHD_Connection *mc);
 
 /* ---- libcurl, once in a process (client.c) ---- */
 void client_begin(void);

@@ -398,12 +398,20 @@ static void went(struct call *c, size_t n)
   c->piece_at += c->content->fd < 0 ? 0 : n;
 }
 
-/* 1: the answer is whole, 0: more is to come (nothing now), -1. */
-static int hear(struct call *c, struct line *l)
+static int64_t patience(const struct call *c)
+{
+  int64_t idle = clock_mono() + c->idle;
+  return idle < c->deadline ? idle : c->deadline;
+}
+
+/* 1: the answer is whole, 0: more is to come (nothing now), -1. wait: until it is whole. */
+static int hear(struct call *c, struct line *l, bool wait)
 {
   __attribute__((uninitialized)) char in[PIECE];
   for (;;) {
-    ssize_t n = cable_read(&l->cable, in, sizeof in);
+    ssize_t n = cable_read(&l->cable, in, sizeof in, wait ? patience(c) : 0);
+    if (n == CABLE_LATE) return too_late(c);
+    if (n == CABLE_LATER && wait) continue;
     if (n == CABLE_LATER) return 0;
     if (n == CABLE_BROKEN) return broken(c);
     if (n == CABLE_END) {
@@ -421,14 +429,6 @@ static int hear(struct call *c, struct line *l)
   }
 }
 
-/* What of POLLIN and POLLOUT, or -1: time is over. */
-static int patience(struct call *c, struct line *l, bool write)
-{
-  int64_t now = clock_mono(), until = now + c->idle < c->deadline ? now + c->idle : c->deadline;
-  int ready = cable_wait(&l->cable, write, until);
-  return ready ? ready : too_late(c);
-}
-
 /* 1: an answer came before all was sent; 0: all was sent. */
 static int send_all(struct call *c, struct line *l)
 {
@@ -444,11 +444,12 @@ static int send_all(struct call *c, struct line *l)
       continue;
     }
     if (put == CABLE_BROKEN) { /* it may have said why */
-      int rc = c->some ? hear(c, l) : 0;
+      int rc = c->some ? hear(c, l, false) : 0;
       return rc > 0 ? 1 : c->heard && rc < 0 ? -1 : broken(c);
     }
-    int ready = patience(c, l, true), rc = ready > 0 && (ready & POLLIN) ? hear(c, l) : 0;
-    if (ready < 0 || rc) return ready < 0 ? -1 : rc;
+    int ready = cable_wait(&l->cable, patience(c)), rc = ready & POLLIN ? hear(c, l, false) : 0;
+    if (!ready) return too_late(c);
+    if (rc) return rc;
   }
 }
 
@@ -456,10 +457,7 @@ static int exchange(struct call *c, struct line *l)
 {
   int rc = send_all(c, l);
   if (rc > 0) c->answer.close = true; /* the rest of what was to be sent is not wanted */
-  while (rc == 0) {
-    rc = patience(c, l, false) < 0 ? -1 : hear(c, l);
-  }
-  return rc > 0 ? 0 : -1;
+  return (rc == 0 ? hear(c, l, true) : rc) > 0 ? 0 : -1;
 }
 
 static int on_answer(void *ctx, const void *p, size_t n, struct err *err)

@@ -42,6 +42,7 @@ void http_reply_relay(struct http_req *r, int status, const struct http_pair *he
     if (!header_sound(headers[i].name, headers[i].value) || MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
       log_write(LOG_DEBUG, "http", "a header of an answer is not passed on: %.60s", headers[i].name);
   r->reply_size = size;
+  r->follows = size && !r->head && status >= 200 && status != 204 && status != 304;
   r->status = status;
   r->response = response;
 }

@@ -97,5 +97,7 @@ struct http_relay_answer {
  * ERR_OUTCOME_UNKNOWN: sent wholly or in part, no whole answer; ERR_TOO_LARGE; ERR_INVALID. */
 int http_peer_call(struct http_peer *p, const struct http_relay_call *c, struct http_relay_answer *out, struct err *err);
 void http_relay_answer_free(struct http_relay_answer *a);
+/* The program ends and has waited: all calls to peers that are under way now end as with a connection that was broken off. */
+void http_calls_cut(void);
 
 #endif

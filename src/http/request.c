@@ -11,8 +11,14 @@ const char *http_method(const struct http_req *r) { return r->method; }
 const char *http_path(const struct http_req *r) { return r->path; }
 const char *http_raw_path(const struct http_req *r) { return r->raw_path; }
 const char *http_raw_query(const struct http_req *r) { return r->raw_query; }
-void http_set_data(struct http_req *r, void *data) { r->data = data; }
 void *http_data(const struct http_req *r) { return r->data; }
+
+void http_set_data(struct http_req *r, void *data, void (*free_data)(void *))
+{
+  if (r->free_data) r->free_data(r->data);
+  r->data = data;
+  r->free_data = free_data;
+}
 
 void http_set_user(struct http_req *r, void *user, void (*free_user)(void *))
 {

@@ -98,6 +98,7 @@ void request_done(void *cls, struct MHD_Connection *mc, void **con_cls, enum MHD
     atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
   }
   if (r->response) MHD_destroy_response(r->response);
+  if (r->free_data) r->free_data(r->data);
   if (r->free_user) r->free_user(r->user);
   if (r->body_room) atomic_fetch_sub_explicit(&s->body_bytes, (int64_t)r->body_room, memory_order_relaxed);
   free(r->body);
@@ -417,6 +418,7 @@ static enum MHD_Result queue(struct http_req *r)
   if (r->close || atomic_load_explicit(&s->stopping, memory_order_relaxed)) MHD_add_response_header(r->response, "Connection", "close");
   int64_t allowance = s->o.deadline_ms + (int64_t)(r->reply_size / LEAST_RATE);
   atomic_store_explicit(&r->conn->deadline, clock_mono() + allowance, memory_order_relaxed);
+  r->conn->hold = r->follows;
   enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)r->status, r->response);
   MHD_destroy_response(r->response);
   r->response = NULL;

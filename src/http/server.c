@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { CONNECTION_MEMORY = 16 * 1024, /* heads up to about 10 KiB; the library clears it after each request */
-       STOP_MS = 10000, BACKLOG = 4096 };
+       STOP_MS = 10000, TOLD_MS = 2000 /* until they have the answer that says so */, BACKLOG = 4096 };
 
 static const struct http_route no_route = {.method = "", .path = "", .help = "requests that reach no route"};
 
@@ -173,6 +173,9 @@ void http_server_stop(struct http_server *s)
     feeds_wake(s);
     usleep(5000);
   }
+  bool cut = atomic_load(&s->held) > 0;
+  for (until += STOP_MS; atomic_load(&s->held) > 0 && clock_mono() < until; usleep(20000)) http_calls_cut(); /* what is begun meanwhile too */
+  for (until = clock_mono() + TOLD_MS; cut && atomic_load(&s->active) > 0 && clock_mono() < until;) usleep(5000);
   if (atomic_load(&s->held) > 0) {
     /* Somebody still holds a suspended request: its memory must stay. The process is about to end. */
     log_write(LOG_WARN, "http", "%lld requests were not finished at the stop", (long long)atomic_load(&s->held));

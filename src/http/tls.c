@@ -4,10 +4,13 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { CHAIN_MOST = 4, EC_BITS = 256 };
+enum { CHAIN_MOST = 4, EC_BITS = 256, AHEAD = 4096, PIECES = 16 };
 
 /* One certificate with its key. Old ones stay: handshakes under way use them. */
 struct shown {
@@ -143,6 +146,100 @@ void tls_free(struct http_server *s)
   atomic_store(&s->shown, NULL);
   free(s->tls_ask);
   s->tls_ask = NULL;
+}
+
+/* ---- between GnuTLS and the socket ---- */
+/* A record is read by its head and then by its content, and the head and the content of an answer are a record each: a call of the system for each of these.
+ * So what has come is read at once, and the head of an answer waits here for what follows it. Memory is held only in between. */
+
+static void bytes_free(struct bytes *b)
+{
+  free(b->data);
+  *b = (struct bytes){0};
+}
+
+static bool bytes_keep(struct bytes *b, const void *p, size_t n)
+{
+  char *data = malloc(n);
+  if (!data) return false;
+  memcpy(data, p, n);
+  *b = (struct bytes){.data = data, .size = n};
+  return true;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
+{
+  struct conn *c = ptr;
+  __attribute__((uninitialized)) char in[AHEAD];
+  if (!c) return errno = EPIPE, -1;
+  if (c->ahead.data) {
+    size_t left = c->ahead.size - c->ahead.at;
+    if (n > left) n = left;
+    memcpy(p, c->ahead.data + c->ahead.at, n);
+    c->ahead.at += n;
+    if (n == left) bytes_free(&c->ahead);
+    return (ssize_t)n;
+  }
+  if (n >= sizeof in) return recv(c->fd, p, n, MSG_DONTWAIT);
+  ssize_t got = recv(c->fd, in, sizeof in, MSG_DONTWAIT);
+  if (got <= 0) return got;
+  if ((size_t)got < n) n = (size_t)got;
+  memcpy(p, in, n);
+  if ((size_t)got > n && !bytes_keep(&c->ahead, in + n, (size_t)got - n)) return errno = ENOMEM, -1;
+  return (ssize_t)n;
+}
+
+static int pull_waits(gnutls_transport_ptr_t ptr, unsigned ms)
+{
+  struct conn *c = ptr;
+  if (!c || c->ahead.data) return 1;
+  return poll(&(struct pollfd){.fd = c->fd, .events = POLLIN}, 1, (int)ms);
+}
+
+/* What is told as sent and was kept goes before what is given now; when not even that can be sent, what is given comes again. */
+static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *pieces, int count)
+{
+  struct conn *c = ptr;
+  struct iovec all[PIECES];
+  size_t n = 0, held, size = 0;
+  if (!c) return errno = EPIPE, -1;
+  if (c->hold && count == 1 && !c->held.data && bytes_keep(&c->held, pieces[0].iov_base, pieces[0].iov_len)) {
+    c->hold = false;
+    return (ssize_t)pieces[0].iov_len;
+  }
+  c->hold = false;
+  held = c->held.size - c->held.at;
+  if (held) all[n++] = (struct iovec){c->held.data + c->held.at, held};
+  for (int i = 0; i < count && n < PIECES; i++) {
+    all[n++] = (struct iovec){pieces[i].iov_base, pieces[i].iov_len};
+    size += pieces[i].iov_len;
+  }
+  ssize_t sent = sendmsg(c->fd, &(struct msghdr){.msg_iov = all, .msg_iovlen = n}, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0 || !held) return sent;
+  if ((size_t)sent < held) c->held.at += (size_t)sent;
+  else bytes_free(&c->held);
+  if ((size_t)sent <= held && size) return errno = EAGAIN, -1;
+  return sent - (ssize_t)held;
+}
+
+void tls_conn_open(struct conn *c, struct MHD_Connection *mc)
+{
+  const union MHD_ConnectionInfo *i = c->server->tls ? MHD_get_connection_info(mc, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+  if (!i || !i->tls_session || c->fd < 0) return;
+  gnutls_session_t session = i->tls_session;
+  gnutls_transport_set_ptr(session, c);
+  gnutls_transport_set_pull_function(session, pull);
+  gnutls_transport_set_pull_timeout_function(session, pull_waits);
+  gnutls_transport_set_vec_push_function(session, push);
+}
+
+/* The library may still say farewell. */
+void tls_conn_close(struct conn *c, struct MHD_Connection *mc)
+{
+  const union MHD_ConnectionInfo *i = c->server->tls ? MHD_get_connection_info(mc, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+  if (i && i->tls_session) gnutls_transport_set_ptr(i->tls_session, NULL);
+  bytes_free(&c->ahead);
+  bytes_free(&c->held);
 }
 
 bool http_encrypted(const struct http_req *r)

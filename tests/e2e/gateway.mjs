@@ -2,7 +2,7 @@
 // new keys under traffic, an operator that is away, a ledger that forks, a key helper that dies.
 import { spawn, execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
-import { existsSync, readFileSync, writeFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, writeFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { chapar, folder, port, serve, staff, call, run, runs, fails, test, same, good, end, example, until, flaws, browser as launch } from './kit.mjs';
 
@@ -200,6 +200,10 @@ await test('maintenance of a gateway: callers are told by which, why and until w
   off('b');
   await until('calls again', async () => (await ask()).status === 200);
   same([(await status('a')).directory.maintenance, (await status('b')).peers.find((p) => p.server === gateways.a.server).state], [null, 'reached']);
+  const theirState = async () => (await status('b')).peers.find((p) => p.server === gateways.a.server).state, soon = () => `${new Date(Date.now() + 5000).toISOString().slice(0, 19)}Z`;
+  await until('a short one to be heard of', async () => { on('a', '--until', soon()); await ask(); return await theirState() === 'maintenance'; }); // again, where the machine is slower than it is short
+  await until('it to be over by its time, without a call', async () => await theirState() === 'reached');
+  same((await ask()).status, 200);
   same(fails(['gateway', 'maintenance', 'on', '--folder', gateways.a.folder]).status, 2, 'no notice');
   for (const when of ['soon', '2020-01-01']) same(fails(['gateway', 'maintenance', 'on', '--notice', 'x', '--until', when, '--folder', gateways.a.folder]).status, 1, when);
   const both = fails(['gateway', 'maintenance', 'on', '--until', 'soon', '--folder', gateways.a.folder]);
@@ -211,6 +215,17 @@ await test('maintenance of a gateway: callers are told by which, why and until w
     good(words.test(shown), shown.slice(shown.indexOf('class="note"'), shown.indexOf('<dl')));
   }
   run('gateway', 'maintenance', 'off', '--folder', op);
+  const file = join(op, 'directory'); // nothing can take the place of a folder
+  renameSync(file, `${file}.kept`);
+  mkdirSync(file);
+  try {
+    await form('/admin/exchange/members', { id: `${instance}/GOV/90000007`, name_fa: 'آزمون', name_en: 'Test' });
+    await until('what goes wrong to be told', async () => /class="note"><p><bdi dir="ltr">[^<]*directory/.test(await live('en')));
+  } finally {
+    rmdirSync(file);
+    renameSync(`${file}.kept`, file);
+  }
+  await until('it to be over', async () => !/class="note"/.test(await live('en')));
 });
 
 await test('the directory is checked with openssl alone', () => {

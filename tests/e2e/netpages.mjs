@@ -244,6 +244,14 @@ async function browse(b, operator, incident) {
     await tab.getByRole('button', { name: 'Zoom in' }).press('Enter');
     good(await tab.locator('svg.map').getAttribute('viewBox') !== before, 'the picture moved');
     await tab.locator('svg.map .points a').first().waitFor({ state: 'attached' });
+    const list = tab.getByRole('dialog'), many = tab.locator('svg.map .points a[href="#"]'); // offices at one point are named when nothing can be magnified further
+    await until('a circle that names its offices', async () => { if (!await list.count() && await many.count()) await many.first().dispatchEvent('click'); return list.count(); });
+    const head = await list.getByRole('heading').innerText();
+    same(await list.getByRole('link').count(), Number(/^(\d+) offices; the worst is /.exec(head)[1]), head);
+    const bad = await flaws(tab);
+    same(bad, []);
+    await list.getByRole('button', { name: 'Close the list' }).press('Enter');
+    same(await list.count(), 0);
     same(said, []);
     await context.close();
   });

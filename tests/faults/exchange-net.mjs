@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:tls';
 import { request } from 'node:http';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -110,7 +110,7 @@ async function inside() {
     cli(n, 'services', 'add', service, `http://${WIDE.p}:8080`);
     cli(n, 'grant', client, service);
   }
-  const settings = { a: ['--exchange-timeout-ms', '20000'], b: ['--exchange-timeout-ms', '3000'], b2: ['--exchange-timeout-ms', '3000'] };
+  const settings = { a: ['--exchange-timeout-ms', '40000'], b: ['--exchange-timeout-ms', '8000'], b2: ['--exchange-timeout-ms', '8000'] };
   const begin = (n, more = [], how = {}) => start(n, ['--exchange-allow', `${own(n)}.1`, ...settings[n], ...more], how);
   const clock = (seconds) => ({ env: { LD_PRELOAD: FAKETIME, FAKETIME: `${seconds > 0 ? '+' : ''}${seconds}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' } });
   for (const n of ['a', 'b', 'b2']) await begin(n);
@@ -237,10 +237,11 @@ async function inside() {
 
   await test('cut off from everybody: network_error, then an old directory; back again, all is as before', async () => {
     await stop(gateways.a);
-    await begin('a', ['--exchange-grace-s', '8']);
+    await begin('a', ['--exchange-grace-s', '12']);
     await again();
     await stop(gateways.a);
-    await begin('a', ['--exchange-grace-s', '8']); // without connections
+    await begin('a', ['--exchange-grace-s', '12']); // without connections
+    await until('it to know that its directory is the newest', () => Date.now() - statSync(join(gateways.a.folder, 'directory')).mtimeMs < 2000);
     ip('link', 'set', 'w-a', 'down');
     fault(await ask({ headers: at('b') }), 'server.clientproxy.network_error');
     const r = await until('the end of grace', async () => { const x = await ask({ headers: at('b') }); if (x.code !== 'server.clientproxy.network_error') return x; return null; });

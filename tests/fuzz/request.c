@@ -41,7 +41,8 @@ static void take(struct http_req *r) {
   struct err err = {0};
   struct signed_by by;
   struct exchange_id client;
-  char *base = NULL, *raw = arena_printf(a, "%s%s%s", http_raw_path(r), query[0] != '\0' ? "?" : "", query), hash[89];
+  const char *base = NULL;
+  char *raw = arena_printf(a, "%s%s%s", http_raw_path(r), query[0] != '\0' ? "?" : "", query), hash[89];
   for (size_t i = 0; i < count; i++) {
     clean(headers[i].name);
     clean(headers[i].value);

@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct message m = {.arena = arena_new(4 << 20)}, request = {.method = "GET", .target_uri = "https://a/r1/b", .arena = m.arena};
   struct err err = {0};
   struct signed_by by;
-  char *text = malloc(size + 1), *base = NULL, hash[89];
+  char *text = malloc(size + 1), hash[89];
+  const char *base = NULL;
   if (text == NULL) abort();
   if (size > 0) memcpy(text, data, size);
   text[size] = '\0';

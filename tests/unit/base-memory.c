@@ -1,6 +1,7 @@
 /* Arenas, buffers and errors. */
 #include "base/bytes.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,46 @@ static void buffer_expects(void **state)
   buf_free(&small);
 }
 
+static void buffer_takes_numbers(void **state)
+{
+  static const struct { int64_t n; const char *text; } rows[] = {{0, "0"}, {7, "7"}, {-1, "-1"}, {10, "10"}, {-1234567890123, "-1234567890123"},
+    {INT64_MAX, "9223372036854775807"}, {INT64_MIN, "-9223372036854775808"}};
+  struct buf b = {0};
+  for (size_t i = 0; i < BASE_COUNT(rows); i++) {
+    buf_clear(&b);
+    buf_addi(&b, rows[i].n);
+    assert_string_equal(buf_str(&b), rows[i].text);
+  }
+  buf_free(&b);
+}
+
+static void *other_buffer(void *own)
+{
+  struct buf *b = buf_own(0);
+  assert_ptr_not_equal(b, own);
+  buf_adds(b, "theirs");
+  return NULL;
+}
+
+static void buffer_of_each_thread(void **state)
+{
+  pthread_t thread;
+  struct buf *b = buf_own(10);
+  buf_adds(b, "0123456789");
+  assert_false(buf_overflowed(b));
+  assert_int_equal(pthread_create(&thread, NULL, other_buffer, b), 0);
+  pthread_join(thread, NULL);
+  assert_string_equal(buf_str(b), "0123456789");
+  buf_addc(b, 'x');
+  assert_true(buf_overflowed(b));
+  assert_ptr_equal(buf_own(1 << 20), b);       /* empty again, with another cap */
+  assert_int_equal(b->len, 0);
+  assert_false(buf_overflowed(b));
+  for (int i = 0; i < 10000; i++) buf_adds(b, "0123456789");
+  assert_int_equal(b->len, 100000);
+  assert_true(buf_own(1 << 20)->room < 100000); /* what was much is not kept */
+}
+
 /* What was there is there afterwards: heap, variables, code, words in the program's own file. */
 static void settles(void **state)
 {
@@ -174,7 +215,7 @@ int main(void)
     cmocka_unit_test(arena_refuses_beyond_its_cap),
     cmocka_unit_test(arena_keeps_its_block_for_small_things_after_a_large_one),
     cmocka_unit_test(buffer_grows_and_stops_at_its_cap),
-    cmocka_unit_test(buffer_expects), cmocka_unit_test(settles), cmocka_unit_test(errors_carry_their_row),
+    cmocka_unit_test(buffer_expects), cmocka_unit_test(buffer_takes_numbers), cmocka_unit_test(buffer_of_each_thread), cmocka_unit_test(settles), cmocka_unit_test(errors_carry_their_row),
     cmocka_unit_test(error_messages_stay_utf8),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* UTF-8, hexadecimal, base64, numbers. */
-#include "base/base.h"
+#include "base/bytes.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static void utf8_is_told_from_what_is_not(void **state)
@@ -64,6 +66,10 @@ static void base64_by_its_rfc(void **state)
     assert_int_equal(base64_decode(coded, strlen(coded), out, sizeof out, &n), 0);
     assert_int_equal(n, strlen(rows[i].plain));
     assert_memory_equal(out, rows[i].plain, n);
+    base64_write(out, rows[i].plain, strlen(rows[i].plain));
+    assert_string_equal(out, coded);
+    base64url_write(out, rows[i].plain, strlen(rows[i].plain));
+    assert_string_equal(out, url);
     free(coded);
     free(url);
   }
@@ -102,10 +108,41 @@ static void small_things(void **state)
   random_bytes(a, sizeof a);
   random_bytes(b, sizeof b);
   assert_memory_not_equal(a, b, sizeof a);
+  for (size_t n = 1; n <= sizeof a; n++) {     /* all of what is wanted, and no more */
+    unsigned char all = 0;
+    memset(a, 0, sizeof a);
+    for (int i = 0; i < 64; i++) {
+      random_bytes(b, n);
+      for (size_t k = 0; k < n; k++) a[k] |= b[k];
+    }
+    for (size_t k = 0; k < sizeof a; k++) all |= (unsigned char)(k < n ? a[k] == 0 : a[k] != 0);
+    assert_int_equal(all, 0);
+  }
   char *s = base_printf("%s %d", "case", 4);
   assert_string_equal(s, "case 4");
   free(s);
   assert_null(base_strdup(NULL));
+}
+
+/* A process that was forked gives other bytes than the one that it comes from. */
+static void random_after_fork(void **state)
+{
+  unsigned char a[16], b[16];
+  int ends[2];
+  random_bytes(a, sizeof a);
+  assert_int_equal(pipe(ends), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    random_bytes(a, sizeof a);
+    _exit(write(ends[1], a, sizeof a) != sizeof a);
+  }
+  assert_true(pid > 0);
+  assert_int_equal(read(ends[0], b, sizeof b), sizeof b);
+  random_bytes(a, sizeof a);
+  assert_memory_not_equal(a, b, sizeof a);
+  waitpid(pid, NULL, 0);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 int main(void)
@@ -113,7 +150,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(utf8_is_told_from_what_is_not), cmocka_unit_test(every_scalar_value_goes_there_and_back),
     cmocka_unit_test(hexadecimal), cmocka_unit_test(base64_by_its_rfc),
-    cmocka_unit_test(whole_numbers), cmocka_unit_test(small_things),
+    cmocka_unit_test(whole_numbers), cmocka_unit_test(small_things), cmocka_unit_test(random_after_fork),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

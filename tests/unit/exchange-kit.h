@@ -52,7 +52,8 @@ static inline void kit_exchanged(struct exchange *x, const char *id, const char 
   struct message q, r;
   struct exchange_signer by;
   struct exchange_id client, service;
-  char keyid[65], *base, *second, *lines = base_printf("X-Road-Client: KHR/GOV/1/ask\nX-Road-Id: %s\nX-Road-UserId: clerk", id), *answer = base_printf("X-Road-Id: %s", id);
+  const char *base, *second;
+  char keyid[65], *lines = base_printf("X-Road-Client: KHR/GOV/1/ask\nX-Road-Id: %s\nX-Road-UserId: clerk", id), *answer = base_printf("X-Road-Id: %s", id);
   must(exchange_id_parse("KHR/GOV/1/ask", 4, 4, &client, err));
   must(exchange_id_parse("KHR/GOV/1/tell/parcels", 5, 5, &service, err));
   keys_signer(x->keys, &by, keyid);
@@ -70,8 +71,6 @@ static inline void kit_exchanged(struct exchange *x, const char *id, const char 
   must(evidence_put(e, &k, err));
   must(evidence_wait(e, err));
   evidence_end(e);
-  free(base);
-  free(second);
   free(lines);
   free(answer);
   arena_free(a);

@@ -427,6 +427,28 @@ static void operator_put_back(void **state) {
     reaches(&b, held + 1);
     assert_int_equal(version_of(&a), version_of(&b));
   }
+  stop_side(&a); /* and from before a key that signs what the members hold: nobody can follow, and it is said */
+  snprintf(command, sizeof command, "rm -rf %s/copy && cp -a %s %s/copy", root, a.folder, root);
+  assert_int_equal(system(command), 0);
+  open_side(&a);
+  listen_side(&a);
+  int64_t first = version_of(&a);
+  must(exchange_renew_operator_key(a.x, "op", "yearly", true, err));
+  reaches(&b, first + 2); /* one names the next key, one is signed by it alone */
+  stop_side(&a);
+  snprintf(command, sizeof command, "rm -rf %s && mv %s/copy %s", a.folder, root, a.folder);
+  assert_int_equal(system(command), 0);
+  open_side(&a);
+  listen_side(&a);
+  bool said = false;
+  for (int i = 0; i < 1200 && !said; i++) {
+    json_t *d = NULL;
+    kit_sleep(25);
+    must(exchange_directory(a.x, &d, err));
+    said = strstr(json_str(d, "problem"), "a later key of the operator has signed") != NULL;
+    json_decref(d);
+  }
+  assert_true(said);
 }
 
 /* ---- an information system that asks for our certificate, when our keys change ---- */

@@ -2,6 +2,7 @@
 #include "exchange-kit.h"
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
 
@@ -233,30 +234,27 @@ static const char our_lines[] = "X-Road-Client: KHR/GOV/101/health\nContent-Type
 static struct http_content our_body, our_answer;
 
 static void make_request(struct message *m) {
-  char *base;
+  const char *base;
   struct exchange_signer by = kit_signer(&key);
   our_body = kit_content("{\"parcel\": 12}");
   kit_message(m, arena, "POST", "https://gw.example:5500/r1/KHR/GOV/102/land/parcels/find?x=1", 0, our_lines, &our_body);
   must(signature_make(m, NULL, &by, key.keyid, 1765000000123, &base, err));
   assert_non_null(strstr(base, "\"x-road-userid\": clerk\n"));
-  free(base);
 }
 static void make_answer(struct message *m, const struct message *q) {
-  char *base;
+  const char *base;
   struct exchange_signer by = kit_signer(&key);
   our_answer = kit_content("{\"owner\": \"x\"}");
   kit_message(m, arena, NULL, NULL, 200, "Content-Type: application/json\nX-Road-Id: KHR-1\nX-Road-Request-Hash: abc", &our_answer);
   must(signature_make(m, q, &by, key.keyid, 1765000001123, &base, err));
-  free(base);
 }
 static int check(struct message *m, const struct message *q, struct err *err) {
-  char *base;
+  const char *base;
   struct signed_by by;
   m->digested = false;
   if (signature_read(m, &by, err) != 0) return -1;
   assert_string_equal(by.keyid, key.keyid);
   int rc = signature_check(m, q, key.spki, key.size, &base, err);
-  free(base);
   return rc;
 }
 
@@ -273,16 +271,14 @@ static void both_ways(void **state) {
   refused(check(&a, NULL, err), ERR_MALFORMED);
   struct http_content none = HTTP_NO_CONTENT;
   struct exchange_signer s = kit_signer(&key);
-  char *base;
+  const char *base;
   kit_message(&q, arena, "GET", "https://gw.example/r1/a", 0, "X-Road-Client: a", &none);
   must(signature_make(&q, NULL, &s, key.keyid, 1765000000123, &base, err));
-  free(base);
   must(check(&q, NULL, err));
   char *first = base_strdup(message_header(&q, "Signature"));                /* signed anew: ours are replaced, another's stay */
   must(message_add(&q, "Signature", "theirs=:AAAA:", err));
   must(message_add(&q, "Signature-Input", "theirs=(\"date\");created=1", err));
   must(signature_make(&q, NULL, &s, key.keyid, 1765000000123, &base, err));
-  free(base);
   assert_string_not_equal(first, message_header(&q, "Signature"));
   assert_string_equal(message_header(&q, "Signature-Input") + 0, signature_field(&q, "signature-input") + strlen("theirs=(\"date\");created=1, "));
   must(check(&q, NULL, err));
@@ -338,7 +334,7 @@ static void altered(void **state) {
   a.status = 201;
   refused(check(&a, &q, err), ERR_FORBIDDEN);
   struct kit_key stranger;
-  char *base;
+  const char *base;
   kit_key(&stranger);
   refused(signature_check(&q, NULL, stranger.spki, stranger.size, &base, err), ERR_FORBIDDEN);
   refused(signature_check(&q, NULL, stranger.spki, stranger.size - 1, &base, err), ERR_MALFORMED);
@@ -475,15 +471,27 @@ static bool library_says(const unsigned char hash[32], const unsigned char raw[6
 
 /* The quick inverse is the library's, for numbers at both ends, powers of two and their neighbours, and many others; for what has none it says so. */
 static void one_inverse(const BIGNUM *s, const BIGNUM *m, BN_CTX *c) {
-  unsigned char number[32], modulus[32], found[32], right[32];
+  unsigned char number[32], modulus[32], right[32];
+  uint64_t words[WORDS], found[WORDS], expected[WORDS];
+  struct modulus by;
   BIGNUM *i = BN_new();
   assert_int_equal(BN_bn2binpad(s, number, 32), 32);
   assert_int_equal(BN_bn2binpad(m, modulus, 32), 32);
   assert_non_null(BN_mod_inverse(i, s, m, c));
   assert_int_equal(BN_bn2binpad(i, right, 32), 32);
-  assert_true(inverse_find(number, modulus, found));
-  assert_memory_equal(found, right, 32);
+  words_read(number, words);
+  words_read(right, expected);
+  assert_true(modulus_set(&by, modulus));
+  assert_true(inverse_find(words, &by, found));
+  assert_true(words_same(found, expected));
   BN_free(i);
+}
+
+static bool has_inverse(const unsigned char number[32], const unsigned char modulus[32]) {
+  uint64_t words[WORDS], found[WORDS];
+  struct modulus by;
+  words_read(number, words);
+  return modulus_set(&by, modulus) && inverse_find(words, &by, found);
 }
 
 static void inverses(void **state) {
@@ -491,7 +499,7 @@ static void inverses(void **state) {
   EC_GROUP *curve = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
   const BIGNUM *m = EC_GROUP_get0_order(curve);
   BIGNUM *s = BN_new(), *small = BN_new();
-  unsigned char number[32] = {0}, modulus[32], found[32];
+  unsigned char number[32] = {0}, modulus[32];
   for (BN_ULONG i = 1; i <= 300; i++) {
     BN_set_word(s, i);
     one_inverse(s, m, c);
@@ -519,17 +527,61 @@ static void inverses(void **state) {
     one_inverse(s, small, c);
   }
   BN_bn2binpad(m, modulus, 32);
-  assert_false(inverse_find(number, modulus, found));  /* 0 */
-  assert_false(inverse_find(modulus, modulus, found)); /* not below it */
+  assert_false(has_inverse(number, modulus));  /* 0 */
+  assert_false(has_inverse(modulus, modulus)); /* not below it */
   memset(number, 0, 32);
   memset(modulus, 0, 32);
   number[31] = 6;
   modulus[31] = 15;
-  assert_false(inverse_find(number, modulus, found)); /* both are multiples of three */
+  assert_false(has_inverse(number, modulus)); /* both are multiples of three */
   modulus[31] = 16;
-  assert_false(inverse_find(number, modulus, found)); /* even */
+  assert_false(has_inverse(number, modulus)); /* even */
   BN_free(s);
   BN_free(small);
+  EC_GROUP_free(curve);
+  BN_CTX_free(c);
+}
+
+/* Products are the library's: of numbers at both ends of four words, of their neighbours and of others. */
+static void products(void **state) {
+  BN_CTX *c = BN_CTX_new();
+  EC_GROUP *curve = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  const BIGNUM *moduli[] = {EC_GROUP_get0_order(curve), EC_GROUP_get0_field(curve), BN_new()};
+  BIGNUM *a[40], *right = BN_new();
+  BN_set_word((BIGNUM *)moduli[2], 3);
+  for (size_t k = 0; k < BASE_COUNT(moduli); k++) {
+    unsigned char bytes[32];
+    struct modulus m;
+    BN_bn2binpad(moduli[k], bytes, 32);
+    assert_true(modulus_set(&m, bytes));
+    for (size_t i = 0; i < BASE_COUNT(a); i++) {
+      a[i] = BN_new();
+      if (i < 8) BN_set_word(a[i], i);
+      else if (i < 16) BN_sub_word(BN_copy(a[i], moduli[k]), i - 8 < 3 ? i - 8 : 1);
+      else if (i < 24) BN_lshift(a[i], BN_value_one(), (int)(64 * (i - 16) / 2 + 31));
+      else if (i == 24) BN_lshift(a[i], BN_value_one(), 256), BN_sub_word(a[i], 1);
+      else BN_rand(a[i], 256, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY);
+    }
+    for (size_t i = 0; i < BASE_COUNT(a); i++)
+      for (size_t j = 0; j < BASE_COUNT(a); j++) {
+        uint64_t x[WORDS], y[WORDS], z[WORDS];
+        unsigned char p[32], q[32];
+        if (BN_num_bits(a[i]) > 256 || BN_num_bits(a[j]) > 256) continue;
+        BN_bn2binpad(a[i], p, 32);
+        BN_bn2binpad(a[j], q, 32);
+        words_read(p, x);
+        words_read(q, y);
+        modulus_times(&m, x, m.square, x);
+        modulus_times(&m, y, x, x);
+        BN_mod_mul(right, a[i], a[j], moduli[k], c);
+        BN_bn2binpad(right, p, 32);
+        words_read(p, z);
+        assert_true(words_same(x, z));
+      }
+    for (size_t i = 0; i < BASE_COUNT(a); i++) BN_free(a[i]);
+  }
+  BN_free(right);
+  BN_free((BIGNUM *)moduli[2]);
   EC_GROUP_free(curve);
   BN_CTX_free(c);
 }
@@ -595,6 +647,45 @@ static void table_edges(const struct key_table *t) {
   plain_end(&p);
 }
 
+/* An x between the order and the prime, which nobody comes upon: a point is chosen, and the key that makes it the sum. */
+static void table_beyond(void) {
+  BN_CTX *c = BN_CTX_new();
+  EC_GROUP *g = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  const BIGNUM *n = EC_GROUP_get0_order(g);
+  EC_POINT *at = EC_POINT_new(g), *q = EC_POINT_new(g);
+  BIGNUM *x = BN_dup(n), *r = BN_new(), *u = BN_new(), *v = BN_new(), *s = BN_new(), *i = BN_new();
+  unsigned char hash[32], raw[64], spki[128];
+  for (BN_add_word(x, 2); EC_POINT_set_compressed_coordinates(g, at, x, 1, c) != 1;) BN_add_word(x, 1);
+  BN_sub(r, x, n);
+  BN_rand_range(u, n);
+  do BN_rand_range(v, n);
+  while (BN_is_zero(v));
+  BN_mod_inverse(i, v, n, c);
+  EC_POINT_mul(g, q, u, NULL, NULL, c);        /* Q = (R - uG) / v, so that uG + vQ = R */
+  EC_POINT_invert(g, q, c);
+  EC_POINT_add(g, q, q, at, c);
+  EC_POINT_mul(g, q, NULL, q, i, c);
+  BN_mod_mul(s, r, i, n, c);                   /* r/s = v, e/s = u */
+  BN_mod_mul(u, u, s, n, c);
+  BN_bn2binpad(u, hash, 32);
+  raw_of(r, s, raw);
+  memcpy(spki, key.spki, key.size);            /* a point of 65 bytes ends it */
+  assert_int_equal(EC_POINT_point2oct(g, q, POINT_CONVERSION_UNCOMPRESSED, spki + key.size - 65, 65, c), 65);
+  struct key_table *t = key_table_new(spki, key.size);
+  assert_non_null(t);
+  assert_true(key_table_true(t, hash, raw));
+  BN_add_word(r, 1);
+  raw_of(r, s, raw);
+  assert_false(key_table_true(t, hash, raw));
+  key_table_free(t);
+  BIGNUM *all[] = {x, r, u, v, s, i};
+  for (size_t j = 0; j < BASE_COUNT(all); j++) BN_free(all[j]);
+  EC_POINT_free(at);
+  EC_POINT_free(q);
+  EC_GROUP_free(g);
+  BN_CTX_free(c);
+}
+
 static void tables(void **state) {
   struct exchange_signer by = kit_signer(&key);
   struct key_table *t = key_table_new(key.spki, key.size);
@@ -614,8 +705,55 @@ static void tables(void **state) {
     both_say(t, hash, raw, false);
   }
   table_edges(t);
+  table_beyond();
   key_table_free(t);
   assert_null(key_table_new(key.spki, key.size - 1));
+}
+
+/* A signature in DER, with a byte changed, shorter and longer: read as the library reads it. */
+static int library_raw(const unsigned char *der, size_t n, unsigned char raw[64]) {
+  const unsigned char *p = der;
+  ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
+  bool good = sig != NULL && p == der + n && BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + 32, 32) == 32;
+  ECDSA_SIG_free(sig);
+  return good ? 0 : -1;
+}
+
+static void one_der(const unsigned char *der, size_t n) {
+  unsigned char ours[64], theirs[64], *exact = malloc(n + 1); /* so that a byte read too far is seen */
+  memcpy(exact, der, n);
+  exact = realloc(exact, n > 0 ? n : 1);
+  int rc = library_raw(exact, n, theirs);
+  assert_int_equal(signature_to_raw(exact, n, ours), rc);
+  if (rc == 0) assert_memory_equal(ours, theirs, 64);
+  free(exact);
+}
+
+static void ders(void **state) {
+  static const unsigned char with[] = {0, 1, 2, 0x7f, 0x80, 0xff, 31, 32, 33, 34, 0x30};
+  unsigned char raw[64], der[90], changed[90];
+  for (int i = 0; i < 300; i++) {
+    random_bytes(raw, 32);
+    random_bytes(raw + 32, 32);
+    if (i % 3 == 1) memset(raw + 32 * (i % 2), 0, (size_t)(i % 33)); /* short numbers */
+    if (i % 3 == 2) memset(raw, 0, (size_t)(i % 33));
+    size_t n = signature_to_der(raw, der);
+    ECDSA_SIG *sig = ECDSA_SIG_new();
+    assert_int_equal(ECDSA_SIG_set0(sig, BN_bin2bn(raw, 32, NULL), BN_bin2bn(raw + 32, 32, NULL)), 1);
+    unsigned char *p = changed;
+    assert_int_equal(i2d_ECDSA_SIG(sig, &p), n);
+    assert_memory_equal(changed, der, n);
+    ECDSA_SIG_free(sig);
+    for (size_t k = 0; k <= n; k++) one_der(der, k);
+    memset(der + n, 0, sizeof der - n);
+    one_der(der, n + 1);
+    for (size_t k = 0; k < n; k++)
+      for (size_t j = 0; j < sizeof with; j++) {
+        memcpy(changed, der, sizeof der);
+        changed[k] = with[j];
+        one_der(changed, n);
+      }
+  }
 }
 
 /* The same answers before a key has its table and afterwards. */
@@ -643,7 +781,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(bounds, begin, end),     cmocka_unit_test_setup_teardown(both_ways, begin, end),
     cmocka_unit_test_setup_teardown(altered, begin, end),    cmocka_unit_test_setup_teardown(cleaning, begin, end),
     cmocka_unit_test_setup_teardown(request_hash, begin, end), cmocka_unit_test_setup_teardown(identifiers, begin, end),
-    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(inverses), cmocka_unit_test(tables), cmocka_unit_test(often)};
+    cmocka_unit_test_setup_teardown(faults, begin, end),       cmocka_unit_test(timed), cmocka_unit_test(inverses), cmocka_unit_test(products), cmocka_unit_test(ders), cmocka_unit_test(tables), cmocka_unit_test(often)};
   int rc = cmocka_run_group_tests(tests, NULL, NULL);
   EVP_PKEY_free(key.key);
   return rc;

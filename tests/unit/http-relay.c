@@ -1,10 +1,14 @@
 /* A gateway's listener and its calls, over real TLS on loopback: certificates made by openssl(1), once as text and once with the key elsewhere. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -13,6 +17,7 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 
 #include "http/inner.h"
 #include "http/relay.h"
@@ -361,11 +366,105 @@ static void renews_its_certificate(void **state)
   http_server_free(s);
 }
 
+static int connected(int port)
+{
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+  return fd;
+}
+
+/* Requests that come in one piece are answered each, though what came is read ahead of the record that is asked for. */
+static void answers_what_came_together(void **state)
+{
+  enum { ASKED = 3 };
+  static const char asks[] = "POST /r1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nsome";
+  int fd = connected(http_server_port(server)), seen = 0;
+  SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+  SSL *ssl = SSL_new(ctx);
+  BIO *out = BIO_push(BIO_new(BIO_f_buffer()), BIO_new_socket(fd, BIO_NOCLOSE));
+  struct buf got;
+  buf_init(&got, 64 * 1024);
+  SSL_set_bio(ssl, BIO_new_socket(fd, BIO_NOCLOSE), out);
+  assert_int_equal(SSL_connect(ssl), 1);
+  for (int i = 0; i < ASKED; i++) assert_int_equal(SSL_write(ssl, asks, sizeof asks - 1), sizeof asks - 1);
+  assert_int_equal(BIO_flush(out), 1);
+  while (seen < ASKED) {
+    char in[4096];
+    int n = SSL_read(ssl, in, sizeof in);
+    assert_true(n > 0);
+    buf_add(&got, in, (size_t)n);
+    seen = 0;
+    for (const char *s = buf_str(&got); (s = strstr(s, "\r\n\r\nsome")) != NULL; s++) seen++;
+  }
+  buf_free(&got);
+  SSL_free(ssl);
+  SSL_CTX_free(ctx);
+  close(fd);
+}
+
+/* Between a peer and the server: what the server says goes on byte by byte from when it is told. */
+struct between { int fd; atomic_bool slow; pthread_t thread; };
+
+static void *pass_on(void *arg)
+{
+  struct between *b = arg;
+  struct pollfd ends[2] = {{.fd = accept(b->fd, NULL, NULL), .events = POLLIN}, {.fd = connected(http_server_port(server)), .events = POLLIN}};
+  char in[4096];
+  for (bool more = true; more;) {
+    poll(ends, 2, -1);
+    for (int i = 0; i < 2 && more; i++) {
+      ssize_t n = ends[i].revents ? recv(ends[i].fd, in, sizeof in, 0) : 0;
+      if (ends[i].revents && n <= 0) more = false;
+      if (n <= 0) continue;
+      if (i == 0 || !b->slow) {
+        send(ends[!i].fd, in, (size_t)n, MSG_NOSIGNAL);
+        continue;
+      }
+      for (ssize_t k = 0; k < n && more; k++) {
+        usleep(5000);
+        more = send(ends[0].fd, in + k, 1, MSG_NOSIGNAL) == 1;
+      }
+    }
+  }
+  close(ends[0].fd);
+  close(ends[1].fd);
+  return NULL;
+}
+
+/* A record that comes byte by byte is not waited for beyond the call's own time. */
+static void ends_in_time_though_bytes_come(void **state)
+{
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof at;
+  struct between b = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  struct http_peer *p;
+  struct http_relay_answer a;
+  struct err err;
+  char base[64];
+  assert_int_equal(bind(b.fd, (struct sockaddr *)&at, sizeof at), 0);
+  assert_int_equal(listen(b.fd, 1), 0);
+  assert_int_equal(getsockname(b.fd, (struct sockaddr *)&at, &size), 0);
+  assert_int_equal(pthread_create(&b.thread, NULL, pass_on, &b), 0);
+  snprintf(base, sizeof base, "https://127.0.0.1:%d", ntohs(at.sin_port));
+  assert_int_equal(http_peer_new(&(struct http_peer_options){.base = base, .pins = &fingerprints[0], .pin_count = 1}, &p, &err), 0);
+  call(p, "GET", NULL, &a);
+  http_relay_answer_free(&a);
+  b.slow = true;
+  assert_int_equal(http_peer_call(p, &(struct http_relay_call){.method = "GET", .target = "/r1/x", .timeout_ms = 300, .idle_ms = 60000}, &a, &err), -1);
+  assert_int_equal(err.code, ERR_OUTCOME_UNKNOWN);
+  if (!strstr(err.message, "timed out")) fail_msg("%s", err.message);
+  http_peer_free(p);
+  pthread_join(b.thread, NULL);
+  close(b.fd);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(carries_headers_and_certificates), cmocka_unit_test(judges_certificates), cmocka_unit_test(carries_contents_of_any_size),
     cmocka_unit_test(bounds_contents), cmocka_unit_test(leaves_room_on_the_disk), cmocka_unit_test(says_when_nothing_was_sent), cmocka_unit_test(renews_its_certificate),
+    cmocka_unit_test(answers_what_came_together), cmocka_unit_test(ends_in_time_though_bytes_come),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }

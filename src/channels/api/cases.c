@@ -19,13 +19,15 @@ static void looked(void *arg, int rc, const struct err *err) {
   http_resume(k->req);
 }
 
+static void looking_over(void *arg) {
+  struct looking *k = arg;
+  json_decref(k->view);
+}
+
 static void show_looked(struct http_req *r) {
   struct looking *k = http_data(r);
-  if (k->rc) {
-    json_decref(k->view);
-    return api_error(r, &k->err, NULL, NULL);
-  }
-  http_reply_json(r, 200, k->view);
+  if (k->rc) return api_error(r, &k->err, NULL, NULL);
+  http_reply_json(r, 200, json_incref(k->view));
 }
 
 /* A person of an office sees personal data only after the look is on record. */
@@ -37,7 +39,7 @@ static void look_then_show(struct http_req *r, const char *tracking, const char 
   }
   k->req = r;
   k->view = view;
-  http_set_data(r, k);
+  http_set_data(r, k, looking_over);
   http_suspend(r, show_looked);
   if (cases_look(api_of(r)->cases, api_actor(r), tracking, right, looked, k, &k->err)) {
     k->rc = -1;
@@ -130,12 +132,15 @@ static void acted(void *arg, int rc, const struct err *err) {
   http_resume(k->req);
 }
 
+static void acting_over(void *arg) {
+  struct acting *k = arg;
+  json_decref(k->a.errors);
+}
+
 static void show_acted(struct http_req *r) {
   struct acting *k = http_data(r);
-  json_t *view = NULL, *errors = k->a.errors;
-  k->a.errors = NULL;
-  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_MALFORMED ? "api.idempotency" : k->a.detail, errors);
-  json_decref(errors);
+  json_t *view = NULL;
+  if (k->rc) return api_error(r, &k->err, k->err.code == ERR_MALFORMED ? "api.idempotency" : k->a.detail, json_incref(k->a.errors));
   if (cases_get(api_of(r)->cases, api_actor(r), k->a.tracking, http_lang(r), &view, &k->err)) return api_error(r, &k->err, NULL, NULL);
   http_reply_json(r, 200, view);
 }
@@ -176,7 +181,7 @@ static void post_action(struct http_req *r) {
   k->a = (struct case_act){.action = http_param(r, "action"), .key = key && key[0] ? arena_strdup(http_arena(r), key) : NULL, .actor = *api_actor(r), .lang = http_lang(r), .arena = http_arena(r)};
   snprintf(k->a.tracking, sizeof k->a.tracking, "%s", tracking);
   if (read_act(r, &k->a)) return;
-  http_set_data(r, k);
+  http_set_data(r, k, acting_over);
   http_suspend(r, show_acted);
   if (cases_act(api_of(r)->cases, &k->a, acted, k, &k->err)) {
     k->rc = -1;

@@ -152,22 +152,23 @@ static json_t *document_faults(struct http_req *r, const struct submitting *k) {
   return NULL;
 }
 
+static void submitting_over(void *arg) {
+  struct submitting *k = arg;
+  json_decref(k->data);
+  json_decref(k->faults);
+  json_decref(k->s.errors);
+}
+
 static void submit_reply(struct http_req *r) {
   struct submitting *k = http_data(r);
   struct api_context *c = api_of(r);
-  json_t *errors = k->s.errors ? k->s.errors : k->rc && k->err.code == ERR_INVALID ? document_faults(r, k) : NULL;
-  json_decref(k->data);
-  k->data = NULL;
   if (k->rc && k->faults && k->err.code == ERR_NOT_FOUND) {
     err_set(&k->err, ERR_INVALID, "the answers are not valid");
-    return api_error(r, &k->err, NULL, k->faults);
+    return api_error(r, &k->err, NULL, json_incref(k->faults));
   }
-  json_decref(k->faults);
   const char *stopped = k->rc && k->err.code == ERR_CONFLICT && !k->s.detail ? cases_stopped(c->cases, k->s.service->code, http_lang(r), http_arena(r)) : NULL;
-  if (stopped) {
-    json_decref(errors);
-    return http_problem(r, &k->err, stopped, NULL);
-  }
+  if (stopped) return http_problem(r, &k->err, stopped, NULL);
+  json_t *errors = k->s.errors ? json_incref(k->s.errors) : k->rc && k->err.code == ERR_INVALID ? document_faults(r, k) : NULL;
   if (k->rc) return api_error(r, &k->err, k->s.detail ? k->s.detail : k->err.code == ERR_CONFLICT ? "case.one_open" : NULL, errors);
   http_reply_header(r, "Location", arena_printf(http_arena(r), "/api/v1/cases/%s", k->s.tracking));
   http_reply_json(r, 201, cases_submitted(c->cases, &k->s));
@@ -231,7 +232,7 @@ static void take_case(struct http_req *r) {
     .intake = agent ? INTAKE_COUNTER : INTAKE_API, .lang = http_lang(r), .mail = mail, .promised = true};
   k->counter = counter;
   if (agent) k->s.counter = &k->counter;
-  http_set_data(r, k);
+  http_set_data(r, k, submitting_over);
   http_suspend(r, submit_reply);
   if (faulty ? cases_submitted_before(c->cases, &k->s, submitting_done, k, &k->err) : cases_submit(c->cases, &k->s, submitting_done, k, &k->err)) {
     k->rc = -1;

@@ -401,11 +401,15 @@ static void looked(void *arg, int rc, const struct err *err) {
   http_resume(k->req);
 }
 
+static void looking_over(void *arg) {
+  struct looking *k = arg;
+  json_decref(k->view);
+}
+
 static void show_looked(struct http_req *r) {
   struct looking *k = http_data(r);
   if (k->rc) web_error(r, &k->err);
   else show_case(r, k->view);
-  json_decref(k->view);
 }
 
 static void get_case(struct http_req *r) {
@@ -428,7 +432,7 @@ static void get_case(struct http_req *r) {
   }
   k->req = r;
   k->view = view;
-  http_set_data(r, k);
+  http_set_data(r, k, looking_over);
   http_suspend(r, show_looked);
   if (cases_look(web_of(r)->cases, web_actor(r), tracking, right, looked, k, &k->err)) {
     k->rc = -1;

@@ -118,7 +118,8 @@ static json_t *peers_json(struct http_req *r, const json_t *monitor) {
   json_array_foreach(json_object_get(monitor, "peers"), i, one) {
     json_t *o = json_object();
     put(o, "name", name_of(r, json_str(one, "server")));
-    put(o, "server", json_str(one, "server"));
+    put(o, "server", member(r, json_str(one, "server")) ? json_str(one, "server") : NULL); /* others are called by it */
+    put(o, "at", word_fill(http_arena(r), http_lang(r), "web.xc_peer_at", "time", show_time(r, json_str(one, "at")), NULL));
     put(o, "state", say(r, arena_printf(http_arena(r), "xc_peer_%s", json_str(one, "state"))));
     put_flag(o, "bad", !base_same(json_str(one, "state"), "reached"));
     put(o, "error", json_str(one, "last_error"));
@@ -182,9 +183,10 @@ static void get_live(struct http_req *r) {
   put(page, "server", json_str(monitor, "server"));
   json_object_set_new(page, "maintenance", maintenance_json(r, monitor));
   put_number(r, page, "version", json_int(directory, "version", 0));
+  put(page, "problem", json_str(directory, "problem"));
   put_flag(page, "directory_alarm", json_flag(directory, "alarm", false));
   put_flag(page, "stamps_behind", json_flag(json_object_get(monitor, "timestamps"), "behind", false));
-  put_number(r, page, "ledger", json_int(json_object_get(monitor, "ledger"), "size", 0));
+  put(page, "ledger", word_fill(http_arena(r), http_lang(r), "web.xc_ledger_leaves", "n", number_format(http_arena(r), http_lang(r), json_int(json_object_get(monitor, "ledger"), "size", 0)), NULL));
   put_number(r, page, "waiting", json_int(async, "waiting", 0));
   put_list(page, "causes", causes);
   put_list(page, "lines", lines_json(r, monitor, NULL, errors));
