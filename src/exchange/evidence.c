@@ -8,7 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048 };
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048, KEPT_S = 10 };
 
 /* One message on its way into the store. */
 struct item {
@@ -19,6 +19,7 @@ struct item {
   char *header;
   unsigned char *own;                 /* content that is not the message's: read from a file, or compressed */
   char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+  bool directory_there;               /* the store was asked, and has it once this is committed */
 };
 
 /* Of one thread, that of the exchange: it makes and frees the items and waits for the store's to post each. */
@@ -119,13 +120,16 @@ static int content_take(struct item *i, const struct http_content *c, int64_t mo
 
 /* ---- writing ---- */
 
-static int directory_keep(struct store_tx *tx, const struct item *i, struct err *err) {
-  int64_t there;
-  size_t n;
-  if (i->l.directory <= 0) return 0;
-  if (store_value(tx, &there, 0, err, "SELECT 1 FROM exchange_directory_text WHERE version = ?1", "i", i->l.directory) != 0) return -1;
-  const char *text = there ? NULL : members_text(i->members, &n);
-  if (text == NULL) return 0;
+/* A directory's text is looked for once in KEPT_S seconds, not for each message. One is only removed when the messages that name it have left the log
+ * (archive.c), and those of the last half minute never have: while one of these seconds is there, so is what it found. */
+static uint32_t second_now(void) { return (uint32_t)(clock_mono() / 1000); }
+
+static bool directory_known(struct exchange *x, int64_t version) {
+  uint64_t kept = atomic_load(&x->directory_kept);
+  return (int64_t)(kept >> 32) == version && second_now() - (uint32_t)kept < KEPT_S;
+}
+
+static int directory_put(struct store_tx *tx, const struct item *i, const char *text, size_t n, struct err *err) {
   uLongf size = compressBound((uLong)n);
   unsigned char *small = base_alloc(size);
   int rc = compress2(small, &size, (const unsigned char *)text, (uLong)n, 1) != Z_OK ? err_set(err, ERR_INTERNAL, "the directory cannot be compressed") :
@@ -133,6 +137,17 @@ static int directory_keep(struct store_tx *tx, const struct item *i, struct err 
               i->l.directory, (int64_t)n, small, (size_t)size);
   free(small);
   return rc;
+}
+
+static int directory_keep(struct store_tx *tx, struct item *i, struct err *err) {
+  int64_t there;
+  size_t n;
+  i->directory_there = false;
+  if (i->l.directory <= 0 || directory_known(i->e->x, i->l.directory)) return 0;
+  if (store_value(tx, &there, 0, err, "SELECT 1 FROM exchange_directory_text WHERE version = ?1", "i", i->l.directory) != 0) return -1;
+  const char *text = there ? NULL : members_text(i->members, &n);
+  i->directory_there = there || text != NULL;
+  return text == NULL ? 0 : directory_put(tx, i, text, n, err);
 }
 
 static int pieces_put(struct store_tx *tx, const struct logged *l, struct err *err) {
@@ -147,7 +162,7 @@ static int pieces_put(struct store_tx *tx, const struct logged *l, struct err *e
 }
 
 static int put_work(struct store_tx *tx, void *arg, struct err *err) {
-  const struct item *i = arg;
+  struct item *i = arg;
   const struct logged *l = &i->l;
   bool inside = l->content_stored <= CONTENT_INLINE;
   if (directory_keep(tx, i, err) != 0) return -1;
@@ -171,6 +186,7 @@ static void item_free(struct item *i) {
 static void put_done(void *arg, int rc, const struct err *err) {
   struct item *i = arg;
   struct evidence *e = i->e;
+  if (rc == 0 && i->directory_there) atomic_store(&e->x->directory_kept, (uint64_t)i->l.directory << 32 | second_now());
   if (rc != 0 && !atomic_exchange(&e->failed, true)) e->why = *err;
   sem_post(&e->done); /* and it is no longer ours */
 }

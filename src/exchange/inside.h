@@ -175,6 +175,7 @@ struct exchange {
   struct ends_keeper *ends;                   /* ends.c: letters before something ends */
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
+  _Atomic uint64_t directory_kept;            /* evidence.c: the directory last seen in the log, and when */
 };
 
 /* Counting (monitor.c): called once for each exchange and side. client, service: NULL while they are only what a stranger said. at: 0: now (ms) */

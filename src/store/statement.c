@@ -69,6 +69,12 @@ static int gather(struct params *p, const struct dialect *d, const char *types, 
 
 /* ---- the transaction's memory of its first failure -------------------------------------- */
 
+/* Not all of its half kilobyte, for every statement and row. */
+static void err_none(struct err *e) {
+  e->code = ERR_NONE;
+  e->message[0] = '\0';
+}
+
 static int failed(struct store_tx *tx, struct err *err) {
   if (err != NULL) *err = tx->first;
   return -1;
@@ -89,8 +95,7 @@ void store_begin_tx(struct store_tx *tx, struct store *s, struct conn *c, bool w
   tx->dumping = false;
   tx->statements = 0;
   tx->now = clock_now();
-  tx->first.code = ERR_NONE;
-  tx->first.message[0] = '\0';
+  err_none(&tx->first);
   for (int i = 0; i < STORE_ROWS; i++) tx->rows[i].open = false;
 }
 
@@ -101,7 +106,8 @@ void store_end_tx(struct store_tx *tx) {
 static bool forbidden(const struct store_tx *tx, const struct dialect *d) { return !tx->writing && !tx->dumping && d->kind != KIND_SELECT; }
 
 int tx_exec(struct store_tx *tx, const struct dialect *d, const struct params *p, bool wait, int64_t *changed, struct err *err) {
-  struct err why = {0};
+  struct err why;
+  err_none(&why);
   if (tx->first.code != ERR_NONE) return failed(tx, err);
   if (forbidden(tx, d)) {
     err_set(&why, ERR_INTERNAL, "a read may not change anything: %.80s", d->source);
@@ -113,7 +119,8 @@ int tx_exec(struct store_tx *tx, const struct dialect *d, const struct params *p
 }
 
 struct store_rows *tx_select(struct store_tx *tx, const struct dialect *d, const struct params *p, struct err *err) {
-  struct err why = {0};
+  struct err why;
+  err_none(&why);
   struct store_rows *r = NULL;
   if (tx->first.code != ERR_NONE) {
     failed(tx, err);
@@ -141,7 +148,8 @@ struct store_rows *tx_select(struct store_tx *tx, const struct dialect *d, const
 
 int tx_run(struct store_tx *tx, const char *sql, struct err *err) {
   static const struct params none = {0};
-  struct err why = {0};
+  struct err why;
+  err_none(&why);
   struct dialect *d = dialect_new(tx->store, sql, true, &why);
   if (d == NULL) return fail(tx, &why, err);
   int rc = tx_exec(tx, d, &none, true, NULL, err);
@@ -153,7 +161,8 @@ int tx_run(struct store_tx *tx, const char *sql, struct err *err) {
 
 static const struct dialect *prepare(struct store_tx *tx, struct params *p, const char *sql, const char *types, va_list ap,
                                      struct err *err) {
-  struct err why = {0};
+  struct err why;
+  err_none(&why);
   if (tx->first.code != ERR_NONE) {
     failed(tx, err);
     return NULL;
@@ -209,7 +218,8 @@ int store_value(struct store_tx *tx, int64_t *out, int64_t dflt, struct err *err
 }
 
 int store_next(struct store_rows *r, struct err *err) {
-  struct err why = {0};
+  struct err why;
+  err_none(&why);
   struct store_tx *tx = r->tx;
   if (tx->first.code != ERR_NONE) return failed(tx, err);
   if (!r->open) return 0;
