@@ -168,9 +168,9 @@ int gateway_serve(const struct settings *set, const char *folder) {
   tell(&s, set);
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
-  http_server_stop(s.systems);
-  if (s.encrypted) http_server_stop(s.encrypted);
-  if (s.peers) http_server_stop(s.peers);
+  struct http_server *all[] = {s.systems, s.encrypted, s.peers};
+  for (size_t i = 0; i < BASE_COUNT(all); i++) http_server_quiet(all[i]);
+  for (size_t i = 0; i < BASE_COUNT(all); i++) http_server_stop(all[i]);
   s.stop = true;
   pthread_join(thread, NULL);
   char *file = base_printf("%s/serving.json", folder);

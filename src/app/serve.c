@@ -426,9 +426,9 @@ static int serve(struct serving *s) {
   fflush(stdout);
   sigwait(&wanted, &got);
   log_write(LOG_INFO, "app", "stopping");
-  http_server_stop(s->server);
-  http_server_stop(s->systems);
-  http_server_stop(s->peers);
+  struct http_server *all[] = {s->server, s->systems, s->peers};
+  for (size_t i = 0; i < BASE_COUNT(all); i++) http_server_quiet(all[i]);
+  for (size_t i = 0; i < BASE_COUNT(all); i++) http_server_stop(all[i]);
   s->jobs.stop = s->notices.stop = s->figures.stop = s->papers.stop = s->exchange.stop = s->network.stop = s->hooks.stop = s->watch.stop = true;
   network_stop(p->network);
   pthread_join(exchange, NULL);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { PULL_MS = 30000, AGAIN_MS = 2000, AGAIN_MOST_MS = 15000, PUBLISH_MS = 60000, CARRIERS = 16, CARRIERS_QUEUE = 4096, SOON_MS = 1000, WITNESS_MS = 30000, PATIENCE_MS = 600000, FORGET_MS = 900000, FALLBACK_MS = 60000, BACK_MS = 86400000 };
-enum part { PART_PULL, PART_PUSH, PART_KEYS, PART_BACK /* an older copy was put back: it is told for a day */ };
+enum part { PART_PULL, PART_PUSH, PART_KEYS };
 
 struct round {
   struct exchange *x;
@@ -40,7 +40,8 @@ static void complain(struct round *b, const char *what, const struct err *err) {
 static void over(struct round *b, enum part part) {
   struct members_keeper *k = b->x->members;
   pthread_mutex_lock(&k->lock);
-  if (k->problem_part == (int)part && (part != PART_BACK || clock_mono() - k->problem_since > BACK_MS)) k->problem[0] = 0;
+  if (k->problem_part == (int)part) k->problem[0] = 0;
+  if (k->back[0] && clock_mono() - k->back_since > BACK_MS) k->back[0] = 0;
   pthread_mutex_unlock(&k->lock);
 }
 
@@ -140,10 +141,9 @@ struct parcel { struct exchange *x; struct members *m; struct gateway *g; };
 static void tell_back(struct exchange *x, char *text) {
   struct members_keeper *k = x->members;
   pthread_mutex_lock(&k->lock);
-  if (strncmp(k->problem, text, sizeof k->problem - 1) != 0) log_write(LOG_WARN, "exchange", "%s", text);
-  snprintf(k->problem, sizeof k->problem, "%s", text);
-  k->problem_part = PART_BACK;
-  k->problem_since = clock_mono();
+  if (strncmp(k->back, text, sizeof k->back - 1) != 0) log_write(LOG_WARN, "exchange", "%s", text);
+  snprintf(k->back, sizeof k->back, "%s", text);
+  k->back_since = clock_mono();
   pthread_mutex_unlock(&k->lock);
   free(text);
 }
@@ -168,8 +168,8 @@ static void went_back(const struct parcel *p, bool refused) {
                                 "copy (members, gateways, revocations)", p->g->id, (long long)members_version(theirs), (long long)ours));
     p->x->publisher->dirty = true;
   } else if (later) {
-    tell_back(p->x, base_printf("no gateway takes this directory: %s says that it holds version %lld, which a later key of the operator has signed, and that key is not here, as after a copy from before "
-                                "renew-operator-key was put back. Put a later copy back", p->g->id, (long long)members_version(theirs)));
+    tell_back(p->x, base_printf("%s does not take this directory: it says that it holds version %lld, which a later key of the operator has signed, and that key is not here, as after a copy from before "
+                                "renew-operator-key was put back. If others say so too, put a later copy back", p->g->id, (long long)members_version(theirs)));
   } else if (rc < 0 && !refused) log_write(LOG_WARN, "exchange", "%s does not take the directory of version %lld: %s", p->g->id, (long long)ours, err.message);
   if (theirs) members_drop(theirs);
   free(answer);
@@ -358,7 +358,6 @@ static void *background(void *arg) {
     if (b.x->publisher) try(&b, PART_PUSH, push);
     else if (joined) pull(&b);
     if (joined) try(&b, PART_KEYS, roll);
-    over(&b, PART_BACK);
     if (joined) witness(&b);
     for (int i = 0; i < 10 && !k->stop && !publish_due(b.x) && !(k->wanted && clock_mono() - b.pulled >= SOON_MS); i++)
       nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
@@ -373,6 +372,7 @@ static void *background(void *arg) {
 void members_jobs(struct exchange *x) {
   struct members_keeper *k = x->members;
   if (k->running) return;
+  k->ended = false;
   k->running = pthread_create(&k->thread, NULL, background, x) == 0;
 }
 

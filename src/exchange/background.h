@@ -23,8 +23,9 @@ struct members_keeper {
   _Atomic bool ended;
   pthread_t thread;
   char problem[512];                    /* what goes wrong in the background, "" when nothing does */
-  int problem_part;                      /* background.c: of which it is, and is over when that goes well */
-  int64_t problem_since;
+  int problem_part;                     /* of which it is, and is over when that goes well */
+  char back[512];                       /* an older copy was put back: told for a day, whatever else goes wrong */
+  int64_t back_since;
 };
 void members_look(struct exchange *x);     /* another process of this folder may have taken a newer one */
 void background_end(struct exchange *x);

@@ -93,7 +93,9 @@ int exchange_directory(struct exchange *x, json_t **out, struct err *err) {
   json_object_set_new(o, "maintenance", exchange_maintenance_now(x));
   json_put(o, "operator_server", m->operator_server);
   pthread_mutex_lock(&k->lock);
-  json_put(o, "problem", k->problem);
+  char *both = base_printf("%s%s%s", k->back, k->back[0] && k->problem[0] ? "; " : "", k->problem);
+  json_put(o, "problem", both);
+  free(both);
   pthread_mutex_unlock(&k->lock);
   keys_figures(x->keys, &helper, &restarts);
   json_object_set_new(o, "key_helper", json_pack("{s:I,s:I}", "pid", (json_int_t)helper, "restarts", (json_int_t)restarts));

@@ -105,7 +105,7 @@ void conn_notify(void *cls, struct MHD_Connection *mc, void **context, enum MHD_
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     conn_open(cls, mc, context);
   } else if (*context) {
-    tls_conn_close(*context, mc);
+    tls_conn_close(*context);
     conn_close(cls, *context);
     free(*context);
     *context = NULL;

@@ -67,6 +67,8 @@ int http_server_routes(struct http_server *s, const struct http_route *rows, siz
 void http_server_hooks(struct http_server *s, http_authorise authorise, http_error_page page, void *ctx);
 int http_server_start(struct http_server *s, struct err *err);
 int http_server_port(const struct http_server *s);
+/* Stop accepting, and tell every connection that its answer is the last. Of a process with several listeners: all of them, before one is stopped. */
+void http_server_quiet(struct http_server *s);
 void http_server_stop(struct http_server *s);    /* stop accepting, finish what runs (≤ 10 s), cut the calls that it waits for, then close */
 void http_server_free(struct http_server *s);
 /* Every row of every table, for help, OpenAPI and tests. */

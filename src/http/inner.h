@@ -184,7 +184,7 @@ void feeds_free(struct http_server *s);
 unsigned tls_options(struct http_server *s, struct MHD_OptionItem out[4]);
 void tls_free(struct http_server *s);
 void tls_conn_open(struct conn *c, struct MHD_Connection *mc);
-void tls_conn_close(struct conn *c, struct MHD_Connection *mc);
+void tls_conn_close(struct conn *c);
 
 /* ---- libcurl, once in a process (client.c) ---- */
 void client_begin(void);

@@ -161,14 +161,19 @@ int http_server_port(const struct http_server *s)
   return s->port;
 }
 
+void http_server_quiet(struct http_server *s)
+{
+  if (!s || !s->daemon || atomic_exchange(&s->stopping, true)) return;
+  int fd = MHD_quiesce_daemon(s->daemon);
+  if (fd >= 0) close(fd);
+  s->fd = -1;
+}
+
 void http_server_stop(struct http_server *s)
 {
   if (!s || !s->daemon) return;
   int64_t until = clock_mono() + STOP_MS;
-  int fd = MHD_quiesce_daemon(s->daemon);
-  if (fd >= 0) close(fd);
-  s->fd = -1;
-  atomic_store(&s->stopping, true);
+  http_server_quiet(s);
   while (atomic_load(&s->active) > 0 && clock_mono() < until) {
     feeds_wake(s);
     usleep(5000);

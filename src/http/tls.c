@@ -233,11 +233,9 @@ void tls_conn_open(struct conn *c, struct MHD_Connection *mc)
   gnutls_transport_set_vec_push_function(session, push);
 }
 
-/* The library may still say farewell. */
-void tls_conn_close(struct conn *c, struct MHD_Connection *mc)
+/* The library has said farewell and freed its session before it tells that the connection is closed: nothing of that may be touched here. */
+void tls_conn_close(struct conn *c)
 {
-  const union MHD_ConnectionInfo *i = c->server->tls ? MHD_get_connection_info(mc, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
-  if (i && i->tls_session) gnutls_transport_set_ptr(i->tls_session, NULL);
   bytes_free(&c->ahead);
   bytes_free(&c->held);
 }

@@ -47,7 +47,7 @@ static void take(struct http_req *r) {
     clean(headers[i].name);
     clean(headers[i].value);
   }
-  if (raw != NULL && message_take(&m, a, headers, count, &err) == 0) {
+  if (raw != NULL && message_take(&m, a, headers, count, false, &err) == 0) {
     clean(raw);
     m.target_uri = arena_printf(a, "https://gateway.example:5500%s", raw);
     message_clean(&m);
