@@ -33,20 +33,23 @@ static int value_of(char c) {
   return p ? (int)(p - digits) : -1;
 }
 
+static int no_code(struct err *err) { return err_set(err, ERR_INVALID, "that is no code of an operator: copy it whole, as it was shown"); }
+
 int code_read(const char *text, unsigned char secret[10], unsigned char pin[32], struct err *err) {
   unsigned char all[BYTES + 2] = {0};
   int n = 0;
   for (const char *p = text; *p; p++) {
     if (*p == '-' || *p == ' ' || *p == '\n') continue;
     int v = value_of(*p);
-    if (v < 0 || n >= LETTERS) return err_set(err, ERR_INVALID, "that is no code of an operator: copy it whole, as it was shown");
+    if (v < 0 || n >= LETTERS) return no_code(err);
     int bit = n * 5, byte = bit / 8, shift = 11 - bit % 8;
     unsigned pair = (unsigned)v << shift;
     all[byte] |= (unsigned char)(pair >> 8);
     all[byte + 1] |= (unsigned char)pair;
     n++;
   }
-  if (n != LETTERS || all[BYTES]) return err_set(err, ERR_INVALID, "that code is not whole: it has %d letters and digits, and %d were given", LETTERS, n);
+  if (n == LETTERS && all[BYTES]) return no_code(err); /* bits beyond the last byte */
+  if (n != LETTERS) return err_set(err, ERR_INVALID, "that code is not whole: it has %d letters and digits, and %d were given", LETTERS, n);
   memcpy(secret, all, SECRET);
   memcpy(pin, all + SECRET, PIN);
   return 0;

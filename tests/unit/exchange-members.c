@@ -407,6 +407,9 @@ static void codes(void **state) {
   code[strlen(code) - 1] = 0;
   refused(code_read(code, s2, p2, err), ERR_INVALID);
   refused(code_read("hello", s2, p2, err), ERR_INVALID);
+  struct err why = {0}; /* as long as one is */
+  assert_int_equal(code_read("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", s2, p2, &why), -1);
+  assert_non_null(strstr(why.message, "no code of an operator"));
 }
 
 int main(void) {
