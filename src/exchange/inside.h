@@ -29,6 +29,7 @@ struct message {
   struct http_pair *headers; size_t header_count, header_room; struct arena *arena;
   const struct http_content *content;       /* NULL or size 0: empty; its digest is still signed */
   unsigned char digest[64]; bool digested;  /* SHA-512 of the content, once message_digest was called */
+  unsigned char signature[64]; bool proven; /* the signature that was made or found good */
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);

@@ -76,7 +76,35 @@ static void base64_by_its_rfc(void **state)
   static const char *const bad[] = {"Zg=", "Zg", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm 9", "-_8=", "Zg=a", "Z=g="};
   for (size_t i = 0; i < BASE_COUNT(bad); i++) assert_int_equal(base64_decode(bad[i], strlen(bad[i]), out, sizeof out, &n), -1);
   assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 5, &n), -1);
+  for (int c = 0; c < 256; c++) /* whatever stands at each place, before the end and in it */
+    for (size_t i = 0; i < 8; i++) {
+      char text[] = "AAAAAAAA";
+      text[i] = (char)c;
+      bool has = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+      assert_int_equal(base64_decode(text, 8, out, 6, &n), has || (c == '=' && i == 7) ? 0 : -1);
+    }
   assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 6, &n), 0);
+}
+
+static void header_texts(void **state)
+{
+  const char *separators = "()<>@,;:\\\"/[]?={} \t";
+  char text[40];
+  for (int c = 0; c < 256; c++) {
+    char one = (char)c;
+    assert_int_equal(base_token(&one, 1), c > 0x20 && c < 0x7f && !strchr(separators, c));
+    for (size_t n = 1; n < sizeof text; n += 3) /* at every place of eight bytes and behind them, also behind a tab */
+      for (size_t i = 0; i < n; i++) {
+        memset(text, n % 2 ? 0x80 : '~', n);
+        if (i > 0) text[0] = '\t';
+        text[i] = one;
+        assert_int_equal(base_line(text, n), (c >= 0x20 && c != 0x7f) || c == '\t');
+      }
+  }
+  assert_false(base_token("", 0));
+  assert_true(base_token("X-Road-Id", 9));
+  assert_false(base_token("X-Road Id", 9));
+  assert_true(base_line("", 0));
 }
 
 static void whole_numbers(void **state)
@@ -149,7 +177,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(utf8_is_told_from_what_is_not), cmocka_unit_test(every_scalar_value_goes_there_and_back),
-    cmocka_unit_test(hexadecimal), cmocka_unit_test(base64_by_its_rfc),
+    cmocka_unit_test(hexadecimal), cmocka_unit_test(base64_by_its_rfc), cmocka_unit_test(header_texts),
     cmocka_unit_test(whole_numbers), cmocka_unit_test(small_things), cmocka_unit_test(random_after_fork),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
