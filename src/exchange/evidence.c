@@ -8,7 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048, KEPT_S = 10 };
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048, HEADER_ROOM = 120, KEPT_S = 10 };
 
 /* One message on its way into the store. */
 struct item {
@@ -37,8 +37,11 @@ struct evidence {
 char *logged_header(const struct logged *l) {
   char at[32];
   clock_rfc3339_ms(l->at, at);
-  return base_printf("{\"at\":\"%s\",\"kind\":\"message\",\"part\":\"%s\",\"side\":\"%s\"}", at, l->answer ? "answer" : "request",
-                     l->side == SIDE_CONSUMER ? "consumer" : "producer");
+  const char *const parts[] = {"{\"at\":\"", at, "\",\"kind\":\"message\",\"part\":\"", l->answer ? "answer" : "request", "\",\"side\":\"", l->side == SIDE_CONSUMER ? "consumer" : "producer", "\"}"};
+  struct buf b = {0};
+  buf_expect(&b, HEADER_ROOM);
+  for (size_t i = 0; i < BASE_COUNT(parts); i++) buf_adds(&b, parts[i]);
+  return buf_take(&b);
 }
 
 static void put_bytes(struct buf *b, const char *before, const void *p, size_t n) {
@@ -53,14 +56,19 @@ static void put_text(struct buf *b, const char *before, const char *text) {
   base_json_string(b, text, strlen(text));
 }
 
-/* Written as json_canonical would: the names stand in order. */
+/* Written as json_canonical would: the names stand in order. What was signed stands in it by its digest: it is long, and beside the leaf in any case. */
 char *logged_payload(const struct logged *l, const char *server) {
   struct buf b = {.cap = SIZE_MAX};
-  buf_expect(&b, (l->base_size + 2) / 3 * 4 + PAYLOAD_ROOM);
-  put_bytes(&b, "{\"base\":", l->base, l->base_size);
+  unsigned char hash[32];
+  sha256(l->base, l->base_size, hash);
+  buf_expect(&b, PAYLOAD_ROOM);
+  put_bytes(&b, "{\"base_digest\":", hash, sizeof hash);
   put_text(&b, ",\"client\":", l->client);
   put_bytes(&b, ",\"content_digest\":", l->content_digest, sizeof l->content_digest);
-  buf_addf(&b, ",\"content_size\":%lld,\"directory\":%lld", (long long)l->content_size, (long long)l->directory);
+  buf_adds(&b, ",\"content_size\":");
+  buf_addi(&b, l->content_size);
+  buf_adds(&b, ",\"directory\":");
+  buf_addi(&b, l->directory);
   put_text(&b, ",\"keyid\":", l->keyid);
   put_text(&b, ",\"message_id\":", l->message_id);
   put_text(&b, ",\"part\":", l->answer ? "answer" : "request");
