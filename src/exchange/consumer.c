@@ -1,5 +1,5 @@
 /* The gateway of who asks. Order of checks as X-Road's: directory, own certificate, parse, client registered, its TLS, route; then sign, log, send,
- * verify, log, release. */
+ * verify, log, release. What changes nothing is sent while it is being logged (evidence_pass). */
 #include "exchange/side.h"
 
 #include <stdlib.h>
@@ -24,6 +24,7 @@ struct way {
   struct message request;                  /* as the information system sent it, cleaned, with our ids: each attempt signs a copy */
   struct exchange_signer signer;
   char keyid[65];
+  struct evidence *log;                    /* of the attempt: its request, and the answer that is believed */
   int64_t began, deadline;                 /* µs, ms (monotonic) */
   bool digest_only;
 };
@@ -135,15 +136,14 @@ static int build(struct way *w) {
 
 /* ---- one attempt ---- */
 
-static int log_one(struct way *w, const struct message *m, const char *base, const char *keyid) {
+static int log_put(struct way *w, const struct message *m, const char *base, const char *keyid, struct err *err) {
   struct kept k = {.side = SIDE_CONSUMER, .message_id = w->message_id, .client = &w->client, .service = &w->target.service, .message = m, .base = base, .keyid = keyid,
                    .digest_only = w->digest_only, .at = clock_now()};
-  struct evidence *e = evidence_begin(w->x);
-  struct err err;
-  int rc = evidence_put(e, &k, &err) || evidence_wait(e, &err) ? fault_set(w->fault, P "logging_failed", "The message cannot be logged, so it is not passed on: %s", err.message) : 0;
-  evidence_end(e);
-  return rc;
+  return evidence_put(w->log, &k, err);
 }
+
+/* Whatever became of it: nothing is told of an exchange that is not logged. */
+static int unlogged(struct way *w, const struct err *err) { return fault_set(w->fault, P "logging_failed", "The message cannot be logged, so it is not answered: %s", err->message); }
 
 /* An answer is believed when the gateway we called signed it, with a key that the directory knows, over this request and no other. */
 static int verify(struct way *w, const struct gateway *g, const struct message *request, struct message *answer) {
@@ -164,7 +164,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   if (members_key_now(w->m, by.keyid, by.created, &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
   if (signature_check_read(answer, request, &by, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
-  return log_one(w, answer, base, by.keyid);
+  return log_put(w, answer, base, by.keyid, &err) || evidence_wait(w->log, &err) ? unlogged(w, &err) : 0;
 }
 
 static bool header_is(const struct message *m, const char *name, const char *value) {
@@ -282,8 +282,19 @@ static enum attempt send_signed(struct way *w, const struct gateway *g, bool ins
     fault_set(w->fault, P "cannot_create_signature", "The request cannot be signed: %s", request.headers && request.target_uri ? err.message : "it is too large");
     return ATTEMPT_FAULT;
   }
-  if (log_one(w, &request, base, w->keyid)) return ATTEMPT_FAULT;
-  return inside ? call_inside(w, g, &request, out) : call_peer(w, g, &request, out);
+  enum attempt end = ATTEMPT_FAULT;
+  w->log = evidence_begin(w->x);
+  if (log_put(w, &request, base, w->keyid, &err) || evidence_pass(w->log, request.method, &err)) {
+    fault_set(w->fault, P "logging_failed", "The message cannot be logged, so it is not passed on: %s", err.message);
+  } else {
+    end = inside ? call_inside(w, g, &request, out) : call_peer(w, g, &request, out);
+    if (evidence_wait(w->log, &err)) {
+      end = ATTEMPT_FAULT;
+      unlogged(w, &err);
+    }
+  }
+  evidence_end(w->log);
+  return end;
 }
 
 /* A gateway that has its share of the calls under way gets no more: whoever calls another one finds threads. */

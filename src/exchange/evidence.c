@@ -1,5 +1,6 @@
 /* The durable log of signed messages: each one a row and a leaf of the gateway's ledger, many in one commit. */
 #include "exchange/evidence.h"
+#include "exchange/side.h"
 #include "exchange/signature.h"
 #include "base/bytes.h"
 
@@ -18,15 +19,15 @@ struct item {
   struct logged l;
   char *header;
   unsigned char *own;                 /* content that is not the message's: read from a file, or compressed */
-  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1];
+  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1], keyid[65];
   bool directory_there;               /* the store was asked, and has it once this is committed */
 };
 
-/* Of one thread, that of the exchange: it makes and frees the items and waits for the store's to post each. */
+/* Of one thread, that of the exchange: it makes and frees the items and waits for the store's to be done with all of them, by one waking. */
 struct evidence {
   struct exchange *x;
   sem_t done;
-  int waiting;
+  atomic_int under_way;               /* one more than are in the store, but while they are waited for: who takes the last away posts */
   atomic_bool failed;
   struct err why;                     /* of the first that failed */
   struct item *items;
@@ -195,13 +196,15 @@ static void put_done(void *arg, int rc, const struct err *err) {
   struct item *i = arg;
   struct evidence *e = i->e;
   if (rc == 0 && i->directory_there) atomic_store(&e->x->directory_kept, (uint64_t)i->l.directory << 32 | second_now());
+  atomic_store(&e->x->log_fails, rc != 0);
   if (rc != 0 && !atomic_exchange(&e->failed, true)) e->why = *err;
-  sem_post(&e->done); /* and it is no longer ours */
+  if (atomic_fetch_sub(&e->under_way, 1) == 1) sem_post(&e->done); /* and it is no longer ours */
 }
 
 struct evidence *evidence_begin(struct exchange *x) {
   struct evidence *e = base_alloc(sizeof *e);
   e->x = x;
+  e->under_way = 1;
   sem_init(&e->done, 0, 0);
   return e;
 }
@@ -215,8 +218,9 @@ static int item_make(struct item *i, const struct kept *k, struct err *err) {
   i->members = members_hold(i->e->x);
   exchange_id_text(k->client, i->client);
   exchange_id_text(k->service, i->service);
+  snprintf(i->keyid, sizeof i->keyid, "%s", k->keyid);
   *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
-                       .answer = m.status > 0, .message_id = k->message_id, .client = i->client, .service = i->service, .keyid = k->keyid,
+                       .answer = m.status > 0, .message_id = k->message_id, .client = i->client, .service = i->service, .keyid = i->keyid,
                        .base = (const unsigned char *)k->base, .base_size = strlen(k->base)};
   if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
   memcpy(l->content_digest, m.digest, sizeof l->content_digest);
@@ -237,14 +241,21 @@ int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
   }
   i->next = e->items;
   e->items = i;
-  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) != 0) return -1;
-  e->waiting++;
-  return 0;
+  atomic_fetch_add(&e->under_way, 1);
+  if (store_submit(e->x->store, STORE_FRONT, put_work, i, put_done, err) == 0) return 0;
+  atomic_fetch_sub(&e->under_way, 1);
+  atomic_store(&e->x->log_fails, true);
+  return -1;
+}
+
+int evidence_pass(struct evidence *e, const char *method, struct err *err) {
+  return method_safe(method) && !atomic_load(&e->x->log_fails) ? 0 : evidence_wait(e, err);
 }
 
 int evidence_wait(struct evidence *e, struct err *err) {
-  for (; e->waiting > 0; e->waiting--)
+  if (atomic_fetch_sub(&e->under_way, 1) > 1)
     while (sem_wait(&e->done) != 0) continue;
+  atomic_store(&e->under_way, 1);
   return atomic_load(&e->failed) ? err_set(err, e->why.code, "%s", e->why.message) : 0;
 }
 

@@ -122,13 +122,17 @@ const char *members_text(const struct members *m, size_t *n);
 
 /* ---- evidence (evidence.c) ------------------------------------------------------------------------------------------------- */
 enum side { SIDE_CONSUMER, SIDE_PRODUCER };
-/* One signed message to be kept. Put before it is released; durable when evidence_wait has answered 0. What it points to stays as it is until evidence_end. */
+/* One signed message to be kept. Put before it is sent, and durable, as evidence_wait tells, before anything of the exchange is released; before it is sent too where evidence_pass waits. The message, its texts,
+ * its content and base stay as they are until evidence_wait. */
 struct kept { enum side side; const char *message_id; const struct exchange_id *client, *service; const struct message *message; const char *base; const char *keyid;
               bool digest_only; int64_t at; };
 struct evidence;                              /* puts under way of one exchange */
 struct evidence *evidence_begin(struct exchange *x);
 /* Queues and goes on. ERR_UNAVAILABLE: the log takes nothing now (full disk): nothing may be released (logging_failed). */
 int evidence_put(struct evidence *e, const struct kept *k, struct err *err);
+/* May the request that was put be passed on? 0: it is durable, or it changes nothing (method_safe) and is being logged while it travels; then its answer, an error too, waits for evidence_wait. As long as the
+ * last write of the log failed every request waits here, so that a gateway whose log does not work passes nothing on. */
+int evidence_pass(struct evidence *e, const char *method, struct err *err);
 int evidence_wait(struct evidence *e, struct err *err);   /* all that was put is durable, or why not */
 void evidence_end(struct evidence *e);                     /* waits too */
 /* Was a request of this id taken here, as the producer, whose signature has this nonce? What we asked ourselves does not count: where both sides are ours
@@ -177,6 +181,7 @@ struct exchange {
   struct publisher *publisher;                /* publish.c; NULL: not the operator */
   struct trust *platform;                     /* whose checkpoints the members co-sign; NULL: not the operator's process */
   _Atomic uint64_t directory_kept;            /* evidence.c: the directory last seen in the log, and when */
+  atomic_bool log_fails;                      /* evidence.c: the last message could not be logged */
 };
 
 /* Counting (monitor.c): called once for each exchange and side. client, service: NULL while they are only what a stranger said. at: 0: now (ms) */

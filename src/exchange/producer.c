@@ -1,5 +1,5 @@
 /* The gateway of who answers. Order of checks as X-Road's: directory, provider registered, the other gateway's certificate, service, its type, right,
- * notice, signature; then log, call, sign, log, release. */
+ * notice, signature; then log, call, sign, log, release. What changes nothing is asked while its request is being logged (evidence_pass). */
 #include "exchange/side.h"
 
 #include <openssl/evp.h>
@@ -23,6 +23,7 @@ struct turn {
   char message_id[200], *path;             /* path: normalised, SIDE_PATH bytes of room */
   const char *request_id;
   struct book *b;
+  struct evidence *log;
   const struct offered *service;           /* NULL: a metadata service */
   struct right right;
   struct signed_by by;
@@ -105,14 +106,14 @@ static int check_signature(struct turn *t, const char **base) {
 
 /* ---- keeping ---- */
 
-static int put_one(struct turn *t, struct evidence *e, const struct message *m, const char *base, const char *keyid, struct err *err) {
+static int put_one(struct turn *t, const struct message *m, const char *base, const char *keyid, struct err *err) {
   struct kept k = {.side = SIDE_PRODUCER, .message_id = t->message_id, .client = &t->client, .service = &t->target.service, .message = m, .base = base, .keyid = keyid,
                    .digest_only = book_digest_only(t->b, &t->target.service, t->service), .at = clock_now()};
-  return evidence_put(e, &k, err);
+  return evidence_put(t->log, &k, err);
 }
 
-static int logging_failed(struct turn *t, const struct err *err) {
-  return fault_set(&t->fault, P "logging_failed", "The provider's gateway cannot log the message, so it is not passed on: %s", err->message);
+static int logging_failed(struct turn *t, const char *so, const struct err *err) {
+  return fault_set(&t->fault, P "logging_failed", "The provider's gateway cannot log the message, so it is not %s: %s", so, err->message);
 }
 
 /* What makes two messages with one id the same message: method, target, content. */
@@ -137,10 +138,9 @@ static int undone(struct turn *t, int rc) {
 
 /* Log the request; for a method that changes something ask whether it was here before. Both are in one commit. 1: *kept is its answer. */
 static int take(struct turn *t, const char *base, struct kept_answer **kept) {
-  struct evidence *e = evidence_begin(t->x);
   struct err err;
   unsigned char digest[64];
-  int rc = put_one(t, e, t->request, base, t->by.keyid, &err) ? logging_failed(t, &err) : 0, again = 0;
+  int rc = put_one(t, t->request, base, t->by.keyid, &err) ? logging_failed(t, "passed on", &err) : 0, again = 0;
   if (rc == 0 && t->service && !method_safe(t->request->method)) {
     sameness(t, digest);
     again = repeat_begin(t->x, t->message_id, &t->client, t->request->method, digest, kept, &err);
@@ -148,8 +148,7 @@ static int take(struct turn *t, const char *base, struct kept_answer **kept) {
       rc = fault_set(&t->fault, err.code == ERR_UNAVAILABLE ? P "logging_failed" : err.code == ERR_CONFLICT ? P "invalid_request" : P "io_error", "%s", err.message);
     t->begun = again == 0;
   }
-  if (evidence_wait(e, &err) && rc == 0) rc = logging_failed(t, &err);
-  evidence_end(e);
+  if (rc == 0 && evidence_pass(t->log, t->request->method, &err)) rc = logging_failed(t, "passed on", &err);
   return rc ? undone(t, -1) : again;
 }
 
@@ -305,7 +304,7 @@ static void put_fault(struct turn *t, struct message *answer) {
   buf_free(&body);
 }
 
-/* Name, sign and log it. With `logged` false (the log is what failed) it is signed alone. */
+/* Name, sign and log it; then its request is durable too. With `logged` false (the log is what failed) it is signed alone. */
 static int seal(struct turn *t, struct message *answer, bool logged) {
   struct err err;
   const char *base = NULL;
@@ -313,8 +312,7 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
   if (name_answer(t, answer, &err)) return fail(t, P "internal_error", &err);
   if (signature_make(answer, t->request, &t->signer, t->keyid, clock_now(), &base, &err)) return fail(t, P "cannot_create_signature", &err);
   if (!logged) return 0;
-  struct evidence *e = evidence_begin(t->x);
-  int rc = put_one(t, e, answer, base, t->keyid, &err) ? logging_failed(t, &err) : 0;
+  int rc = put_one(t, answer, base, t->keyid, &err) ? logging_failed(t, "answered", &err) : 0;
   if (rc == 0 && t->begun && !message_header(answer, "X-Road-Error")) {
     struct message plain = *answer;
     plain.headers = arena_alloc(t->a, (answer->header_count + 1) * sizeof *plain.headers);
@@ -322,12 +320,11 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
       memcpy(plain.headers, answer->headers, answer->header_count * sizeof *plain.headers);
       message_strip(&plain);
       for (size_t i = 0; i < 5; i++) message_remove(&plain, ((const char *const[]){"X-Road-Id", "X-Road-Client", "X-Road-Service", "X-Road-Request-Id", "X-Road-Request-Hash"})[i]);
-      if (repeat_end(t->x, t->message_id, &t->client, &plain, &t->out->content, &err)) rc = logging_failed(t, &err);
+      if (repeat_end(t->x, t->message_id, &t->client, &plain, &t->out->content, &err)) rc = logging_failed(t, "answered", &err);
       else t->begun = false;
     }
   }
-  if (evidence_wait(e, &err) && rc == 0) rc = logging_failed(t, &err);
-  evidence_end(e);
+  if (evidence_wait(t->log, &err) && rc == 0) rc = logging_failed(t, "answered", &err);
   return rc;
 }
 
@@ -346,7 +343,7 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
   char path[SIDE_PATH] = "";
   *out = (struct produced){.content = HTTP_NO_CONTENT};
   if (!t) return;
-  *t = (struct turn){.x = x, .a = a, .m = m, .req = *request, .from = from, .out = out, .path = path, .b = book_hold(x)};
+  *t = (struct turn){.x = x, .a = a, .m = m, .req = *request, .from = from, .out = out, .path = path, .b = book_hold(x), .log = evidence_begin(x)};
   t->request = &t->req;
   struct message answer = {.arena = a};
   keys_signer(x->keys, &t->signer, t->keyid);
@@ -356,7 +353,9 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
   /* Who is not believed yet is told what is wrong, and nothing is kept of it: no one fills the log from outside. */
   bool logged = t->believed && !(rc && strcmp(t->fault.code, P "logging_failed") == 0);
   if (named && seal(t, &answer, logged)) {
+    struct err err;
     rc = -1;
+    if (evidence_wait(t->log, &err)) logging_failed(t, "answered", &err);
     put_fault(t, &answer);
     if (seal(t, &answer, false)) log_write(LOG_WARN, "exchange", "an answer cannot be signed: %s", t->fault.message);
   }
@@ -366,5 +365,6 @@ void produce(struct exchange *x, struct arena *a, struct members *m, const struc
                       .fault = rc ? &t->fault : NULL, .status = answer.status, .micros = now_micros() - began, .bytes_in = request->content ? request->content->size : 0,
                       .bytes_out = out->content.size};
   monitor_count(x, &c);
+  evidence_end(t->log);
   book_drop(t->b);
 }

@@ -17,6 +17,7 @@ static int logged_since(void *ctx, int64_t at, bool *any, struct err *err) { ret
 
 int replay_check(struct exchange *x, const struct signed_by *s, const char *message_id, struct err *err) {
   bool seen = false;
+  /* What changes nothing is asked while its request is being logged (evidence_pass), so of such a one that was under way when this gateway ended the log may know nothing: it may be asked once more, which changes nothing either. */
   int rc = nonces_take(x->replay->nonces, s->keyid, s->nonce, s->created, clock_now() / 1000, x->o.window_s ? x->o.window_s : 300, err);
   if (rc != NONCE_ASK) return rc;
   if (evidence_holds(x, message_id, s->nonce, &seen, err)) return -1;

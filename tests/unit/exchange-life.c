@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 
 #define OPERATOR "KHR/GOV/1/op"
@@ -180,9 +181,12 @@ static int gather(void *ctx, const void *p, size_t n) {
 static void ask(struct exchange *x, const struct asking *q, struct exchange_answer *out) {
   struct http_content content = HTTP_NO_CONTENT;
   struct buf text = {0};
+  struct err why = {0};
   if (q->body) must(http_content_add(&content, q->body, strlen(q->body), -1, err));
-  must(exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = q->service ? q->service : SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
-                                                .content = q->body ? &content : NULL, .media_type = q->body ? "application/json" : NULL}, out, err));
+  int rc = exchange_call(x, &(struct exchange_call){.client = q->client ? q->client : CLIENT, .service = q->service ? q->service : SERVICE, .method = q->method ? q->method : "GET", .path = q->path, .message_id = q->id,
+                                                .content = q->body ? &content : NULL, .media_type = q->body ? "application/json" : NULL}, out, &why);
+  if (rc) fail_msg("%s", why.message);
+  if (out->error[0]) buf_adds(&text, why.message);
   if (out->content.size) must(http_content_each(&out->content, gather, &text, err));
   snprintf(body_, sizeof body_, "%s", buf_str(&text));
   buf_free(&text);
@@ -299,6 +303,117 @@ static void full_lane(void **state) {
   assert_int_equal(asked_times, before + 1);
   assert_int_equal(lane->busy, 0);
   book_drop(b_);
+}
+
+/* ---- a log that is slow, and one that does not work ---- */
+
+static int break_work(struct store_tx *tx, void *arg, struct err *e) { return store_exec(tx, e, "ALTER TABLE exchange_message RENAME TO exchange_away", "") < 0 ? -1 : 0; }
+static int mend_work(struct store_tx *tx, void *arg, struct err *e) { return store_exec(tx, e, "ALTER TABLE exchange_away RENAME TO exchange_message", "") < 0 ? -1 : 0; }
+
+/* Nothing is written into this side's store as long as this lasts, and no message afterwards when it breaks. */
+struct holding { struct side_kit *side; sem_t held, go; pthread_t thread; atomic_bool breaks; };
+
+static int hold_work(struct store_tx *tx, void *arg, struct err *e) {
+  struct holding *h = arg;
+  sem_post(&h->held);
+  while (sem_wait(&h->go)) continue;
+  return h->breaks ? break_work(tx, NULL, e) : 0;
+}
+
+static void *hold(void *arg) {
+  struct holding *h = arg;
+  store_write(h->side->x->store, STORE_FRONT, hold_work, h, NULL);
+  return NULL;
+}
+
+static void hold_log(struct holding *h, struct side_kit *side) {
+  h->side = side;
+  h->breaks = false;
+  sem_init(&h->held, 0, 0);
+  sem_init(&h->go, 0, 0);
+  assert_int_equal(pthread_create(&h->thread, NULL, hold, h), 0);
+  while (sem_wait(&h->held)) continue;
+}
+
+static void let_log(struct holding *h) {
+  sem_post(&h->go);
+  pthread_join(h->thread, NULL);
+}
+
+static atomic_int answered_;
+static void *asks_beside(void *arg) {
+  struct exchange_answer got;
+  ask(b.x, arg, &got);
+  atomic_store(&answered_, got.status);
+  exchange_answer_free(&got);
+  return NULL;
+}
+
+static bool in_log(struct side_kit *side, const char *id, size_t messages) {
+  json_t *o = NULL;
+  bool there = exchange_evidence(side->x, &(struct evidence_ask){.message_id = id}, &o, &(struct err){0}) == 0 && json_array_size(json_object_get(o, "messages")) == messages;
+  json_decref(o);
+  return there;
+}
+
+#define UNTIL(what) do { int i_ = 0; while (!(what) && i_++ < 1200) kit_sleep(25); if (!(what)) fail_msg("never: %s", #what); } while (0)
+
+/* What changes nothing travels while it is logged, what changes something afterwards; no side gives an answer before its log has all. */
+static void slow_log(void **state) {
+  struct holding of_a, of_b;
+  struct asking reads = Q(.path = "/open/1", .id = "slow-1"), writes = Q(.method = "POST", .path = "/open/1", .id = "slow-2", .body = "{}");
+  struct store_stats stats = {0};
+  pthread_t thread;
+  int before = asked_times;
+  hold_log(&of_a, &a);
+  hold_log(&of_b, &b);
+  atomic_store(&answered_, 0);
+  assert_int_equal(pthread_create(&thread, NULL, asks_beside, &reads), 0);
+  UNTIL(asked_times == before + 1);
+  assert_false(in_log(&a, reads.id, 1) || in_log(&b, reads.id, 1));
+  let_log(&of_a);
+  UNTIL(in_log(&a, reads.id, 2));
+  assert_int_equal(answered_, 0);
+  let_log(&of_b);
+  pthread_join(thread, NULL);
+  assert_int_equal(answered_, 200);
+  assert_true(in_log(&b, reads.id, 2));
+  hold_log(&of_b, &b);
+  assert_int_equal(pthread_create(&thread, NULL, asks_beside, &writes), 0);
+  UNTIL((store_stats(b.x->store, &stats), stats.queued_front > 0));
+  assert_int_equal(asked_times, before + 1);
+  let_log(&of_b);
+  pthread_join(thread, NULL);
+  assert_int_equal(answered_, 200);
+  assert_int_equal(asked_times, before + 2);
+}
+
+/* Of a log that was thought to work what changes nothing may have been passed on, and is not answered; then nothing is passed on until it works again. */
+static void broken_log(void **state) {
+  struct side_kit *sides[] = {&a, &b};
+  struct asking reads = Q(.path = "/open/1");
+  struct holding held;
+  pthread_t thread;
+  for (int i = 0; i < 2; i++) {
+    const char *code = i ? "server.clientproxy.logging_failed" : "server.serverproxy.logging_failed", *id = i ? "broken-1" : "broken-0";
+    int before = asked_times;
+    hold_log(&held, sides[i]);
+    assert_int_equal(pthread_create(&thread, NULL, asks_beside, &reads), 0);
+    UNTIL(asked_times == before + 1);
+    held.breaks = true;
+    let_log(&held);
+    pthread_join(thread, NULL);
+    if (answered_ != 500 || !base_starts(body_, code) || !strstr(body_, "not answered")) fail_msg("%d %s", answered_, body_);
+    for (int n = 0; n < 3; n++) expect(b.x, reads, 500, code);
+    if (!strstr(body_, "not passed on")) fail_msg("%s", body_);
+    expect(b.x, Q(.method = "POST", .path = "/open/1", .id = id, .body = "{}"), 500, code);
+    expect(sides[i]->x, Q(.client = i ? CLIENT : LOCAL, .path = "/open/1"), 500, "server.clientproxy.logging_failed");
+    assert_int_equal(asked_times, before + 1);
+    must(store_write(sides[i]->x->store, STORE_FRONT, mend_work, NULL, err));
+    expect(b.x, reads, 200, "");
+    expect(b.x, Q(.method = "POST", .path = "/open/1", .id = id, .body = "{}"), 200, "");
+    assert_int_equal(asked_times, before + 3);
+  }
 }
 
 /* ---- a delivery that no thread takes ---- */
@@ -620,7 +735,7 @@ static void figures(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(stays_inside), cmocka_unit_test(refuses), cmocka_unit_test(done_once),
-                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(full_lane), cmocka_unit_test(no_thread_takes_it), cmocka_unit_test(waited_in_a_copy),
+                                     cmocka_unit_test(kept_by_both), cmocka_unit_test(provider_away), cmocka_unit_test(gateway_away), cmocka_unit_test(full_lane), cmocka_unit_test(slow_log), cmocka_unit_test(broken_log), cmocka_unit_test(no_thread_takes_it), cmocka_unit_test(waited_in_a_copy),
                                      cmocka_unit_test(new_keys_reach_systems),
                                      cmocka_unit_test(counted_names), cmocka_unit_test(figures), cmocka_unit_test(operator_put_back)};
   return cmocka_run_group_tests(tests, setup, teardown);
