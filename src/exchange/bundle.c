@@ -133,13 +133,13 @@ int logged_json(struct exchange *x, const struct logged *l, const unsigned char 
     json_decref(o);
     return -1;
   }
-  char *header = logged_header(l), *payload = logged_payload(l, x->server);
+  char header[LOGGED_HEADER], *payload = logged_payload(l, x->server);
+  logged_header(l, header);
   hex_encode(l->salt, TRUST_SALT, hex);
   json_put(leaf, "header", header);
   json_put(leaf, "salt", hex);
   json_put(leaf, "payload", payload);
   json_object_set_new(receipt, "leaf", leaf);
-  free(header);
   free(payload);
   clock_rfc3339_ms(l->at, at);
   json_put(o, "part", l->answer ? "answer" : "request");

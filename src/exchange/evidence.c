@@ -9,17 +9,16 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048, HEADER_ROOM = 120, KEPT_S = 10 };
+enum { BODIES_KIB = 64, DIRECTORY_MOST = 64 << 20, PAYLOAD_ROOM = 2048, KEPT_S = 10 };
 
-/* One message on its way into the store. */
+/* One message on its way into the store, in the message's arena. */
 struct item {
   struct item *next;
   struct evidence *e;
   struct members *members;
   struct logged l;
-  char *header;
+  char header[LOGGED_HEADER];
   unsigned char *own;                 /* content that is not the message's: read from a file, or compressed */
-  char client[EXCHANGE_ID + 1], service[EXCHANGE_ID + 1], keyid[65];
   bool directory_there;               /* the store was asked, and has it once this is committed */
 };
 
@@ -35,14 +34,11 @@ struct evidence {
 
 /* ---- the leaf ---- */
 
-char *logged_header(const struct logged *l) {
+void logged_header(const struct logged *l, char out[LOGGED_HEADER]) {
   char at[32];
   clock_rfc3339_ms(l->at, at);
-  const char *const parts[] = {"{\"at\":\"", at, "\",\"kind\":\"message\",\"part\":\"", l->answer ? "answer" : "request", "\",\"side\":\"", l->side == SIDE_CONSUMER ? "consumer" : "producer", "\"}"};
-  struct buf b = {0};
-  buf_expect(&b, HEADER_ROOM);
-  for (size_t i = 0; i < BASE_COUNT(parts); i++) buf_adds(&b, parts[i]);
-  return buf_take(&b);
+  snprintf(out, LOGGED_HEADER, "{\"at\":\"%s\",\"kind\":\"message\",\"part\":\"%s\",\"side\":\"%s\"}", at, l->answer ? "answer" : "request",
+                     l->side == SIDE_CONSUMER ? "consumer" : "producer");
 }
 
 static void put_bytes(struct buf *b, const char *before, const void *p, size_t n) {
@@ -188,8 +184,6 @@ static int put_work(struct store_tx *tx, void *arg, struct err *err) {
 static void item_free(struct item *i) {
   if (i->members != NULL) members_drop(i->members);
   free(i->own);
-  free(i->header);
-  free(i);
 }
 
 static void put_done(void *arg, int rc, const struct err *err) {
@@ -209,6 +203,14 @@ struct evidence *evidence_begin(struct exchange *x) {
   return e;
 }
 
+static int too_large(struct err *err) { return err_set(err, ERR_LIMIT, "the message is too large"); }
+
+static const char *text_of(const struct exchange_id *id, struct arena *a) {
+  char text[EXCHANGE_ID + 1];
+  exchange_id_text(id, text);
+  return arena_strdup(a, text);
+}
+
 /* Everything but the store's work is done on the caller's thread. */
 static int item_make(struct item *i, const struct kept *k, struct err *err) {
   const struct exchange *x = i->e->x;
@@ -216,16 +218,15 @@ static int item_make(struct item *i, const struct kept *k, struct err *err) {
   struct logged *l = &i->l;
   if (!utf8_valid(k->message_id, strlen(k->message_id))) return err_set(err, ERR_INVALID, "a message id is text in UTF-8");
   i->members = members_hold(i->e->x);
-  exchange_id_text(k->client, i->client);
-  exchange_id_text(k->service, i->service);
-  snprintf(i->keyid, sizeof i->keyid, "%s", k->keyid);
+  const char *client = text_of(k->client, m.arena), *service = text_of(k->service, m.arena);
+  if (client == NULL || service == NULL) return too_large(err);
   *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
-                       .answer = m.status > 0, .message_id = k->message_id, .client = i->client, .service = i->service, .keyid = i->keyid,
+                       .answer = m.status > 0, .message_id = k->message_id, .client = client, .service = service, .keyid = k->keyid,
                        .base = (const unsigned char *)k->base, .base_size = strlen(k->base)};
   if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
   memcpy(l->content_digest, m.digest, sizeof l->content_digest);
   random_bytes(l->salt, sizeof l->salt);
-  i->header = logged_header(l);
+  logged_header(l, i->header);
   char *payload = logged_payload(l, x->server);
   trust_leaf(i->header, l->salt, payload, strlen(payload), l->digest, l->leaf_hash);
   free(payload);
@@ -233,7 +234,8 @@ static int item_make(struct item *i, const struct kept *k, struct err *err) {
 }
 
 int evidence_put(struct evidence *e, const struct kept *k, struct err *err) {
-  struct item *i = base_alloc(sizeof *i);
+  struct item *i = arena_alloc(k->message->arena, sizeof *i);
+  if (i == NULL) return too_large(err);
   i->e = e;
   if (item_make(i, k, err) != 0) {
     item_free(i);

@@ -21,8 +21,9 @@ struct logged {
   int content_kind;
   unsigned char *content; size_t content_stored;
 };
-/* The leaf of a message: header, and payload as canonical JSON. Both malloc'ed. */
-char *logged_header(const struct logged *l);
+/* The leaf of a message: header, and payload as canonical JSON, malloc'ed. */
+enum { LOGGED_HEADER = 120 };
+void logged_header(const struct logged *l, char out[LOGGED_HEADER]);
 char *logged_payload(const struct logged *l, const char *server);
 void logged_clear(struct logged *l);                                       /* of one that was read */
 /* Inside a read or work: its content as it was, malloc'ed; NULL and size 0 when only the digest was kept. */

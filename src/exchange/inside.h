@@ -122,8 +122,8 @@ const char *members_text(const struct members *m, size_t *n);
 
 /* ---- evidence (evidence.c) ------------------------------------------------------------------------------------------------- */
 enum side { SIDE_CONSUMER, SIDE_PRODUCER };
-/* One signed message to be kept. Put before it is sent, and durable, as evidence_wait tells, before anything of the exchange is released; before it is sent too where evidence_pass waits. The message, its texts,
- * its content and base stay as they are until evidence_wait. */
+/* One signed message to be kept. Put before it is sent, and durable, as evidence_wait tells, before anything of the exchange is released; before it is sent too where evidence_pass waits. The message, its arena,
+ * texts, content and base stay as they are until evidence_wait, the arena until evidence_end. */
 struct kept { enum side side; const char *message_id; const struct exchange_id *client, *service; const struct message *message; const char *base; const char *keyid;
               bool digest_only; int64_t at; };
 struct evidence;                              /* puts under way of one exchange */

@@ -221,7 +221,7 @@ static int take(struct nonces *n, const char *keyid, const char *nonce, int64_t 
 }
 
 int nonces_take(struct nonces *n, const char *keyid, const char *nonce, int64_t created, int64_t now, int64_t window, struct err *err) {
-  int rc = err_set(err, ERR_UNAVAILABLE, "%s is replaced again and again: how many programs write in this folder?", n->file);
+  int rc = -1;
   bool done = false;
   for (int i = 0; i < TRIES && !done; i++) {
     pthread_rwlock_rdlock(&n->lock);
@@ -232,6 +232,7 @@ int nonces_take(struct nonces *n, const char *keyid, const char *nonce, int64_t 
     if (!whole(n) && map(n, now, window, err)) done = true;
     pthread_rwlock_unlock(&n->lock);
   }
+  if (!done) err_set(err, ERR_UNAVAILABLE, "%s is replaced again and again: how many programs write in this folder?", n->file);
   if (rc < 0 && err->code == ERR_UNAVAILABLE) {
     atomic_fetch_add(&n->untold, 1);
     pthread_mutex_lock(&n->told);

@@ -340,7 +340,8 @@ static int work(struct turn *t, struct message *answer) {
 void produce(struct exchange *x, struct arena *a, struct members *m, const struct message *request, const struct gateway *from, struct produced *out) {
   struct turn *t = arena_alloc(a, sizeof *t);
   int64_t began = now_micros();
-  char path[SIDE_PATH] = "";
+  char path[SIDE_PATH]; /* not cleared, as it is large */
+  path[0] = '\0';
   *out = (struct produced){.content = HTTP_NO_CONTENT};
   if (!t) return;
   *t = (struct turn){.x = x, .a = a, .m = m, .req = *request, .from = from, .out = out, .path = path, .b = book_hold(x), .log = evidence_begin(x)};

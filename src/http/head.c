@@ -9,13 +9,12 @@
  * docs/notes/http.md tells more. */
 struct walk { struct http_req *r; const char *at, *end; size_t most; bool clean; };
 
+/* A tab may stand in it. */
 static bool value_sound(const char *s, size_t n)
 {
-  for (size_t i = 0; i < n; i++) {
-    unsigned char c = (unsigned char)s[i];
-    if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
-  }
-  return true;
+  for (const char *tab; (tab = memchr(s, '\t', n)) != NULL; n -= (size_t)(tab + 1 - s), s = tab + 1)
+    if (!no_controls(s, (size_t)(tab - s))) return false;
+  return no_controls(s, n);
 }
 
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value, size_t size)
@@ -69,8 +68,8 @@ static int judge_framing(struct http_req *r, const char *version)
   bool old = !strcmp(version, "HTTP/1.0");
   for (size_t i = 0; i < r->header_count; i++) {
     const char *name = r->headers[i].name;
-    const char **slot = !strcasecmp(name, "Content-Length") ? &length : !strcasecmp(name, "Transfer-Encoding") ? &encoding
-      : !strcasecmp(name, "Host") ? &host : NULL;
+    const char **slot = same_name(name, "Content-Length") ? &length : same_name(name, "Transfer-Encoding") ? &encoding
+      : same_name(name, "Host") ? &host : NULL;
     if (!slot) continue;
     if (*slot) return 400;
     *slot = r->headers[i].value;

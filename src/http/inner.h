@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <strings.h>
 
 enum { HTTP_MOST_HEADERS = 100, HTTP_MOST_PARAMS = 8, HTTP_MOST_SEGMENTS = 64, HTTP_MOST_QUERY = 200, HTTP_MOST_FIELDS = 200,
        HTTP_ARENA = 4 * 1024 * 1024, HTTP_BUCKETS = 13 };
@@ -55,6 +56,7 @@ int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, s
 /* Quality (0–1000) of a value in an Accept-like list: the most exact of `type`, or -1 when it does not occur. */
 int accept_quality(const char *list, const char *type);
 bool is_token(const char *s, size_t n);
+bool no_controls(const char *s, size_t n);               /* nothing below a space, and no DEL */
 bool etag_matches(const char *list, const char *etag);   /* weak comparison with an If-None-Match list */
 
 /* ---- forms (form.c) ---- */
@@ -133,6 +135,12 @@ struct http_req {
   int64_t began;                      /* monotonic µs when it was complete */
   char id[25];
 };
+
+/* As strcasecmp tells, which need not be asked when they begin differently, as most do. */
+static inline bool same_name(const char *a, const char *b)
+{
+  return ((a[0] ^ b[0]) & ~0x20) == 0 && strcasecmp(a, b) == 0;
+}
 
 struct arena *arena_borrow(void);     /* from this thread's cache */
 void arena_give_back(struct arena *a);

@@ -301,7 +301,7 @@ static bool framing(const char *name)
 {
   static const char *const names[] = {"Transfer-Encoding", "Content-Length", "Connection", "Keep-Alive"};
   for (size_t i = 0; i < BASE_COUNT(names); i++)
-    if (!strcasecmp(name, names[i])) return true;
+    if (same_name(name, names[i])) return true;
   return false;
 }
 
@@ -335,8 +335,8 @@ static int head_make(struct call *c)
   for (size_t i = 0; i < k->header_count; i++) {
     const struct http_pair *h = &k->headers[i];
     if (!header_sound(h->name, h->value)) return err_set(c->err, ERR_INVALID, "the header %.60s holds control characters", h->name ? h->name : "");
-    if (framing(h->name) || !strcasecmp(h->name, "Expect")) continue;
-    host |= !strcasecmp(h->name, "Host");
+    if (framing(h->name) || same_name(h->name, "Expect")) continue;
+    host |= same_name(h->name, "Host");
     line_put(b, h->name, h->value);
   }
   if (!host) line_put(b, "Host", c->peer->authority);

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { LEAST_GZIP = 1024 };
 
@@ -22,10 +21,7 @@ bool http_replied(const struct http_req *r)
 
 bool header_sound(const char *name, const char *value)
 {
-  if (!name || !value || !is_token(name, strlen(name))) return false;
-  for (const unsigned char *p = (const unsigned char *)value; *p; p++)
-    if (*p < 0x20 || *p == 0x7f) return false;
-  return true;
+  return name && value && is_token(name, strlen(name)) && no_controls(value, strlen(value));
 }
 
 void http_reply_header(struct http_req *r, const char *name, const char *value)
@@ -45,7 +41,7 @@ void http_reply_header(struct http_req *r, const char *name, const char *value)
 bool reply_has(const struct http_req *r, const char *name)
 {
   for (const struct reply_header *h = r->reply_headers; h; h = h->next)
-    if (!strcasecmp(h->name, name)) return true;
+    if (same_name(h->name, name)) return true;
   return false;
 }
 

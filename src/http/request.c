@@ -47,7 +47,7 @@ const char *http_query(const struct http_req *r, const char *name)
 const char *http_header(const struct http_req *r, const char *name)
 {
   for (size_t i = 0; i < r->header_count; i++)
-    if (!strcasecmp(r->headers[i].name, name)) return r->headers[i].value;
+    if (same_name(r->headers[i].name, name)) return r->headers[i].value;
   return NULL;
 }
 

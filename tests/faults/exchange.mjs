@@ -222,6 +222,18 @@ await test('delivering later: a provider that does not answer delays no other; a
   await until('another subsystem to be taken', async () => (await later(randomUUID(), { from: `${B}/beside` })).status === 202);
   fill(`DELETE FROM exchange_async WHERE message_id LIKE 'fill-%'`);
 });
+await test('a gateway that ends takes no connection any more, in no place of its, while what came before is answered', async () => {
+  const b = gateways.b, refuses = (at) => new Promise((done) => { const c = connect(at, '127.0.0.1'); c.on('connect', () => { c.destroy(); done(false); }); c.on('error', () => done(true)); });
+  holding = true;
+  const asking = call(b.base, 'POST', `/r1/${A}/data/deeds`, { body: '{}', headers: { 'X-Road-Client': client, 'Content-Type': 'application/json' } });
+  await until('the provider to have it', () => waiting.length === 1);
+  const over = stop(b);
+  for (const at of [b.port, new URL(b.base).port]) await until('nothing to be taken', () => refuses(at));
+  release();
+  same((await asking).status, 200);
+  await over;
+  await start('b', LONG);
+});
 await test('a peer that accepts and never answers has its share of the threads, and calls to others go on; who ends meanwhile cuts them and ends well', async () => {
   const lines = new Set(), open = new Set(), all = [];
   let told = 0, ended = 0;
