@@ -247,29 +247,41 @@ void random_bytes(void *p, size_t n)
   explicit_bzero(pool.bytes + pool.left, n);
 }
 
-/* RFC 9110, 5.6.2 */
-static const unsigned char token_chars[256] = {
-  ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
-  ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1};
+/* Of RFC 9110. */
+static const bool token_chars[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
+                                      ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true};
 
-bool base_token(const char *s, size_t n)
+bool is_token(const char *s, size_t n)
 {
-  size_t i = 0;
-  while (i < n && token_chars[(unsigned char)s[i]]) i++;
-  return n && i == n;
+  for (size_t i = 0; i < n; i++)
+    if (!token_chars[(unsigned char)s[i]]) return false;
+  return n > 0;
 }
 
-bool base_line(const char *s, size_t n)
+/* Not 0 when one of eight bytes is below a space or DEL. */
+static uint64_t controls(uint64_t w)
 {
-  const uint64_t each = UINT64_C(0x0101010101010101), top = each * 0x80;
-  size_t i = 0;
-  for (uint64_t eight; n - i >= 8; i += 8) { /* none is below a space, none is 0x7f: the highest bits of these differences tell */
-    memcpy(&eight, s + i, 8);
-    if ((((eight - each * 0x20) & ~eight) | (((eight ^ each * 0x7f) - each) & ~(eight ^ each * 0x7f))) & top) break;
+  const uint64_t each = UINT64_MAX / 255, del = w ^ each * 0x7f;
+  return (((w - each * ' ') & ~w) | ((del - each) & ~del)) & each * 0x80;
+}
+
+bool no_controls(const char *s, size_t n)
+{
+  uint64_t any = 0, w;
+  for (; n >= sizeof w; s += sizeof w, n -= sizeof w) {
+    memcpy(&w, s, sizeof w);
+    any |= controls(w);
   }
-  for (; i < n; i++)
-    if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f) return false;
-  return true;
+  w = UINT64_MAX / 255 * ' ';
+  memcpy(&w, s, n);
+  return (any | controls(w)) == 0;
+}
+
+bool value_sound(const char *s, size_t n)
+{
+  for (const char *tab; (tab = memchr(s, '\t', n)) != NULL; n -= (size_t)(tab + 1 - s), s = tab + 1)
+    if (!no_controls(s, (size_t)(tab - s))) return false;
+  return no_controls(s, n);
 }
 
 bool base_same(const char *a, const char *b)

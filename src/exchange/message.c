@@ -34,10 +34,10 @@ static struct http_pair *next_place(struct message *m, struct err *err) {
 }
 
 int message_add_held(struct message *m, const char *name, const char *value, struct err *err) {
-  if (!base_token(name, strlen(name))) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
+  if (!is_token(name, strlen(name))) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
   size_t n = strlen(value);
   if (n > VALUE_MOST) return err_set(err, ERR_TOO_LARGE, "the header %.60s has more than %d bytes", name, VALUE_MOST);
-  if (!base_line(value, n)) return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
+  if (!value_sound(value, n)) return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
   struct http_pair *place = next_place(m, err);
   if (place == NULL) return -1;
   *place = (struct http_pair){name, value};

@@ -86,25 +86,23 @@ static void base64_by_its_rfc(void **state)
   assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 6, &n), 0);
 }
 
+/* Every byte at every place of texts of many lengths. */
 static void header_texts(void **state)
 {
-  const char *separators = "()<>@,;:\\\"/[]?={} \t";
-  char text[40];
-  for (int c = 0; c < 256; c++) {
-    char one = (char)c;
-    assert_int_equal(base_token(&one, 1), c > 0x20 && c < 0x7f && !strchr(separators, c));
-    for (size_t n = 1; n < sizeof text; n += 3) /* at every place of eight bytes and behind them, also behind a tab */
-      for (size_t i = 0; i < n; i++) {
-        memset(text, n % 2 ? 0x80 : '~', n);
-        if (i > 0) text[0] = '\t';
-        text[i] = one;
-        assert_int_equal(base_line(text, n), (c >= 0x20 && c != 0x7f) || c == '\t');
+  char s[21];
+  assert_true(no_controls("", 0) && value_sound("", 0) && !is_token("", 0));
+  for (size_t n = 1; n <= sizeof s; n++)
+    for (size_t at = 0; at < n; at++)
+      for (int c = 0; c < 256; c++) {
+        memset(s, n % 2 ? 'a' : '!', n);
+        s[at] = (char)c;
+        assert_int_equal(no_controls(s, n), c >= ' ' && c != 0x7f);
+        assert_int_equal(is_token(s, n), c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c));
+        assert_int_equal(value_sound(s, n), (c >= ' ' && c != 0x7f) || c == '\t');
+        s[(at + 1) % n] = '\t';
+        assert_int_equal(value_sound(s, n), n == 1 || (c >= ' ' && c != 0x7f) || c == '\t');
       }
-  }
-  assert_false(base_token("", 0));
-  assert_true(base_token("X-Road-Id", 9));
-  assert_false(base_token("X-Road Id", 9));
-  assert_true(base_line("", 0));
+  assert_true(no_controls("\xff\xff\xff\xff\xff\xff\xff\xff\x80", 9));
 }
 
 static void whole_numbers(void **state)
