@@ -1,5 +1,7 @@
 -- The ledger. ledger_log: the names it has had (a declared new log is a new generation over the same tree). ledger_pending: leaves without a
--- place. hash8: the first eight bytes of leaf_hash as a number, for a narrow index. ledger_head.kept: 0 may be forgotten after ten minutes; bits: 1 first in its minute, 2 time-stamped, 4 co-signed.
+-- place (PostgreSQL's: on SQLite, where one writes at a time, a leaf has its place at once, and those from ledger_state's size on wait to be in the tree).
+-- ledger_span: the oldest and newest time in the headers of a tile's leaves. By that and the tile's hashes a leaf is found: an index of hashes would write
+-- a page of its own for each leaf. ledger_head.kept: 0 may be forgotten after ten minutes; bits: 1 first in its minute, 2 time-stamped, 4 co-signed.
 CREATE TABLE ledger_log (
   generation BIGINT NOT NULL,
   origin TEXT NOT NULL,
@@ -13,22 +15,27 @@ CREATE TABLE ledger_log (
 CREATE TABLE ledger_pending (
   at @time NOT NULL,
   leaf_hash @blob NOT NULL,
-  hash8 BIGINT NOT NULL,
   header TEXT NOT NULL,
   digest @blob NOT NULL,
   PRIMARY KEY (at, leaf_hash)
 ) WITHOUT ROWID;
 
 CREATE TABLE ledger_leaf (
-  idx BIGINT NOT NULL,
+  idx @number NOT NULL,
   leaf_hash @blob NOT NULL,
-  hash8 BIGINT NOT NULL,
   header TEXT NOT NULL,
   digest @blob NOT NULL,
   PRIMARY KEY (idx)
-) WITHOUT ROWID;
+) @wide;
 
-CREATE INDEX ledger_leaf_hash ON ledger_leaf (hash8);
+CREATE TABLE ledger_span (
+  n @number NOT NULL,
+  oldest @time NOT NULL,
+  newest @time NOT NULL,
+  PRIMARY KEY (n)
+) @wide;
+
+CREATE INDEX ledger_span_newest ON ledger_span (newest, oldest);
 
 CREATE TABLE ledger_tile (
   level BIGINT NOT NULL,

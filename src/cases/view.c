@@ -132,8 +132,9 @@ static int place_events(struct load *k, struct store_tx *tx, struct err *err) {
   k->unplaced = 0;
   json_array_foreach(k->events, i, e) {
     unsigned char leaf[TRUST_HASH];
-    int64_t index = -1;
-    if (hex_decode(json_str(e, "leaf_hash"), leaf, TRUST_HASH) == 0 && trust_index_tx(tx, leaf, &index, err) != 0) return -1;
+    int64_t at, index = -1;
+    if (hex_decode(json_str(e, "leaf_hash"), leaf, TRUST_HASH) == 0 && clock_parse(json_str(e, "at"), &at) == 0 && trust_index_tx(tx, at, leaf, &index, err) != 0)
+      return -1;
     if (index < 0) k->unplaced++;
     json_object_set_new(e, "leaf_index", index >= 0 ? json_integer(index) : json_null());
   }

@@ -321,7 +321,7 @@ static int take_each(void *ctx, int64_t place, int64_t version, const char *mess
   if (message_id) {
     const char *leaf = json_str(json_object_get(message, "receipt"), "leaf_hash");
     if (clock_parse(json_str(message, "at"), &g->at) || !leaf || hex_decode(leaf, g->leaf, TRUST_HASH)) return err_set(err, ERR_MALFORMED, "a message of the archive is not whole");
-    if (trust_index(t->x->ledger, g->leaf) < 0) return err_set(err, ERR_FORBIDDEN, "it holds a message that is not in this gateway's ledger");
+    if (trust_index(t->x->ledger, g->at, g->leaf) < 0) return err_set(err, ERR_FORBIDDEN, "it holds a message that is not in this gateway's ledger");
     g->key = archive_key('m', message_id);
   } else {
     snprintf(text, sizeof text, "%lld", (long long)version);

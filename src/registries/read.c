@@ -235,7 +235,8 @@ static void dress(struct registries *g, const struct registry *r, json_t *o, boo
   json_object_set_new(o, "shown", shown_json(g, r, attributes, masked, l));
   json_array_foreach(json_object_get(o, "history"), i, h) {
     unsigned char leaf[TRUST_HASH];
-    int64_t index = g->trust && hex_decode(json_str(h, "leaf_hash"), leaf, TRUST_HASH) == 0 ? trust_index(g->trust, leaf) : -1;
+    int64_t at, index = -1;
+    if (g->trust && hex_decode(json_str(h, "leaf_hash"), leaf, TRUST_HASH) == 0 && clock_parse(json_str(h, "at"), &at) == 0) index = trust_index(g->trust, at, leaf);
     json_object_set_new(h, "leaf_index", index >= 0 ? json_integer(index) : json_null());
   }
 }

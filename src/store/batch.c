@@ -294,6 +294,7 @@ static void finish(struct writer *w) {
 void *store_writer(void *arg) {
   struct writer *w = arg;
   struct store *s = w->store;
+  pthread_setname_np(pthread_self(), "store-writer"); /* as top -H and perf show it */
   store_enter(s, "writing", NULL);
   pthread_mutex_lock(&s->lock);
   for (;;) {

@@ -67,6 +67,7 @@ static int token(struct buf *out, enum store_engine engine, const char *s, size_
   bool pg = engine == STORE_POSTGRES;
   if (word_is(s, n, "id")) buf_adds(out, pg ? "TEXT COLLATE \"C\"" : "TEXT");
   else if (word_is(s, n, "time")) buf_adds(out, "BIGINT");
+  else if (word_is(s, n, "number")) buf_adds(out, pg ? "BIGINT" : "INTEGER");
   else if (word_is(s, n, "blob")) buf_adds(out, pg ? "BYTEA" : "BLOB");
   else if (word_is(s, n, "claim")) buf_adds(out, pg ? "FOR UPDATE SKIP LOCKED" : "");
   else if (word_is(s, n, "wide")) buf_adds(out, "");

@@ -36,7 +36,7 @@ static void tables_free(struct tables *t) {
 static const char *type_word(char type) { return type == 'i' ? "bigint" : type == 't' ? "text" : "blob"; }
 
 static char type_letter(const char *declared) {
-  return base_same(declared, "BIGINT") ? 'i' : base_same(declared, "TEXT") ? 't' : base_same(declared, "BLOB") ? 'b' : 0;
+  return base_same(declared, "BIGINT") || base_same(declared, "INTEGER") ? 'i' : base_same(declared, "TEXT") ? 't' : base_same(declared, "BLOB") ? 'b' : 0;
 }
 
 /* Names go into SQL: ours are plain words, anything else is refused. */

@@ -4,7 +4,8 @@
  *
  * Dialect (tools/codecheck enforces it in the files of schema): types TEXT and BIGINT and the tokens @id (text key), @time (BIGINT,
  * milliseconds), @blob (BLOB/BYTEA); every table has a PRIMARY KEY and WITHOUT ROWID (dropped for PostgreSQL), or @wide where a row may
- * be larger than a quarter page (SQLite would give each such row a page of its own);
+ * be larger than a quarter page (SQLite would give each such row a page of its own) or the key is one @number (BIGINT) that grows: it is
+ * SQLite's own number of the row, and what is added fills page after page;
  * parameters ?1…?N; INSERT … ON CONFLICT, RETURNING, and LIMIT are the same on both; the token @claim is
  * "FOR UPDATE SKIP LOCKED" on PostgreSQL and nothing on SQLite. One statement a call, always a literal.
  *

@@ -99,6 +99,7 @@ static void copy(struct wal *w) {
 
 static void *copier(void *arg) {
   struct wal *w = arg;
+  pthread_setname_np(pthread_self(), "store-copier");
   pthread_mutex_lock(&w->lock);
   while (!w->stop) {
     if (!w->wanted) {

@@ -1,6 +1,5 @@
 /* Hashes: SHA-256 in a context of each thread's own, leaves and inner nodes. */
 #include "trust/inner.h"
-#include <endian.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
@@ -84,12 +83,6 @@ void trust_leaf(const char *header, const unsigned char salt[TRUST_SALT], const 
   add(c, payload, n);
   end(c, digest);
   trust_leaf_from_digest(header, digest, leaf_hash);
-}
-
-int64_t hash_short(const unsigned char *hash) {
-  int64_t out;
-  memcpy(&out, hash, sizeof out);
-  return (int64_t)be64toh((uint64_t)out);
 }
 
 bool hex_lower(const char *s, void *out, size_t n) {

@@ -22,7 +22,6 @@ enum { NAME_MOST = 200, HEADER_MOST = 8192, NOTE_MOST = 65536, NOTE_LINES = 64, 
 EVP_MD_CTX *hash_scratch(void);                   /* this thread's own context */
 const EVP_MD *hash_method(void);
 void hash_parent(const unsigned char *left, const unsigned char *right, unsigned char out[TRUST_HASH]);
-int64_t hash_short(const unsigned char *hash);    /* its first eight bytes: what places are looked up by */
 bool hex_lower(const char *s, void *out, size_t n); /* exactly 2n lower-case digits */
 char *hex_text(const void *p, size_t n);            /* caller frees */
 
@@ -146,6 +145,7 @@ int head_cosigned(struct store_tx *tx, int64_t generation, struct head *h, struc
 int tile_read(void *tx, int level, int64_t n, int width, unsigned char *out, struct err *err); /* a tile_get on a store_tx */
 int state_read(struct store_tx *tx, int64_t *size, unsigned char root[TRUST_HASH], struct err *err);
 int hash_read(const struct store_rows *r, int column, unsigned char out[TRUST_HASH]);
+int64_t leaf_time(const char *header);          /* "at" in it; 0 when there is none */
 json_t *proof_json(const struct proof *p);
 
 /* ---- head.c: the head that the key remembers ---- */

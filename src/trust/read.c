@@ -240,24 +240,58 @@ int trust_tile(struct trust *t, int level, int64_t n, int width, unsigned char *
 
 /* ---- places ---- */
 
-int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
-  return store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_leaf WHERE hash8 = ?1 AND leaf_hash = ?2", "ib",
-                     hash_short(leaf_hash), leaf_hash, (size_t)TRUST_HASH);
+/* Among the leaves that are not in the tree yet: as many as came since the last round. */
+static int index_new(struct store_tx *tx, const unsigned char *leaf_hash, int64_t *index, struct err *err) {
+  return store_value(tx, index, -1, err,
+    "SELECT MIN(idx) FROM ledger_leaf WHERE idx >= COALESCE((SELECT size FROM ledger_state WHERE name = 'log'), 0) AND leaf_hash = ?1", "b", leaf_hash,
+    (size_t)TRUST_HASH);
+}
+
+/* In one tile; its last one may not be full. */
+static int index_in(struct store_tx *tx, int64_t n, const unsigned char *leaf_hash, int64_t *index, struct err *err) {
+  unsigned char hashes[TILE_BYTES] = {0};
+  if (tile_read(tx, 0, n, 1, hashes, err) != 0) return -1;
+  for (int i = 0; i < TILE && *index < 0; i++)
+    if (memcmp(hashes + i * TRUST_HASH, leaf_hash, TRUST_HASH) == 0) *index = n * TILE + i;
+  return 0;
+}
+
+/* Leaves come in the order of their times, or nearly: the first tile that may hold it most often does. */
+int trust_index_tx(struct store_tx *tx, int64_t at, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
+  int rc = 0;
+  *index = -1;
+  struct store_rows *r = store_select(tx, err, "SELECT n FROM ledger_span WHERE newest >= ?1 AND oldest <= ?1 ORDER BY newest, oldest", "i", at);
+  if (r == NULL) return -1;
+  while (*index < 0 && (rc = store_next(r, err)) == 1 && (rc = index_in(tx, store_int(r, 0), leaf_hash, index, err)) == 0) continue;
+  store_done(r);
+  if (rc < 0) return -1;
+  return *index < 0 ? index_new(tx, leaf_hash, index, err) : 0;
 }
 
 struct index_query {
+  int64_t at, index;
   const unsigned char *leaf_hash;
-  int64_t index;
 };
 
 static int index_work(struct store_tx *tx, void *arg, struct err *err) {
   struct index_query *q = arg;
-  return trust_index_tx(tx, q->leaf_hash, &q->index, err);
+  return trust_index_tx(tx, q->at, q->leaf_hash, &q->index, err);
 }
 
-int64_t trust_index(struct trust *t, const unsigned char leaf_hash[TRUST_HASH]) {
-  struct index_query q = {.leaf_hash = leaf_hash, .index = -1};
+int64_t trust_index(struct trust *t, int64_t at, const unsigned char leaf_hash[TRUST_HASH]) {
+  struct index_query q = {.at = at, .leaf_hash = leaf_hash, .index = -1};
   return store_read(t->store, index_work, &q, NULL) == 0 ? q.index : -1;
+}
+
+int64_t leaf_time(const char *header) {
+  char text[40];
+  int64_t at;
+  const char *from = header == NULL ? NULL : strstr(header, "\"at\":\""); /* inside a string the marks would be escaped */
+  size_t n = from == NULL ? 0 : strcspn(from += 6, "\"");
+  if (n == 0 || n >= sizeof text) return 0;
+  memcpy(text, from, n);
+  text[n] = '\0';
+  return clock_parse(text, &at) == 0 ? at : 0;
 }
 
 /* ---- how far time-stamps are behind ---- */
@@ -270,25 +304,21 @@ static int leaf_written(struct store_tx *tx, int64_t index, int64_t *at, struct 
   struct store_rows *r = store_select(tx, err, "SELECT header FROM ledger_leaf WHERE idx = ?1", "i", index);
   if (r == NULL) return -1;
   int rc = store_next(r, err);
-  const char *header = rc == 1 ? store_text(r, 0) : NULL;
-  json_t *v = header == NULL ? NULL : json_read(header, strlen(header), 4, NULL);
-  const char *text = json_str(v, "at");
-  if (text != NULL) clock_parse(text, at);
-  json_decref(v);
+  if (rc == 1) *at = leaf_time(store_text(r, 0));
   store_done(r);
   return rc < 0 ? -1 : 0;
 }
 
 static int behind_work(struct store_tx *tx, void *arg, struct err *err) {
   struct behind *b = arg;
-  int64_t stamped, size, waiting;
-  unsigned char root[TRUST_HASH];
+  int64_t stamped, placed, waiting;
   b->since = 0;
   if (store_value(tx, &stamped, 0, err, "SELECT MAX(tree_size) FROM ledger_stamp WHERE generation = ?1", "i", b->generation) != 0 ||
-      store_value(tx, &waiting, 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0 || state_read(tx, &size, root, err) != 0)
+      store_value(tx, &waiting, 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0 ||
+      store_value(tx, &placed, 0, err, "SELECT MAX(idx) + 1 FROM ledger_leaf", "") != 0)
     return -1;
-  b->leaves = size - stamped + waiting;
-  if (size > stamped) return leaf_written(tx, stamped, &b->since, err);
+  b->leaves = placed - stamped + waiting;
+  if (placed > stamped) return leaf_written(tx, stamped, &b->since, err);
   return store_value(tx, &b->since, 0, err, "SELECT MIN(at) FROM ledger_pending", "");
 }
 

@@ -6,7 +6,7 @@
 /* ---- making ---- */
 
 struct receipt {
-  int64_t generation, index;
+  int64_t generation, at, index;
   const unsigned char *leaf_hash;
   struct head head;
   struct proof proof;
@@ -42,7 +42,7 @@ static int receipt_work(struct store_tx *tx, void *arg, struct err *err) {
   free(q->token);
   q->token = NULL;
   head_clear(&q->head);
-  if (trust_index_tx(tx, q->leaf_hash, &q->index, err) != 0) return -1;
+  if (trust_index_tx(tx, q->at, q->leaf_hash, &q->index, err) != 0) return -1;
   if (q->index < 0) return 0;
   if (head_for(tx, q, err) != 0) return -1;
   if (!q->head.found) return 0;
@@ -54,7 +54,7 @@ static int receipt_work(struct store_tx *tx, void *arg, struct err *err) {
 }
 
 int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err) {
-  struct receipt q = {.generation = trust_name(t)->generation, .leaf_hash = leaf_hash};
+  struct receipt q = {.generation = trust_name(t)->generation, .at = at, .leaf_hash = leaf_hash};
   char hex[2 * TRUST_HASH + 1];
   *out = NULL;
   int rc = store_read(t->store, receipt_work, &q, err);

@@ -11,14 +11,29 @@ enum {
   ROUND_MS = 3000,
   FORGET_MS = 600000,
   MINUTE_MS = 60000,
-  SHARE = 64,      /* leaves between two looks at the clock, and whether somebody waits */
-  SHORT_US = 1000, /* a transaction goes on so long also when somebody does: a shorter one writes the index of hashes and the newest tile for too few */
+  SHARE = TILE,    /* leaves between two looks at the clock, and whether somebody waits */
+  SHORT_US = 1000, /* a transaction goes on so long also when somebody does: a shorter one writes the newest tile for too few */
   LONG_US = 4000,  /* longest transaction: whoever comes meanwhile waits for its commit too */
   WHOLE_MS = 2000, /* so often the queue is looked through from its very beginning */
   SLACK_MS = 1000  /* how much older than those before them leaves commonly come */
 };
 
-#define INSERT_PENDING "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) VALUES (?1, ?2, ?3, ?4, ?5)"
+#define INSERT_PENDING "INSERT INTO ledger_pending (at, leaf_hash, header, digest) VALUES (?1, ?2, ?3, ?4)"
+#define INSERT_LEAF "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
+
+/* After the last leaf, and never inside the tree, whatever somebody took out of the table. */
+static int put_placed(struct store_tx *tx, const unsigned char *leaf_hash, const char *header, const unsigned char *digest, struct err *err) {
+  return store_put(tx, err,
+    INSERT_LEAF "VALUES (MAX(COALESCE((SELECT idx FROM ledger_leaf ORDER BY idx DESC LIMIT 1) + 1, 0), COALESCE((SELECT size FROM ledger_state WHERE name = 'log'), 0)), "
+    "?1, ?2, ?3)",
+    "btb", leaf_hash, (size_t)TRUST_HASH, header, digest, (size_t)TRUST_HASH);
+}
+
+static int put_pending(struct store_tx *tx, const unsigned char *leaf_hash, const char *header, const unsigned char *digest, struct err *err) {
+  if (!store_looks(tx)) return store_put(tx, err, INSERT_PENDING, "ibtb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, header, digest, (size_t)TRUST_HASH);
+  return store_put(tx, err, INSERT_PENDING " ON CONFLICT (at, leaf_hash) DO NOTHING", "ibtb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, header, digest,
+                   (size_t)TRUST_HASH);
+}
 
 int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], const char *header, const unsigned char digest[TRUST_HASH],
                  struct err *err) {
@@ -28,16 +43,12 @@ int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH],
   trust_leaf_from_digest(header, digest, again);
   if (memcmp(again, leaf_hash, TRUST_HASH) != 0)
     return err_set(err, ERR_INTERNAL, "the hash of a leaf is not that of its header and digest");
-  if (!store_looks(tx))
-    return store_put(tx, err, INSERT_PENDING, "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH, hash_short(leaf_hash), header, digest,
-                     (size_t)TRUST_HASH);
-  return store_put(tx, err, INSERT_PENDING " ON CONFLICT (at, leaf_hash) DO NOTHING", "ibitb", store_time(tx), leaf_hash, (size_t)TRUST_HASH,
-                   hash_short(leaf_hash), header, digest, (size_t)TRUST_HASH);
+  return (store_engine_of(store_of(tx)) == STORE_SQLITE ? put_placed : put_pending)(tx, leaf_hash, header, digest, err);
 }
 
 /* ---- places and tiles ---- */
 
-/* from: leaves of that time and later. What was removed stands at the beginning of the queue until the database cleans up (PostgreSQL), and whoever
+/* from: pending leaves of that time and later. What was removed stands at the beginning of the queue until the database cleans up (PostgreSQL), and whoever
  * begins there steps over all of it; what came late is found by the looks from the very beginning. */
 struct place {
   struct trust *t;
@@ -45,6 +56,7 @@ struct place {
   bool more;
   int64_t from, last_at;
   unsigned char hashes[BATCH_MOST][TRUST_HASH];
+  int64_t times[BATCH_MOST]; /* of the leaves' headers */
 };
 
 static int64_t now_us(void) {
@@ -54,43 +66,49 @@ static int64_t now_us(void) {
 }
 
 #define FIRST_PENDING "FROM ledger_pending WHERE at >= ?2 ORDER BY at, leaf_hash LIMIT ?1"
-#define INSERT_LEAF "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
 
-/* Row by row: where there is no network between, the statement below, which numbers the rows in a table of its own, costs twice as much. */
-static int move_one(struct store_tx *tx, const struct place *p, int64_t index, const struct store_rows *r, struct err *err) {
-  size_t n;
-  const void *digest = store_blob(r, 4, &n);
-  return store_put(tx, err, INSERT_LEAF "VALUES (?1, ?2, ?3, ?4, ?5)", "ibitb", index, p->hashes[p->count], (size_t)TRUST_HASH, store_int(r, 2), store_text(r, 3),
-                   digest, n);
+/* Leaves that have their places already. */
+static int take_placed(struct store_tx *tx, struct place *p, int64_t size, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT idx, leaf_hash, header FROM ledger_leaf WHERE idx >= ?2 ORDER BY idx LIMIT ?1", "ii", (int64_t)p->share, size);
+  if (r == NULL) return -1;
+  int rc;
+  for (; (rc = store_next(r, err)) == 1 && p->count < BATCH_MOST; p->count++) {
+    p->times[p->count] = leaf_time(store_text(r, 2));
+    if (store_int(r, 0) != size + p->count || hash_read(r, 1, p->hashes[p->count]) != 0) {
+      rc = err_set(err, ERR_INTERNAL, "leaf %lld of the ledger is missing or damaged", (long long)size + p->count);
+      break;
+    }
+  }
+  store_done(r);
+  return rc < 0 ? -1 : 0;
 }
 
 static int move_all(struct store_tx *tx, const struct place *p, int64_t size, struct err *err) {
   int put = store_exec(tx, err,
-    INSERT_LEAF "SELECT ?1 + row_number() OVER (ORDER BY at, leaf_hash) - 1, leaf_hash, hash8, header, digest "
-    "FROM (SELECT at, leaf_hash, hash8, header, digest FROM ledger_pending WHERE at >= ?3 ORDER BY at, leaf_hash LIMIT ?2) AS p",
+    INSERT_LEAF "SELECT ?1 + row_number() OVER (ORDER BY at, leaf_hash) - 1, leaf_hash, header, digest "
+    "FROM (SELECT at, leaf_hash, header, digest FROM ledger_pending WHERE at >= ?3 ORDER BY at, leaf_hash LIMIT ?2) AS p",
     "iii", size, (int64_t)p->count, p->from);
   if (put < 0) return -1;
   return put == p->count ? 0 : err_set(err, ERR_INTERNAL, "%d leaves had places, %d rows were made", p->count, put);
 }
 
-/* The next share of what waits, moved to its places from `size` on. */
+/* The next share of those that have none, moved to their places from `size` on. */
 static int move(struct store_tx *tx, struct place *p, int64_t size, struct err *err) {
-  p->count = 0;
-  bool near = store_engine_of(p->t->store) == STORE_SQLITE;
-  struct store_rows *r = near ? store_select(tx, err, "SELECT at, leaf_hash, hash8, header, digest " FIRST_PENDING, "ii", (int64_t)p->share, p->from)
-                              : store_select(tx, err, "SELECT at, leaf_hash " FIRST_PENDING, "ii", (int64_t)p->share, p->from);
+  struct store_rows *r = store_select(tx, err, "SELECT at, leaf_hash, header " FIRST_PENDING, "ii", (int64_t)p->share, p->from);
   if (r == NULL) return -1;
   int rc;
   for (; (rc = store_next(r, err)) == 1 && p->count < BATCH_MOST; p->count++) {
     p->last_at = store_int(r, 0);
-    if (hash_read(r, 1, p->hashes[p->count]) != 0) rc = err_set(err, ERR_INTERNAL, "a pending leaf is damaged");
-    else if (near) rc = move_one(tx, p, size + p->count, r, err);
-    if (rc < 0) break;
+    p->times[p->count] = leaf_time(store_text(r, 2));
+    if (hash_read(r, 1, p->hashes[p->count]) != 0) {
+      rc = err_set(err, ERR_INTERNAL, "a pending leaf is damaged");
+      break;
+    }
   }
   store_done(r);
   if (rc < 0) return -1;
   if (p->count == 0) return 0;
-  if (!near && move_all(tx, p, size, err) != 0) return -1;
+  if (move_all(tx, p, size, err) != 0) return -1;
   const unsigned char *last = p->hashes[p->count - 1];
   int gone = store_exec(tx, err, "DELETE FROM ledger_pending WHERE at >= ?3 AND (at, leaf_hash) <= (?1, ?2)", "ibi", p->last_at, last, (size_t)TRUST_HASH,
                         p->from);
@@ -123,9 +141,30 @@ static int extend(struct store_tx *tx, int level, int64_t before, unsigned char 
   return full;
 }
 
+/* The times of the leaves from `size` on, for each tile that they stand in. */
+static int spans(struct store_tx *tx, const struct place *p, int64_t size, struct err *err) {
+  for (int i = 0; i < p->count;) {
+    int64_t n = (size + i) / TILE, oldest = p->times[i], newest = oldest;
+    for (; i < p->count && (size + i) / TILE == n; i++) {
+      if (p->times[i] < oldest) oldest = p->times[i];
+      if (p->times[i] > newest) newest = p->times[i];
+    }
+    if (store_put(tx, err,
+          "INSERT INTO ledger_span (n, oldest, newest) VALUES (?1, ?2, ?3) ON CONFLICT (n) DO UPDATE SET "
+          "oldest = CASE WHEN excluded.oldest < ledger_span.oldest THEN excluded.oldest ELSE ledger_span.oldest END, "
+          "newest = CASE WHEN excluded.newest > ledger_span.newest THEN excluded.newest ELSE ledger_span.newest END",
+          "iii", n, oldest, newest) != 0)
+      return -1;
+  }
+  return 0;
+}
+
+/* First those that have places; a copy of one engine's rows may hold both kinds. */
 static int place_share(struct store_tx *tx, struct place *p, int64_t size, struct err *err) {
-  if (move(tx, p, size, err) != 0) return -1;
+  p->count = 0;
+  if (take_placed(tx, p, size, err) != 0 || (p->count == 0 && move(tx, p, size, err) != 0)) return -1;
   if (p->count == 0) return 0;
+  if (spans(tx, p, size, err) != 0) return -1;
   int more = p->count;
   for (int level = 0; more > 0; level++) {
     more = extend(tx, level, size >> (8 * level), p->hashes, more, err);
@@ -257,7 +296,8 @@ struct look {
 static int look_work(struct store_tx *tx, void *arg, struct err *err) {
   struct look *l = arg;
   unsigned char root[TRUST_HASH];
-  if (store_value(tx, &l->waiting, 0, err, "SELECT 1 FROM ledger_pending LIMIT 1", "") != 0 || state_read(tx, &l->size, root, err) != 0 ||
+  if (state_read(tx, &l->size, root, err) != 0 ||
+      store_value(tx, &l->waiting, 0, err, "SELECT 1 WHERE EXISTS (SELECT 1 FROM ledger_leaf WHERE idx >= ?1) OR EXISTS (SELECT 1 FROM ledger_pending)", "i", l->size) != 0 ||
       store_value(tx, &l->generation, 0, err, "SELECT MAX(generation) FROM ledger_log", "") != 0)
     return -1;
   return store_value(tx, &l->head, -1, err, "SELECT MAX(tree_size) FROM ledger_head WHERE generation = ?1", "i", l->generation);

@@ -46,11 +46,12 @@ void trust_leaf(const char *header, const unsigned char salt[TRUST_SALT], const 
 void trust_leaf_from_digest(const char *header, const unsigned char digest[TRUST_HASH], unsigned char leaf_hash[TRUST_HASH]);
 
 /* ---- writing the log ----------------------------------------------------------------- */
-/* Inside a case's transaction: put a leaf among the pending ones (only inserts). The header is kept with the leaf. */
+/* Inside a case's transaction: put a leaf into the log (only inserts). The header is kept with the leaf; its "at" is what the leaf is found by.
+ * On SQLite it has its place at once, on PostgreSQL it waits for one among the pending; in the tree it is after the next round of the sequencer. */
 int trust_append(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], const char *header,
                  const unsigned char digest[TRUST_HASH], struct err *err);
-/* The sequencer: give pending leaves their places, extend tiles, sign a head (at most one checkpoint a second). One holder of the lease;
- * call it every 200 ms from a job. *placed: how many leaves (may be NULL). Loops in batches of at most 4,096. */
+/* The sequencer: give pending leaves their places, extend the tree, sign a head (at most one checkpoint a second). One holder of the lease;
+ * call it every 200 ms from a job. *placed: how many leaves are new in the tree (may be NULL). Loops in batches of at most 4,096. */
 int trust_sequence(struct trust *t, int64_t *placed, struct err *err);
 /* The key remembers the last head it signed (FILE.head beside the key) and signs the next only when it continues it. After a restore
  * behind that head, or with another key, trust_sequence still gives places but signs nothing: ERR_CONFLICT, and the message says why.
@@ -71,7 +72,7 @@ void trust_sign(const struct trust *t, const unsigned char leaf_hash[TRUST_HASH]
 json_t *trust_promise_signed(const struct trust *t, int64_t at, const unsigned char signature[TRUST_SIGNATURE]);
 /* → {"leaf_hash","promise","verifier_key", and when placed "leaf_index","tree_size","audit_path":[hex],"checkpoint"(text),
  * "timestamp_token"?(base64), "witnesses"? (as trust_cosigners, of heads that hold the leaf)}: under the newest time-stamped head that holds the leaf, else under the newest head. */
-int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err);
+int trust_receipt(struct trust *t, const unsigned char leaf_hash[TRUST_HASH], int64_t at, json_t **out, struct err *err); /* at: of its header */
 /* Offline: verify a receipt (JSON text) with a verifier key "origin+id+base64"; NULL: the one in the receipt, and the sentence says so.
  * Fills a sentence in English for the person who checks.
  * A receipt may also hold "leaf":{"header","salt"(hex),"payload"(canonical JSON text)}: then the leaf hash is recomputed. */
@@ -96,8 +97,9 @@ int trust_follow(const char *verifier_key, const char *checkpoint, const struct 
 /* The bytes that a co-signature of this time signs, and the note that trust_cosign takes. malloc'ed; NULL with err. */
 char *trust_cosigned_text(const char *checkpoint, int64_t at, struct err *err);
 char *trust_cosigned_note(const char *checkpoint, const char *witness_verifier_key, int64_t at, const unsigned char signature[TRUST_SIGNATURE], struct err *err);
-int64_t trust_index(struct trust *t, const unsigned char leaf_hash[TRUST_HASH]);     /* place of a leaf, -1 when not (yet) placed */
-int trust_index_tx(struct store_tx *tx, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err);
+/* Place of a leaf by the time in its header and its hash, -1 when it has none (yet). */
+int64_t trust_index(struct trust *t, int64_t at, const unsigned char leaf_hash[TRUST_HASH]);
+int trust_index_tx(struct store_tx *tx, int64_t at, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err);
 
 /* ---- verifying it all ----------------------------------------------------------------- */
 /* Recompute every leaf from header and digest, every tile, the root of every kept head, its signature, its time-stamp and consistency

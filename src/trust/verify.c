@@ -7,7 +7,6 @@ enum { PAGE = 8 * TILE, LEVELS = 8, ROOTS_TOLD = 20 };
 
 struct row {
   bool there;
-  int64_t hash8;
   unsigned char hash[TRUST_HASH], digest[TRUST_HASH];
   char *header;
 };
@@ -34,6 +33,7 @@ struct check {
   struct level levels[LEVELS];
   struct row rows[PAGE];
   struct level stored[PAGE / TILE];              /* tiles of level 0; count: how many hashes are there */
+  struct span { int64_t oldest, newest; } spans[PAGE / TILE];
   struct seen *heads;
   size_t heads_count, heads_at;
 };
@@ -106,7 +106,10 @@ static void page_clear(struct check *c) {
     free(c->rows[i].header);
     c->rows[i] = (struct row){0};
   }
-  for (int i = 0; i < PAGE / TILE; i++) c->stored[i].count = 0;
+  for (int i = 0; i < PAGE / TILE; i++) {
+    c->stored[i].count = 0;
+    c->spans[i] = (struct span){INT64_MAX, INT64_MIN};
+  }
   for (size_t i = 0; i < c->heads_count; i++) head_clear(&c->heads[i].head);
   free(c->heads);
   c->heads = NULL;
@@ -115,7 +118,7 @@ static void page_clear(struct check *c) {
 
 static int rows_read(struct store_tx *tx, struct check *c, struct err *err) {
   struct store_rows *r = store_select(
-    tx, err, "SELECT idx, leaf_hash, digest, header, hash8 FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
+    tx, err, "SELECT idx, leaf_hash, digest, header FROM ledger_leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", "ii", c->lo, c->hi);
   if (r == NULL) return -1;
   int rc;
   while ((rc = store_next(r, err)) == 1) {
@@ -124,7 +127,6 @@ static int rows_read(struct store_tx *tx, struct check *c, struct err *err) {
     hash_read(r, 1, row->hash);
     hash_read(r, 2, row->digest);
     free(row->header);
-    row->hash8 = store_int(r, 4);
     const char *header = store_text(r, 3);
     row->header = base_strdup(header == NULL ? "" : header);
   }
@@ -145,6 +147,15 @@ static int tiles_read(struct store_tx *tx, struct check *c, struct err *err) {
     tile->count = (int)(n / TRUST_HASH);
     memcpy(tile->hashes, p, n);
   }
+  store_done(r);
+  return rc;
+}
+
+static int spans_read(struct store_tx *tx, struct check *c, struct err *err) {
+  struct store_rows *r = store_select(tx, err, "SELECT n, oldest, newest FROM ledger_span WHERE n >= ?1 AND n < ?2", "ii", c->lo / TILE, (c->hi + TILE - 1) / TILE);
+  if (r == NULL) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) c->spans[store_int(r, 0) - c->lo / TILE] = (struct span){store_int(r, 1), store_int(r, 2)};
   store_done(r);
   return rc;
 }
@@ -174,7 +185,7 @@ static int heads_read(struct store_tx *tx, struct check *c, struct err *err) {
 static int page_work(struct store_tx *tx, void *arg, struct err *err) {
   struct check *c = arg;
   page_clear(c);
-  return rows_read(tx, c, err) != 0 || tiles_read(tx, c, err) != 0 || heads_read(tx, c, err) != 0 ? -1 : 0;
+  return rows_read(tx, c, err) != 0 || tiles_read(tx, c, err) != 0 || spans_read(tx, c, err) != 0 || heads_read(tx, c, err) != 0 ? -1 : 0;
 }
 
 /* ---- leaves and tiles ---- */
@@ -192,6 +203,7 @@ static void event_check(struct check *c, int64_t index, const struct row *row) {
 static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_HASH]) {
   const struct row *row = &c->rows[index - c->lo];
   const struct level *tile = &c->stored[(index - c->lo) / TILE];
+  const struct span *span = &c->spans[(index - c->lo) / TILE];
   const unsigned char *kept = index % TILE < tile->count ? tile->hashes + index % TILE * TRUST_HASH : NULL;
   unsigned char own[TRUST_HASH] = {0};
   if (row->there) trust_leaf_from_digest(row->header, row->digest, own);
@@ -207,7 +219,8 @@ static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_H
   else if (kept != NULL && !tile_true)
     fault(c, "leaf %lld: it is not the one whose hash tile 0/%lld holds at %lld", (long long)index, (long long)(index / TILE),
           (long long)(index % TILE));
-  else if (row->hash8 != hash_short(row->hash)) fault(c, "leaf %lld: it cannot be found by its hash", (long long)index);
+  else if (leaf_time(row->header) < span->oldest || leaf_time(row->header) > span->newest)
+    fault(c, "leaf %lld: it cannot be found: its time is not among those of tile 0/%lld", (long long)index, (long long)(index / TILE));
   event_check(c, index, row);
 }
 
@@ -373,8 +386,8 @@ static int page_check(struct check *c, struct err *err) {
 
 static int beyond(struct store_tx *tx, struct check *c, int64_t size, struct err *err) {
   int64_t n;
-  if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM ledger_leaf WHERE idx < 0 OR idx >= ?1", "i", size) != 0) return -1;
-  if (n > 0) fault(c, "%lld leaves stand outside the tree of %lld", (long long)n, (long long)size);
+  if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM ledger_leaf WHERE idx < 0", "") != 0) return -1;
+  if (n > 0) fault(c, "%lld leaves stand before the first", (long long)n);
   if (store_value(tx, &n, -1, err, "SELECT MAX(tree_size) FROM ledger_head", "") != 0) return -1;
   if (n > size) fault(c, "head %lld: so many leaves were signed, and %lld are here", (long long)n, (long long)size);
   struct store_rows *r = store_select(tx, err, "SELECT level, MAX(n) FROM ledger_tile GROUP BY level ORDER BY level", "");
@@ -404,17 +417,24 @@ static int orphans(struct store_tx *tx, struct check *c, struct err *err) {
   return rc;
 }
 
-static int waiting(struct store_tx *tx, struct check *c, struct err *err) {
-  struct store_rows *r = store_select(tx, err, "SELECT leaf_hash, header, digest FROM ledger_pending", "");
+/* Those that are not in the tree yet: pending without a place, or after its last leaf, each next to the one before. */
+static int waiting(struct store_tx *tx, struct check *c, int64_t size, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT idx, leaf_hash, header, digest FROM ledger_leaf WHERE idx >= ?1 UNION ALL SELECT -1, leaf_hash, header, digest FROM ledger_pending ORDER BY 1", "i", size);
   if (r == NULL) return -1;
   unsigned char hash[TRUST_HASH], digest[TRUST_HASH], own[TRUST_HASH];
   int rc;
   while ((rc = store_next(r, err)) == 1) {
-    const char *header = store_text(r, 1);
-    int damaged = hash_read(r, 0, hash) | hash_read(r, 2, digest);
+    const char *header = store_text(r, 2);
+    int64_t place = store_int(r, 0);
+    int damaged = hash_read(r, 1, hash) | hash_read(r, 3, digest);
     trust_leaf_from_digest(header == NULL ? "" : header, digest, own);
     if (damaged != 0 || memcmp(own, hash, TRUST_HASH) != 0)
       fault(c, "pending leaf: it has been changed: %.300s", header == NULL ? "" : header);
+    if (place >= 0 && place != size++) {
+      fault(c, "leaf %lld: it stands outside the tree, and none is before it", (long long)place);
+      size = place + 1;
+    }
   }
   store_done(r);
   return rc;
@@ -430,7 +450,8 @@ static int rest_work(struct store_tx *tx, void *arg, struct err *err) {
   struct check *c = rest->c;
   unsigned char root[TRUST_HASH];
   int64_t size;
-  if (state_read(tx, &size, root, err) != 0 || beyond(tx, c, size, err) != 0 || orphans(tx, c, err) != 0 || waiting(tx, c, err) != 0)
+  if (state_read(tx, &size, root, err) != 0 || beyond(tx, c, size, err) != 0 || orphans(tx, c, err) != 0 ||
+      waiting(tx, c, size, err) != 0)
     return -1;
   return store_value(tx, &rest->head, -1, err, "SELECT MAX(tree_size) FROM ledger_head WHERE generation = ?1", "i", rest->generation);
 }

@@ -34,7 +34,9 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
          store_exec(tx, err, "DELETE FROM totp_step", "") < 0 || store_exec(tx, err, "DELETE FROM staff", "") < 0 ||
          store_exec(tx, err, "DELETE FROM staff_role", "") < 0 || store_exec(tx, err, "DELETE FROM staff_account", "") < 0 ||
          store_exec(tx, err, "DELETE FROM staff_unit", "") < 0 || store_exec(tx, err, "DELETE FROM unit", "") < 0 ||
-         store_exec(tx, err, "DELETE FROM act", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ? -1 : 0;
+         store_exec(tx, err, "DELETE FROM act", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ||
+         store_exec(tx, err, "DELETE FROM ledger_leaf", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_span", "") < 0 ||
+         store_exec(tx, err, "DELETE FROM ledger_tile", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_state", "") < 0 ? -1 : 0;
 }
 
 static inline void kit_pause(int ms) { kit_sleep(ms); }

@@ -91,7 +91,7 @@ static void a_real_authority(void **state) {
   kit_append(s, 9, 9);
   kit_sequence(t);
   kit_leaf(&l, 4);
-  must(trust_receipt(t, l.hash, 1, &r, err));
+  must(trust_receipt(t, l.hash, l.at, &r, err));
   assert_int_equal(json_int(r, "tree_size", 0), 9); /* the stamped head, not the newest */
   text = json_canonical(r);
   must(trust_check_receipt(text, strlen(text), trust_public_key(t), ca_file, &said, err));
@@ -172,7 +172,7 @@ static void no_authority(void **state) {
   must(trust_size(t, &size, err));
   assert_int_equal(size, 6);
   kit_leaf(&l, 1);
-  must(trust_receipt(t, l.hash, 1, &r, err));
+  must(trust_receipt(t, l.hash, l.at, &r, err));
   assert_null(json_object_get(r, "timestamp_token"));
   json_decref(r);
   must(trust_verify(t, NULL, err));

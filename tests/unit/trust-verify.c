@@ -9,7 +9,7 @@ static void listen_to(void *ctx, const char *line) { buf_addf(&said, "%s\n", lin
 static int event(void *ctx, const char *header, unsigned char digest[TRUST_HASH]) {
   struct kit_leaf l;
   int64_t n;
-  assert_int_equal(sscanf(header, "{\"case\":\"%" SCNd64, &n), 1);
+  assert_int_equal(sscanf(strstr(header, "\"case\""), "\"case\":\"%" SCNd64, &n), 1);
   kit_leaf(&l, n);
   memcpy(digest, l.digest, TRUST_HASH);
   if (n != 7) return 0;
@@ -26,18 +26,23 @@ static int verify(struct trust *t) {
 
 #define EXEC(name, sql) static int name(struct store_tx *tx, struct err *err) { return store_exec(tx, err, sql, ""); }
 
-EXEC(leaf_header, "UPDATE ledger_leaf SET header = '{\"case\":\"99\",\"kind\":\"submit\",\"seq\":1}' WHERE idx = 17")
+EXEC(leaf_header, "UPDATE ledger_leaf SET header = '{\"at\":\"2026-11-18T12:26:40.099Z\",\"case\":\"99\",\"kind\":\"submit\",\"seq\":1}' WHERE idx = 17")
 EXEC(leaf_gone, "DELETE FROM ledger_leaf WHERE idx = 17")
 EXEC(leaf_cut, "DELETE FROM ledger_leaf WHERE idx >= 590")
 EXEC(
   leaf_more,
-  "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
-  "SELECT 600, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
+  "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
+  "SELECT 601, leaf_hash, header, digest FROM ledger_leaf WHERE idx = 3")
 EXEC(
   leaf_before,
-  "INSERT INTO ledger_leaf (idx, leaf_hash, hash8, header, digest) "
-  "SELECT -1, leaf_hash, hash8, header, digest FROM ledger_leaf WHERE idx = 3")
-EXEC(leaf_short, "UPDATE ledger_leaf SET hash8 = hash8 + 1 WHERE idx = 17")
+  "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
+  "SELECT -1, leaf_hash, header, digest FROM ledger_leaf WHERE idx = 3")
+EXEC(
+  leaf_next,
+  "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
+  "SELECT 600, leaf_hash, 'x', digest FROM ledger_leaf WHERE idx = 3")
+EXEC(span_short, "UPDATE ledger_span SET newest = oldest WHERE n = 1")
+EXEC(span_gone, "DELETE FROM ledger_span WHERE n = 2")
 EXEC(leaf_aside, "UPDATE ledger_leaf SET idx = -5 WHERE idx = 17")
 EXEC(tile_gone, "DELETE FROM ledger_tile WHERE level = 0 AND n = 1")
 EXEC(tile_up_gone, "DELETE FROM ledger_tile WHERE level = 1")
@@ -61,8 +66,8 @@ EXEC(stamp_orphan,
 EXEC(cosign_false, "INSERT INTO ledger_cosignature (generation, tree_size, witness, at, line) VALUES (1, 300, 'w+00000000+AA==', 1, 'x')")
 EXEC(
   pending_false,
-  "INSERT INTO ledger_pending (at, leaf_hash, hash8, header, digest) "
-  "SELECT 1, leaf_hash, hash8, 'x', digest FROM ledger_leaf WHERE idx = 3")
+  "INSERT INTO ledger_pending (at, leaf_hash, header, digest) "
+  "SELECT 1, leaf_hash, 'x', digest FROM ledger_leaf WHERE idx = 3")
 
 static int flip(struct store_tx *tx, const char *select, const char *update, size_t at, struct err *err) {
   unsigned char blob[TILE_BYTES];
@@ -111,9 +116,11 @@ static const struct { const char *name; kit_harm harm; const char *line;
              {"leaf_hash", leaf_hash, "leaf 17: its kept hash has been changed"},
              {"leaf_gone", leaf_gone, "leaf 17: it is missing"},
              {"leaf_cut", leaf_cut, "leaf 590: it is missing, and all after it to leaf 599"},
-             {"leaf_more", leaf_more, "1 leaves stand outside the tree of 600"},
-             {"leaf_before", leaf_before, "1 leaves stand outside"},
-             {"leaf_short", leaf_short, "leaf 17: it cannot be found by its hash"},
+             {"leaf_more", leaf_more, "leaf 601: it stands outside the tree, and none is before it"},
+             {"leaf_next", leaf_next, "pending leaf: it has been changed: x"},
+             {"leaf_before", leaf_before, "1 leaves stand before the first"},
+             {"span_short", span_short, "leaf 511: it cannot be found: its time is not among those of tile 0/1"},
+             {"span_gone", span_gone, "leaf 512: it cannot be found"},
              {"leaf_aside", leaf_aside, "leaf 17: it is missing"},
              {"two_exchanged", two_exchanged, "leaf 18: it is not the one"},
              {"tile_hash", tile_hash, "leaf 260: it is not the one whose hash tile 0/1 holds at 4"},
@@ -126,9 +133,9 @@ static const struct { const char *name; kit_harm harm; const char *line;
              {"head_text", head_text, "head 600: it is not the one that was signed"},
              {"head_other", head_other, "head 300: it is of log 2, which is not known"},
              {"head_root", head_root, "head 600: it is not the one that was signed"},
-             {"state_less", state_less, "100 leaves stand outside"},
+             {"state_less", state_less, "head 600: so many leaves were signed, and 500 are here"},
              {"state_more", state_more, "leaf 600: it is missing"},
-             {"state_gone", state_gone, "600 leaves stand outside"},
+             {"state_gone", state_gone, "head 600: so many leaves were signed, and 0 are here"},
              {"state_root", state_root, "state: its root"},
              {"log_gone", log_gone, "log 1: the store does not know it"},
              {"log_key", log_key, "log 1: its key"},
@@ -184,7 +191,7 @@ static void changed_events_are_named(void **state) {
   assert_int_equal(verify(t), 0);
   answers = 2;
   assert_int_equal(verify(t), -1);
-  snprintf(line, sizeof line, "leaf %lld: what it records has been changed", (long long)trust_index(t, l.hash));
+  snprintf(line, sizeof line, "leaf %lld: what it records has been changed", (long long)trust_index(t, l.at, l.hash));
   assert_non_null(strstr(buf_str(&said), line));
   answers = -1;
   assert_int_equal(verify(t), -1);
