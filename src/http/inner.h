@@ -2,6 +2,7 @@
 #ifndef CHAPAR_HTTP_INNER_H
 #define CHAPAR_HTTP_INNER_H
 
+#include "base/bytes.h"
 #include "http/relay.h"
 
 #include <microhttpd.h>
