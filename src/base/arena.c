@@ -167,10 +167,8 @@ void *arena_alloc(struct arena *a, size_t size)
   return p ? memset(p, 0, size) : NULL;
 }
 
-char *arena_strndup(struct arena *a, const char *s, size_t n)
+static char *copy(struct arena *a, const char *s, size_t n)
 {
-  if (!s || n == SIZE_MAX) return NULL;
-  n = strnlen(s, n);
   char *p = take(a, n + 1, 1);
   if (!p) return NULL;
   memcpy(p, s, n);
@@ -178,9 +176,14 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
   return p;
 }
 
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+  return s && n != SIZE_MAX ? copy(a, s, strnlen(s, n)) : NULL;
+}
+
 char *arena_strdup(struct arena *a, const char *s)
 {
-  return s ? arena_strndup(a, s, strlen(s)) : NULL;
+  return s ? copy(a, s, strlen(s)) : NULL;
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)

@@ -14,6 +14,9 @@ struct buf *buf_own(size_t cap);
 /* Base64 into a place of the caller's, ended with a NUL: (n + 2) / 3 * 4 + 1 bytes. The second: other alphabet, no padding. */
 void base64_write(char *out, const void *p, size_t n);
 void base64url_write(char *out, const void *p, size_t n);
+bool is_token(const char *s, size_t n);                         /* of HTTP (RFC 9110, 5.6.2), such as a header's name; not empty */
+bool no_controls(const char *s, size_t n);                      /* nothing below a space, and no DEL */
+bool value_sound(const char *s, size_t n);                      /* the same, but tabs may stand in it, as in a header's value */
 void buf_expect(struct buf *b, size_t n);                       /* some n bytes more will come: room for them at once, if the cap allows */
 /* A JSON string with its quotes, as json_canonical writes it; bytes that are not UTF-8 become U+FFFD. */
 void base_json_string(struct buf *b, const char *s, size_t n);

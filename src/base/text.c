@@ -175,26 +175,33 @@ static const unsigned char values64[256] = {
 
 static int value64(char c) { return values64[(unsigned char)c] - 1; }
 
+/* Four characters; negative: one of them has no value. */
+static int group64(const char *s)
+{
+  int a = value64(s[0]), b = value64(s[1]), c = value64(s[2]), d = value64(s[3]);
+  return (a | b | c | d) < 0 ? -1 : a << 18 | b << 12 | c << 6 | d;
+}
+
 int base64_decode(const char *s, size_t n, void *out, size_t room, size_t *len)
 {
   unsigned char *b = out;
-  size_t done = 0;
   *len = 0;
   if (n % 4) return -1;
-  for (size_t i = 0; i < n; i += 4) {
-    int v[4];
-    size_t pad = i + 4 < n ? 0 : s[i + 3] != '=' ? 0 : s[i + 2] != '=' ? 1 : 2;
-    for (size_t k = 0; k < 4; k++) {
-      v[k] = k + pad >= 4 ? 0 : value64(s[i + k]);
-      if (v[k] < 0) return -1;
-    }
-    if ((pad == 1 && v[2] & 3) || (pad == 2 && v[1] & 15)) return -1;
-    size_t take = 3 - pad;
-    if (room - done < take) return -1;
-    uint32_t bits = (uint32_t)v[0] << 18 | (uint32_t)v[1] << 12 | (uint32_t)v[2] << 6 | (uint32_t)v[3];
-    for (size_t k = 0; k < take; k++) b[done++] = (unsigned char)(bits >> (16 - 8 * k));
+  if (!n) return 0;
+  size_t pad = s[n - 1] != '=' ? 0 : s[n - 2] != '=' ? 1 : 2, size = n / 4 * 3 - pad;
+  if (room < size) return -1;
+  char last[4] = {s[n - 4], s[n - 3], pad == 2 ? 'A' : s[n - 2], pad ? 'A' : s[n - 1]};
+  for (const char *end = s + n - 4; s < end; s += 4, b += 3) {
+    int bits = group64(s);
+    if (bits < 0) return -1;
+    b[0] = (unsigned char)(bits >> 16);
+    b[1] = (unsigned char)(bits >> 8);
+    b[2] = (unsigned char)bits;
   }
-  *len = done;
+  int bits = group64(last);
+  if (bits < 0 || bits & ((1 << 8 * pad) - 1)) return -1;
+  for (size_t k = 0; k < 3 - pad; k++) b[k] = (unsigned char)(bits >> (16 - 8 * k));
+  *len = size;
   return 0;
 }
 
@@ -238,6 +245,43 @@ void random_bytes(void *p, size_t n)
   pool.left -= n;
   memcpy(p, pool.bytes + pool.left, n);
   explicit_bzero(pool.bytes + pool.left, n);
+}
+
+/* Of RFC 9110. */
+static const bool token_chars[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
+                                      ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true};
+
+bool is_token(const char *s, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    if (!token_chars[(unsigned char)s[i]]) return false;
+  return n > 0;
+}
+
+/* Not 0 when one of eight bytes is below a space or DEL. */
+static uint64_t controls(uint64_t w)
+{
+  const uint64_t each = UINT64_MAX / 255, del = w ^ each * 0x7f;
+  return (((w - each * ' ') & ~w) | ((del - each) & ~del)) & each * 0x80;
+}
+
+bool no_controls(const char *s, size_t n)
+{
+  uint64_t any = 0, w;
+  for (; n >= sizeof w; s += sizeof w, n -= sizeof w) {
+    memcpy(&w, s, sizeof w);
+    any |= controls(w);
+  }
+  w = UINT64_MAX / 255 * ' ';
+  memcpy(&w, s, n);
+  return (any | controls(w)) == 0;
+}
+
+bool value_sound(const char *s, size_t n)
+{
+  for (const char *tab; (tab = memchr(s, '\t', n)) != NULL; n -= (size_t)(tab + 1 - s), s = tab + 1)
+    if (!no_controls(s, (size_t)(tab - s))) return false;
+  return no_controls(s, n);
 }
 
 bool base_same(const char *a, const char *b)

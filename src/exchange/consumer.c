@@ -136,8 +136,8 @@ static int build(struct way *w) {
 
 /* ---- one attempt ---- */
 
-static int log_put(struct way *w, const struct message *m, const char *base, const char *keyid, const unsigned char *signature, struct err *err) {
-  struct kept k = {.side = SIDE_CONSUMER, .message_id = w->message_id, .client = &w->client, .service = &w->target.service, .message = m, .base = base, .keyid = keyid, .signature = signature,
+static int log_put(struct way *w, const struct message *m, const char *base, const char *keyid, struct err *err) {
+  struct kept k = {.side = SIDE_CONSUMER, .message_id = w->message_id, .client = &w->client, .service = &w->target.service, .message = m, .base = base, .keyid = keyid,
                    .digest_only = w->digest_only, .at = clock_now()};
   return evidence_put(w->log, &k, err);
 }
@@ -164,7 +164,7 @@ static int verify(struct way *w, const struct gateway *g, const struct message *
   if (members_key_now(w->m, by.keyid, by.created, &of, &key, &n, &err)) return fault_set(w->fault, P "cert_validation", "The key that signed the response: %s", err.message);
   if (strcmp(of->id, g->id)) return fault_set(w->fault, P "cert_validation", "The response was signed by %s, not by %s", of->id, g->id);
   if (signature_check_read(answer, request, &by, key, n, &base, &err)) return fault_set(w->fault, P "invalid_signature_value", "The signature of the response is not good: %s", err.message);
-  return log_put(w, answer, base, by.keyid, by.signature, &err) || evidence_wait(w->log, &err) ? unlogged(w, &err) : 0;
+  return log_put(w, answer, base, by.keyid, &err) || evidence_wait(w->log, &err) ? unlogged(w, &err) : 0;
 }
 
 static bool header_is(const struct message *m, const char *name, const char *value) {
@@ -284,7 +284,7 @@ static enum attempt send_signed(struct way *w, const struct gateway *g, bool ins
   }
   enum attempt end = ATTEMPT_FAULT;
   w->log = evidence_begin(w->x);
-  if (log_put(w, &request, base, w->keyid, NULL, &err) || evidence_pass(w->log, request.method, &err)) {
+  if (log_put(w, &request, base, w->keyid, &err) || evidence_pass(w->log, request.method, &err)) {
     fault_set(w->fault, P "logging_failed", "The message cannot be logged, so it is not passed on: %s", err.message);
   } else {
     end = inside ? call_inside(w, g, &request, out) : call_peer(w, g, &request, out);

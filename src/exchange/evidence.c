@@ -53,14 +53,19 @@ static void put_text(struct buf *b, const char *before, const char *text) {
   base_json_string(b, text, strlen(text));
 }
 
-/* Written as json_canonical would: the names stand in order. */
+/* Written as json_canonical would: the names stand in order. What was signed stands in it by its digest: it is long, and beside the leaf in any case. */
 char *logged_payload(const struct logged *l, const char *server) {
   struct buf b = {.cap = SIZE_MAX};
-  buf_expect(&b, (l->base_size + 2) / 3 * 4 + PAYLOAD_ROOM);
-  put_bytes(&b, "{\"base\":", l->base, l->base_size);
+  unsigned char hash[32];
+  sha256(l->base, l->base_size, hash);
+  buf_expect(&b, PAYLOAD_ROOM);
+  put_bytes(&b, "{\"base_digest\":", hash, sizeof hash);
   put_text(&b, ",\"client\":", l->client);
   put_bytes(&b, ",\"content_digest\":", l->content_digest, sizeof l->content_digest);
-  buf_addf(&b, ",\"content_size\":%lld,\"directory\":%lld", (long long)l->content_size, (long long)l->directory);
+  buf_adds(&b, ",\"content_size\":");
+  buf_addi(&b, l->content_size);
+  buf_adds(&b, ",\"directory\":");
+  buf_addi(&b, l->directory);
   put_text(&b, ",\"keyid\":", l->keyid);
   put_text(&b, ",\"message_id\":", l->message_id);
   put_text(&b, ",\"part\":", l->answer ? "answer" : "request");
@@ -218,8 +223,7 @@ static int item_make(struct item *i, const struct kept *k, struct err *err) {
   *l = (struct logged){.at = k->at, .directory = members_version(i->members), .content_size = m.content == NULL ? 0 : m.content->size, .side = k->side,
                        .answer = m.status > 0, .message_id = k->message_id, .client = client, .service = service, .keyid = k->keyid,
                        .base = (const unsigned char *)k->base, .base_size = strlen(k->base)};
-  if (message_digest(&m, err) != 0 || (k->signature == NULL && signature_value(&m, l->signature, err) != 0) || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
-  if (k->signature != NULL) memcpy(l->signature, k->signature, sizeof l->signature);
+  if (message_digest(&m, err) != 0 || signature_value(&m, l->signature, err) != 0 || content_take(i, k->digest_only ? NULL : m.content, most_kept(x), err) != 0) return -1;
   memcpy(l->content_digest, m.digest, sizeof l->content_digest);
   random_bytes(l->salt, sizeof l->salt);
   logged_header(l, i->header);

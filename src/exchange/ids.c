@@ -59,11 +59,14 @@ bool exchange_id_same(const struct exchange_id *a, const struct exchange_id *b, 
 }
 
 static void uuid_write(unsigned char b[16], char out[37]) {
-  char hex[33];
+  static const unsigned char group[] = {4, 2, 2, 2, 6};
   b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
   b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-  hex_encode(b, 16, hex);
-  snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+  for (size_t i = 0; i < BASE_COUNT(group); b += group[i++]) {
+    hex_encode(b, group[i], out);
+    out += 2 * group[i];
+    if (i + 1 < BASE_COUNT(group)) *out++ = '-';
+  }
 }
 
 void uuid_make(char out[37]) {

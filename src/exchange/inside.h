@@ -29,6 +29,7 @@ struct message {
   struct http_pair *headers; size_t header_count, header_room; struct arena *arena;
   const struct http_content *content;       /* NULL or size 0: empty; its digest is still signed */
   unsigned char digest[64]; bool digested;  /* SHA-512 of the content, once message_digest was called */
+  unsigned char signature[64]; bool proven; /* the signature that was made or found good */
 };
 const char *message_header(const struct message *m, const char *name);           /* the last one wins; NULL */
 int message_add(struct message *m, const char *name, const char *value, struct err *err);
@@ -124,7 +125,7 @@ enum side { SIDE_CONSUMER, SIDE_PRODUCER };
 /* One signed message to be kept. Put before it is sent, and durable, as evidence_wait tells, before anything of the exchange is released; before it is sent too where evidence_pass waits. The message, its arena,
  * texts, content and base stay as they are until evidence_wait, the arena until evidence_end. */
 struct kept { enum side side; const char *message_id; const struct exchange_id *client, *service; const struct message *message; const char *base; const char *keyid;
-              const unsigned char *signature /* NULL: it is read from the message */; bool digest_only; int64_t at; };
+              bool digest_only; int64_t at; };
 struct evidence;                              /* puts under way of one exchange */
 struct evidence *evidence_begin(struct exchange *x);
 /* Queues and goes on. ERR_UNAVAILABLE: the log takes nothing now (full disk): nothing may be released (logging_failed). */

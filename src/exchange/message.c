@@ -9,13 +9,6 @@
 
 enum { HEADERS_MOST = 256, VALUE_MOST = 16 * 1024 };
 
-static bool token(const char *s) {
-  if (*s == '\0') return false;
-  for (; *s != '\0'; s++)
-    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '-' || (*s >= '0' && *s <= '9') || strchr("!#$%&'*+.^_`|~", *s) != NULL)) return false;
-  return true;
-}
-
 /* Most differ in their first letter. */
 bool header_named(const struct http_pair *h, const char *name) { return ((h->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(h->name, name) == 0; }
 
@@ -41,12 +34,10 @@ static struct http_pair *next_place(struct message *m, struct err *err) {
 }
 
 int message_add_held(struct message *m, const char *name, const char *value, struct err *err) {
-  if (!token(name)) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
+  if (!is_token(name, strlen(name))) return err_set(err, ERR_MALFORMED, "this is not the name of a header");
   size_t n = strlen(value);
   if (n > VALUE_MOST) return err_set(err, ERR_TOO_LARGE, "the header %.60s has more than %d bytes", name, VALUE_MOST);
-  for (size_t i = 0; i < n; i++)
-    if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
-      return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
+  if (!value_sound(value, n)) return err_set(err, ERR_MALFORMED, "the header %.60s holds a control character", name);
   struct http_pair *place = next_place(m, err);
   if (place == NULL) return -1;
   *place = (struct http_pair){name, value};

@@ -106,8 +106,8 @@ static int check_signature(struct turn *t, const char **base) {
 
 /* ---- keeping ---- */
 
-static int put_one(struct turn *t, const struct message *m, const char *base, const char *keyid, const unsigned char *signature, struct err *err) {
-  struct kept k = {.side = SIDE_PRODUCER, .message_id = t->message_id, .client = &t->client, .service = &t->target.service, .message = m, .base = base, .keyid = keyid, .signature = signature,
+static int put_one(struct turn *t, const struct message *m, const char *base, const char *keyid, struct err *err) {
+  struct kept k = {.side = SIDE_PRODUCER, .message_id = t->message_id, .client = &t->client, .service = &t->target.service, .message = m, .base = base, .keyid = keyid,
                    .digest_only = book_digest_only(t->b, &t->target.service, t->service), .at = clock_now()};
   return evidence_put(t->log, &k, err);
 }
@@ -140,7 +140,7 @@ static int undone(struct turn *t, int rc) {
 static int take(struct turn *t, const char *base, struct kept_answer **kept) {
   struct err err;
   unsigned char digest[64];
-  int rc = put_one(t, t->request, base, t->by.keyid, t->by.signature, &err) ? logging_failed(t, "passed on", &err) : 0, again = 0;
+  int rc = put_one(t, t->request, base, t->by.keyid, &err) ? logging_failed(t, "passed on", &err) : 0, again = 0;
   if (rc == 0 && t->service && !method_safe(t->request->method)) {
     sameness(t, digest);
     again = repeat_begin(t->x, t->message_id, &t->client, t->request->method, digest, kept, &err);
@@ -312,7 +312,7 @@ static int seal(struct turn *t, struct message *answer, bool logged) {
   if (name_answer(t, answer, &err)) return fail(t, P "internal_error", &err);
   if (signature_make(answer, t->request, &t->signer, t->keyid, clock_now(), &base, &err)) return fail(t, P "cannot_create_signature", &err);
   if (!logged) return 0;
-  int rc = put_one(t, answer, base, t->keyid, NULL, &err) ? logging_failed(t, "answered", &err) : 0;
+  int rc = put_one(t, answer, base, t->keyid, &err) ? logging_failed(t, "answered", &err) : 0;
   if (rc == 0 && t->begun && !message_header(answer, "X-Road-Error")) {
     struct message plain = *answer;
     plain.headers = arena_alloc(t->a, (answer->header_count + 1) * sizeof *plain.headers);

@@ -2,6 +2,7 @@
 #include "exchange/archive.h"
 #include "exchange/members.h"
 #include "exchange/signature.h"
+#include "base/bytes.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -88,13 +89,22 @@ static bool line_of(const char *base, const char *name, char *out, size_t room) 
 }
 
 /* Is what is shown what the ledger's leaf holds? */
-static int leaf_same(const json_t *message, const struct judging *j, struct err *err) {
-  static const char *const same[] = {"base", "client", "content_digest", "keyid", "part", "service", "side", "signature"};
+static int leaf_same(const json_t *message, struct judging *j, struct err *err) {
+  static const char *const same[] = {"client", "content_digest", "keyid", "part", "service", "side", "signature"};
   const json_t *leaf = json_object_get(json_object_get(message, "receipt"), "leaf");
   const char *text = json_str(leaf, "payload"), *top = json_str(leaf, "header");
   json_t *payload = text == NULL ? NULL : json_read(text, strlen(text), 4, NULL), *header = top == NULL ? NULL : json_read(top, strlen(top), 4, NULL);
   bool good = json_is_object(payload) && base_same(json_str(payload, "message_id"), j->message_id) && base_same(json_str(payload, "server"), j->server) &&
               json_int(payload, "directory", -1) == json_int(message, "directory", -2) && json_int(payload, "content_size", -1) == json_int(message, "content_size", -2);
+  unsigned char hash[32];
+  char digest[45];
+  size_t n;
+  const void *base = bytes_of(j, message, "base", &n);
+  if (base != NULL) {
+    sha256(base, n, hash);
+    base64_write(digest, hash, sizeof hash);
+  }
+  good = good && base != NULL && base_same(json_str(payload, "base_digest"), digest);
   for (size_t i = 0; i < BASE_COUNT(same); i++) good = good && json_str(payload, same[i]) != NULL && base_same(json_str(payload, same[i]), json_str(message, same[i]));
   good = good && json_str(header, "at") != NULL && base_same(json_str(header, "at"), json_str(message, "at"));
   json_decref(header);

@@ -76,9 +76,10 @@ const struct subsystem *book_subsystem(const struct book *b, const struct exchan
 }
 
 const char *id_shown(const struct exchange_id *id, char out[EXCHANGE_ID + 20]) {
-  char text[EXCHANGE_ID + 1];
-  exchange_id_text(id, text);
-  snprintf(out, EXCHANGE_ID + 20, "%s:%s", id->service[0] ? "SERVICE" : id->subsystem[0] ? "SUBSYSTEM" : "MEMBER", text);
+  const char *kind = id->service[0] ? "SERVICE:" : id->subsystem[0] ? "SUBSYSTEM:" : "MEMBER:";
+  size_t n = strlen(kind);
+  memcpy(out, kind, n);
+  exchange_id_text(id, out + n);
   return out;
 }
 

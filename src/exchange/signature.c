@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define ALGORITHM "ecdsa-p256-sha256"
+#define PARAMS "\"@signature-params\": "
 enum { BASE_MOST = 256 * 1024, COVERED_MOST = 128, BYTES_64 = 88 };
 
 /* ---- components ---- */
@@ -149,8 +150,8 @@ static bool param_same(const struct sfv_item *a, const struct sfv_item *b) {
   return true;
 }
 static bool same_component(const struct sfv_item *a, const struct sfv_item *b) {
-  return a->value.type == SFV_STRING && b->value.type == SFV_STRING && strcmp(a->value.text, b->value.text) == 0 &&
-         a->param_count == b->param_count && param_same(a, b);
+  return a->value.size == b->value.size && a->param_count == b->param_count && a->value.type == SFV_STRING && b->value.type == SFV_STRING &&
+         memcmp(a->value.text, b->value.text, a->value.size) == 0 && param_same(a, b);
 }
 
 static int base_put(const struct message *m, const struct message *request, const struct sfv_item *list, struct buf *out, struct err *err) {
@@ -164,7 +165,7 @@ static int base_put(const struct message *m, const struct message *request, cons
     if (memchr(buf_str(out) + from, '\n', out->len - from) != NULL) return err_set(err, ERR_MALFORMED, "a component holds a newline");
     buf_addc(out, '\n');
   }
-  buf_adds(out, "\"@signature-params\": ");
+  buf_adds(out, PARAMS);
   sfv_write(out, list);
   return buf_overflowed(out) ? err_set(err, ERR_LIMIT, "what is to be signed has more than %d bytes", BASE_MOST) : 0;
 }
@@ -255,30 +256,35 @@ static void drop_ours(struct message *m) {
   m->header_count = n;
 }
 
-/* What begins it, 64 bytes and a colon. */
-static void bytes_64(char *out, const char *before, const unsigned char bytes[64]) {
+/* A header whose value is what begins it, 64 bytes and a colon. */
+static int bytes_64_add(struct message *m, const char *name, const char *before, const unsigned char bytes[64], struct err *err) {
+  char field[24 + BYTES_64];
   size_t n = strlen(before);
-  memcpy(out, before, n);
-  base64_write(out + n, bytes, 64);
-  memcpy(out + n + BYTES_64, ":", 2);
+  memcpy(field, before, n);
+  base64_write(field + n, bytes, 64);
+  memcpy(field + n + BYTES_64, ":", 2);
+  return message_add(m, name, field, err);
 }
 
 static int digest_add(struct message *m, bool answer, struct err *err) {
-  char field[sizeof "sha-512=::" + BYTES_64];
   const char *given = answer ? NULL : signature_field(m, "content-digest"); /* the answer to HEAD may tell the digest of what GET would give */
   if (message_digest(m, err) != 0 || (given != NULL && signature_digest_check(m, given, err) != 0)) return -1;
   drop_ours(m);
-  bytes_64(field, "sha-512=:", m->digest);
-  return message_add(m, "Content-Digest", field, err);
+  return bytes_64_add(m, "Content-Digest", "sha-512=:", m->digest, err);
 }
 
-static int signature_add(struct message *m, const struct sfv_item *list, const unsigned char raw[64], struct err *err) {
-  char value[sizeof SIGNATURE_LABEL "=::" + BYTES_64];
+/* The parameters as they stand at the end of the base. */
+static int signature_add(struct message *m, const char *base, size_t n, const unsigned char raw[64], struct err *err) {
+  const char *line = memrchr(base, '\n', n);
   struct buf *input = buf_own(BASE_MOST);
   buf_adds(input, SIGNATURE_LABEL "=");
-  sfv_write(input, list);
-  bytes_64(value, SIGNATURE_LABEL "=:", raw);
-  return message_add(m, "Signature-Input", buf_str(input), err) != 0 ? -1 : message_add(m, "Signature", value, err);
+  buf_adds(input, line + sizeof PARAMS);
+  return message_add(m, "Signature-Input", buf_str(input), err) != 0 ? -1 : bytes_64_add(m, "Signature", SIGNATURE_LABEL "=:", raw, err);
+}
+
+static void proved(struct message *m, const unsigned char raw[64]) {
+  memcpy(m->signature, raw, sizeof m->signature);
+  m->proven = true;
 }
 
 int signature_make(struct message *m, const struct message *request, const struct exchange_signer *by, const char *keyid, int64_t now,
@@ -301,7 +307,8 @@ int signature_make(struct message *m, const struct message *request, const struc
   sha256(text, n, hash);
   if (by->sign(by->ctx, EXCHANGE_KEY_SIGN, hash, sizeof hash, der, &size, err) != 0) return -1;
   if (signature_to_raw(der, size, raw) != 0) return err_set(err, ERR_INTERNAL, "the signing key gave something that is no signature");
-  if (signature_add(m, &list, raw, err) != 0) return -1;
+  if (signature_add(m, text, n, raw, err) != 0) return -1;
+  proved(m, raw);
   *base = text;
   return 0;
 }
@@ -387,10 +394,8 @@ int signature_read(const struct message *m, struct signed_by *out, struct err *e
 }
 
 int signature_value(const struct message *m, unsigned char out[64], struct err *err) {
-  const struct sfv_item *value;
-  if (claim_find(m, "Signature", &value, err) != 0) return -1;
-  if (value->value.type != SFV_BYTES || value->value.size != 64) return err_set(err, ERR_MALFORMED, "the signature has not 64 bytes");
-  memcpy(out, value->value.text, 64);
+  if (!m->proven) return err_set(err, ERR_INTERNAL, "the message has no signature that was made or checked here");
+  memcpy(out, m->signature, 64);
   return 0;
 }
 
@@ -404,8 +409,10 @@ int signature_check_read(struct message *m, const struct message *request, const
   if (rc == 0 && (text = base_make(m, request, by->covered, &size, err)) == NULL) rc = -1;
   if (rc == 0) rc = signature_verify(text, size, by->signature, public_key, n, err);
   if (rc == 0) rc = signature_digest_check(m, digest, err);
-  if (rc == 0) *base = text;
-  return rc;
+  if (rc != 0) return rc;
+  proved(m, by->signature);
+  *base = text;
+  return 0;
 }
 
 int signature_check(struct message *m, const struct message *request, const void *public_key, size_t n, const char **base, struct err *err) {

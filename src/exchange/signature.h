@@ -13,7 +13,7 @@ int signature_base(const struct message *m, const struct message *request, const
 const char *signature_field(const struct message *m, const char *name);
 /* Content-Digest against the content: every sha-512 and sha-256 must be true, one at least must be there. ERR_CONFLICT, ERR_MALFORMED. */
 int signature_digest_check(struct message *m, const char *field, struct err *err);
-/* Our signature of a message, raw. */
+/* The signature that was made or found good here, raw. */
 int signature_value(const struct message *m, unsigned char out[64], struct err *err);
 /* ECDSA P-256 between r‖s and DER. to_raw answers -1 for what is none. */
 size_t signature_to_der(const unsigned char raw[64], unsigned char der[80]);

@@ -9,14 +9,6 @@
  * docs/notes/http.md tells more. */
 struct walk { struct http_req *r; const char *at, *end; size_t most; bool clean; };
 
-/* A tab may stand in it. */
-static bool value_sound(const char *s, size_t n)
-{
-  for (const char *tab; (tab = memchr(s, '\t', n)) != NULL; n -= (size_t)(tab + 1 - s), s = tab + 1)
-    if (!no_controls(s, (size_t)(tab - s))) return false;
-  return no_controls(s, n);
-}
-
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value, size_t size)
 {
   struct walk *w = cls;

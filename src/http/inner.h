@@ -2,6 +2,7 @@
 #ifndef CHAPAR_HTTP_INNER_H
 #define CHAPAR_HTTP_INNER_H
 
+#include "base/bytes.h"
 #include "http/relay.h"
 
 #include <microhttpd.h>
@@ -55,8 +56,6 @@ int url_path(struct arena *a, const char *raw, struct target *out);
 int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, size_t most, size_t *count, bool *unclean);
 /* Quality (0–1000) of a value in an Accept-like list: the most exact of `type`, or -1 when it does not occur. */
 int accept_quality(const char *list, const char *type);
-bool is_token(const char *s, size_t n);
-bool no_controls(const char *s, size_t n);               /* nothing below a space, and no DEL */
 bool etag_matches(const char *list, const char *etag);   /* weak comparison with an If-None-Match list */
 
 /* ---- forms (form.c) ---- */

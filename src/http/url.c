@@ -103,36 +103,6 @@ int url_pairs(struct arena *a, const char *s, size_t n, struct http_pair *out, s
   return 0;
 }
 
-/* Of RFC 9110. */
-static const bool token_chars[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
-                                      ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true};
-
-bool is_token(const char *s, size_t n)
-{
-  for (size_t i = 0; i < n; i++)
-    if (!token_chars[(unsigned char)s[i]]) return false;
-  return n > 0;
-}
-
-/* Not 0 when one of eight bytes is below a space or DEL. */
-static uint64_t controls(uint64_t w)
-{
-  const uint64_t each = UINT64_MAX / 255, del = w ^ each * 0x7f;
-  return (((w - each * ' ') & ~w) | ((del - each) & ~del)) & each * 0x80;
-}
-
-bool no_controls(const char *s, size_t n)
-{
-  uint64_t any = 0, w;
-  for (; n >= sizeof w; s += sizeof w, n -= sizeof w) {
-    memcpy(&w, s, sizeof w);
-    any |= controls(w);
-  }
-  w = UINT64_MAX / 255 * ' ';
-  memcpy(&w, s, n);
-  return (any | controls(w)) == 0;
-}
-
 /* q=0.5 among the parameters of an element, in thousandths; 1000 without one, 0 when it cannot be read. */
 static int element_quality(const char *s, const char *end)
 {

@@ -76,7 +76,33 @@ static void base64_by_its_rfc(void **state)
   static const char *const bad[] = {"Zg=", "Zg", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zg==Zg==", "Zm9v\n", "Zm 9", "-_8=", "Zg=a", "Z=g="};
   for (size_t i = 0; i < BASE_COUNT(bad); i++) assert_int_equal(base64_decode(bad[i], strlen(bad[i]), out, sizeof out, &n), -1);
   assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 5, &n), -1);
+  for (int c = 0; c < 256; c++) /* whatever stands at each place, before the end and in it */
+    for (size_t i = 0; i < 8; i++) {
+      char text[] = "AAAAAAAA";
+      text[i] = (char)c;
+      bool has = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+      assert_int_equal(base64_decode(text, 8, out, 6, &n), has || (c == '=' && i == 7) ? 0 : -1);
+    }
   assert_int_equal(base64_decode("Zm9vYmFy", 8, out, 6, &n), 0);
+}
+
+/* Every byte at every place of texts of many lengths. */
+static void header_texts(void **state)
+{
+  char s[21];
+  assert_true(no_controls("", 0) && value_sound("", 0) && !is_token("", 0));
+  for (size_t n = 1; n <= sizeof s; n++)
+    for (size_t at = 0; at < n; at++)
+      for (int c = 0; c < 256; c++) {
+        memset(s, n % 2 ? 'a' : '!', n);
+        s[at] = (char)c;
+        assert_int_equal(no_controls(s, n), c >= ' ' && c != 0x7f);
+        assert_int_equal(is_token(s, n), c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c));
+        assert_int_equal(value_sound(s, n), (c >= ' ' && c != 0x7f) || c == '\t');
+        s[(at + 1) % n] = '\t';
+        assert_int_equal(value_sound(s, n), n == 1 || (c >= ' ' && c != 0x7f) || c == '\t');
+      }
+  assert_true(no_controls("\xff\xff\xff\xff\xff\xff\xff\xff\x80", 9));
 }
 
 static void whole_numbers(void **state)
@@ -149,7 +175,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(utf8_is_told_from_what_is_not), cmocka_unit_test(every_scalar_value_goes_there_and_back),
-    cmocka_unit_test(hexadecimal), cmocka_unit_test(base64_by_its_rfc),
+    cmocka_unit_test(hexadecimal), cmocka_unit_test(base64_by_its_rfc), cmocka_unit_test(header_texts),
     cmocka_unit_test(whole_numbers), cmocka_unit_test(small_things), cmocka_unit_test(random_after_fork),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
