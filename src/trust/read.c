@@ -247,24 +247,39 @@ static int index_new(struct store_tx *tx, const unsigned char *leaf_hash, int64_
     (size_t)TRUST_HASH);
 }
 
-/* In one tile; its last one may not be full. */
+/* In one tile; its last one may not be full, and of a damaged one the ledger's judge tells, not who looks for a leaf. */
 static int index_in(struct store_tx *tx, int64_t n, const unsigned char *leaf_hash, int64_t *index, struct err *err) {
-  unsigned char hashes[TILE_BYTES] = {0};
-  if (tile_read(tx, 0, n, 1, hashes, err) != 0) return -1;
-  for (int i = 0; i < TILE && *index < 0; i++)
-    if (memcmp(hashes + i * TRUST_HASH, leaf_hash, TRUST_HASH) == 0) *index = n * TILE + i;
-  return 0;
+  struct store_rows *r = store_select(tx, err, "SELECT hashes FROM ledger_tile WHERE level = 0 AND n = ?1", "i", n);
+  if (r == NULL) return -1;
+  size_t size = 0;
+  int rc = store_next(r, err);
+  const unsigned char *hashes = rc == 1 ? store_blob(r, 0, &size) : NULL;
+  for (size_t i = 0; hashes != NULL && *index < 0 && i < size / TRUST_HASH && i < TILE; i++)
+    if (memcmp(hashes + i * TRUST_HASH, leaf_hash, TRUST_HASH) == 0) *index = n * TILE + (int64_t)i;
+  store_done(r);
+  return rc < 0 ? -1 : 0;
 }
 
-/* Leaves come in the order of their times, or nearly: the first tile that may hold it most often does. */
-int trust_index_tx(struct store_tx *tx, int64_t at, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
-  int rc = 0;
-  *index = -1;
-  struct store_rows *r = store_select(tx, err, "SELECT n FROM ledger_span WHERE newest >= ?1 AND oldest <= ?1 ORDER BY newest, oldest", "i", at);
+struct candidate { int64_t newest, n; };
+
+/* The next tile whose leaves' times hold this one: 1, or 0 when there is no more. */
+static int index_next(struct store_tx *tx, int64_t at, struct candidate *c, struct err *err) {
+  struct store_rows *r = store_select(tx, err,
+    "SELECT newest, n FROM ledger_span WHERE newest >= ?1 AND oldest <= ?1 AND (newest, n) > (?2, ?3) ORDER BY newest, n LIMIT 1", "iii", at, c->newest, c->n);
   if (r == NULL) return -1;
-  while (*index < 0 && (rc = store_next(r, err)) == 1 && (rc = index_in(tx, store_int(r, 0), leaf_hash, index, err)) == 0) continue;
+  int rc = store_next(r, err);
+  if (rc == 1) *c = (struct candidate){store_int(r, 0), store_int(r, 1)};
   store_done(r);
-  if (rc < 0) return -1;
+  return rc;
+}
+
+/* Leaves come nearly in the order of their times: the first tile that may hold it most often does. */
+int trust_index_tx(struct store_tx *tx, int64_t at, const unsigned char leaf_hash[TRUST_HASH], int64_t *index, struct err *err) {
+  struct candidate c = {INT64_MIN, INT64_MIN};
+  int rc;
+  if (store_value(tx, index, -1, err, "SELECT MIN(idx) FROM ledger_late WHERE at = ?1 AND leaf_hash = ?2", "ib", at, leaf_hash, (size_t)TRUST_HASH) != 0) return -1;
+  while (*index < 0 && (rc = index_next(tx, at, &c, err)) != 0)
+    if (rc < 0 || index_in(tx, c.n, leaf_hash, index, err) != 0) return -1;
   return *index < 0 ? index_new(tx, leaf_hash, index, err) : 0;
 }
 

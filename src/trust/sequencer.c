@@ -14,6 +14,7 @@ enum {
   SHARE = TILE,    /* leaves between two looks at the clock, and whether somebody waits */
   SHORT_US = 1000, /* a transaction goes on so long also when somebody does: a shorter one writes the newest tile for too few */
   LONG_US = 4000,  /* longest transaction: whoever comes meanwhile waits for its commit too */
+  LATE_MS = 86400000, /* so much older than a neighbour a leaf is not found by its tile */
   WHOLE_MS = 2000, /* so often the queue is looked through from its very beginning */
   SLACK_MS = 1000  /* how much older than those before them leaves commonly come */
 };
@@ -141,13 +142,22 @@ static int extend(struct store_tx *tx, int level, int64_t before, unsigned char 
   return full;
 }
 
-/* The times of the leaves from `size` on, for each tile that they stand in. */
+static int late_put(struct store_tx *tx, const struct place *p, int i, int64_t index, struct err *err) {
+  return store_put(tx, err, "INSERT INTO ledger_late (idx, at, leaf_hash) VALUES (?1, ?2, ?3)", "iib", index, p->times[i], p->hashes[i], (size_t)TRUST_HASH);
+}
+
+/* The times of the leaves from `size` on, for each tile that they stand in; what is late beside the newest of a tile's new ones is found by itself. */
 static int spans(struct store_tx *tx, const struct place *p, int64_t size, struct err *err) {
-  for (int i = 0; i < p->count;) {
-    int64_t n = (size + i) / TILE, oldest = p->times[i], newest = oldest;
-    for (; i < p->count && (size + i) / TILE == n; i++) {
-      if (p->times[i] < oldest) oldest = p->times[i];
-      if (p->times[i] > newest) newest = p->times[i];
+  for (int i = 0, from, end; i < p->count; i = end) {
+    int64_t n = (size + i) / TILE, newest = p->times[i], oldest = INT64_MAX;
+    for (from = end = i; end < p->count && (size + end) / TILE == n; end++)
+      if (p->times[end] > newest) newest = p->times[end];
+    for (; from < end; from++) {
+      if (p->times[from] < newest - LATE_MS) {
+        if (late_put(tx, p, from, size + from, err) != 0) return -1;
+      } else if (p->times[from] < oldest) {
+        oldest = p->times[from];
+      }
     }
     if (store_put(tx, err,
           "INSERT INTO ledger_span (n, oldest, newest) VALUES (?1, ?2, ?3) ON CONFLICT (n) DO UPDATE SET "

@@ -6,7 +6,8 @@
 enum { PAGE = 8 * TILE, LEVELS = 8, ROOTS_TOLD = 20 };
 
 struct row {
-  bool there;
+  bool there, late;                              /* late: found by itself, at late_at */
+  int64_t late_at;
   unsigned char hash[TRUST_HASH], digest[TRUST_HASH];
   char *header;
 };
@@ -33,7 +34,7 @@ struct check {
   struct level levels[LEVELS];
   struct row rows[PAGE];
   struct level stored[PAGE / TILE];              /* tiles of level 0; count: how many hashes are there */
-  struct span { int64_t oldest, newest; } spans[PAGE / TILE];
+  struct span { int64_t oldest, newest; } spans[PAGE / TILE], told_spans[PAGE / TILE]; /* of the leaves that are not late; as the store tells them */
   struct seen *heads;
   size_t heads_count, heads_at;
 };
@@ -108,7 +109,7 @@ static void page_clear(struct check *c) {
   }
   for (int i = 0; i < PAGE / TILE; i++) {
     c->stored[i].count = 0;
-    c->spans[i] = (struct span){INT64_MAX, INT64_MIN};
+    c->spans[i] = c->told_spans[i] = (struct span){INT64_MAX, INT64_MIN};
   }
   for (size_t i = 0; i < c->heads_count; i++) head_clear(&c->heads[i].head);
   free(c->heads);
@@ -155,7 +156,21 @@ static int spans_read(struct store_tx *tx, struct check *c, struct err *err) {
   struct store_rows *r = store_select(tx, err, "SELECT n, oldest, newest FROM ledger_span WHERE n >= ?1 AND n < ?2", "ii", c->lo / TILE, (c->hi + TILE - 1) / TILE);
   if (r == NULL) return -1;
   int rc;
-  while ((rc = store_next(r, err)) == 1) c->spans[store_int(r, 0) - c->lo / TILE] = (struct span){store_int(r, 1), store_int(r, 2)};
+  while ((rc = store_next(r, err)) == 1) c->told_spans[store_int(r, 0) - c->lo / TILE] = (struct span){store_int(r, 1), store_int(r, 2)};
+  store_done(r);
+  return rc;
+}
+
+static int late_read(struct store_tx *tx, struct check *c, struct err *err) {
+  unsigned char hash[TRUST_HASH];
+  struct store_rows *r = store_select(tx, err, "SELECT idx, at, leaf_hash FROM ledger_late WHERE idx >= ?1 AND idx < ?2", "ii", c->lo, c->hi);
+  if (r == NULL) return -1;
+  int rc;
+  while ((rc = store_next(r, err)) == 1) {
+    struct row *row = &c->rows[store_int(r, 0) - c->lo];
+    row->late = hash_read(r, 2, hash) == 0 && memcmp(hash, row->hash, TRUST_HASH) == 0;
+    row->late_at = store_int(r, 1);
+  }
   store_done(r);
   return rc;
 }
@@ -185,7 +200,9 @@ static int heads_read(struct store_tx *tx, struct check *c, struct err *err) {
 static int page_work(struct store_tx *tx, void *arg, struct err *err) {
   struct check *c = arg;
   page_clear(c);
-  return rows_read(tx, c, err) != 0 || tiles_read(tx, c, err) != 0 || spans_read(tx, c, err) != 0 || heads_read(tx, c, err) != 0 ? -1 : 0;
+  return rows_read(tx, c, err) != 0 || tiles_read(tx, c, err) != 0 || spans_read(tx, c, err) != 0 || late_read(tx, c, err) != 0 ||
+      heads_read(tx, c, err) != 0
+    ? -1 : 0;
 }
 
 /* ---- leaves and tiles ---- */
@@ -199,11 +216,27 @@ static void event_check(struct check *c, int64_t index, const struct row *row) {
     fault(c, "leaf %lld: what it records has been changed since: %.300s", (long long)index, row->header);
 }
 
+/* A leaf is found by the times of its tile, or by itself. */
+static void time_check(struct check *c, int64_t index, const struct row *row) {
+  struct span *own = &c->spans[(index - c->lo) / TILE];
+  int64_t at = leaf_time(row->header);
+  if (row->late && row->late_at != at) fault(c, "leaf %lld: it cannot be found: it stands under another time", (long long)index);
+  if (row->late) return;
+  if (at < own->oldest) own->oldest = at;
+  if (at > own->newest) own->newest = at;
+}
+
+/* When a tile's leaves are all known. */
+static void span_check(struct check *c, int64_t n) {
+  const struct span *own = &c->spans[n - c->lo / TILE], *told = &c->told_spans[n - c->lo / TILE];
+  if (own->newest != INT64_MIN && (own->oldest != told->oldest || own->newest != told->newest))
+    fault(c, "tile 0/%lld: the times by which its leaves are found are not theirs", (long long)n);
+}
+
 /* The leaf's hash as the tree should hold it. */
 static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_HASH]) {
   const struct row *row = &c->rows[index - c->lo];
   const struct level *tile = &c->stored[(index - c->lo) / TILE];
-  const struct span *span = &c->spans[(index - c->lo) / TILE];
   const unsigned char *kept = index % TILE < tile->count ? tile->hashes + index % TILE * TRUST_HASH : NULL;
   unsigned char own[TRUST_HASH] = {0};
   if (row->there) trust_leaf_from_digest(row->header, row->digest, own);
@@ -219,8 +252,7 @@ static void leaf_check(struct check *c, int64_t index, unsigned char out[TRUST_H
   else if (kept != NULL && !tile_true)
     fault(c, "leaf %lld: it is not the one whose hash tile 0/%lld holds at %lld", (long long)index, (long long)(index / TILE),
           (long long)(index % TILE));
-  else if (leaf_time(row->header) < span->oldest || leaf_time(row->header) > span->newest)
-    fault(c, "leaf %lld: it cannot be found: its time is not among those of tile 0/%lld", (long long)index, (long long)(index / TILE));
+  else time_check(c, index, row);
   event_check(c, index, row);
 }
 
@@ -377,6 +409,7 @@ static int page_check(struct check *c, struct err *err) {
     leaf_check(c, i, hash);
     frontier_push(&c->tree, hash);
     levels_push(c, hash);
+    if ((i + 1) % TILE == 0 || i + 1 == c->size) span_check(c, i / TILE);
     if (heads_due(c, err) != 0) return -1;
   }
   return 0;
@@ -388,6 +421,10 @@ static int beyond(struct store_tx *tx, struct check *c, int64_t size, struct err
   int64_t n;
   if (store_value(tx, &n, 0, err, "SELECT COUNT(*) FROM ledger_leaf WHERE idx < 0", "") != 0) return -1;
   if (n > 0) fault(c, "%lld leaves stand before the first", (long long)n);
+  if (store_value(tx, &n, 0, err, "SELECT (SELECT COUNT(*) FROM ledger_span WHERE n < 0 OR n >= ?1) + (SELECT COUNT(*) FROM ledger_late WHERE idx < 0 OR idx >= ?2)", "ii",
+                  (size + TILE - 1) / TILE, size) != 0)
+    return -1;
+  if (n > 0) fault(c, "%lld times are told of leaves that are not in the tree", (long long)n);
   if (store_value(tx, &n, -1, err, "SELECT MAX(tree_size) FROM ledger_head", "") != 0) return -1;
   if (n > size) fault(c, "head %lld: so many leaves were signed, and %lld are here", (long long)n, (long long)size);
   struct store_rows *r = store_select(tx, err, "SELECT level, MAX(n) FROM ledger_tile GROUP BY level ORDER BY level", "");

@@ -56,7 +56,7 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
          X("letter_register") X("letter_number") X("case_event") X("case_person") X("case_term") X("case_child") X("case_key") X("case_reservation") X("case_outbox")
          X("case_access") X("case_access_new") X("case_access_batch") X("calendar_change") X("calendar_log") X("document") X("document_chunk")
          X("draft") X("case_meta") X("notify_message") X("staff") X("staff_role") X("store_lock") X("ledger_log") X("ledger_pending")
-         X("ledger_leaf") X("ledger_span") X("ledger_tile") X("ledger_state") X("observatory_sum") X("observatory_open") X("observatory_state") X("ledger_head") X("ledger_stamp") X("ledger_cosignature") false ? -1 : 0;
+         X("ledger_leaf") X("ledger_span") X("ledger_late") X("ledger_tile") X("ledger_state") X("observatory_sum") X("observatory_open") X("observatory_state") X("ledger_head") X("ledger_stamp") X("ledger_cosignature") false ? -1 : 0;
 #undef X
 }
 

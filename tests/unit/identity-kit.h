@@ -36,7 +36,7 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
          store_exec(tx, err, "DELETE FROM staff_unit", "") < 0 || store_exec(tx, err, "DELETE FROM unit", "") < 0 ||
          store_exec(tx, err, "DELETE FROM act", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ||
          store_exec(tx, err, "DELETE FROM ledger_leaf", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_span", "") < 0 ||
-         store_exec(tx, err, "DELETE FROM ledger_tile", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_state", "") < 0 ? -1 : 0;
+         store_exec(tx, err, "DELETE FROM ledger_late", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_tile", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_state", "") < 0 ? -1 : 0;
 }
 
 static inline void kit_pause(int ms) { kit_sleep(ms); }

@@ -31,7 +31,7 @@ static inline int kit_empty(struct store_tx *tx, void *arg, struct err *err) {
          store_exec(tx, err, "DELETE FROM registry_person_past", "") < 0 || store_exec(tx, err, "DELETE FROM registry_export", "") < 0 ||
          store_exec(tx, err, "DELETE FROM ledger_pending", "") < 0 ||
          store_exec(tx, err, "DELETE FROM ledger_leaf", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_span", "") < 0 ||
-         store_exec(tx, err, "DELETE FROM ledger_tile", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_state", "") < 0 ? -1 : 0;
+         store_exec(tx, err, "DELETE FROM ledger_late", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_tile", "") < 0 || store_exec(tx, err, "DELETE FROM ledger_state", "") < 0 ? -1 : 0;
 }
 
 static inline int kit_setup(void **state) {

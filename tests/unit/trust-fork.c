@@ -39,7 +39,8 @@ static void *appending(void *arg) {
 static int count_work(struct store_tx *tx, void *arg, struct err *err) {
   int64_t *n = arg;
   if (store_value(tx, &n[0], 0, err, "SELECT COUNT(*) FROM ledger_leaf", "") != 0 ||
-      store_value(tx, &n[1], 0, err, "SELECT COUNT(*) FROM ledger_pending", "") != 0)
+      store_value(tx, &n[1], 0, err,
+        "SELECT (SELECT COUNT(*) FROM ledger_pending) + (SELECT COUNT(*) FROM ledger_leaf WHERE idx >= COALESCE((SELECT size FROM ledger_state WHERE name = 'log'), 0))", "") != 0)
     return -1;
   return store_value(tx, &n[2], 0, err, "SELECT COUNT(*) FROM ledger_head", "");
 }

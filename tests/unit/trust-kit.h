@@ -42,7 +42,7 @@ struct kit_leaf {
 static inline void kit_leaf(struct kit_leaf *l, int64_t n) {
   char at[32];
   memset(l, 0, sizeof *l);
-  l->at = 1795000000000 + n / 3; /* some share a moment */
+  l->at = 1795000000000 + n / 3 - (n % 300 == 299 ? 365 * 86400000LL : 0); /* some share a moment, and one tells of a year before */
   clock_rfc3339_ms(l->at, at);
   snprintf(l->header, sizeof l->header, "{\"at\":\"%s\",\"case\":\"%lld\",\"kind\":\"submit\",\"seq\":1}", at, (long long)n);
   snprintf(l->payload, sizeof l->payload, "{\"n\":%lld}", (long long)n);

@@ -42,6 +42,10 @@ EXEC(
   "INSERT INTO ledger_leaf (idx, leaf_hash, header, digest) "
   "SELECT 600, leaf_hash, 'x', digest FROM ledger_leaf WHERE idx = 3")
 EXEC(span_short, "UPDATE ledger_span SET newest = oldest WHERE n = 1")
+EXEC(span_wide, "UPDATE ledger_span SET newest = newest + 1 WHERE n = 1")
+EXEC(span_more, "INSERT INTO ledger_span (n, oldest, newest) VALUES (1000, 0, 1)")
+EXEC(late_gone, "DELETE FROM ledger_late")
+EXEC(late_other, "UPDATE ledger_late SET at = at + 1")
 EXEC(span_gone, "DELETE FROM ledger_span WHERE n = 2")
 EXEC(leaf_aside, "UPDATE ledger_leaf SET idx = -5 WHERE idx = 17")
 EXEC(tile_gone, "DELETE FROM ledger_tile WHERE level = 0 AND n = 1")
@@ -119,8 +123,12 @@ static const struct { const char *name; kit_harm harm; const char *line;
              {"leaf_more", leaf_more, "leaf 601: it stands outside the tree, and none is before it"},
              {"leaf_next", leaf_next, "pending leaf: it has been changed: x"},
              {"leaf_before", leaf_before, "1 leaves stand before the first"},
-             {"span_short", span_short, "leaf 511: it cannot be found: its time is not among those of tile 0/1"},
-             {"span_gone", span_gone, "leaf 512: it cannot be found"},
+             {"span_short", span_short, "tile 0/1: the times by which its leaves are found are not theirs"},
+             {"span_wide", span_wide, "tile 0/1: the times by which its leaves are found are not theirs"},
+             {"span_gone", span_gone, "tile 0/2: the times by which its leaves are found are not theirs"},
+             {"span_more", span_more, "1 times are told of leaves that are not in the tree"},
+             {"late_gone", late_gone, "tile 0/2: the times by which its leaves are found are not theirs"},
+             {"late_other", late_other, "leaf 599: it cannot be found: it stands under another time"},
              {"leaf_aside", leaf_aside, "leaf 17: it is missing"},
              {"two_exchanged", two_exchanged, "leaf 18: it is not the one"},
              {"tile_hash", tile_hash, "leaf 260: it is not the one whose hash tile 0/1 holds at 4"},
