@@ -164,9 +164,9 @@ int http_server_port(const struct http_server *s)
 void http_server_quiet(struct http_server *s)
 {
   if (!s || !s->daemon || atomic_exchange(&s->stopping, true)) return;
-  int fd = MHD_quiesce_daemon(s->daemon);
-  if (fd >= 0) close(fd);
-  s->fd = -1;
+  /* Refused from now on. It is closed when the library's threads are no more: one of them may be about to accept, and the number would be another's. */
+  s->fd = MHD_quiesce_daemon(s->daemon);
+  if (s->fd >= 0) shutdown(s->fd, SHUT_RDWR);
 }
 
 void http_server_stop(struct http_server *s)
@@ -189,6 +189,8 @@ void http_server_stop(struct http_server *s)
   reaper_stop(s);
   MHD_stop_daemon(s->daemon);
   s->daemon = NULL;
+  if (s->fd >= 0) close(s->fd);
+  s->fd = -1;
   pool_free(s->pool);
   s->pool = NULL;
 }
